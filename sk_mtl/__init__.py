@@ -1,0 +1,10 @@
+"""Multi-task classification with missing labels, as a scikit-learn estimator."""
+
+from sk_mtl._classifier import MultiTaskClassifier as MultiTaskClassifier
+from sk_mtl._labels import PerTask as PerTask
+from sk_mtl._training import clear_program_cache as clear_program_cache
+from sk_mtl._validation import MissingLabelsError as MissingLabelsError
+
+__all__ = ["MissingLabelsError", "MultiTaskClassifier", "PerTask", "clear_program_cache"]
+
+__version__ = "0.1.0"

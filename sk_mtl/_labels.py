@@ -1,0 +1,551 @@
+"""Labels: y in any form a user has it, read as a column per task and a mask of what is there.
+
+Owns what a missing label is, and what a task is called. Does not know classes or codes.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+__all__ = [
+    "LabelTable",
+    "PerTask",
+    "enumerate_some",
+    "has_missing_labels",
+    "read_cell_weight",
+    "read_labels",
+    "resolve_task",
+]
+
+
+class PerTask(list):
+    """One item per task: a list that also answers to task names.
+
+    Parameters
+    ----------
+    items : iterable
+        One item per task, in task order.
+    task_names : sequence of hashable
+        The names of the tasks, in the same order.
+
+    Examples
+    --------
+    >>> from sk_mtl import PerTask
+    >>> n_classes = PerTask([2, 5], ["income", "education"])
+    >>> n_classes["education"], n_classes[0]
+    (5, 2)
+    >>> dict(n_classes.items())
+    {'income': 2, 'education': 5}
+    """
+
+    def __init__(self, items: Iterable[Any], task_names: Sequence[Hashable]):
+        super().__init__(items)
+        self.task_names = tuple(task_names)
+        if len(self) != len(self.task_names):
+            raise ValueError(
+                f"PerTask needs one item per task: got {len(self)} items for "
+                f"{len(self.task_names)} task names."
+            )
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return the item at a position (int, slice) or of a task (any other key)."""
+        if isinstance(key, (int, np.integer, slice)):
+            return super().__getitem__(key)
+        return super().__getitem__(resolve_task(key, self.task_names, KeyError))
+
+    def keys(self) -> tuple[Hashable, ...]:
+        """Return the task names.
+
+        Returns
+        -------
+        task_names : tuple
+            One name per task, in task order.
+        """
+        return self.task_names
+
+    def items(self) -> Iterator[tuple[Hashable, Any]]:
+        """Return (task name, item) pairs.
+
+        Returns
+        -------
+        pairs : iterator of tuple
+            In task order.
+        """
+        return zip(self.task_names, self, strict=True)
+
+
+@dataclass(frozen=True)
+class TargetForm:
+    """The form y had, so that predictions can take it again.
+
+    Attributes
+    ----------
+    kind : {"frame", "array_1d", "array_2d"}
+        A Series and an (n, 1) array count as 1-D.
+    backend : str or None
+        The dataframe library of a frame, by narwhals's name; None for arrays.
+    dtypes : tuple
+        Per column of a frame what its library needs to make the column again: the name of the
+        dtype for pandas, the narwhals dtype for others; None for arrays.
+    categories : tuple
+        Per column ``(categories, ordered)`` of a categorical column, else None.
+    """
+
+    kind: Literal["frame", "array_1d", "array_2d"]
+    backend: str | None
+    dtypes: tuple[Any, ...]
+    categories: tuple[tuple[np.ndarray, bool] | None, ...]
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """y as read: a column of labels per task and the mask of the labelled cells.
+
+    Attributes
+    ----------
+    columns : tuple of ndarray of shape (n_samples,)
+        The labels of each task. What lies under the mask is arbitrary and must not be read.
+    label_mask : ndarray of bool of shape (n_samples, n_tasks)
+        True where a label is present.
+    task_names : tuple
+        One name per task.
+    form : TargetForm
+        The form y had.
+    """
+
+    columns: tuple[np.ndarray, ...]
+    label_mask: np.ndarray
+    task_names: tuple[Hashable, ...]
+    form: TargetForm
+
+    @property
+    def n_samples(self) -> int:
+        """Number of rows."""
+        return self.label_mask.shape[0]
+
+    @property
+    def n_tasks(self) -> int:
+        """Number of tasks."""
+        return self.label_mask.shape[1]
+
+    @property
+    def is_1d(self) -> bool:
+        """Whether y was one task in 1-D form."""
+        return self.form.kind == "array_1d"
+
+
+# ------------------------------------------------------------------------------------------------
+# Reading y
+# ------------------------------------------------------------------------------------------------
+
+
+def read_labels(y: Any, *, missing_label: Any = None) -> LabelTable:
+    """Read y in any supported form.
+
+    Parameters
+    ----------
+    y : DataFrame, Series, array-like of shape (n_samples,) or (n_samples, n_tasks)
+        Class labels. NaN, None, NaT and NA are missing labels.
+    missing_label : scalar, default=None
+        One more value that means "missing", such as -1.
+
+    Returns
+    -------
+    table : LabelTable
+        The labels by task, with the mask of those present.
+
+    Raises
+    ------
+    ValueError
+        If y is None, empty, of more than two dimensions, holds infinities or non-integral
+        floats, mixes label types within a task, or has duplicate task names.
+    TypeError
+        If y is sparse, or `missing_label` is not a scalar.
+    """
+    if y is None:
+        raise ValueError(
+            "This estimator requires y to be passed, but the target y is None. "
+            "Pass one column of class labels per task, NaN where a label is missing."
+        )
+    if missing_label is not None and not np.isscalar(missing_label):
+        raise TypeError(
+            "missing_label must be a scalar or None (NaN, None, NaT and NA are always missing). "
+            f"Got {missing_label!r}."
+        )
+    if sp.issparse(y):
+        raise TypeError(
+            "Sparse data was passed for y, but dense labels are required: the zeros of a sparse y "
+            "could be labels or missing ones. Use y.toarray() and NaN for missing labels."
+        )
+    if nw.dependencies.is_into_dataframe(y):
+        raw, names, form = _columns_of_frame(nw.from_native(y, eager_only=True))
+    elif nw.dependencies.is_into_series(y):
+        series = nw.from_native(y, series_only=True)
+        column, _, categories = _column_of_series(series)
+        raw, names = [column], (series.name if series.name not in (None, "") else "y0",)
+        form = TargetForm("array_1d", None, (None,), (categories,))
+    else:
+        raw, names, form = _columns_of_array(y)
+    if not raw or raw[0].shape[0] == 0:
+        raise ValueError(
+            f"y must have at least one row and one task. Got {0 if not raw else raw[0].shape[0]} "
+            f"row(s) and {len(raw)} task(s)."
+        )
+    duplicates = sorted({str(n) for n in names if names.count(n) > 1})
+    if duplicates:
+        raise ValueError(
+            f"Task names must be unique: y has several columns named {enumerate_some(duplicates)}. "
+            "Rename them."
+        )
+    # One hole in a float array made floats of the integers in all of its columns.
+    floated = form.kind == "array_2d" and any(
+        c.dtype.kind == "f" and np.isnan(c).any() for c in raw
+    )
+    columns, masks = zip(
+        *(_labels_of_column(c, n, missing_label, floated) for c, n in zip(raw, names, strict=True)),
+        strict=True,
+    )
+    return LabelTable(columns, np.column_stack(masks), names, form)
+
+
+def has_missing_labels(y: Any, *, missing_label: Any = None) -> bool:
+    """Return whether any label of y is missing; False where y cannot be read at all.
+
+    Parameters
+    ----------
+    y : array-like
+        The labels, in any form.
+    missing_label : scalar, default=None
+        One more value that means "missing".
+
+    Returns
+    -------
+    missing : bool
+        Whether at least one label is missing.
+    """
+    try:
+        return not read_labels(y, missing_label=missing_label).label_mask.all()
+    except (ValueError, TypeError):
+        return False
+
+
+def _columns_of_frame(
+    frame: nw.DataFrame,
+) -> tuple[list[np.ndarray], tuple[Hashable, ...], TargetForm]:
+    """Return the raw columns of a frame, their names, and its form."""
+    is_pandas = nw.dependencies.is_pandas_like_dataframe(frame.to_native())
+    names = tuple(frame.to_native().columns) if is_pandas else tuple(frame.columns)
+    if len(set(names)) != len(names):
+        return [np.empty(1)] * len(names), names, TargetForm("frame", None, (), ())
+    columns, dtypes, categories = [], [], []
+    for position in range(len(names)):
+        column, dtype, column_categories = _column_of_series(frame[:, position])
+        columns.append(column)
+        dtypes.append(dtype)
+        categories.append(column_categories)
+    backend = frame.implementation.value
+    return columns, names, TargetForm("frame", str(backend), tuple(dtypes), tuple(categories))
+
+
+def _column_of_series(
+    series: nw.Series,
+) -> tuple[np.ndarray, Any, tuple[np.ndarray, bool] | None]:
+    """Return a raw column (None or NaN where missing), its dtype and its categories."""
+    native = series.to_native()
+    is_pandas = nw.dependencies.is_pandas_like_series(native)
+    dtype = str(native.dtype) if is_pandas else series.dtype
+    if is_pandas and isinstance(native.dtype, pd.CategoricalDtype):
+        fixed = (np.asarray(native.cat.categories), bool(native.cat.ordered))
+        return native.astype(object).to_numpy(), dtype, fixed
+    if isinstance(series.dtype, nw.Categorical | nw.Enum):
+        # Only an Enum fixes its classes: a polars Categorical shares its categories with others.
+        is_enum = isinstance(series.dtype, nw.Enum)
+        fixed = (np.asarray(series.dtype.categories), True) if is_enum else None
+        return np.asarray(series.cast(nw.String).to_list(), dtype=object), dtype, fixed
+    is_null = series.is_null().to_numpy()
+    if not is_null.any():
+        return np.asarray(series.to_numpy()), dtype, None
+    if series.dtype.is_float() or series.dtype.is_temporal():
+        return np.asarray(series.to_numpy()), dtype, None
+    raw = np.full(len(series), None, dtype=object)
+    raw[~is_null] = np.asarray(series.filter(~series.is_null()).to_numpy(), dtype=object)
+    return raw, dtype, None
+
+
+def _columns_of_array(y: Any) -> tuple[list[np.ndarray], tuple[Hashable, ...], TargetForm]:
+    """Return the raw columns of an array-like, generated names, and its form."""
+    if isinstance(y, np.ma.MaskedArray):
+        hidden = np.ma.getmaskarray(y)
+        values = y.data.astype(object)
+        values[hidden] = None
+    elif isinstance(y, (list, tuple)):
+        # As objects first: NumPy would turn [“a”, nan] into two strings.
+        values = array_of_sequence(y)
+    else:
+        values = np.asarray(y)
+        _refuse_stringified_nan(values)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim == 1 and len(values) and isinstance(values[0], (list, tuple, np.ndarray)):
+        raise ValueError("y must be 1-D or 2-D with rows of equal length. Got a ragged sequence.")
+    if values.ndim not in (1, 2):
+        raise ValueError(
+            f"y must be 1-D (one task) or 2-D (one column per task). Got {values.ndim} dimensions."
+        )
+    if values.ndim == 1:
+        return [values], ("y0",), TargetForm("array_1d", None, (None,), (None,))
+    columns = list(values.T)
+    names = tuple(f"y{t}" for t in range(len(columns)))
+    nothing = (None,) * len(columns)
+    return columns, names, TargetForm("array_2d", None, nothing, nothing)
+
+
+def array_of_sequence(y: Sequence[Any]) -> np.ndarray:
+    """Return a list (of lists) as an object array, or as NumPy would where nothing is lost."""
+    try:
+        values = np.array(y, dtype=object)
+    except ValueError as error:
+        raise ValueError(
+            "y must be 1-D or 2-D with rows of equal length. Got a ragged sequence."
+        ) from error
+    if values.ndim <= 2 and pd.api.types.infer_dtype(values.ravel(), skipna=False) in (
+        "string",
+        "integer",
+        "boolean",
+    ):
+        return np.array(y)
+    return values
+
+
+def _refuse_stringified_nan(values: np.ndarray) -> None:
+    """Refuse text "nan" in a NumPy string array: it was a missing label once."""
+    if values.dtype.kind in "US" and np.isin(values, np.array(["nan", "None"], values.dtype)).any():
+        count = int(np.isin(values, np.array(["nan", "None"], values.dtype)).sum())
+        raise ValueError(
+            f"y is a NumPy array of text that holds 'nan' or 'None' in {count} cell(s): NumPy "
+            "turned missing labels into text. Build it with dtype=object, or pass a DataFrame "
+            "or a list."
+        )
+
+
+def _labels_of_column(
+    raw: np.ndarray, name: Hashable, missing_label: Any, floated: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a column's labels in their natural dtype, and its mask."""
+    if raw.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: task {name!r} of y holds complex numbers.")
+    if raw.dtype.kind == "V":
+        raise ValueError(f"Task {name!r} of y holds structured records; labels must be scalars.")
+    mask = ~np.asarray(pd.isna(raw))
+    if missing_label is not None and not pd.isna(missing_label):
+        mask &= ~_equals_sentinel(raw, missing_label)
+    values = raw
+    if raw.dtype.kind == "O":
+        values = natural_dtype(raw, mask, name)
+    if values.dtype.kind == "f":
+        values = _integral_floats(values, mask, name, floated)
+    return values, mask
+
+
+def _equals_sentinel(raw: np.ndarray, missing_label: Any) -> np.ndarray:
+    """Return where a column equals the sentinel; True is not 1 and False is not 0 here."""
+    if isinstance(missing_label, (bool, np.bool_)) != (raw.dtype.kind == "b"):
+        if raw.dtype.kind != "O":
+            return np.zeros(len(raw), dtype=bool)
+    if raw.dtype.kind == "O":
+        wants_bool = isinstance(missing_label, (bool, np.bool_))
+        return np.fromiter(
+            (
+                v is not None
+                and isinstance(v, (bool, np.bool_)) == wants_bool
+                and v is not pd.NA
+                and v == missing_label
+                for v in raw
+            ),
+            dtype=bool,
+            count=len(raw),
+        )
+    if isinstance(missing_label, str) != (raw.dtype.kind in "US"):
+        return np.zeros(len(raw), dtype=bool)
+    return np.asarray(raw == missing_label)
+
+
+def natural_dtype(raw: np.ndarray, mask: np.ndarray, name: Hashable) -> np.ndarray:
+    """Return an object column as numbers or booleans where it holds only those."""
+    present = raw[mask]
+    kind = pd.api.types.infer_dtype(present, skipna=False)
+    dtype = {
+        "boolean": np.bool_,
+        "integer": np.int64,
+        "floating": np.float64,
+        "mixed-integer-float": np.float64,
+        "decimal": np.float64,
+    }.get(kind)
+    if dtype is not None:
+        values = np.zeros(len(raw), dtype=dtype)
+        values[mask] = present.astype(dtype)
+        return values
+    if kind not in ("empty", "string", "bytes", "date", "datetime", "datetime64", "categorical"):
+        types = sorted({type(v).__name__ for v in present})
+        if len(types) > 1:
+            raise ValueError(
+                f"Unknown label type: unknown. The labels of a task must be of one type; task "
+                f"{name!r} mixes {enumerate_some(types)}. Convert the column to one type."
+            )
+    return raw
+
+
+def _integral_floats(
+    values: np.ndarray, mask: np.ndarray, name: Hashable, floated: bool
+) -> np.ndarray:
+    """Refuse continuous targets; give back the integers that NaN turned into floats."""
+    present = values[mask]
+    n_infinite = int(np.isinf(present).sum())
+    if n_infinite:
+        raise ValueError(
+            f"Input y contains infinity: task {name!r} has {n_infinite} infinite value(s). Labels "
+            "must be finite; NaN marks a missing one."
+        )
+    fractional = present[present != np.floor(present)]
+    if len(fractional):
+        raise ValueError(
+            f"Unknown label type: continuous. Task {name!r} holds {len(fractional)} non-integral "
+            f"float(s), such as {fractional[0]!r}; class labels must be discrete. Bin them, or "
+            "convert them to strings or categories."
+        )
+    if mask.all() and not floated:
+        return values
+    integers = np.zeros(len(values), dtype=np.int64)
+    integers[mask] = present.astype(np.int64)
+    return integers
+
+
+# ------------------------------------------------------------------------------------------------
+# Weights and names
+# ------------------------------------------------------------------------------------------------
+
+
+def read_cell_weight(sample_weight: Any, table: LabelTable) -> np.ndarray | None:
+    """Read sample weights: one per row, or one per cell.
+
+    Parameters
+    ----------
+    sample_weight : None, array-like of shape (n_samples,) or (n_samples, n_tasks)
+        Non-negative weights. A DataFrame is aligned to the tasks by its columns' names. What
+        stands at a cell without a label is not looked at.
+    table : LabelTable
+        y as read.
+
+    Returns
+    -------
+    cell_weight : ndarray of float64 of shape (n_samples, n_tasks) or None
+        0 where the label is missing; None if `sample_weight` is None.
+
+    Raises
+    ------
+    ValueError
+        If the shape does not fit, a labelled cell's weight is negative, NaN or infinite, or all
+        of them are zero.
+    """
+    if sample_weight is None:
+        return None
+    shape = table.label_mask.shape
+    if nw.dependencies.is_into_dataframe(sample_weight):
+        frame = nw.from_native(sample_weight, eager_only=True)
+        names = list(frame.columns)
+        wanted = [str(n) if not isinstance(n, str) else n for n in table.task_names]
+        if table.form.kind == "frame" and set(wanted) == {str(n) for n in names}:
+            frame = frame[:, [[str(n) for n in names].index(w) for w in wanted]]
+        elif table.form.kind == "frame":
+            raise ValueError(
+                "The columns of sample_weight must be the tasks of y "
+                f"({enumerate_some([repr(n) for n in table.task_names])}). "
+                f"Got {enumerate_some([repr(n) for n in names])}."
+            )
+        sample_weight = frame.to_numpy()
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.ndim == 0:
+        weight = np.full(shape[0], float(weight))
+    if weight.ndim == 1 and len(weight) == shape[0]:
+        weight = np.broadcast_to(weight[:, None], shape)
+    if weight.shape != shape:
+        raise ValueError(
+            f"sample_weight must have the shape ({shape[0]},) (one weight per row) or {shape} "
+            f"(one per cell). Got {weight.shape}."
+        )
+    labelled = weight[table.label_mask]
+    if not np.isfinite(labelled).all():
+        raise ValueError(
+            "sample_weight must be finite on labelled cells. Got NaN or infinity in "
+            f"{int((~np.isfinite(labelled)).sum())} of {labelled.size} cells."
+        )
+    if (labelled < 0).any():
+        raise ValueError(
+            "sample_weight must not be negative. Got negative weights in "
+            f"{int((labelled < 0).sum())} of {labelled.size} labelled cells."
+        )
+    if labelled.size and not labelled.any():
+        raise ValueError(
+            "sample_weight is zero on every labelled cell: at least one weight must be positive."
+        )
+    return np.where(table.label_mask, weight, 0.0)
+
+
+def resolve_task(
+    key: Hashable, task_names: Sequence[Hashable], error: type[Exception] = ValueError
+) -> int:
+    """Return the position of a task, given its name or, failing that, its position.
+
+    Parameters
+    ----------
+    key : hashable
+        A task's name, or an int that is no task's name and is taken as a position.
+    task_names : sequence of hashable
+        The names of the tasks.
+    error : type of exception, default=ValueError
+        What to raise if there is no such task.
+
+    Returns
+    -------
+    position : int
+        From 0 to n_tasks - 1.
+    """
+    names = list(task_names)
+    if key in names:
+        return names.index(key)
+    if isinstance(key, (int, np.integer)) and not isinstance(key, bool) and 0 <= key < len(names):
+        return int(key)
+    near = difflib.get_close_matches(str(key), [str(n) for n in names], 1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise error(
+        f"There is no task {key!r}.{hint} The tasks are {enumerate_some([repr(n) for n in names])}."
+    )
+
+
+def enumerate_some(words: Iterable[Any], limit: int = 5) -> str:
+    """Return words as a comma-separated phrase, the first few and the count of the rest.
+
+    Parameters
+    ----------
+    words : iterable
+        What to name.
+    limit : int, default=5
+        How many to name at most.
+
+    Returns
+    -------
+    phrase : str
+        Such as ``"a, b, c, d, e and 7 more"``.
+    """
+    listed = [str(w) for w in words]
+    if len(listed) <= limit:
+        return ", ".join(listed)
+    return f"{', '.join(listed[:limit])} and {len(listed) - limit} more"

@@ -1,0 +1,493 @@
+"""The network: from a specification to Keras layers, X -> logits with the tasks side by side.
+
+Owns the architecture, its initial weights and the fusion of heads of one shape into one batched
+product. Does not know y, the loss or how training goes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from sk_mtl._custom_model import CustomOutputs, deserialize_model, outputs_to_logits
+
+__all__ = [
+    "NetworkSpec",
+    "ParallelDense",
+    "TaskOrder",
+    "build_network",
+    "canonical_activation",
+    "draw_initial_values",
+    "logits_of",
+    "network_variables",
+]
+
+_SCIKIT_LEARN_ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid"}
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """All that shapes a network: hashable, so that it can be the key of a compiled program.
+
+    Attributes
+    ----------
+    n_features : int
+        Width of X.
+    n_outputs : tuple of int
+        Logits per task: 1 for a binary task, the number of classes for others.
+    hidden_layer_sizes : tuple of int
+        Widths of the shared layers.
+    head_hidden_layer_sizes : tuple of tuple of int
+        Widths of each task's own hidden layers.
+    activation : str
+        Keras's name of the hidden layers' activation.
+    dropout : float
+        Share of hidden activations dropped while training.
+    normalization : {None, "batch", "layer"}
+        Normalisation between a hidden layer's product and its activation.
+    l2 : float
+        Factor of the sum of squared kernel weights in the objective.
+    custom_model : str or None
+        Configuration of the user's own model: the trunk, or, with `custom_outputs`, all of it.
+    custom_outputs : CustomOutputs or None
+        What the outputs of a whole custom network are.
+    """
+
+    n_features: int
+    n_outputs: tuple[int, ...]
+    hidden_layer_sizes: tuple[int, ...] = ()
+    head_hidden_layer_sizes: tuple[tuple[int, ...], ...] = ()
+    activation: str = "relu"
+    dropout: float = 0.0
+    normalization: str | None = None
+    l2: float = 0.0
+    custom_model: str | None = None
+    custom_outputs: CustomOutputs | None = None
+
+    def __post_init__(self) -> None:
+        if not self.head_hidden_layer_sizes:
+            object.__setattr__(self, "head_hidden_layer_sizes", ((),) * len(self.n_outputs))
+
+
+@keras.saving.register_keras_serializable("sk_mtl")
+class ParallelDense(keras.layers.Layer):
+    """Several dense layers of one shape, each on its own slice of the input, in one product.
+
+    Parameters
+    ----------
+    units : int
+        Width of each layer's output.
+    n_heads : int
+        Number of layers.
+    kernel_regularizer : keras.Regularizer, default=None
+        Applied to the kernels of all heads together.
+    **kwargs : dict
+        Settings of `keras.layers.Layer`.
+
+    Notes
+    -----
+    Input of shape ``(batch_size, n_heads * n_in)``, output ``(batch_size, n_heads * units)``;
+    kernel ``(n_heads, n_in, units)`` and bias ``(n_heads, 1, units)``.
+    """
+
+    def __init__(self, units: int, n_heads: int, kernel_regularizer: Any = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.units = units
+        self.n_heads = n_heads
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Create kernel and bias.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            ``(batch_size, n_heads * n_in)``.
+        """
+        self.n_in = int(input_shape[-1]) // self.n_heads
+        self.kernel = self.add_weight(
+            shape=(self.n_heads, self.n_in, self.units),
+            initializer="zeros",
+            regularizer=self.kernel_regularizer,
+            name="kernel",
+        )
+        self.bias = self.add_weight(
+            shape=(self.n_heads, 1, self.units), initializer="zeros", name="bias"
+        )
+
+    def call(self, inputs: Any) -> Any:
+        """Apply every head to its slice.
+
+        Parameters
+        ----------
+        inputs : tensor of shape (batch_size, n_heads * n_in)
+            The heads' inputs side by side.
+
+        Returns
+        -------
+        outputs : tensor of shape (batch_size, n_heads * units)
+            The heads' outputs side by side.
+        """
+        by_head = ops.transpose(ops.reshape(inputs, (-1, self.n_heads, self.n_in)), (1, 0, 2))
+        outputs = ops.matmul(by_head, self.kernel) + self.bias
+        return ops.reshape(ops.transpose(outputs, (1, 0, 2)), (-1, self.n_heads * self.units))
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, int]:
+        """Return the shape of the output.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            ``(batch_size, n_heads * n_in)``.
+
+        Returns
+        -------
+        output_shape : tuple
+            ``(batch_size, n_heads * units)``.
+        """
+        return (input_shape[0], self.n_heads * self.units)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the settings, for Keras's serialisation.
+
+        Returns
+        -------
+        config : dict
+            Keyword arguments of the constructor.
+        """
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "n_heads": self.n_heads,
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+        }
+
+
+def canonical_activation(activation: Any) -> str:
+    """Return Keras's name of an activation given by Keras's or scikit-learn's name, or a function.
+
+    Parameters
+    ----------
+    activation : str or callable
+        Such as "relu", "logistic", or ``keras.activations.gelu``.
+
+    Returns
+    -------
+    name : str
+        A name that `keras.activations.get` takes.
+
+    Raises
+    ------
+    ValueError
+        If Keras does not know it.
+    """
+    known = _SCIKIT_LEARN_ACTIVATIONS.get(activation, activation)
+    try:
+        name = keras.activations.serialize(keras.activations.get(known))
+    except ValueError as error:
+        raise ValueError(f"activation must be one that Keras knows. Got {activation!r}.") from error
+    if not isinstance(name, str):
+        raise ValueError(
+            "activation must be the name of a Keras activation, or one of its functions. "
+            f"Got {activation!r}; give layers of your own by `model=`."
+        )
+    return name
+
+
+def build_network(spec: NetworkSpec) -> keras.Model:
+    """Build the Keras model of a specification.
+
+    Every layer has an explicit name: Keras's automatic ones depend on what else the process has
+    built, and sort differently from one count to the next.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        What to build.
+
+    Returns
+    -------
+    model : keras.Model
+        From X to the logits in task order, or whatever a whole custom network gives.
+    """
+    if spec.custom_model is not None and spec.custom_outputs is not None:
+        return deserialize_model(spec.custom_model)
+    inputs = keras.Input((spec.n_features,), dtype="float32", name="X")
+    if spec.custom_model is not None:
+        shared = deserialize_model(spec.custom_model)(inputs)
+    else:
+        shared = inputs
+        for depth, units in enumerate(spec.hidden_layer_sizes):
+            layer = keras.layers.Dense(units, name=f"trunk_{depth}", **_dense_settings(spec))
+            shared = _finish_hidden(layer(shared), spec, f"trunk_{depth}", n_heads=1)
+    parts, order = [], []
+    for number, (hidden, width, tasks) in enumerate(_head_groups(spec)):
+        parts.append(_build_heads(shared, spec, hidden, width, len(tasks), f"heads_{number}"))
+        order.extend(tasks)
+    logits = keras.layers.Concatenate(name="logits")(parts) if len(parts) > 1 else parts[0]
+    if order != sorted(order):
+        logits = TaskOrder(_columns_in_task_order(spec, order), name="task_order")(logits)
+    return keras.Model(inputs, logits, name="multitask_network")
+
+
+def logits_of(spec: NetworkSpec, outputs: Any) -> Any:
+    """Return the logits from what the network of a specification gives.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        The specification of the network.
+    outputs : tensor or structure of tensors
+        What its model returned.
+
+    Returns
+    -------
+    logits : tensor of shape (n_samples, sum(n_outputs))
+        The tasks side by side.
+    """
+    if spec.custom_outputs is None:
+        return outputs
+    return outputs_to_logits(keras.tree.flatten(outputs), spec.custom_outputs)
+
+
+@keras.saving.register_keras_serializable("sk_mtl")
+class TaskOrder(keras.layers.Layer):
+    """Puts the columns of heads that were fused by shape into the order of the tasks.
+
+    Parameters
+    ----------
+    columns : sequence of int
+        Where each column of the output stands in the input.
+    **kwargs : dict
+        Settings of `keras.layers.Layer`.
+    """
+
+    def __init__(self, columns: Sequence[int], **kwargs: Any):
+        super().__init__(**kwargs)
+        self.columns = [int(c) for c in columns]
+
+    def call(self, inputs: Any) -> Any:
+        """Take the columns in order.
+
+        Parameters
+        ----------
+        inputs : tensor of shape (batch_size, n_columns)
+            Columns by group of heads.
+
+        Returns
+        -------
+        outputs : tensor of shape (batch_size, n_columns)
+            Columns by task.
+        """
+        return ops.take(inputs, np.asarray(self.columns), axis=1)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, int]:
+        """Return the shape of the output.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            ``(batch_size, n_columns)``.
+
+        Returns
+        -------
+        output_shape : tuple
+            The same.
+        """
+        return (input_shape[0], len(self.columns))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the settings, for Keras's serialisation.
+
+        Returns
+        -------
+        config : dict
+            Keyword arguments of the constructor.
+        """
+        return {**super().get_config(), "columns": self.columns}
+
+
+def _head_groups(spec: NetworkSpec) -> list[tuple[tuple[int, ...], int, list[int]]]:
+    """Return (hidden sizes, width, tasks) of each group of heads of one shape."""
+    groups: dict[tuple[tuple[int, ...], int], list[int]] = defaultdict(list)
+    for task, shape in enumerate(zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True)):
+        groups[shape].append(task)
+    return [(hidden, width, tasks) for (hidden, width), tasks in groups.items()]
+
+
+def _build_heads(
+    shared: Any, spec: NetworkSpec, hidden: tuple[int, ...], width: int, n_heads: int, name: str
+) -> Any:
+    """Return the logits of heads of one shape, side by side."""
+    heads, is_shared = shared, True
+    for depth, units in enumerate((*hidden, width)):
+        is_output = depth == len(hidden)
+        layer_name = f"{name}_logits" if is_output else f"{name}_{depth}"
+        if is_shared:
+            # All heads read the same input, so their first layers are one wide dense layer.
+            layer = keras.layers.Dense(n_heads * units, name=layer_name, **_dense_settings(spec))
+        elif n_heads == 1:
+            layer = keras.layers.Dense(units, name=layer_name, **_dense_settings(spec))
+        else:
+            layer = ParallelDense(
+                units,
+                n_heads,
+                kernel_regularizer=_regularizer(spec),
+                dtype="float32",
+                name=layer_name,
+            )
+        heads, is_shared = layer(heads), False
+        if not is_output:
+            heads = _finish_hidden(heads, spec, layer_name, n_heads)
+    return heads
+
+
+def _finish_hidden(x: Any, spec: NetworkSpec, name: str, n_heads: int) -> Any:
+    """Normalise, activate and drop out the product of a hidden layer."""
+    if spec.normalization == "batch":
+        x = keras.layers.BatchNormalization(dtype="float32", name=f"{name}_norm")(x)
+    elif spec.normalization == "layer":
+        # One group of channels per head: each head is normalised by itself.
+        layer = keras.layers.GroupNormalization(
+            groups=n_heads, epsilon=1e-3, dtype="float32", name=f"{name}_norm"
+        )
+        x = layer(x)
+    x = keras.layers.Activation(spec.activation, dtype="float32", name=f"{name}_act")(x)
+    if spec.dropout:
+        # The seed is replaced by the fit's own before training.
+        x = keras.layers.Dropout(spec.dropout, seed=0, dtype="float32", name=f"{name}_drop")(x)
+    return x
+
+
+def _dense_settings(spec: NetworkSpec) -> dict[str, Any]:
+    # Kernels are drawn by `draw_initial_values`; dtype as text, whatever Keras's global one is.
+    return {
+        "kernel_initializer": "zeros",
+        "kernel_regularizer": _regularizer(spec),
+        "dtype": "float32",
+    }
+
+
+def _regularizer(spec: NetworkSpec) -> Any:
+    return keras.regularizers.L2(spec.l2) if spec.l2 else None
+
+
+def _columns_in_task_order(spec: NetworkSpec, order: list[int]) -> list[int]:
+    """Return where each logit, in task order, stands among the heads' outputs."""
+    starts = np.concatenate([[0], np.cumsum([spec.n_outputs[t] for t in order])])
+    start_of = dict(zip(order, starts[:-1].tolist(), strict=True))
+    return [
+        start_of[task] + k for task in range(len(order)) for k in range(spec.n_outputs[task])
+    ]
+
+
+# ------------------------------------------------------------------------------------------------
+# Initial values
+# ------------------------------------------------------------------------------------------------
+
+
+def draw_initial_values(
+    spec: NetworkSpec,
+    class_frequencies: Sequence[np.ndarray],
+    rng: np.random.Generator,
+    custom_values: Sequence[np.ndarray] | None = None,
+) -> list[np.ndarray]:
+    """Draw the values that a network's variables start from.
+
+    Kernels are uniform in ±sqrt(6 / (n_in + n_out)) (Glorot & Bengio 2010), fans counted within a
+    head; output biases are the log-odds of the classes, so that an untrained network predicts
+    the class frequencies; the rest is Keras's. A custom network keeps its own values, but for the
+    heads that are put on a custom trunk.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        The specification of the network.
+    class_frequencies : sequence of ndarray of shape (n_classes_t,)
+        Relative frequency of each class, by task.
+    rng : numpy.random.Generator
+        Source of the draw.
+    custom_values : sequence of ndarray, default=None
+        The values of the variables of a custom model.
+
+    Returns
+    -------
+    values : list of ndarray
+        One array per variable, in the order of `network_variables`.
+    """
+    if spec.custom_outputs is not None:
+        return list(custom_values or ())
+    from_custom = iter(custom_values or ())
+    bias = _output_bias(spec, class_frequencies)
+    values = []
+    for layer, kind, default in _default_values(spec):
+        if spec.custom_model is not None and not layer.startswith("heads_"):
+            values.append(next(from_custom))
+        elif kind == "seed_generator_state":
+            values.append(np.array([rng.integers(2**31), 0], dtype=np.uint32))
+        elif kind == "kernel":
+            n_out = default.shape[-1]
+            if layer.startswith("heads_") and default.ndim == 2:
+                n_out //= _n_heads(spec, layer)
+            limit = math.sqrt(6.0 / (default.shape[-2] + n_out))
+            values.append(rng.uniform(-limit, limit, default.shape).astype(np.float32))
+        elif kind == "bias" and layer in bias:
+            values.append(bias[layer].reshape(default.shape))
+        else:
+            values.append(default)
+    return values
+
+
+@lru_cache(maxsize=64)
+def _default_values(spec: NetworkSpec) -> tuple[tuple[str, str, np.ndarray], ...]:
+    """Return the layer, the kind and the value by Keras of each variable of a network."""
+    found = []
+    for variable in network_variables(build_network(spec)):
+        path, _, kind = variable.path.rpartition("/")
+        value = np.array(variable.numpy())
+        value.flags.writeable = False
+        found.append((path.rpartition("/")[2], kind, value))
+    return tuple(found)
+
+
+def network_variables(model: keras.Model) -> list[Any]:
+    """Return all variables that a network's state consists of: weights, moments, seeds.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A network.
+
+    Returns
+    -------
+    variables : list of keras.Variable
+        Trainable ones first.
+    """
+    return [*model.trainable_variables, *model.non_trainable_variables]
+
+
+def _n_heads(spec: NetworkSpec, layer: str) -> int:
+    return len(_head_groups(spec)[int(layer.split("_")[1])][2])
+
+
+def _output_bias(
+    spec: NetworkSpec, class_frequencies: Sequence[np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return the biases of the output layers, by layer name."""
+    biases = {}
+    for number, (_, width, tasks) in enumerate(_head_groups(spec)):
+        rows = []
+        for task in tasks:
+            # A fixed class without a label keeps a finite log-odds.
+            log_p = np.log(np.clip(class_frequencies[task], 1e-4, None))
+            rows.append([log_p[1] - log_p[0]] if width == 1 else log_p - log_p.mean())
+        biases[f"heads_{number}_logits"] = np.asarray(rows, dtype=np.float32)
+    return biases

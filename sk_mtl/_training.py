@@ -1,0 +1,670 @@
+"""Training: the compiled loop over the steps of an epoch, and the cache of compiled programs.
+
+Owns how arrays, network, weighting and optimizer become fitted values. The arrays are placed once,
+the steps of an epoch run inside one compiled function, and the host reads once an epoch. Does not
+know y's labels, nor the estimator.
+
+A program (network, optimizer, weighting, compiled functions) is built once per shape and used
+again: values, learning rate, data and batch size are fed into it, so a second fit of the same
+shape traces nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+import scipy.sparse as sp
+import tensorflow as tf
+
+from sk_mtl._early_stopping import EarlyStopping
+from sk_mtl._network import (
+    NetworkSpec,
+    build_network,
+    draw_initial_values,
+    logits_of,
+    network_variables,
+)
+from sk_mtl.losses import task_cross_entropy, task_means
+from sk_mtl.weighting import TaskWeighting
+
+__all__ = [
+    "LabelledRows",
+    "NonFiniteLossError",
+    "TrainingOutcome",
+    "TrainingPlan",
+    "TrainingState",
+    "clear_program_cache",
+    "draw_start",
+    "train",
+]
+
+_EVALUATION_ROWS = 8192
+_MAX_IDLE_PROGRAMS = 16
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Rows to train or to validate on: all arrays, and which of their rows count.
+
+    Attributes
+    ----------
+    X : ndarray of float32 or CSR matrix of shape (n_samples, n_features)
+        Features.
+    codes : ndarray of int32 of shape (n_samples, n_tasks)
+        Class indices, 0 where the label is missing.
+    weight : ndarray of float32 of shape (n_samples, n_tasks)
+        Cell weights, 0 where the label is missing.
+    rows : ndarray of int of shape (n_rows,)
+        The rows that count.
+    """
+
+    X: Any
+    codes: np.ndarray
+    weight: np.ndarray
+    rows: np.ndarray
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """What training changes, as plain arrays, so that it can go on from there.
+
+    Attributes
+    ----------
+    network : list of ndarray
+        The network's variables, in the order of `network_variables`.
+    weighting : dict of ndarray
+        The state of the task weighting.
+    optimizer : list of ndarray or None
+        The optimizer's variables; None starts it afresh.
+    """
+
+    network: list[np.ndarray]
+    weighting: dict[str, np.ndarray]
+    optimizer: list[np.ndarray] | None = None
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What to train and how.
+
+    Attributes
+    ----------
+    spec : NetworkSpec
+        The network.
+    task_names : tuple
+        Names of its tasks, for logs.
+    optimizer : keras.Optimizer
+        An optimizer of this fit's own, not built yet.
+    weighting : TaskWeighting
+        How task losses are combined.
+    loss_normalization : {"tasks", "cells"}
+        What the sum over a task's labelled cells is divided by.
+    epochs : int
+        Passes over the rows at most.
+    batch_size : int
+        Rows per step.
+    seed : int
+        Seed of everything drawn: with the number of the epoch it fixes its order.
+    first_epoch : int
+        Epochs that were trained before.
+    stopping : EarlyStopping or None
+        Watches the validation loss, or the training loss without validation rows.
+    monitored_task : int or None
+        Task whose loss is watched; None for the mean over tasks.
+    callbacks : list of keras.callbacks.Callback
+        The user's, called as by `keras.Model.fit`.
+    progress : keras.callbacks.Callback or None
+        Shows how training goes; keeps nothing.
+    """
+
+    spec: NetworkSpec
+    task_names: tuple[Hashable, ...]
+    optimizer: keras.optimizers.Optimizer
+    weighting: TaskWeighting
+    loss_normalization: str
+    epochs: int
+    batch_size: int
+    seed: int
+    first_epoch: int = 0
+    stopping: EarlyStopping | None = None
+    monitored_task: int | None = None
+    callbacks: list[keras.callbacks.Callback] = field(default_factory=list)
+    progress: keras.callbacks.Callback | None = None
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """What training gave.
+
+    Attributes
+    ----------
+    state : TrainingState
+        The values kept: those of the best epoch with early stopping, else the last.
+    history : dict of list of float
+        One entry per epoch.
+    n_epochs : int
+        Epochs trained.
+    best_epoch : int
+        The epoch whose values were kept, from 1, within this training.
+    """
+
+    state: TrainingState
+    history: dict[str, list[float]]
+    n_epochs: int
+    best_epoch: int
+
+
+class NonFiniteLossError(ValueError):
+    """The loss of an epoch became NaN or infinite, so that no usable network came out."""
+
+
+# ------------------------------------------------------------------------------------------------
+# The compiled program
+# ------------------------------------------------------------------------------------------------
+
+
+class TrainingProgram:
+    """A network, its optimizer and weighting, and the functions compiled over them.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        Gives spec, optimizer, weighting and normalisation; nothing else of it is used.
+    is_sparse : bool
+        Whether X is a CSR matrix.
+    """
+
+    def __init__(self, plan: TrainingPlan, is_sparse: bool):
+        self.spec = plan.spec
+        self.weighting = plan.weighting
+        self.loss_normalization = plan.loss_normalization
+        self.model = build_network(plan.spec)
+        self.optimizer = plan.optimizer
+        self._build_state()
+        features: tuple[Any, ...] = (tf.TensorSpec((None, plan.spec.n_features), tf.float32),)
+        if is_sparse:
+            features = (
+                tf.TensorSpec((None,), tf.float32),
+                tf.TensorSpec((None,), tf.int64),
+                tf.TensorSpec((None,), tf.int64),
+            )
+        n_tasks = len(plan.spec.n_outputs)
+        scalar = tf.TensorSpec((), tf.int32)
+        arrays = (
+            features,
+            tf.TensorSpec((None, n_tasks), tf.int32),
+            tf.TensorSpec((None, n_tasks), tf.float32),
+            tf.TensorSpec((None,), tf.int32),
+        )
+        self.run_steps = tf.function(
+            self._run_steps, input_signature=[*arrays, scalar, scalar, scalar], autograph=False
+        )
+        self.evaluate = tf.function(self._evaluate, input_signature=arrays, autograph=False)
+
+    def _build_state(self) -> None:
+        """Create the weighting's variables and the optimizer's, and note the latter's start."""
+        initial = self.weighting.initial_state(len(self.spec.n_outputs))
+        self.weighting_variables = {
+            name: keras.Variable(value, name=f"task_weighting_{name}", dtype="float32")
+            for name, value in initial.items()
+        }
+        learned = [self.weighting_variables[name] for name in self.weighting.learned_state]
+        self.trainable = [*self.model.trainable_variables, *learned]
+        if learned and self.optimizer.weight_decay:
+            self.optimizer.exclude_from_weight_decay(var_list=learned)
+        self.optimizer.build(self.trainable)
+        self.optimizer_start = [np.array(v.numpy()) for v in self.optimizer.variables]
+
+    def load(self, state: TrainingState, learning_rate: float | None) -> None:
+        """Assign the values that training starts from.
+
+        Parameters
+        ----------
+        state : TrainingState
+            Values of the network, the weighting and, if it goes on, the optimizer.
+        learning_rate : float or None
+            The learning rate to start with; None where the optimizer follows a schedule or
+            carries its own.
+        """
+        for variable, value in zip(network_variables(self.model), state.network, strict=True):
+            variable.assign(value)
+        for name, variable in self.weighting_variables.items():
+            variable.assign(state.weighting[name])
+        values = self.optimizer_start if state.optimizer is None else state.optimizer
+        for variable, value in zip(self.optimizer.variables, values, strict=True):
+            variable.assign(value)
+        if learning_rate is not None and state.optimizer is None:
+            self.optimizer.learning_rate = learning_rate
+
+    def read(self) -> TrainingState:
+        """Return copies of all values.
+
+        Returns
+        -------
+        state : TrainingState
+            The program's variables as arrays.
+        """
+        return TrainingState(
+            [np.array(v.numpy()) for v in network_variables(self.model)],
+            {name: np.array(v.numpy()) for name, v in self.weighting_variables.items()},
+            [np.array(v.numpy()) for v in self.optimizer.variables],
+        )
+
+    def _run_steps(
+        self,
+        features: tuple[tf.Tensor, ...],
+        codes: tf.Tensor,
+        weight: tf.Tensor,
+        order: tf.Tensor,
+        first_step: tf.Tensor,
+        end_step: tf.Tensor,
+        batch_size: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Train on steps of an epoch; return sums of task losses, of weights, of objectives."""
+
+        def step(number: tf.Tensor, losses: Any, weights: Any, objectives: Any) -> Any:
+            rows = order[number * batch_size : (number + 1) * batch_size]
+            loss_sum, weight_sum, objective = self._train_on(
+                _gather_rows(features, rows, self.spec.n_features),
+                tf.gather(codes, rows),
+                tf.gather(weight, rows),
+            )
+            return number + 1, losses + loss_sum, weights + weight_sum, objectives + objective
+
+        nothing = tf.zeros(len(self.spec.n_outputs))
+        _, *sums = tf.while_loop(
+            lambda number, *_: number < end_step,
+            step,
+            (first_step, nothing, nothing, tf.zeros(())),
+            parallel_iterations=1,
+        )
+        return tuple(sums)
+
+    def _train_on(self, X: tf.Tensor, codes: tf.Tensor, weight: tf.Tensor) -> tuple[Any, Any, Any]:
+        """Make one step on one batch."""
+        with tf.GradientTape() as tape:
+            logits = logits_of(self.spec, self.model(X, training=True))
+            loss_sum, weight_sum = task_cross_entropy(logits, codes, weight, self.spec.n_outputs)
+            if self.loss_normalization == "tasks":
+                losses = task_means(loss_sum, weight_sum)
+            else:
+                everything = tf.fill(tf.shape(weight_sum), tf.reduce_sum(weight_sum))
+                losses = task_means(loss_sum, everything)
+            state = {name: v.value for name, v in self.weighting_variables.items()}
+            objective, new_state = self.weighting.combine(losses, weight_sum > 0, state)
+            if self.model.losses:
+                objective += tf.add_n(self.model.losses)
+            scaled = self.optimizer.scale_loss(objective)
+        gradients = tape.gradient(scaled, [v.value for v in self.trainable])
+        self.optimizer.apply(gradients, self.trainable)
+        for name, value in new_state.items():
+            self.weighting_variables[name].assign(value)
+        return loss_sum, weight_sum, objective
+
+    def _evaluate(
+        self,
+        features: tuple[tf.Tensor, ...],
+        codes: tf.Tensor,
+        weight: tf.Tensor,
+        rows: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the sums of task losses and of weights over rows, in inference mode."""
+
+        def step(start: tf.Tensor, losses: Any, weights: Any) -> Any:
+            some = rows[start : start + _EVALUATION_ROWS]
+            X = _gather_rows(features, some, self.spec.n_features)
+            logits = logits_of(self.spec, self.model(X, training=False))
+            loss_sum, weight_sum = task_cross_entropy(
+                logits, tf.gather(codes, some), tf.gather(weight, some), self.spec.n_outputs
+            )
+            return start + _EVALUATION_ROWS, losses + loss_sum, weights + weight_sum
+
+        nothing = tf.zeros(len(self.spec.n_outputs))
+        _, *sums = tf.while_loop(
+            lambda start, *_: start < tf.shape(rows)[0],
+            step,
+            (tf.constant(0), nothing, nothing),
+            parallel_iterations=1,
+        )
+        return tuple(sums)
+
+
+def _gather_rows(features: tuple[tf.Tensor, ...], rows: tf.Tensor, n_features: int) -> tf.Tensor:
+    """Return rows of X as a dense batch; a CSR matrix is made dense here and nowhere else."""
+    if len(features) == 1:
+        return tf.gather(features[0], rows)
+    values, columns, starts = features
+    first = tf.gather(starts, rows)
+    length = tf.gather(starts, rows + 1) - first
+    row = tf.repeat(tf.range(tf.size(rows, out_type=tf.int64)), length)
+    within = tf.range(tf.size(row, out_type=tf.int64)) - tf.gather(
+        tf.cumsum(length, exclusive=True), row
+    )
+    position = tf.gather(first, row) + within
+    cells = tf.stack([row, tf.gather(columns, position)], axis=1)
+    shape = tf.stack([tf.size(rows, out_type=tf.int64), tf.constant(n_features, tf.int64)])
+    batch = tf.scatter_nd(cells, tf.gather(values, position), shape)
+    return tf.ensure_shape(batch, (None, n_features))
+
+
+def _place(X: Any) -> tuple[tf.Tensor, ...]:
+    """Return X as tensors: one matrix, or the three arrays of a CSR matrix."""
+    if sp.issparse(X):
+        return (
+            tf.constant(X.data, tf.float32),
+            tf.constant(X.indices, tf.int64),
+            tf.constant(X.indptr, tf.int64),
+        )
+    return (tf.constant(X, tf.float32),)
+
+
+# ------------------------------------------------------------------------------------------------
+# The cache of compiled programs
+# ------------------------------------------------------------------------------------------------
+
+_idle_programs: OrderedDict[int, tuple[Hashable, TrainingProgram]] = OrderedDict()
+_lock = threading.Lock()
+
+
+def _program_key(plan: TrainingPlan, is_sparse: bool) -> tuple[Hashable | None, float | None]:
+    """Return what shapes the program, None if it cannot be told, and the learning rate to feed."""
+    weighting_key = plan.weighting.program_key()
+    try:
+        config = dict(plan.optimizer.get_config())
+        rate = config.pop("learning_rate", None)
+        if not isinstance(rate, (int, float)):
+            config["learning_rate"], rate = rate, None
+        optimizer_key = json.dumps(config, sort_keys=True)
+    except (TypeError, ValueError, NotImplementedError):
+        return None, None
+    if weighting_key is None or plan.spec.custom_model is not None:
+        return None, rate
+    kind = type(plan.optimizer)
+    key = (plan.spec, kind, optimizer_key, weighting_key, plan.loss_normalization, is_sparse)
+    return key, rate
+
+
+def _acquire_program(key: Hashable | None, plan: TrainingPlan, is_sparse: bool) -> TrainingProgram:
+    """Take an idle program of this key out of the cache, or build one."""
+    with _lock:
+        for number in reversed(_idle_programs):
+            if key is not None and _idle_programs[number][0] == key:
+                return _idle_programs.pop(number)[1]
+    return TrainingProgram(plan, is_sparse)
+
+
+def _release_program(key: Hashable | None, program: TrainingProgram) -> None:
+    """Put a program back; the least recently used one leaves when there are too many."""
+    if key is None:
+        return
+    with _lock:
+        _idle_programs[id(program)] = (key, program)
+        while len(_idle_programs) > _MAX_IDLE_PROGRAMS:
+            _idle_programs.popitem(last=False)
+
+
+def clear_program_cache() -> None:
+    """Forget all compiled training programs, and the memory they hold."""
+    with _lock:
+        _idle_programs.clear()
+
+
+# ------------------------------------------------------------------------------------------------
+# The loop over epochs
+# ------------------------------------------------------------------------------------------------
+
+
+def draw_start(
+    spec: NetworkSpec,
+    weighting: TaskWeighting,
+    class_frequencies: Sequence[np.ndarray],
+    seed: int,
+    custom_values: list[np.ndarray] | None = None,
+) -> TrainingState:
+    """Draw the state that a first training starts from.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        The network.
+    weighting : TaskWeighting
+        Gives the initial state of the task weights.
+    class_frequencies : sequence of ndarray of shape (n_classes_t,)
+        Relative frequencies of the classes, by task, for the initial output biases.
+    seed : int
+        Seed of the draw.
+    custom_values : list of ndarray, default=None
+        The values that a custom model came with.
+
+    Returns
+    -------
+    state : TrainingState
+        Initial values.
+    """
+    rng = np.random.default_rng([seed, 0])
+    values = draw_initial_values(spec, class_frequencies, rng, custom_values)
+    return TrainingState(values, weighting.initial_state(len(spec.n_outputs)))
+
+
+def train(
+    plan: TrainingPlan,
+    start: TrainingState,
+    training: LabelledRows,
+    validation: LabelledRows | None = None,
+) -> TrainingOutcome:
+    """Train a network.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        What to train and how.
+    start : TrainingState
+        The values to start from.
+    training : LabelledRows
+        Rows to train on, each with a labelled cell.
+    validation : LabelledRows or None, default=None
+        Rows to watch.
+
+    Returns
+    -------
+    outcome : TrainingOutcome
+        Values, history, and the best epoch.
+
+    Raises
+    ------
+    NonFiniteLossError
+        If the loss of an epoch is NaN or infinite and no earlier epoch is to be kept.
+    """
+    is_sparse = sp.issparse(training.X)
+    key, learning_rate = _program_key(plan, is_sparse)
+    # A callback may keep the model beyond the fit, so its program is not used again.
+    key = None if plan.callbacks else key
+    program = _acquire_program(key, plan, is_sparse)
+    program.load(start, learning_rate)
+    outcome = _run_epochs(program, plan, training, validation)
+    _release_program(key, program)
+    return outcome
+
+
+def _run_epochs(
+    program: TrainingProgram,
+    plan: TrainingPlan,
+    training: LabelledRows,
+    validation: LabelledRows | None,
+) -> TrainingOutcome:
+    """Run epochs until the plan's end, a stop, or a callback's wish."""
+    arrays = _placed_arrays(training)
+    held_out = None
+    if validation is not None:
+        held_out = _placed_arrays(validation, arrays[0] if validation.X is training.X else None)
+    callbacks = _start_callbacks(plan, program, len(training.rows))
+    history: dict[str, list[float]] = {}
+    best, best_epoch, epoch = None, plan.epochs, 0
+    for epoch in range(1, plan.epochs + 1):
+        callbacks.on_epoch_begin(plan.first_epoch + epoch - 1)
+        rng = np.random.default_rng([plan.seed, 1, plan.first_epoch + epoch])
+        order = training.rows[rng.permutation(len(training.rows))].astype(np.int32)
+        logs = _run_epoch(program, plan, arrays, order, callbacks)
+        if held_out is not None:
+            logs |= _validation_logs(program, plan, held_out, validation.rows)
+        for name, value in logs.items():
+            history.setdefault(name, []).append(value)
+        finite = np.isfinite(logs["objective"])
+        if plan.stopping is not None and plan.stopping.update(_watched(plan, logs)):
+            best, best_epoch = program.read(), epoch
+        callbacks.on_epoch_end(plan.first_epoch + epoch - 1, logs)
+        if not finite and best is None:
+            _refuse_non_finite(plan, logs, epoch)
+        stopped = plan.stopping is not None and plan.stopping.should_stop
+        if stopped or program.model.stop_training or not finite:
+            break
+    if best is None:
+        best_epoch = epoch
+        program.optimizer.finalize_variable_values(program.model.trainable_variables)
+    else:
+        program.load(best, None)
+    callbacks.on_train_end({name: values[-1] for name, values in history.items()})
+    return TrainingOutcome(program.read(), history, epoch, best_epoch)
+
+
+def _placed_arrays(
+    labelled: LabelledRows, features: tuple[tf.Tensor, ...] | None = None
+) -> tuple[Any, tf.Tensor, tf.Tensor]:
+    """Return the arrays as tensors; features that are placed already are not placed again."""
+    return (
+        _place(labelled.X) if features is None else features,
+        tf.constant(labelled.codes, tf.int32),
+        tf.constant(labelled.weight, tf.float32),
+    )
+
+
+def _run_epoch(
+    program: TrainingProgram,
+    plan: TrainingPlan,
+    arrays: tuple[Any, tf.Tensor, tf.Tensor],
+    order: np.ndarray,
+    callbacks: keras.callbacks.CallbackList,
+) -> dict[str, float]:
+    """Train one epoch, in one call, or in one per batch where a callback asks for batches."""
+    n_steps = -(-len(order) // plan.batch_size)
+    if not _wants_batches(plan.callbacks):
+        sums = program.run_steps(*arrays, order, 0, n_steps, plan.batch_size)
+        return _training_logs(program, plan, [s.numpy() for s in sums], n_steps)
+    total: list[Any] = [0.0, 0.0, 0.0]
+    for number in range(n_steps):
+        callbacks.on_train_batch_begin(number)
+        sums = program.run_steps(*arrays, order, number, number + 1, plan.batch_size)
+        total = [t + s.numpy() for t, s in zip(total, sums, strict=True)]
+        logs = _training_logs(program, plan, total, number + 1)
+        callbacks.on_train_batch_end(number, logs)
+        if program.model.stop_training:
+            break
+    return logs
+
+
+def _training_logs(
+    program: TrainingProgram, plan: TrainingPlan, sums: Sequence[np.ndarray], n_steps: int
+) -> dict[str, float]:
+    """Return the losses of an epoch: their mean, the objective, and one per task."""
+    losses = _divide(sums[0], sums[1])
+    logs = {"loss": _mean_over_tasks(losses), "objective": float(sums[2] / n_steps)}
+    logs |= {f"{name}_loss": float(v) for name, v in zip(plan.task_names, losses, strict=True)}
+    if plan.weighting.program_key() != "fixed":
+        state = {name: np.array(v.numpy()) for name, v in program.weighting_variables.items()}
+        weights = plan.weighting.weights(state, len(plan.task_names))
+        names = (f"{name}_weight" for name in plan.task_names)
+        logs |= {name: float(w) for name, w in zip(names, weights, strict=True)}
+    return logs
+
+
+def _validation_logs(
+    program: TrainingProgram, plan: TrainingPlan, arrays: tuple[Any, ...], rows: np.ndarray
+) -> dict[str, float]:
+    """Return the losses on the validation rows."""
+    loss_sum, weight_sum = program.evaluate(*arrays, rows.astype(np.int32))
+    losses = _divide(loss_sum.numpy(), weight_sum.numpy())
+    logs = {"val_loss": _mean_over_tasks(losses)}
+    names = (f"val_{name}_loss" for name in plan.task_names)
+    return logs | {name: float(v) for name, v in zip(names, losses, strict=True)}
+
+
+def _divide(loss_sum: np.ndarray, weight_sum: np.ndarray) -> np.ndarray:
+    """Return means over labelled cells, NaN for a task without any."""
+    safe = np.where(weight_sum > 0, weight_sum, 1)
+    return np.where(weight_sum > 0, np.asarray(loss_sum) / safe, np.nan)
+
+
+def _mean_over_tasks(losses: np.ndarray) -> float:
+    """Return the mean over the tasks that have labelled cells."""
+    # A task whose loss diverged is infinite or NaN with labelled cells: it must not be left out,
+    # but then the objective is not finite either, and the caller looks at that.
+    known = losses[~np.isnan(losses)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def _watched(plan: TrainingPlan, logs: dict[str, float]) -> float:
+    """Return the loss that early stopping watches; infinite where training diverged."""
+    if not np.isfinite(logs["objective"]):
+        return float("inf")
+    prefix = "val_" if "val_loss" in logs else ""
+    if plan.monitored_task is None:
+        return logs[f"{prefix}loss"]
+    return logs[f"{prefix}{plan.task_names[plan.monitored_task]}_loss"]
+
+
+def _refuse_non_finite(plan: TrainingPlan, logs: dict[str, float], epoch: int) -> None:
+    """Raise, naming the tasks whose loss is not finite."""
+    tasks = [repr(n) for n in plan.task_names if not np.isfinite(logs[f"{n}_loss"])]
+    raise NonFiniteLossError(
+        f"Training diverged: the objective is {logs['objective']} after epoch {epoch}"
+        + (f" (tasks {', '.join(tasks[:5])})" if tasks else "")
+        + ". Scale X (StandardScaler), lower optimizer__learning_rate, or clip gradients "
+        "(optimizer__global_clipnorm=1.0)."
+    )
+
+
+# ------------------------------------------------------------------------------------------------
+# Keras callbacks
+# ------------------------------------------------------------------------------------------------
+
+
+def _start_callbacks(
+    plan: TrainingPlan, program: TrainingProgram, n_rows: int
+) -> keras.callbacks.CallbackList:
+    """Return the callbacks, told of the model and of the beginning."""
+    model = program.model
+    if plan.callbacks:
+        # What a callback expects of its model: an optimizer it can reach, and a flag to stop.
+        model.compile(optimizer=program.optimizer, loss=None)
+    model.stop_training = False
+    callbacks = keras.callbacks.CallbackList(
+        plan.callbacks + ([plan.progress] if plan.progress else []),
+        add_history=False,
+        add_progbar=False,
+        model=model,
+        epochs=plan.first_epoch + plan.epochs,
+        steps=-(-n_rows // plan.batch_size),
+        verbose=0,
+    )
+    callbacks.on_train_begin()
+    return callbacks
+
+
+def _wants_batches(callbacks: Sequence[keras.callbacks.Callback]) -> bool:
+    """Return whether a callback does something at batches, which needs one call per batch."""
+    hooks = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.ModelCheckpoint) and callback.save_freq == "epoch":
+            continue
+        for hook in hooks:
+            method = getattr(callback, hook)
+            if getattr(method, "__func__", method) is not getattr(keras.callbacks.Callback, hook):
+                return True
+    return False

@@ -1,0 +1,21 @@
+"""Where the bundled files lie and how they are opened.
+
+Owns the way to the files inside the installed package. What is in them is the loaders' business.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import IO
+
+_DATA = files("sk_mtl.datasets") / "data"
+
+
+def open_bundled(name: str) -> IO[bytes]:
+    """Open a bundled file for reading bytes."""
+    return (_DATA / name).open("rb")
+
+
+def read_description(name: str) -> str:
+    """Return the description of a bundled table: what it is, its origin, its terms."""
+    return (_DATA / f"{name}.rst").read_text(encoding="utf-8")

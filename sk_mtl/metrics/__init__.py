@@ -1,0 +1,24 @@
+"""Scores and scorers over the labelled cells of each task.
+
+Owns which cells count, what a score means when labels or predictions are missing, and the scorers
+that scikit-learn takes as ``scoring=``. The metrics are scikit-learn's own. Of an estimator only
+``predict``, ``predict_proba`` and ``classes_`` are used.
+"""
+
+from sk_mtl.metrics._calibration import calibration_error as calibration_error
+from sk_mtl.metrics._score import multitask_score as multitask_score
+from sk_mtl.metrics._scorers import MultiTaskScorer as MultiTaskScorer
+from sk_mtl.metrics._scorers import get_multitask_scorer as get_multitask_scorer
+from sk_mtl.metrics._scorers import get_multitask_scorer_names as get_multitask_scorer_names
+from sk_mtl.metrics._scorers import make_multitask_scorer as make_multitask_scorer
+from sk_mtl.metrics._scorers import per_task_scorers as per_task_scorers
+
+__all__ = [
+    "MultiTaskScorer",
+    "calibration_error",
+    "get_multitask_scorer",
+    "get_multitask_scorer_names",
+    "make_multitask_scorer",
+    "multitask_score",
+    "per_task_scorers",
+]

@@ -1,0 +1,331 @@
+"""True labels and predictions of all tasks, brought together cell by cell.
+
+Owns the forms that predictions and classes may have, and which cells count: those with a label, a
+weight and a prediction. What lies under the mask is dropped here and never reaches a metric. Does
+not know the metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+
+from sk_mtl._labels import (
+    LabelTable,
+    PerTask,
+    enumerate_some,
+    read_cell_weight,
+    read_labels,
+    resolve_task,
+)
+from sk_mtl.metrics._calibration import as_class_probabilities
+from sk_mtl.metrics._task_metrics import TaskCells
+
+
+@dataclass(frozen=True)
+class ScoredTask:
+    """What there is to score of one task.
+
+    Attributes
+    ----------
+    cells : TaskCells or None
+        The cells that count; None if there are none.
+    problem : str
+        Why there are none.
+    n_unpredicted : int
+        Labelled cells left out because they have no prediction, although others have.
+    """
+
+    cells: TaskCells | None
+    problem: str = ""
+    n_unpredicted: int = 0
+
+
+def gather_tasks(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    response_method: str,
+    sample_weight: Any = None,
+    missing_label: Any = None,
+    classes: Any = None,
+    task: Any = None,
+) -> dict[Any, ScoredTask]:
+    """Bring true labels and predictions together.
+
+    Parameters
+    ----------
+    y_true : DataFrame, Series, array-like of shape (n_samples,) or (n_samples, n_tasks)
+        True labels.
+    y_pred : object
+        Labels in the forms of `y_true`, or probabilities in those of `multitask_score`.
+    response_method : {"predict", "predict_proba"}
+        Whether `y_pred` holds labels or probabilities.
+    sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+        Weight per row or per cell.
+    missing_label : scalar, default=None
+        One more value that means "missing".
+    classes : PerTask, sequence, mapping or array, default=None
+        The classes that the model knows.
+    task : hashable, default=None
+        The name or position of the one task that is wanted; None means all.
+
+    Returns
+    -------
+    tasks : dict of {task name: ScoredTask}
+        In the order of `y_true`.
+    """
+    table = read_labels(y_true, missing_label=missing_label)
+    weight = read_cell_weight(sample_weight, table)
+    known = _classes_of_tasks(classes, table)
+    if response_method == "predict":
+        predicted = _read_predicted_labels(y_pred, table, missing_label)
+    else:
+        predicted, known = _read_probabilities(y_pred, table, known)
+    wanted = range(table.n_tasks) if task is None else [resolve_task(task, table.task_names)]
+    tasks = {}
+    for t in wanted:
+        name = table.task_names[t]
+        counts = table.label_mask[:, t]
+        weight_of_task = None if weight is None else weight[:, t]
+        if weight_of_task is not None:
+            counts = counts & (weight_of_task > 0)
+        values, is_predicted = predicted[t]
+        rows = np.flatnonzero(counts & is_predicted)
+        n_unpredicted = int(counts.sum()) - len(rows)
+        if not len(rows):
+            problem = "no prediction" if n_unpredicted else "no labelled cell"
+            tasks[name] = ScoredTask(None, problem)
+            continue
+        true = table.columns[t][rows]
+        coded = _code_labels if response_method == "predict" else _code_probabilities
+        labels, codes, answers = coded(name, true, values[rows], known[t])
+        cell_weight = None if weight_of_task is None else weight_of_task[rows]
+        tasks[name] = ScoredTask(
+            TaskCells(name, labels, codes, answers, cell_weight), n_unpredicted=n_unpredicted
+        )
+    return tasks
+
+
+# ------------------------------------------------------------------------------------------------
+# Reading
+# ------------------------------------------------------------------------------------------------
+
+# The predictions of one task by row, and whether each row has one.
+TaskPrediction = tuple[np.ndarray, np.ndarray]
+
+
+def _read_predicted_labels(
+    y_pred: Any, table: LabelTable, missing_label: Any
+) -> list[TaskPrediction]:
+    """Read predicted labels, a column per task of the true ones."""
+    if isinstance(y_pred, Mapping) or (
+        isinstance(y_pred, list) and len(y_pred) and np.ndim(y_pred[0]) == 2
+    ):
+        raise ValueError(
+            "This metric is computed from predicted labels, as `predict` returns them. Got "
+            f"{type(y_pred).__name__}, as `predict_proba` returns for several tasks."
+        )
+    predicted = read_labels(y_pred, missing_label=missing_label)
+    _check_same_rows(predicted.n_samples, table)
+    if predicted.n_tasks != table.n_tasks:
+        raise ValueError(
+            f"y_pred must have one column per task of y_true, {table.n_tasks}. "
+            f"Got {predicted.n_tasks}."
+        )
+    named = predicted.form.kind == "frame"
+    order = _order_of_names(predicted.task_names if named else None, table)
+    return [(predicted.columns[i], predicted.label_mask[:, i]) for i in order]
+
+
+def _read_probabilities(
+    y_pred: Any, table: LabelTable, known: list[np.ndarray | None]
+) -> tuple[list[TaskPrediction], list[np.ndarray | None]]:
+    """Read probabilities, an array per task of the true labels, and the classes if they tell."""
+    if isinstance(y_pred, pd.DataFrame) and y_pred.columns.nlevels == 2:
+        frames = {name: y_pred[name] for name in y_pred.columns.get_level_values(0).unique()}
+        known_by_name = {name: frame.columns.to_numpy() for name, frame in frames.items()}
+        y_pred = {name: frame.to_numpy() for name, frame in frames.items()}
+        known = _classes_of_tasks(known_by_name, table)
+    names: Sequence[Any] | None = None
+    if isinstance(y_pred, Mapping):
+        names, arrays = list(y_pred), list(y_pred.values())
+    elif nw.dependencies.is_into_dataframe(y_pred) and table.n_tasks > 1:
+        frame = nw.from_native(y_pred, eager_only=True)
+        names = list(y_pred.columns) if isinstance(y_pred, pd.DataFrame) else frame.columns
+        arrays = list(frame.to_numpy().T)
+    elif isinstance(y_pred, (list, tuple)) and y_pred and np.ndim(y_pred[0]) > 0:
+        names = getattr(y_pred, "task_names", None)
+        arrays = list(y_pred)
+        if table.n_tasks == 1 and not (len(arrays) == 1 and np.ndim(arrays[0]) == 2):
+            names, arrays = None, [np.asarray(y_pred)]  # rows of one task
+    else:
+        values = np.asarray(y_pred)
+        if table.n_tasks == 1:
+            arrays = [values[0] if values.ndim == 3 else values]
+        else:  # (n_tasks, n_samples, n_classes), or the positive class of binary tasks
+            arrays = list(values if values.ndim == 3 else values.T)
+    if len(arrays) != table.n_tasks:
+        raise ValueError(
+            f"y_pred must have probabilities for each of the {table.n_tasks} task(s) of y_true: "
+            "one array of shape (n_samples, n_classes) per task. "
+            f"Got {len(arrays)}."
+        )
+    order = _order_of_names(names, table)
+    read = [_read_task_probabilities(arrays[i], t, table) for t, i in enumerate(order)]
+    return read, known
+
+
+def _read_task_probabilities(values: Any, t: int, table: LabelTable) -> TaskPrediction:
+    """Read the probabilities of one task."""
+    values = np.asarray(values)
+    if values.dtype.kind not in "biuf" or values.ndim not in (1, 2):
+        raise ValueError(
+            "This metric is computed from probabilities, as `predict_proba` returns them: of shape "
+            f"(n_samples, n_classes). Got {values.dtype} of shape {values.shape} for task "
+            f"{table.task_names[t]!r}."
+        )
+    proba = as_class_probabilities(values)
+    _check_same_rows(len(proba), table)
+    return proba, ~np.isnan(proba).all(axis=1)
+
+
+def _check_same_rows(n_rows: int, table: LabelTable) -> None:
+    """Refuse predictions for other rows than the labels'."""
+    if n_rows != table.n_samples:
+        raise ValueError(
+            f"y_true and y_pred must have the same number of rows. Got {table.n_samples} and "
+            f"{n_rows}."
+        )
+
+
+def _order_of_names(names: Sequence[Any] | None, table: LabelTable) -> list[int]:
+    """Return where each task of the true labels stands among the predictions.
+
+    Tasks are matched by name where both sides have names of the user's, else by position.
+    """
+    positions = list(range(table.n_tasks))
+    if names is None or list(names) == list(table.task_names):
+        return positions
+    if set(names) == set(table.task_names):
+        return [list(names).index(name) for name in table.task_names]
+    if table.form.kind != "frame" or list(names) == [f"y{t}" for t in positions]:
+        return positions
+    absent = [repr(name) for name in table.task_names if name not in names]
+    raise ValueError(
+        f"The predictions must be of the tasks of y_true; missing: {enumerate_some(absent)}. "
+        f"Got {enumerate_some([repr(n) for n in names])}."
+    )
+
+
+def _classes_of_tasks(classes: Any, table: LabelTable) -> list[np.ndarray | None]:
+    """Return the classes that the model knows, one array per task, None where not said."""
+    known: list[np.ndarray | None] = [None] * table.n_tasks
+    if classes is None:
+        return known
+    if isinstance(classes, Mapping):
+        for name, labels in classes.items():
+            known[resolve_task(name, table.task_names)] = _as_labels(labels)
+        return known
+    items = list(classes)
+    if isinstance(classes, PerTask) and len(items) == table.n_tasks:
+        items = [items[i] for i in _order_of_names(classes.task_names, table)]
+    is_nested = bool(items) and np.ndim(items[0]) == 1
+    if not is_nested and table.n_tasks == 1:
+        items = [classes]
+    elif not is_nested or len(items) != table.n_tasks:
+        raise ValueError(
+            f"classes must hold the classes of each of the {table.n_tasks} task(s): a sequence "
+            f"with an array per task, or {{task: labels}}. Got {classes!r}."
+        )
+    return [_as_labels(labels) for labels in items]
+
+
+def _as_labels(labels: Any) -> np.ndarray:
+    """Return class labels as an array, without turning numbers into text."""
+    if isinstance(labels, np.ndarray):
+        return labels
+    as_objects = np.array(list(labels), dtype=object)
+    inferred = np.array(as_objects.tolist())
+    return inferred if inferred.dtype.kind in "biuf" else as_objects
+
+
+# ------------------------------------------------------------------------------------------------
+# Coding
+# ------------------------------------------------------------------------------------------------
+
+
+def _code_labels(
+    name: Any, true: np.ndarray, predicted: np.ndarray, known: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the union of the labels, and the codes of the true and the predicted ones."""
+    listed = true[:0] if known is None else known
+    _check_same_kind(name, true, predicted)
+    codes, labels = _factorize([listed, true, predicted])
+    ends = np.cumsum([len(listed), len(true)])
+    _, true_codes, predicted_codes = np.split(codes, ends)
+    return labels, true_codes, predicted_codes
+
+
+def _code_probabilities(
+    name: Any, true: np.ndarray, proba: np.ndarray, known: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the classes, the codes of the true labels, and the probabilities by class.
+
+    A true label that the model does not know is one more class, with probability 0.
+    """
+    known = _guess_classes(name, true, proba.shape[1]) if known is None else known
+    if len(known) != proba.shape[1]:
+        raise ValueError(
+            f"The probabilities of task {name!r} must have one column per class, {len(known)}: "
+            f"{enumerate_some([repr(c) for c in known.tolist()])}. Got {proba.shape[1]} column(s)."
+        )
+    if len(known):
+        _check_same_kind(name, true, known)
+    codes, labels = _factorize([known, true])
+    padded = np.zeros((len(proba), len(labels)), dtype=proba.dtype)
+    padded[:, codes[: len(known)]] = proba
+    return labels, codes[len(known) :], padded
+
+
+def _guess_classes(name: Any, true: np.ndarray, n_columns: int) -> np.ndarray:
+    """Return the classes of a task whose classes were not given."""
+    found = _factorize([true])[1]
+    if len(found) == n_columns:
+        return found
+    if n_columns == 2 and found.dtype.kind in "biu" and np.isin(found, [0, 1]).all():
+        return np.array([0, 1]).astype(found.dtype)
+    raise ValueError(
+        f"The probabilities of task {name!r} have {n_columns} column(s), but its labelled cells "
+        f"hold {len(found)} class(es): {enumerate_some([repr(c) for c in found.tolist()])}. Pass "
+        "the classes of each task as classes=, such as classes=model.classes_."
+    )
+
+
+def _check_same_kind(name: Any, true: np.ndarray, other: np.ndarray) -> None:
+    """Refuse to compare text with numbers: nothing would ever be equal."""
+    kinds = [a.dtype.kind if a.dtype.kind != "O" else _kind_of_object(a) for a in (true, other)]
+    if ("U" in kinds) and any(kind in "biuf" for kind in kinds):
+        raise ValueError(
+            f"The true labels of task {name!r} and those predicted cannot be compared: "
+            f"{true[0]!r} and {other[0]!r}. Give both as text or both as numbers."
+        )
+
+
+def _kind_of_object(labels: np.ndarray) -> str:
+    """Return the dtype kind that the first label of an object array has."""
+    return np.asarray(labels[0]).dtype.kind if len(labels) else "O"
+
+
+def _factorize(arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the codes of the labels in all arrays together, and the sorted labels."""
+    together = np.concatenate(
+        [a.astype(object) if a.dtype.kind in "USO" else a for a in arrays if len(a)]
+    )
+    codes, labels = pd.factorize(together, sort=True)
+    return codes, np.asarray(labels)

@@ -1,0 +1,303 @@
+"""The metrics by name: how one task is scored over its labelled cells.
+
+Owns which of scikit-learn's functions a name stands for, what it needs to be defined, and what is
+done with classes that have no labelled cell. Does not know y in the user's form, masks, or means
+over tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sklearn.metrics
+
+from sk_mtl.metrics._calibration import calibration_error, check_probabilities
+
+
+@dataclass(frozen=True)
+class TaskCells:
+    """The labelled cells of one task with their predictions.
+
+    Attributes
+    ----------
+    task_name : hashable
+        The name of the task.
+    labels : ndarray of shape (n_classes,)
+        The classes: those the model knows and those found, sorted.
+    true : ndarray of int of shape (n_cells,)
+        Codes of the true labels.
+    predicted : ndarray of shape (n_cells,) or (n_cells, n_classes)
+        Codes of the predicted labels, or probabilities.
+    weight : ndarray of shape (n_cells,) or None
+        Weight of each cell, positive; None where none were given.
+    """
+
+    task_name: Any
+    labels: np.ndarray
+    true: np.ndarray
+    predicted: np.ndarray
+    weight: np.ndarray | None
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return len(self.labels)
+
+    @property
+    def total_weight(self) -> float:
+        """Number of cells, or the sum of their weights."""
+        return float(len(self.true) if self.weight is None else self.weight.sum())
+
+
+class UndefinedScore(Exception):
+    """A metric has no value for a task; the message says why."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of one task.
+
+    Attributes
+    ----------
+    name : str
+        What it is called in messages.
+    score : callable
+        ``score(cells, **params)`` gives the value or raises `UndefinedScore`.
+    response_method : {"predict", "predict_proba"}
+        Whether it is computed from labels or from probabilities.
+    sign : {1, -1}
+        What `score` is multiplied by.
+    greater_is_better : bool
+        Whether the value, with its sign, grows as the model gets better.
+    """
+
+    name: str
+    score: Callable[..., float]
+    response_method: str
+    sign: int = 1
+    greater_is_better: bool = True
+
+
+# ------------------------------------------------------------------------------------------------
+# From labels
+# ------------------------------------------------------------------------------------------------
+
+
+def _accuracy(cells: TaskCells) -> float:
+    return float(
+        sklearn.metrics.accuracy_score(cells.true, cells.predicted, sample_weight=cells.weight)
+    )
+
+
+def _balanced_accuracy(cells: TaskCells) -> float:
+    # Macro recall over the classes that are there; balanced_accuracy_score is the same, but warns
+    # of each predicted class that is not.
+    return float(
+        sklearn.metrics.recall_score(
+            cells.true,
+            cells.predicted,
+            labels=np.unique(cells.true),
+            average="macro",
+            sample_weight=cells.weight,
+            zero_division=0.0,
+        )
+    )
+
+
+def _matthews_corrcoef(cells: TaskCells) -> float:
+    _require_two_classes(cells)
+    return float(
+        sklearn.metrics.matthews_corrcoef(cells.true, cells.predicted, sample_weight=cells.weight)
+    )
+
+
+def _of_positive_class(function: Callable[..., float]) -> Callable[..., float]:
+    """Score the positive class (the second) of two classes, and more classes by their mean."""
+
+    def score(cells: TaskCells, average: str | None = None) -> float:
+        if cells.n_classes < 2:
+            _require_two_classes(cells)
+        if average is None:
+            average = "binary" if cells.n_classes == 2 else "macro"
+        if average == "binary" and not (cells.true == 1).any():
+            positive = cells.labels.tolist()[1]
+            raise UndefinedScore(f"no labelled cell of its positive class {positive!r}")
+        return float(
+            function(
+                cells.true,
+                cells.predicted,
+                average=average,
+                sample_weight=cells.weight,
+                zero_division=0.0,
+            )
+        )
+
+    return score
+
+
+# ------------------------------------------------------------------------------------------------
+# From probabilities
+# ------------------------------------------------------------------------------------------------
+
+
+def _one_against_rest(function: Callable[..., float]) -> Callable[..., float]:
+    """Score the second of two classes against the first, and more classes by their mean."""
+
+    def score(cells: TaskCells) -> float:
+        _require_two_classes(cells)
+        codes = [1] if cells.n_classes == 2 else np.unique(cells.true)
+        scores = [
+            function(cells.true == code, cells.predicted[:, code], sample_weight=cells.weight)
+            for code in codes
+        ]
+        return float(np.mean(scores))
+
+    return score
+
+
+def _log_loss(cells: TaskCells) -> float:
+    proba = cells.predicted
+    if cells.n_classes == 1:  # log_loss wants two classes at least; the other has probability 0
+        proba = np.column_stack([proba, np.zeros_like(proba)])
+    return float(
+        sklearn.metrics.log_loss(
+            cells.true, proba, sample_weight=cells.weight, labels=np.arange(proba.shape[1])
+        )
+    )
+
+
+def _brier_score(cells: TaskCells) -> float:
+    proba = cells.predicted
+    if cells.n_classes == 2:
+        return float(
+            sklearn.metrics.brier_score_loss(
+                cells.true, proba[:, 1], sample_weight=cells.weight, pos_label=1
+            )
+        )
+    # brier_score_loss takes more than two classes only since scikit-learn 1.7.
+    check_probabilities(proba)
+    is_true = cells.true[:, None] == np.arange(cells.n_classes)
+    distance = ((proba.astype(np.float64) - is_true) ** 2).sum(axis=1)
+    return float(np.average(distance, weights=cells.weight))
+
+
+def _calibration_error(cells: TaskCells, n_bins: int = 15) -> float:
+    return calibration_error(
+        cells.true,
+        cells.predicted,
+        labels=np.arange(cells.n_classes),
+        n_bins=n_bins,
+        sample_weight=cells.weight,
+    )
+
+
+def _require_two_classes(cells: TaskCells) -> None:
+    """Raise if the labelled cells hold one class only."""
+    found = np.unique(cells.true)
+    if len(found) < 2:
+        raise UndefinedScore(
+            f"only class {cells.labels.tolist()[found[0]]!r} in its labelled cells"
+        )
+
+
+# ------------------------------------------------------------------------------------------------
+# By name
+# ------------------------------------------------------------------------------------------------
+
+_LABEL_METRICS: dict[str, Callable[..., float]] = {
+    "accuracy": _accuracy,
+    "balanced_accuracy": _balanced_accuracy,
+    "f1": _of_positive_class(sklearn.metrics.f1_score),
+    "precision": _of_positive_class(sklearn.metrics.precision_score),
+    "recall": _of_positive_class(sklearn.metrics.recall_score),
+    "matthews_corrcoef": _matthews_corrcoef,
+}
+_PROBABILITY_METRICS: dict[str, Callable[..., float]] = {
+    "roc_auc": _one_against_rest(sklearn.metrics.roc_auc_score),
+    "average_precision": _one_against_rest(sklearn.metrics.average_precision_score),
+}
+_LOSSES: dict[str, Callable[..., float]] = {
+    "log_loss": _log_loss,
+    "brier_score": _brier_score,
+    "calibration_error": _calibration_error,
+}
+
+METRICS: dict[str, Metric] = {
+    **{name: Metric(name, f, "predict") for name, f in _LABEL_METRICS.items()},
+    **{name: Metric(name, f, "predict_proba") for name, f in _PROBABILITY_METRICS.items()},
+    **{
+        name: Metric(name, f, "predict_proba", greater_is_better=False)
+        for name, f in _LOSSES.items()
+    },
+    **{
+        f"neg_{name}": Metric(f"neg_{name}", f, "predict_proba", sign=-1)
+        for name, f in _LOSSES.items()
+    },
+}
+_OTHER_NAMES = {
+    "mcc": "matthews_corrcoef",
+    "roc_auc_ovr": "roc_auc",
+    "brier": "brier_score",
+    "brier_score_loss": "brier_score",
+    "neg_brier": "neg_brier_score",
+    "ece": "calibration_error",
+}
+
+
+def find_metric(metric: Any, response_method: str | None = None) -> Metric:
+    """Find the metric that a name stands for, or make one of a function.
+
+    Parameters
+    ----------
+    metric : str or callable
+        A name, or ``metric(y_true, y_pred, sample_weight=...)`` in the manner of scikit-learn.
+    response_method : {"predict", "predict_proba"}, default=None
+        What a function is computed from; None means "predict". A name knows it by itself.
+
+    Returns
+    -------
+    metric : Metric
+        The metric.
+    """
+    if response_method not in (None, "predict", "predict_proba"):
+        raise ValueError(
+            f"response_method must be 'predict', 'predict_proba' or None. Got {response_method!r}."
+        )
+    if callable(metric):
+        name = getattr(metric, "__name__", repr(metric))
+        return Metric(name, _apply_function(metric), response_method or "predict")
+    if not isinstance(metric, str):
+        raise TypeError(f"metric must be a name or a function. Got {metric!r}.")
+    found = METRICS.get(_OTHER_NAMES.get(metric, metric))
+    if found is None:
+        raise ValueError(
+            f"There is no metric {metric!r}. The names are {', '.join(METRICS)}; or pass a "
+            "function metric(y_true, y_pred, sample_weight=...)."
+        )
+    if response_method not in (None, found.response_method):
+        raise ValueError(
+            f"{metric!r} is computed from {found.response_method}, not {response_method}."
+        )
+    return found
+
+
+def _apply_function(function: Callable[..., float]) -> Callable[..., float]:
+    """Apply a function in scikit-learn's manner: labels as the user has them."""
+
+    def score(cells: TaskCells, **params: Any) -> float:
+        if cells.weight is not None:
+            params["sample_weight"] = cells.weight
+        predicted = cells.predicted
+        if predicted.ndim == 1:
+            predicted = cells.labels[predicted]
+        elif cells.n_classes == 2:
+            predicted = predicted[:, 1]
+        value = float(function(cells.labels[cells.true], predicted, **params))
+        if np.isnan(value):
+            raise UndefinedScore("the metric gives NaN")
+        return value
+
+    return score

@@ -1,0 +1,30 @@
+"""Splitting rows, and predicting across splits, with missing labels in y.
+
+Owns the splitters that scikit-learn takes as ``cv=``, `train_test_split`, `cross_val_predict`, and
+the hold-out of early stopping. Does not know the estimator: anything with scikit-learn's interface
+can be used with what is here.
+"""
+
+from sk_mtl.model_selection._cross_val_predict import cross_val_predict as cross_val_predict
+from sk_mtl.model_selection._holdout import stratified_holdout as stratified_holdout
+from sk_mtl.model_selection._splitters import (
+    MultiTaskStratifiedGroupKFold as MultiTaskStratifiedGroupKFold,
+)
+from sk_mtl.model_selection._splitters import MultiTaskStratifiedKFold as MultiTaskStratifiedKFold
+from sk_mtl.model_selection._splitters import (
+    MultiTaskStratifiedShuffleSplit as MultiTaskStratifiedShuffleSplit,
+)
+from sk_mtl.model_selection._splitters import (
+    RepeatedMultiTaskStratifiedKFold as RepeatedMultiTaskStratifiedKFold,
+)
+from sk_mtl.model_selection._train_test_split import train_test_split as train_test_split
+
+__all__ = [
+    "MultiTaskStratifiedGroupKFold",
+    "MultiTaskStratifiedKFold",
+    "MultiTaskStratifiedShuffleSplit",
+    "RepeatedMultiTaskStratifiedKFold",
+    "cross_val_predict",
+    "stratified_holdout",
+    "train_test_split",
+]

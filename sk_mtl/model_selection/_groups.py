@@ -1,0 +1,121 @@
+"""Stratification of whole groups of rows: which group goes to which fold.
+
+Owns the assignment of groups to folds by their labels. Does not know y in the user's form or
+scikit-learn's splitter interface.
+
+A group cannot be divided, so that exact sizes cannot be met. The groups that weigh most (many rows
+of rare classes) are placed first, each in the fold whose columns are filled least with what the
+group holds, as in `_iterative`, with the number of rows as one more column.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+
+from sk_mtl.model_selection._iterative import MISSING, NOTHING, UNASSIGNED, IndicatorColumns
+
+# The weight of a task's missing labels and of the size of a fold beside that of a class.
+_WEIGHT_OF_MISSING = 0.1
+_WEIGHT_OF_SIZE = 1.0
+
+
+def assign_groups(
+    columns: IndicatorColumns,
+    group_of_row: np.ndarray,
+    n_folds: int,
+    rng: np.random.RandomState | None,
+) -> np.ndarray:
+    """Assign every group of rows to a fold so that all columns are spread in proportion.
+
+    Parameters
+    ----------
+    columns : IndicatorColumns
+        The labels.
+    group_of_row : ndarray of int of shape (n_samples,)
+        The group of each row, from 0 to n_groups - 1.
+    n_folds : int
+        Number of folds.
+    rng : RandomState or None
+        Shuffles the groups first, so that groups of equal weight come in another order.
+
+    Returns
+    -------
+    fold : ndarray of int of shape (n_samples,)
+        The fold of each row.
+    """
+    contents = _count_contents(columns, group_of_row)
+    n_groups = contents.shape[0]
+    totals = np.asarray(contents.sum(axis=0)).ravel()
+    step = _weigh_columns(columns) * n_folds / np.maximum(totals, 1)
+    weighed = contents.multiply(step[None, :]).tocsr()
+    heaviness = np.asarray(weighed.multiply(weighed).sum(axis=1)).ravel()
+    order = np.arange(n_groups) if rng is None else rng.permutation(n_groups)
+    order = order[np.argsort(-heaviness[order], kind="stable")]
+
+    fold = np.full(n_groups, UNASSIGNED, dtype=np.intp)
+    counts = np.zeros((contents.shape[1], n_folds))
+    for group in order:
+        held = slice(contents.indptr[group], contents.indptr[group + 1])
+        cells = contents.indices[held]
+        fold[group] = (weighed.data[held] @ counts[cells]).argmin()
+        counts[cells, fold[group]] += contents.data[held]
+    _cover_empty_folds(columns, contents, fold, counts, step)
+    return fold[group_of_row]
+
+
+def _weigh_columns(columns: IndicatorColumns) -> np.ndarray:
+    """Return the weight of each column, the size last."""
+    weight = np.ones(columns.n_columns + 1)
+    weight[:-1][columns.class_code == MISSING] = _WEIGHT_OF_MISSING
+    weight[:-1][columns.class_code == NOTHING] = 0.0
+    weight[-1] = _WEIGHT_OF_SIZE
+    return weight
+
+
+def _count_contents(columns: IndicatorColumns, group_of_row: np.ndarray) -> sp.csr_matrix:
+    """Count the rows of each column in each group; the group's size is one more column."""
+    n_samples, n_cells = columns.of_cell.shape
+    cells = np.hstack(
+        [columns.of_cell, np.full((n_samples, 1), columns.n_columns, dtype=np.int32)]
+    ).ravel()
+    groups = np.repeat(group_of_row, n_cells + 1)
+    shape = (int(group_of_row.max()) + 1, columns.n_columns + 1)
+    ones = np.ones(len(cells))
+    return sp.coo_matrix((ones, (groups, cells)), shape=shape).tocsr()
+
+
+def _cover_empty_folds(
+    columns: IndicatorColumns,
+    contents: sp.csr_matrix,
+    fold: np.ndarray,
+    counts: np.ndarray,
+    step: np.ndarray,
+) -> None:
+    """Move groups so that no fold goes without a class that enough groups have."""
+    n_folds = counts.shape[1]
+    by_column = contents.tocsc()
+    n_owners = np.diff(by_column.indptr)[:-1]
+    must_have = (columns.class_code != MISSING) & (columns.class_code != NOTHING)
+    must_have &= n_owners >= n_folds
+    lacking = np.argwhere(must_have[:, None] & (counts[:-1] == 0))
+    for column, target in lacking[np.argsort(n_owners[lacking[:, 0]], kind="stable")]:
+        if counts[column, target]:
+            continue
+        best, best_price = None, np.inf
+        for group in by_column.indices[by_column.indptr[column] : by_column.indptr[column + 1]]:
+            row = contents[group]
+            source = fold[group]
+            left = counts[row.indices, source] - row.data
+            is_kept = row.indices < len(must_have)
+            if (must_have[row.indices[is_kept]] & (left[is_kept] == 0)).any():
+                continue
+            difference = counts[row.indices, target] - counts[row.indices, source]
+            price = (difference * row.data * step[row.indices]).sum()
+            if price < best_price:
+                best, best_price = group, price
+        if best is not None:
+            row = contents[best]
+            counts[row.indices, fold[best]] -= row.data
+            counts[row.indices, target] += row.data
+            fold[best] = target

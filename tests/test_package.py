@@ -1,0 +1,230 @@
+"""The package as a whole: what it imports, what it makes public, how that is documented."""
+
+import ast
+import importlib
+import inspect
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import sk_mtl
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "sk_mtl").rglob("*.py"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PUBLIC_MODULES = [
+    "sk_mtl",
+    *sorted(
+        f"sk_mtl.{path.stem}"
+        for path in (ROOT / "sk_mtl").iterdir()
+        if path.stem[0] != "_" and (path.suffix == ".py" or (path / "__init__.py").exists())
+    ),
+]
+
+
+def iterate_public_objects():
+    """Yield (qualified name, object) of the classes and functions in every `__all__`."""
+    for module_name in PUBLIC_MODULES:
+        module = importlib.import_module(module_name)
+        for name in getattr(module, "__all__", ()):
+            value = getattr(module, name, None)
+            is_error = inspect.isclass(value) and issubclass(value, BaseException)
+            if inspect.isfunction(value) or (inspect.isclass(value) and not is_error):
+                yield f"{module_name}.{name}", value
+
+
+def iterate_public_callables():
+    """Yield also the public methods that this package defines on those classes."""
+    for qualified_name, value in iterate_public_objects():
+        yield qualified_name, value
+        if inspect.isclass(value):
+            for name, member in inspect.getmembers(value, inspect.isfunction):
+                if name[0] != "_" and member.__module__.startswith("sk_mtl"):
+                    yield f"{qualified_name}.{name}", member
+
+
+def parametrize(pairs):
+    return pytest.mark.parametrize("value", [pytest.param(v, id=n) for n, v in pairs])
+
+
+def read_imports(path):
+    """Return (imported module, whether at module level) for each import of a file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, node in tree.body) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}:{node.lineno}: a relative import"
+            found += [(f"{node.module}.{alias.name}", node in tree.body) for alias in node.names]
+    return found
+
+
+# -- What is installed ---------------------------------------------------------------------------
+
+
+def test_version_is_the_installed_one():
+    try:
+        installed = metadata.version("sk_mtl")
+    except metadata.PackageNotFoundError:
+        pytest.skip("sk_mtl is run from its folder, not installed")
+    assert sk_mtl.__version__ == installed
+
+
+def test_version_has_a_section_in_the_changelog():
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+    assert f"\n## [{sk_mtl.__version__}]" in changelog
+
+
+def test_package_is_marked_as_typed():
+    assert (Path(sk_mtl.__file__).parent / "py.typed").exists()
+
+
+# -- What is imported ----------------------------------------------------------------------------
+
+
+def test_imports_are_declared_as_dependencies():
+    declared = {re.match(r"[\w-]+", line)[0] for line in PROJECT["dependencies"]}
+    declared = {"sklearn" if name == "scikit-learn" else name for name in declared}
+    undeclared = {
+        f"{path.relative_to(ROOT)}: {module}"
+        for path in SOURCES
+        for module, _ in read_imports(path)
+        if (top := module.split(".")[0]) not in {*sys.stdlib_module_names, "sk_mtl", *declared}
+        and top != "matplotlib"  # the extra `plot`; see the next tests
+    }
+
+    assert not undeclared
+
+
+@pytest.mark.parametrize("optional", ["matplotlib", "scikeras"])
+def test_optional_library_is_never_imported_at_module_level(optional):
+    offenders = [
+        path.name
+        for path in SOURCES
+        for module, at_top in read_imports(path)
+        if module.split(".")[0] == optional and at_top and path.name != "_scikeras.py"
+    ]
+
+    assert not offenders
+
+
+@pytest.mark.parametrize(
+    ("pattern", "room"),
+    [(r"sklearn\.(.*\.)?_\w", "_validation.py"), (r"scikeras\.", "_scikeras.py")],
+    ids=["private names of scikit-learn", "scikeras"],
+)
+def test_library_is_imported_in_its_room_only(pattern, room):
+    offenders = [
+        f"{path.name}: {module}"
+        for path in SOURCES
+        for module, _ in read_imports(path)
+        if re.match(pattern, f"{module}.") and path.name != room
+    ]
+
+    assert not offenders
+
+
+def test_modules_do_not_import_from_the_top_of_the_package():
+    # The import contract cannot see it: the top is no layer, and imports them all.
+    modules = {path.stem for path in SOURCES} | {path.parent.name for path in SOURCES}
+    offenders = [
+        f"{path.name}: {module}"
+        for path in SOURCES
+        for module, _ in read_imports(path)
+        if module.startswith("sk_mtl.")
+        and module.split(".")[1] not in modules
+        and path.name != "__main__.py"
+    ]
+
+    assert not offenders
+
+
+def test_import_is_silent_and_leaves_optional_libraries_alone():
+    code = (
+        "import sys, json, sk_mtl;"
+        "print(json.dumps([m for m in ('polars', 'scikeras') if m in sys.modules]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == []
+
+
+# -- What is public, and how it is documented ----------------------------------------------------
+
+
+@pytest.mark.parametrize("module_name", PUBLIC_MODULES)
+def test_public_module_lists_names_that_exist(module_name):
+    module = importlib.import_module(module_name)
+
+    assert module.__doc__
+    assert [name for name in module.__all__ if not hasattr(module, name)] == []
+
+
+def test_public_modules_are_in_the_api_reference():
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+
+    assert sorted(re.findall(r"^   (sk_mtl[\w.]*)$", page, re.MULTILINE)) == PUBLIC_MODULES
+
+
+@parametrize(iterate_public_objects())
+def test_public_object_shows_an_example(value):
+    assert ">>> " in (value.__doc__ or ""), "no Examples section"
+
+
+@parametrize(iterate_public_callables())
+def test_documented_parameters_and_defaults_are_those_of_the_signature(value):
+    parameters = {
+        name: parameter.default
+        for name, parameter in inspect.signature(value).parameters.items()
+        if name != "self"
+        and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+    }
+    documented = read_documented_parameters(value)
+
+    assert list(documented) == list(parameters)
+    for name, default in parameters.items():
+        _, says_default, text = documented[name].partition("default=")
+        if says_default:
+            assert repr(read_literal(text)) == repr(default), name
+        else:
+            # None may go unsaid: it stands for "required" where an interface wants it optional.
+            assert default in (inspect.Parameter.empty, None), f"{name}: default={default!r}"
+
+
+def read_literal(text):
+    """Return the value of a literal, or the text of anything else."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def read_documented_parameters(value):
+    """Return {name: type line} of the Parameters section of a docstring."""
+    lines = (inspect.getdoc(value) or "").splitlines()
+    if "Parameters" not in lines:
+        return {}
+    start = lines.index("Parameters") + 2
+    documented = {}
+    for line, next_line in zip(lines[start:], [*lines[start + 1 :], ""], strict=True):
+        if next_line.startswith("---"):
+            break
+        if line and not line.startswith((" ", "*")):
+            names, _, type_line = line.partition(" : ")
+            documented |= dict.fromkeys(names.split(", "), type_line)
+    return documented
