@@ -39,6 +39,7 @@ extensions = [
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "examples", "sg_execution_times.rst", "**/sg_execution_times.rst"]
 default_role = "literal"  # in docstrings a single backtick means code
+smartquotes = False  # strings in the docstrings keep the quotes of the code
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3

@@ -576,14 +576,18 @@ def serialize_model(model: keras.Model) -> str:
             text = json.dumps(_without_compilation(config))
         except (TypeError, ValueError, NotImplementedError) as error:
             raise ValueError(
-                f"The custom model cannot be saved as text: {_first_line(error)} "
-                f"{_REGISTER_ADVICE}"
+                f"The custom model cannot be saved as text: {_first_line(error)} {_REGISTER_ADVICE}"
             ) from error
     if '"__lambda__"' in text:
         raise ValueError(f"The custom model holds a lambda. {_REGISTER_ADVICE}")
     config = json.loads(text)
-    names = _canonical_names(config)
-    return json.dumps({"model": _rename(config, names), "imports": sorted(_custom_modules(config))})
+    return json.dumps(
+        {
+            "model": _rename(config, _canonical_names(config)),
+            "imports": sorted(_custom_modules(config)),
+            "weight_shapes": _weight_shapes(model),
+        }
+    )
 
 
 def deserialize_model(text: str) -> keras.Model:
@@ -602,7 +606,8 @@ def deserialize_model(text: str) -> keras.Model:
     Raises
     ------
     ValueError
-        If a class or function of the model is not known in this process.
+        If a class or function of the model is not known in this process, or its configuration does
+        not give the weights that the model had.
     """
     stored = json.loads(text)
     for module in stored["imports"]:
@@ -611,12 +616,26 @@ def deserialize_model(text: str) -> keras.Model:
                 importlib.import_module(module)
     with fixed_randomness(0):
         try:
-            return keras.saving.deserialize_keras_object(stored["model"])
+            model = keras.saving.deserialize_keras_object(stored["model"])
         except (TypeError, ValueError, AttributeError) as error:
             raise ValueError(
                 f"The custom model cannot be built from its text: {_first_line(error)} "
                 f"{_REGISTER_ADVICE}"
             ) from error
+    # Keras makes up a configuration for a subclass of keras.Model, from the defaults of its
+    # constructor.
+    if _weight_shapes(model) != stored["weight_shapes"]:
+        raise ValueError(
+            "The custom model cannot be built from its text: the configuration of its parts gives "
+            f"weights of the shapes {enumerate_some(_weight_shapes(model))}, but it had "
+            f"{enumerate_some(stored['weight_shapes'])}. {_REGISTER_ADVICE}"
+        )
+    return model
+
+
+def _weight_shapes(model: keras.Model) -> list[list[int]]:
+    """Return the shapes of a model's weights, in their order."""
+    return [list(weight.shape) for weight in model.weights]
 
 
 def _first_line(error: Exception) -> str:

@@ -23,9 +23,7 @@ __all__ = ["compute_logits", "task_probabilities"]
 
 _BATCH_ROWS = 8192
 _MAX_PROGRAMS = 32
-_programs: OrderedDict[NetworkSpec, tuple[tf.types.experimental.PolymorphicFunction, int]] = (
-    OrderedDict()
-)
+_programs: OrderedDict[NetworkSpec, tuple[Any, int]] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -96,7 +94,8 @@ def _forward_program(spec: NetworkSpec) -> tuple[Any, int]:
         tf.TensorSpec((None, spec.n_features), tf.float32),
     ]
     compiled = tf.function(forward, input_signature=signature, autograph=False)
-    program = (compiled, len(model.trainable_variables))
+    # The concrete function: TensorFlow takes a new tf.function per network for a mistake.
+    program = (compiled.get_concrete_function(), len(model.trainable_variables))
     with _lock:
         _programs[spec] = program
         while len(_programs) > _MAX_PROGRAMS:

@@ -515,7 +515,7 @@ def _collect_callbacks(
     item: Any, settings: Mapping[str, Any], common: Mapping[str, Any], label: str
 ) -> list[keras.callbacks.Callback]:
     """Return the callbacks that an item stands for; `common` is what its container was given."""
-    if isinstance(item, Mapping) or isinstance(item, (list, tuple)):
+    if isinstance(item, (Mapping, list, tuple)):
         items = dict(item) if isinstance(item, Mapping) else dict(enumerate(item))
         own, nested = _split_nested(settings)
         keys = [str(key) for key in items]

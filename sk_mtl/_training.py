@@ -16,6 +16,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -196,17 +197,23 @@ class TrainingProgram:
                 tf.TensorSpec((None,), tf.int64),
             )
         n_tasks = len(plan.spec.n_outputs)
-        scalar = tf.TensorSpec((), tf.int32)
-        arrays = (
+        self._signature = (
             features,
             tf.TensorSpec((None, n_tasks), tf.int32),
             tf.TensorSpec((None, n_tasks), tf.float32),
             tf.TensorSpec((None,), tf.int32),
         )
-        self.run_steps = tf.function(
-            self._run_steps, input_signature=[*arrays, scalar, scalar, scalar], autograph=False
-        )
-        self.evaluate = tf.function(self._evaluate, input_signature=arrays, autograph=False)
+
+    @cached_property
+    def run_steps(self) -> Any:
+        """The compiled steps of an epoch; see `_run_steps`."""
+        scalars = [tf.TensorSpec((), tf.int32)] * 3
+        return _compile(self._run_steps, (*self._signature, *scalars))
+
+    @cached_property
+    def evaluate(self) -> Any:
+        """The compiled evaluation; see `_evaluate`."""
+        return _compile(self._evaluate, self._signature)
 
     def _build_state(self) -> None:
         """Create the weighting's variables and the optimizer's, and note the latter's start."""
@@ -334,6 +341,13 @@ class TrainingProgram:
             parallel_iterations=1,
         )
         return tuple(sums)
+
+
+def _compile(function: Any, signature: Sequence[Any]) -> Any:
+    """Return a function traced once, for one signature, which nothing can make it trace again."""
+    compiled = tf.function(function, input_signature=signature, autograph=False)
+    # The concrete function: TensorFlow takes a new tf.function per fit for a retracing by mistake.
+    return compiled.get_concrete_function()
 
 
 def _gather_rows(features: tuple[tf.Tensor, ...], rows: tf.Tensor, n_features: int) -> tf.Tensor:
@@ -554,19 +568,28 @@ def _run_epoch(
 ) -> dict[str, float]:
     """Train one epoch, in one call, or in one per batch where a callback asks for batches."""
     n_steps = -(-len(order) // plan.batch_size)
+    rows = tf.constant(order)
     if not _wants_batches(plan.callbacks):
-        sums = program.run_steps(*arrays, order, 0, n_steps, plan.batch_size)
+        sums = _run(program, plan, arrays, rows, 0, n_steps)
         return _training_logs(program, plan, [s.numpy() for s in sums], n_steps)
     total: list[Any] = [0.0, 0.0, 0.0]
     for number in range(n_steps):
         callbacks.on_train_batch_begin(number)
-        sums = program.run_steps(*arrays, order, number, number + 1, plan.batch_size)
+        sums = _run(program, plan, arrays, rows, number, number + 1)
         total = [t + s.numpy() for t, s in zip(total, sums, strict=True)]
         logs = _training_logs(program, plan, total, number + 1)
         callbacks.on_train_batch_end(number, logs)
         if program.model.stop_training:
             break
     return logs
+
+
+def _run(
+    program: TrainingProgram, plan: TrainingPlan, arrays: Any, rows: tf.Tensor, first: int, end: int
+) -> Any:
+    """Run steps of an epoch."""
+    scalars = (tf.constant(number, tf.int32) for number in (first, end, plan.batch_size))
+    return program.run_steps(*arrays, rows, *scalars)
 
 
 def _training_logs(
@@ -588,7 +611,7 @@ def _validation_logs(
     program: TrainingProgram, plan: TrainingPlan, arrays: tuple[Any, ...], rows: np.ndarray
 ) -> dict[str, float]:
     """Return the losses on the validation rows."""
-    loss_sum, weight_sum = program.evaluate(*arrays, rows.astype(np.int32))
+    loss_sum, weight_sum = program.evaluate(*arrays, tf.constant(rows, tf.int32))
     losses = _divide(loss_sum.numpy(), weight_sum.numpy())
     logs = {"val_loss": _mean_over_tasks(losses)}
     names = (f"val_{name}_loss" for name in plan.task_names)
