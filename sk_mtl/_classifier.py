@@ -6,22 +6,21 @@ Owns the surface that users see and the order of the stages; each stage is a mod
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
+from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sk_mtl._custom_model import classify_outputs, serialize_model
 from sk_mtl._early_stopping import EarlyStopping
 from sk_mtl._labels import (
-    LabelTable,
     PerTask,
-    enumerate_some,
     has_missing_labels,
     read_cell_weight,
     read_labels,
@@ -30,45 +29,32 @@ from sk_mtl._labels import (
 from sk_mtl._network import NetworkSpec, canonical_activation, network_variables
 from sk_mtl._persistence import FORMAT_VERSION, FittedNetwork, check_format_version
 from sk_mtl._prediction import task_probabilities
+from sk_mtl._problem import (
+    LabelledRows,
+    Problem,
+    check_same_classes,
+    declare_schema,
+    hold_out,
+    pose_problem,
+    read_validation,
+    warn_of_degenerate_tasks,
+)
 from sk_mtl._progress import ProgressBar
 from sk_mtl._routing import RoutedParamsMixin, make_callbacks, make_optimizer
-from sk_mtl._targets import EncodedTargets, TargetSchema, class_frequencies, weigh_classes
+from sk_mtl._targets import TargetSchema
 from sk_mtl._task_view import TaskView
-from sk_mtl._training import (
-    LabelledRows,
-    TrainingOutcome,
-    TrainingPlan,
-    TrainingState,
-    draw_start,
-    train,
-)
+from sk_mtl._training import TrainingOutcome, TrainingPlan, TrainingState, draw_start, train
 from sk_mtl._validation import (
     check_features,
     check_parameters,
     refuse_encoding_of_missing_labels,
 )
-from sk_mtl.model_selection import stratified_holdout
-from sk_mtl.weighting import TaskWeighting, make_weighting
+from sk_mtl.weighting import make_weighting
 
 __all__ = ["MultiTaskClassifier"]
 
 # With early_stopping="auto", fewer labelled rows than this are all trained on.
 _MIN_ROWS_TO_HOLD_OUT = 1000
-
-
-@dataclass(frozen=True)
-class _FitInputs:
-    """X and y of one call of fit, validated and encoded."""
-
-    X: Any
-    targets: EncodedTargets
-    schema: TargetSchema
-    is_active: np.ndarray
-
-    @property
-    def rows(self) -> np.ndarray:
-        """Rows with a labelled cell of a task that the network learns."""
-        return np.flatnonzero(self.targets.label_mask[:, self.is_active].any(axis=1))
 
 
 class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
@@ -210,16 +196,28 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     >>> from sk_mtl import MultiTaskClassifier
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(200, 4))
-    >>> Y = pd.DataFrame({"positive": np.where(X[:, 0] > 0, "yes", "no"), "grade": X[:, 1] // 1 % 3})
+    >>> sign, grade = np.where(X[:, 0] > 0, "plus", "minus"), np.digitize(X[:, 1], [-1, 1])
+    >>> Y = pd.DataFrame({"sign": sign, "grade": grade.astype(float)})
     >>> Y.loc[20:, "grade"] = np.nan  # known for one row in ten
     >>> clf = MultiTaskClassifier(epochs=30, random_state=0).fit(X, Y)
     >>> clf.predict(X[:2]).columns.tolist()
-    ['positive', 'grade']
+    ['sign', 'grade']
     >>> clf.predict_proba(X)["grade"].shape
     (200, 3)
     >>> clf.score(X, Y) > 0.9
     True
     """
+
+    # Set by `_keep`.
+    _schema: TargetSchema
+    _seed: int
+    _network: FittedNetwork | None
+    _is_active: np.ndarray
+    _is_trained: np.ndarray
+    _labelled_cells: np.ndarray
+    _n_rows: int
+    history_: dict[str, list[float]]
+    n_iter_: int
 
     def __init__(
         self,
@@ -313,25 +311,22 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         """
         check_parameters(self)
         going_on = self.warm_start and hasattr(self, "_schema")
-        before = dict(vars(self))
-        try:
-            inputs = self._read_inputs(X, y, sample_weight, self._schema if going_on else None)
-            if going_on:
-                seed = self._seed
-            else:
-                seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-            self._warn_of_degenerate_tasks(inputs)
-            training, validation = self._split_rows(inputs, validation_data, seed)
+        with _unchanged_on_error(self):
+            table = read_labels(y, missing_label=self.missing_label)
+            X = check_features(self, X, reset=not going_on)
+            schema = self._schema if going_on else None
+            problem = pose_problem(X, table, sample_weight, self.class_weight, schema, self.classes)
+            warn_of_degenerate_tasks(problem, stacklevel=2)
+            seed = self._seed if going_on else self._draw_seed()
+            training, watched = self._split_rows(problem, validation_data, seed)
+            stopping = None
+            if self._stops_early(problem, watched is not None):
+                stopping = EarlyStopping(self.n_iter_no_change, self.tol)
             start = None
             if going_on and self._network is not None:
                 start = replace(self._network.state, optimizer=None)
-            outcome = self._train(inputs, training, validation, seed, start, going_on)
-        except BaseException:
-            # `check_features` notes X on the estimator before the rest is known to be good.
-            vars(self).clear()
-            vars(self).update(before)
-            raise
-        return self._keep(inputs, outcome, seed, going_on)
+            trained = self._train(problem, training, watched, seed, start, stopping)
+            return self._keep(problem, trained, seed, going_on)
 
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
@@ -362,255 +357,122 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         """
         check_parameters(self)
         going_on = hasattr(self, "_schema")
-        before = dict(vars(self))
-        try:
+        with _unchanged_on_error(self):
+            table = read_labels(y, missing_label=self.missing_label)
+            X = check_features(self, X, reset=not going_on)
             if going_on:
-                self._check_same_classes(classes)
                 schema, seed = self._schema, self._seed
+                if classes is not None:
+                    check_same_classes(schema, classes)
             else:
-                schema = self._declared_schema(y, self.classes if classes is None else classes)
-                seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-            inputs = self._read_inputs(X, y, sample_weight, schema, reset=not going_on)
+                declared = self.classes if classes is None else classes
+                schema, seed = declare_schema(table, declared), self._draw_seed()
+            problem = pose_problem(X, table, sample_weight, self.class_weight, schema)
+            training = problem.labelled_rows(problem.rows, problem.class_factors(problem.rows))
             start = self._network.state if going_on and self._network is not None else None
-            training = self._labelled_rows(inputs, inputs.rows)
-            outcome = self._train(inputs, training, None, seed, start, going_on, epochs=1)
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
-        return self._keep(inputs, outcome, seed, going_on, adds_labels=True)
+            trained = self._train(problem, training, None, seed, start, None, epochs=1)
+            return self._keep(problem, trained, seed, going_on, adds_labels=going_on)
 
-    def _read_inputs(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        schema: TargetSchema | None,
-        *,
-        reset: bool | None = None,
-    ) -> _FitInputs:
-        """Validate X, read y, and encode it by a schema, its own if none is given."""
-        table = read_labels(y, missing_label=self.missing_label)
-        X = check_features(self, X, reset=schema is None if reset is None else reset)
-        check_consistent_length(X, np.empty(table.n_samples))
-        if schema is None:
-            if not table.label_mask.any():
-                raise ValueError(
-                    f"y has no label at all: every cell of {table.n_tasks} task(s) and "
-                    f"{table.n_samples} row(s) is missing. Supply labels for at least one task."
-                )
-            schema = TargetSchema.from_table(table, self.classes)
-        table = schema.align(table)
-        weight = read_cell_weight(sample_weight, table)
-        is_active = np.array([n >= 2 for n in schema.n_classes])
-        return _FitInputs(X, schema.encode(table, weight), schema, is_active)
+    def _draw_seed(self) -> int:
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _declared_schema(self, y: Any, classes: Any) -> TargetSchema:
-        """Return a schema whose classes are all declared, as a stream needs it."""
-        table = read_labels(y, missing_label=self.missing_label)
-        schema = TargetSchema.from_table(table, classes)
-        given = classes
-        if isinstance(classes, Mapping):
-            given = {resolve_task(k, table.task_names) for k in classes}
-        undeclared = [
-            repr(name)
-            for t, name in enumerate(table.task_names)
-            if table.form.categories[t] is None
-            and (given is None or (isinstance(given, set) and t not in given))
-        ]
-        if undeclared:
-            raise ValueError(
-                "classes must be passed on the first call to partial_fit: the classes of "
-                f"{enumerate_some(undeclared)} are not known. Pass {{task: labels}}, or make the "
-                "columns categorical."
-            )
-        return schema
-
-    def _check_same_classes(self, classes: Any) -> None:
-        """Refuse classes other than those of the first call of partial_fit."""
-        if classes is None:
-            return
-        empty = np.zeros((0, len(self._schema.task_names)), dtype=bool)
-        columns = tuple(np.empty(0, dtype=c.dtype) for c in self._schema.classes)
-        table = LabelTable(columns, empty, self._schema.task_names, self._schema.form)
-        now = TargetSchema.from_table(table, classes).classes
-        for name, old, new in zip(self._schema.task_names, self._schema.classes, now, strict=True):
-            if len(new) and not np.array_equal(old, new):
-                raise ValueError(
-                    f"classes of task {name!r} must be those of the first call to partial_fit, "
-                    f"{enumerate_some([repr(c) for c in old.tolist()])}. "
-                    f"Got {enumerate_some([repr(c) for c in new.tolist()])}."
-                )
-
-    def _warn_of_degenerate_tasks(self, inputs: _FitInputs) -> None:
-        """Warn of tasks without any label, and of tasks with one class."""
-        names, counts = inputs.schema.task_names, inputs.targets.label_mask.sum(axis=0)
-        empty = [repr(n) for n, count in zip(names, counts, strict=True) if count == 0]
-        if empty:
-            warnings.warn(
-                f"{len(empty)} task(s) have no label among {len(inputs.targets.codes)} rows: "
-                f"{enumerate_some(empty)}. They are left untrained and predicted as missing.",
-                UserWarning,
-                stacklevel=3,
-            )
-        single = [
-            f"{n!r} (only {classes[0]!r}, {count} labels)"
-            for n, classes, count in zip(
-                names, (c.tolist() for c in inputs.schema.classes), counts, strict=True
-            )
-            if len(classes) == 1 and count > 0
-        ]
-        if single:
-            warnings.warn(
-                f"{len(single)} task(s) have one class: {enumerate_some(single)}. That class is "
-                "predicted for every row. Name all classes in `classes` if there are others.",
-                UserWarning,
-                stacklevel=3,
-            )
-
-    def _split_rows(
-        self, inputs: _FitInputs, validation_data: Any, seed: int
-    ) -> tuple[LabelledRows, LabelledRows | None]:
-        """Return the rows to train on and those to watch."""
-        rows = inputs.rows
-        if validation_data is not None:
-            return self._labelled_rows(inputs, rows), self._read_validation(validation_data, inputs)
-        if not self._stops_early(len(rows), False) or self.validation_fraction is None:
-            return self._labelled_rows(inputs, rows), None
-        train_part, held_out = stratified_holdout(
-            inputs.targets.codes[rows][:, inputs.is_active],
-            inputs.targets.label_mask[rows][:, inputs.is_active],
-            holdout_fraction=self.validation_fraction,
-            random_state=np.random.default_rng([seed, 2]).integers(2**31),
-        )
-        if len(train_part) == 0 or len(held_out) == 0:
-            raise ValueError(
-                f"Early stopping with validation_fraction={self.validation_fraction} leaves "
-                f"{len(train_part)} rows to train on and {len(held_out)} to watch, of {len(rows)} "
-                "with labels. Change the fraction, or set early_stopping=False."
-            )
-        training = self._labelled_rows(inputs, rows[train_part])
-        return training, replace(training, rows=rows[held_out])
-
-    def _stops_early(self, n_rows: int, has_validation_data: bool) -> bool:
+    def _stops_early(self, problem: Problem, has_validation_data: bool) -> bool:
         if self.early_stopping == "auto":
-            return has_validation_data or n_rows >= _MIN_ROWS_TO_HOLD_OUT
+            return has_validation_data or len(problem.rows) >= _MIN_ROWS_TO_HOLD_OUT
         return bool(self.early_stopping)
 
-    def _labelled_rows(self, inputs: _FitInputs, rows: np.ndarray) -> LabelledRows:
-        """Return training arrays of the tasks that the network learns."""
-        weight = weigh_classes(self.class_weight, inputs.schema, inputs.targets, rows)
-        active = inputs.is_active
-        # Class weights of zero may leave a row without any cell that counts.
-        rows = rows[weight[rows][:, active].any(axis=1)]
-        return LabelledRows(inputs.X, inputs.targets.codes[:, active], weight[:, active], rows)
+    def _split_rows(
+        self, problem: Problem, validation_data: Any, seed: int
+    ) -> tuple[LabelledRows, LabelledRows | None]:
+        """Return the rows to train on and those to watch."""
+        holds_out = validation_data is None and self._stops_early(problem, False)
+        if holds_out and self.validation_fraction is not None and len(problem.rows):
+            return hold_out(problem, self.validation_fraction, seed)
+        training = problem.labelled_rows(problem.rows, problem.class_factors(problem.rows))
+        if validation_data is None:
+            return training, None
 
-    def _read_validation(self, validation_data: Any, inputs: _FitInputs) -> LabelledRows:
-        """Read validation data as the training data were read."""
-        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-            raise ValueError(
-                "validation_data must be a tuple (X, y) or (X, y, sample_weight). "
-                f"Got {type(validation_data).__name__}."
-            )
-        weight = validation_data[2] if len(validation_data) == 3 else None
-        X, y = validation_data[:2]
-        watched = self._read_inputs(X, y, weight, inputs.schema, reset=False)
-        if len(watched.rows) == 0:
-            raise ValueError("validation_data has no label of a task that the network learns.")
-        return self._labelled_rows(watched, watched.rows)
+        def check_X(X: Any) -> Any:
+            return check_features(self, X, reset=False)
+
+        return training, read_validation(validation_data, problem, check_X, self.missing_label)
 
     def _train(
         self,
-        inputs: _FitInputs,
+        problem: Problem,
         training: LabelledRows,
-        validation: LabelledRows | None,
+        watched: LabelledRows | None,
         seed: int,
         start: TrainingState | None,
-        going_on: bool,
+        stopping: EarlyStopping | None,
         epochs: int | None = None,
-    ) -> tuple[NetworkSpec, TaskWeighting, TrainingOutcome] | None:
-        """Train the network; None if no task has two classes."""
-        if not inputs.is_active.any():
+    ) -> tuple[TrainingPlan, TrainingOutcome] | None:
+        """Train the network, from a state or from the beginning; None if there is none to train."""
+        if not problem.active_names:
             return None
-        spec, optimizer, values = self._make_network(inputs, seed)
+        spec, optimizer, custom_values = self._specify_network(problem, seed)
         if start is not None and self._network is not None and self._network.spec != spec:
             raise ValueError(
                 "warm_start and partial_fit go on with the network that was fitted, but its "
                 "parameters have changed since. Clone the estimator to start afresh."
             )
-        names = self._active_names(inputs)
-        weighting = make_weighting(self.task_weighting, inputs.schema.task_names, inputs.is_active)
-        widths = [n for n, a in zip(inputs.schema.n_classes, inputs.is_active, strict=True) if a]
-        if start is None:
-            frequencies = class_frequencies(
-                training.codes[training.rows], training.weight[training.rows], widths
-            )
-            start = draw_start(spec, weighting, frequencies, seed, values)
         plan = TrainingPlan(
             spec=spec,
-            task_names=names,
+            task_names=problem.active_names,
             optimizer=optimizer,
-            weighting=weighting,
+            weighting=make_weighting(
+                self.task_weighting, problem.schema.task_names, problem.is_active
+            ),
             loss_normalization=self.loss_normalization,
             epochs=self.epochs if epochs is None else epochs,
             batch_size=self._resolve_batch_size(len(training.rows)),
             seed=seed,
-            first_epoch=self.n_iter_ if going_on else 0,
-            stopping=self._make_stopping(training, validation) if epochs is None else None,
-            monitored_task=self._monitored_task(inputs),
+            first_epoch=0 if start is None else self.n_iter_,
+            stopping=stopping,
+            monitored_task=self._monitored_task(problem),
             callbacks=make_callbacks(self.callbacks, self._routed("callbacks")),
-            progress=ProgressBar(names, self.verbose > 1) if self.verbose else None,
+            progress=ProgressBar(problem.active_names, self.verbose > 1) if self.verbose else None,
         )
-        if len(training.rows) == 0:  # a stream may bring a batch without any label
-            outcome = TrainingOutcome(start, {}, 0, 0)
-        else:
-            outcome = train(plan, start, training, validation)
-        return spec, weighting, outcome
+        if start is None:
+            n_classes = tuple(len(c) for c in problem.active_classes)
+            frequencies = training.class_frequencies(n_classes)
+            start = draw_start(spec, plan.weighting, frequencies, seed, custom_values)
+        if not len(training.rows):  # a stream may bring a batch without any label
+            return plan, TrainingOutcome(start, {}, 0, 0)
+        return plan, train(plan, start, training, watched)
 
-    def _make_stopping(
-        self, training: LabelledRows, validation: LabelledRows | None
-    ) -> EarlyStopping | None:
-        n_rows = len(training.rows) + (0 if validation is None else len(validation.rows))
-        if not self._stops_early(n_rows, validation is not None):
-            return None
-        return EarlyStopping(self.n_iter_no_change, self.tol)
-
-    def _monitored_task(self, inputs: _FitInputs) -> int | None:
+    def _monitored_task(self, problem: Problem) -> int | None:
         """Return the position of the watched task among those that the network learns."""
         if self.monitor is None:
             return None
-        position = resolve_task(self.monitor, inputs.schema.task_names)
-        if not inputs.is_active[position] or not inputs.targets.label_mask[:, position].any():
-            warnings.warn(
-                f"monitor names task {self.monitor!r}, which has fewer than two classes or no "
-                "label here. The mean over tasks is watched instead.",
-                UserWarning,
-                stacklevel=4,
-            )
-            return None
-        return int(inputs.is_active[:position].sum())
+        position = resolve_task(self.monitor, problem.schema.task_names)
+        labelled = problem.targets.label_mask[:, position].any()
+        if problem.is_active[position] and labelled:
+            return int(problem.is_active[:position].sum())
+        warnings.warn(
+            f"monitor names task {self.monitor!r}, which has fewer than two classes or no label "
+            "here. The mean over tasks is watched instead.",
+            UserWarning,
+            stacklevel=4,
+        )
+        return None
 
     def _resolve_batch_size(self, n_rows: int) -> int:
         if self.batch_size != "auto":
             return int(self.batch_size)
         return 32 if n_rows <= 2_000 else 128 if n_rows <= 10_000 else 256
 
-    def _active_names(self, inputs: _FitInputs) -> tuple[Hashable, ...]:
-        names = zip(inputs.schema.task_names, inputs.is_active, strict=True)
-        return tuple(name for name, active in names if active)
-
-    def _make_network(
-        self, inputs: _FitInputs, seed: int
+    def _specify_network(
+        self, problem: Problem, seed: int
     ) -> tuple[NetworkSpec, Any, list[np.ndarray] | None]:
         """Return the network's specification, its optimizer, and the values of a custom model."""
         optimizer = make_optimizer(self.optimizer, self._routed("optimizer"))
-        names = self._active_names(inputs)
-        n_classes = [n for n in inputs.schema.n_classes if n >= 2]
+        n_classes = [len(c) for c in problem.active_classes]
         spec = NetworkSpec(
-            n_features=inputs.X.shape[1],
+            n_features=problem.X.shape[1],
             n_outputs=tuple(1 if n == 2 else n for n in n_classes),
             hidden_layer_sizes=_layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes"),
-            head_hidden_layer_sizes=self._head_sizes(inputs.schema.task_names, names),
+            head_hidden_layer_sizes=self._head_sizes(problem),
             activation=canonical_activation(self.activation),
             dropout=float(self.dropout),
             normalization=self.normalization,
@@ -621,12 +483,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         # scikeras is imported for custom models only.
         from sk_mtl._scikeras import build_custom_model, describe_for_builder
 
-        classes = [c for c in inputs.schema.classes if len(c) >= 2]
+        names, is_1d = problem.active_names, problem.schema.is_1d
         custom = build_custom_model(
             self.model,
-            meta=describe_for_builder(
-                inputs.X.shape, classes, names, is_1d=inputs.schema.is_1d
-            ),
+            meta=describe_for_builder(problem.X.shape, problem.active_classes, names, is_1d=is_1d),
             seed=seed,
             model_params=self._routed("model"),
             optimizer=self.optimizer,
@@ -642,43 +502,44 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         )
         return spec, optimizer, [np.array(v.numpy()) for v in network_variables(custom)]
 
-    def _head_sizes(
-        self, all_names: tuple[Hashable, ...], names: tuple[Hashable, ...]
-    ) -> tuple[tuple[int, ...], ...]:
+    def _head_sizes(self, problem: Problem) -> tuple[tuple[int, ...], ...]:
         """Return the hidden layer sizes of each active head."""
-        given = self.head_hidden_layer_sizes
+        given, names = self.head_hidden_layer_sizes, problem.schema.task_names
         if not isinstance(given, Mapping):
-            return (_layer_sizes(given, "head_hidden_layer_sizes"),) * len(names)
+            sizes = _layer_sizes(given, "head_hidden_layer_sizes")
+            return (sizes,) * len(problem.active_names)
         by_name = {
-            all_names[resolve_task(k, all_names)]: _layer_sizes(v, "head_hidden_layer_sizes")
-            for k, v in given.items()
+            names[resolve_task(task, names)]: _layer_sizes(sizes, "head_hidden_layer_sizes")
+            for task, sizes in given.items()
         }
-        return tuple(by_name.get(name, ()) for name in names)
+        return tuple(by_name.get(name, ()) for name in problem.active_names)
 
     def _keep(
         self,
-        inputs: _FitInputs,
-        trained: tuple[NetworkSpec, TaskWeighting, TrainingOutcome] | None,
+        problem: Problem,
+        trained: tuple[TrainingPlan, TrainingOutcome] | None,
         seed: int,
         going_on: bool,
         adds_labels: bool = False,
     ) -> MultiTaskClassifier:
         """Set all fitted attributes."""
-        schema, mask = inputs.schema, inputs.targets.label_mask
-        labelled, n_rows = mask.sum(axis=0), len(mask)
-        if adds_labels and going_on:
+        schema, labelled = problem.schema, problem.targets.label_mask.sum(axis=0)
+        n_rows = len(problem.targets.codes)
+        if adds_labels:
             labelled, n_rows = labelled + self._labelled_cells, n_rows + self._n_rows
-        before = (self.history_, self.n_iter_) if going_on else ({}, 0)
-        history, n_epochs, best, network = {}, 0, 0, None
+        history: dict[str, list[float]] = self.history_ if going_on else {}
+        n_iter, best_iter, network = self.n_iter_ if going_on else 0, 0, None
         weights = np.zeros(len(schema.task_names), dtype=np.float32)
         if trained is not None:
-            spec, weighting, outcome = trained
-            history, n_epochs, best = outcome.history, outcome.n_epochs, outcome.best_epoch
-            network = FittedNetwork(spec, outcome.state)
-            active = int(inputs.is_active.sum())
-            weights[inputs.is_active] = weighting.weights(outcome.state.weighting, active)
+            plan, outcome = trained
+            new = outcome.history
+            history = {k: history.get(k, []) + new.get(k, []) for k in {**history, **new}}
+            best_iter, n_iter = n_iter + outcome.best_epoch, n_iter + outcome.n_epochs
+            network = FittedNetwork(plan.spec, outcome.state)
+            state, n_active = outcome.state.weighting, len(problem.active_names)
+            weights[problem.is_active] = plan.weighting.weights(state, n_active)
         self._schema, self._seed, self._network = schema, seed, network
-        self._is_active = inputs.is_active
+        self._is_active = problem.is_active
         self._labelled_cells, self._n_rows = labelled, n_rows
         self._is_trained = (labelled > 0) & (np.array(schema.n_classes) > 0)
         self.task_names_ = _object_array(schema.task_names)
@@ -687,9 +548,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         self.n_classes_ = self._by_task(list(schema.n_classes))
         self.label_coverage_ = labelled / n_rows
         self.task_weights_ = weights
-        self.history_ = {k: before[0].get(k, []) + history.get(k, []) for k in {**before[0], **history}}
-        self.n_iter_ = before[1] + n_epochs
-        self.best_iter_ = before[1] + best
+        self.history_ = history
+        self.n_iter_ = n_iter
+        self.best_iter_ = best_iter
         return self
 
     def _by_task(self, items: list[Any]) -> Any:
@@ -703,7 +564,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         """Return class probabilities of each task; NaN for a task that is not trained."""
         check_is_fitted(self)
         X = check_features(self, X, reset=False)
-        learned = iter(())
+        learned: Iterator[np.ndarray] = iter(())
         if self._network is not None:
             spec = self._network.spec
             learned = iter(task_probabilities(self._network.logits(X), spec.n_outputs))
@@ -750,9 +611,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
 
         Returns
         -------
-        probabilities : PerTask of ndarray of float32 of shape (n_samples, n_classes_t), or ndarray
-            By task, columns in the order of `classes_`: a list that also answers to task names. A
-            plain array for a 1-D y. NaN for a task that had no label in training.
+        probabilities : PerTask of ndarray of float32, or ndarray
+            By task, of shape (n_samples, n_classes_t), columns in the order of `classes_`: a list
+            that also answers to task names. A plain array for a 1-D y. NaN for a task that had no
+            label in training.
         """
         return self._by_task(self._probabilities(X))
 
@@ -766,8 +628,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
 
         Returns
         -------
-        log_probabilities : PerTask of ndarray of float32 of shape (n_samples, n_classes_t), or ndarray
-            As `predict_proba` gives them.
+        log_probabilities : PerTask of ndarray of float32, or ndarray
+            By task, of shape (n_samples, n_classes_t), as `predict_proba` gives probabilities.
         """
         with np.errstate(divide="ignore"):
             return self._by_task([np.log(p) for p in self._probabilities(X)])
@@ -852,7 +714,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         network = vars(self).get("_network")
         if network is None:
             raise AttributeError(
-                f"{type(self).__name__} has no model_: it is not fitted, or no task has two classes."
+                f"{type(self).__name__} has no model_: it is not fitted, or no task has two "
+                "classes."
             )
         return network.model
 
@@ -868,7 +731,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         tags.target_tags.single_output = True
         tags.target_tags.one_d_labels = True
         tags.target_tags.two_d_labels = True
-        tags.classifier_tags = _classifier_tags()
+        tags.classifier_tags = ClassifierTags(multi_class=True, multi_label=True)
         return tags
 
     def __getstate__(self) -> dict[str, Any]:
@@ -879,10 +742,16 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         super().__setstate__({k: v for k, v in state.items() if k != "format_version"})
 
 
-def _classifier_tags() -> Any:
-    from sklearn.utils import ClassifierTags
-
-    return ClassifierTags(multi_class=True, multi_label=True)
+@contextmanager
+def _unchanged_on_error(estimator: MultiTaskClassifier) -> Iterator[None]:
+    """Put an estimator's attributes back if fitting it fails, whatever was set by then."""
+    before = dict(estimator.__dict__)
+    try:
+        yield
+    except BaseException:
+        estimator.__dict__.clear()
+        estimator.__dict__.update(before)
+        raise
 
 
 def _layer_sizes(sizes: Any, name: str) -> tuple[int, ...]:

@@ -267,9 +267,9 @@ def _column_of_series(
         return native.astype(object).to_numpy(), dtype, fixed
     if isinstance(series.dtype, nw.Categorical | nw.Enum):
         # Only an Enum fixes its classes: a polars Categorical shares its categories with others.
-        is_enum = isinstance(series.dtype, nw.Enum)
-        fixed = (np.asarray(series.dtype.categories), True) if is_enum else None
-        return np.asarray(series.cast(nw.String).to_list(), dtype=object), dtype, fixed
+        categories = series.dtype.categories if isinstance(series.dtype, nw.Enum) else None
+        raw = np.asarray(series.cast(nw.String).to_list(), dtype=object)
+        return raw, dtype, None if categories is None else (np.asarray(categories), True)
     is_null = series.is_null().to_numpy()
     if not is_null.any():
         return np.asarray(series.to_numpy()), dtype, None
@@ -357,15 +357,14 @@ def _labels_of_column(
 
 def _equals_sentinel(raw: np.ndarray, missing_label: Any) -> np.ndarray:
     """Return where a column equals the sentinel; True is not 1 and False is not 0 here."""
-    if isinstance(missing_label, (bool, np.bool_)) != (raw.dtype.kind == "b"):
-        if raw.dtype.kind != "O":
-            return np.zeros(len(raw), dtype=bool)
+    is_bool = isinstance(missing_label, (bool, np.bool_))
+    if raw.dtype.kind != "O" and is_bool != (raw.dtype.kind == "b"):
+        return np.zeros(len(raw), dtype=bool)
     if raw.dtype.kind == "O":
-        wants_bool = isinstance(missing_label, (bool, np.bool_))
         return np.fromiter(
             (
                 v is not None
-                and isinstance(v, (bool, np.bool_)) == wants_bool
+                and isinstance(v, (bool, np.bool_)) == is_bool
                 and v is not pd.NA
                 and v == missing_label
                 for v in raw
@@ -390,7 +389,7 @@ def natural_dtype(raw: np.ndarray, mask: np.ndarray, name: Hashable) -> np.ndarr
         "decimal": np.float64,
     }.get(kind)
     if dtype is not None:
-        values = np.zeros(len(raw), dtype=dtype)
+        values: np.ndarray = np.zeros(len(raw), dtype=dtype)
         values[mask] = present.astype(dtype)
         return values
     if kind not in ("empty", "string", "bytes", "date", "datetime", "datetime64", "categorical"):

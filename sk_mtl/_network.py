@@ -112,7 +112,7 @@ class ParallelDense(keras.layers.Layer):
         input_shape : tuple
             ``(batch_size, n_heads * n_in)``.
         """
-        self.n_in = int(input_shape[-1]) // self.n_heads
+        self.n_in = int(input_shape[-1] or 0) // self.n_heads
         self.kernel = self.add_weight(
             shape=(self.n_heads, self.n_in, self.units),
             initializer="zeros",
@@ -384,9 +384,7 @@ def _columns_in_task_order(spec: NetworkSpec, order: list[int]) -> list[int]:
     """Return where each logit, in task order, stands among the heads' outputs."""
     starts = np.concatenate([[0], np.cumsum([spec.n_outputs[t] for t in order])])
     start_of = dict(zip(order, starts[:-1].tolist(), strict=True))
-    return [
-        start_of[task] + k for task in range(len(order)) for k in range(spec.n_outputs[task])
-    ]
+    return [start_of[task] + k for task in range(len(order)) for k in range(spec.n_outputs[task])]
 
 
 # ------------------------------------------------------------------------------------------------

@@ -24,7 +24,13 @@ from sk_mtl._labels import (
     resolve_task,
 )
 
-__all__ = ["EncodedTargets", "TargetSchema", "class_frequencies", "weigh_classes"]
+__all__ = [
+    "EncodedTargets",
+    "TargetSchema",
+    "class_frequencies",
+    "class_weight_factors",
+    "weigh_classes",
+]
 
 
 @dataclass(frozen=True)
@@ -88,11 +94,11 @@ class TargetSchema:
             The tasks and their classes.
         """
         fixed = _fixed_classes(classes, table)
-        found = []
+        found: list[np.ndarray] = []
         for t, column in enumerate(table.columns):
-            categories = table.form.categories[t]
-            if fixed[t] is not None:
-                found.append(fixed[t])
+            categories, given = table.form.categories[t], fixed[t]
+            if given is not None:
+                found.append(given)
             elif categories is not None and len(categories[0]):
                 found.append(_sorted_unique(categories[0], table.task_names[t]))
             else:
@@ -236,7 +242,8 @@ class TargetSchema:
             dtype = form.dtypes[t]
             if column is not None and column.dtype.kind in "iu" and dtype.is_float():
                 dtype = nw.Int64()
-            made.append(nw.new_series(str(self.task_names[t]), values, dtype, backend=form.backend))
+            backend: Any = form.backend
+            made.append(nw.new_series(str(self.task_names[t]), values, dtype, backend=backend))
         return nw.from_dict({s.name: s for s in made}).to_native()
 
 
@@ -371,19 +378,19 @@ def class_frequencies(
     return frequencies
 
 
-def weigh_classes(
+def class_weight_factors(
     class_weight: Any, schema: TargetSchema, targets: EncodedTargets, rows: np.ndarray
-) -> np.ndarray:
-    """Multiply cell weights by class weights.
+) -> list[np.ndarray]:
+    """Return the factor on the weight of each class, by task.
 
     Parameters
     ----------
     class_weight : None, "balanced", or mapping
-        None leaves the weights as they are. "balanced" weighs a class by
-        ``W / (K * W_k)``: the weight of the task's labelled cells, over its number of classes
-        present and the weight of the class, as scikit-learn does (King & Zeng 2001). A mapping
-        gives per task "balanced" or ``{label: weight}``, with 1 for labels it leaves out. For a
-        1-D y, ``{label: weight}`` may be given directly.
+        None is 1 for every class. "balanced" weighs a class by ``W / (K * W_k)``: the weight of
+        the task's labelled cells, over its number of classes present times the weight of the
+        class, as scikit-learn does (King & Zeng 2001). A mapping gives per task "balanced" or
+        ``{label: weight}``, with 1 for labels it leaves out. For a 1-D y, ``{label: weight}`` may
+        be given directly.
     schema : TargetSchema
         Tasks and classes.
     targets : EncodedTargets
@@ -393,32 +400,43 @@ def weigh_classes(
 
     Returns
     -------
+    factors : list of ndarray of float of shape (n_classes_t,)
+        One array per task.
+    """
+    factors = [np.ones(len(classes)) for classes in schema.classes]
+    if class_weight is None:
+        return factors
+    for t, wanted in _class_weight_by_task(class_weight, schema).items():
+        if isinstance(wanted, Mapping):
+            factors[t] = _listed_class_weight(wanted, schema.classes[t], schema.task_names[t])
+        elif len(factors[t]):
+            counts = np.bincount(
+                targets.codes[rows, t], targets.cell_weight[rows, t], minlength=len(factors[t])
+            )
+            present = counts > 0
+            factors[t][present] = counts.sum() / (present.sum() * counts[present])
+    return factors
+
+
+def weigh_classes(targets: EncodedTargets, factors: Sequence[np.ndarray]) -> np.ndarray:
+    """Multiply cell weights by class weights.
+
+    Parameters
+    ----------
+    targets : EncodedTargets
+        Codes and weights.
+    factors : sequence of ndarray of shape (n_classes_t,)
+        As `class_weight_factors` gives them.
+
+    Returns
+    -------
     weight : ndarray of float32 of shape (n_samples, n_tasks)
         Cell weights times class weights.
     """
-    if class_weight is None:
-        return targets.cell_weight
-    by_task = _class_weight_by_task(class_weight, schema)
     weight = targets.cell_weight.copy()
-    for t, wanted in by_task.items():
-        classes = schema.classes[t]
-        if not len(classes):
-            continue
-        if isinstance(wanted, Mapping):
-            factors = _listed_class_weight(wanted, classes, schema.task_names[t])
-        else:
-            counts = np.bincount(
-                targets.codes[rows, t], targets.cell_weight[rows, t], minlength=len(classes)
-            )
-            present = counts > 0
-            factors = np.ones(len(classes))
-            factors[present] = counts.sum() / (present.sum() * counts[present])
-        weight[:, t] *= factors.astype(np.float32)[targets.codes[:, t]]
-    if targets.cell_weight[rows].any() and not weight[rows].any():
-        raise ValueError(
-            "class_weight makes the weight of every labelled cell zero: at least one class that "
-            "has labels must keep a positive weight."
-        )
+    for t, factor in enumerate(factors):
+        if (factor != 1).any():
+            weight[:, t] *= factor.astype(np.float32)[targets.codes[:, t]]
     return weight
 
 

@@ -32,11 +32,11 @@ from sk_mtl._network import (
     logits_of,
     network_variables,
 )
+from sk_mtl._problem import LabelledRows
 from sk_mtl.losses import task_cross_entropy, task_means
 from sk_mtl.weighting import TaskWeighting
 
 __all__ = [
-    "LabelledRows",
     "NonFiniteLossError",
     "TrainingOutcome",
     "TrainingPlan",
@@ -48,28 +48,6 @@ __all__ = [
 
 _EVALUATION_ROWS = 8192
 _MAX_IDLE_PROGRAMS = 16
-
-
-@dataclass(frozen=True)
-class LabelledRows:
-    """Rows to train or to validate on: all arrays, and which of their rows count.
-
-    Attributes
-    ----------
-    X : ndarray of float32 or CSR matrix of shape (n_samples, n_features)
-        Features.
-    codes : ndarray of int32 of shape (n_samples, n_tasks)
-        Class indices, 0 where the label is missing.
-    weight : ndarray of float32 of shape (n_samples, n_tasks)
-        Cell weights, 0 where the label is missing.
-    rows : ndarray of int of shape (n_rows,)
-        The rows that count.
-    """
-
-    X: Any
-    codes: np.ndarray
-    weight: np.ndarray
-    rows: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -425,7 +403,16 @@ def _release_program(key: Hashable | None, program: TrainingProgram) -> None:
 
 
 def clear_program_cache() -> None:
-    """Forget all compiled training programs, and the memory they hold."""
+    """Forget all compiled training programs, and the memory they hold.
+
+    A fit takes the compiled program of an earlier fit of the same shape (network, optimizer,
+    task weighting), which changes no result; at most 16 idle ones are kept.
+
+    Examples
+    --------
+    >>> from sk_mtl import clear_program_cache
+    >>> clear_program_cache()
+    """
     with _lock:
         _idle_programs.clear()
 
@@ -515,9 +502,10 @@ def _run_epochs(
 ) -> TrainingOutcome:
     """Run epochs until the plan's end, a stop, or a callback's wish."""
     arrays = _placed_arrays(training)
-    held_out = None
+    held_out, watched_rows = None, None
     if validation is not None:
         held_out = _placed_arrays(validation, arrays[0] if validation.X is training.X else None)
+        watched_rows = tf.constant(validation.rows, tf.int32)
     callbacks = _start_callbacks(plan, program, len(training.rows))
     history: dict[str, list[float]] = {}
     best, best_epoch, epoch = None, plan.epochs, 0
@@ -527,7 +515,7 @@ def _run_epochs(
         order = training.rows[rng.permutation(len(training.rows))].astype(np.int32)
         logs = _run_epoch(program, plan, arrays, order, callbacks)
         if held_out is not None:
-            logs |= _validation_logs(program, plan, held_out, validation.rows)
+            logs |= _validation_logs(program, plan, held_out, watched_rows)
         for name, value in logs.items():
             history.setdefault(name, []).append(value)
         finite = np.isfinite(logs["objective"])
@@ -608,10 +596,10 @@ def _training_logs(
 
 
 def _validation_logs(
-    program: TrainingProgram, plan: TrainingPlan, arrays: tuple[Any, ...], rows: np.ndarray
+    program: TrainingProgram, plan: TrainingPlan, arrays: tuple[Any, ...], rows: tf.Tensor | None
 ) -> dict[str, float]:
     """Return the losses on the validation rows."""
-    loss_sum, weight_sum = program.evaluate(*arrays, tf.constant(rows, tf.int32))
+    loss_sum, weight_sum = program.evaluate(*arrays, rows)
     losses = _divide(loss_sum.numpy(), weight_sum.numpy())
     logs = {"val_loss": _mean_over_tasks(losses)}
     names = (f"val_{name}_loss" for name in plan.task_names)

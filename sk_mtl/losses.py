@@ -28,8 +28,6 @@ __all__ = [
     "MaskedCategoricalCrossentropy",
     "MaskedSparseCategoricalAccuracy",
     "MaskedSparseCategoricalCrossentropy",
-    "task_cross_entropy",
-    "task_means",
 ]
 
 
@@ -477,6 +475,16 @@ class MaskedCategoricalAccuracy(keras.metrics.CategoricalAccuracy):
         Name of the metric.
     dtype : str or keras.DTypePolicy, default=None
         Type of the result; None means Keras's float type.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_mtl.losses import MaskedCategoricalAccuracy
+    >>> accuracy = MaskedCategoricalAccuracy()
+    >>> one_hot = np.array([[1, 0], [0, 0], [1, 0]])
+    >>> accuracy.update_state(one_hot, np.array([[0.9, 0.1], [0.9, 0.1], [0.2, 0.8]]))
+    >>> float(accuracy.result())
+    0.5
     """
 
     def __init__(self, name: str = "accuracy", dtype: Any = None):
@@ -513,6 +521,15 @@ class MaskedBinaryAccuracy(keras.metrics.MeanMetricWrapper):
         Name of the metric.
     dtype : str or keras.DTypePolicy, default=None
         Type of the result; None means Keras's float type.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_mtl.losses import MaskedBinaryAccuracy
+    >>> accuracy = MaskedBinaryAccuracy()
+    >>> accuracy.update_state(np.array([[1], [-1], [0]]), np.array([[0.9], [0.9], [0.8]]))
+    >>> float(accuracy.result())
+    0.5
     """
 
     def __init__(

@@ -17,7 +17,7 @@ from keras import ops
 
 from sk_mtl._labels import enumerate_some, resolve_task
 
-__all__ = ["FixedWeighting", "TaskWeighting", "UncertaintyWeighting", "make_weighting"]
+__all__ = ["FixedWeighting", "TaskWeighting", "UncertaintyWeighting"]
 
 
 class TaskWeighting:
@@ -46,7 +46,8 @@ class TaskWeighting:
     ...         seed = keras.ops.cast(keras.ops.stack([state["step"], 0.0]), "uint32")
     ...         draw = keras.random.normal(keras.ops.shape(task_losses), seed=seed)
     ...         draw = keras.ops.where(present, draw, -1e9)
-    ...         weights = keras.ops.softmax(draw) * keras.ops.sum(keras.ops.cast(present, "float32"))
+    ...         n_present = keras.ops.sum(keras.ops.cast(present, "float32"))
+    ...         weights = keras.ops.softmax(draw) * n_present
     ...         return keras.ops.sum(weights * task_losses), {"step": state["step"] + 1}
     ...
     ...     def weights(self, state, n_tasks):
@@ -129,6 +130,16 @@ class FixedWeighting(TaskWeighting):
     ----------
     factors : array-like of shape (n_tasks,), default=None
         The weights :math:`\lambda_t \ge 0`; None means 1 for every task.
+
+    Examples
+    --------
+    >>> from sk_mtl import MultiTaskClassifier
+    >>> from sk_mtl.weighting import FixedWeighting
+    >>> clf = MultiTaskClassifier(task_weighting=FixedWeighting([1.0, 0.5]))
+
+    By the names of the tasks, which is the same:
+
+    >>> clf = MultiTaskClassifier(task_weighting={"second": 0.5})
     """
 
     def __init__(self, factors: Sequence[float] | None = None):
@@ -222,6 +233,16 @@ class UncertaintyWeighting(TaskWeighting):
     ----------
     .. [1] A. Kendall, Y. Gal, R. Cipolla. "Multi-Task Learning Using Uncertainty to Weigh Losses
        for Scene Geometry and Semantics". CVPR 2018, arXiv 1705.07115.
+
+    Examples
+    --------
+    >>> from sk_mtl import MultiTaskClassifier
+    >>> clf = MultiTaskClassifier(task_weighting="uncertainty")
+
+    The same with another start:
+
+    >>> from sk_mtl.weighting import UncertaintyWeighting
+    >>> clf = MultiTaskClassifier(task_weighting=UncertaintyWeighting(initial_log_variance=-1.0))
     """
 
     learned_state = ("log_variance",)

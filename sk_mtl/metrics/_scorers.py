@@ -29,7 +29,7 @@ class MultiTaskScorer(BaseEstimator):
 
     Parameters
     ----------
-    metric : str or callable
+    metric : str or callable, default="accuracy"
         A name or a function, as in `multitask_score`; greater must be better.
     average : {"macro", "weighted"} or None, default="macro"
         The mean over tasks. None makes a multi-metric scorer: it returns the score of each task,

@@ -7,15 +7,15 @@ can be used with what is here.
 
 from sk_mtl.model_selection._cross_val_predict import cross_val_predict as cross_val_predict
 from sk_mtl.model_selection._holdout import stratified_holdout as stratified_holdout
-from sk_mtl.model_selection._splitters import (
+from sk_mtl.model_selection._k_fold import (
     MultiTaskStratifiedGroupKFold as MultiTaskStratifiedGroupKFold,
 )
-from sk_mtl.model_selection._splitters import MultiTaskStratifiedKFold as MultiTaskStratifiedKFold
-from sk_mtl.model_selection._splitters import (
-    MultiTaskStratifiedShuffleSplit as MultiTaskStratifiedShuffleSplit,
-)
-from sk_mtl.model_selection._splitters import (
+from sk_mtl.model_selection._k_fold import MultiTaskStratifiedKFold as MultiTaskStratifiedKFold
+from sk_mtl.model_selection._k_fold import (
     RepeatedMultiTaskStratifiedKFold as RepeatedMultiTaskStratifiedKFold,
+)
+from sk_mtl.model_selection._shuffle_split import (
+    MultiTaskStratifiedShuffleSplit as MultiTaskStratifiedShuffleSplit,
 )
 from sk_mtl.model_selection._train_test_split import train_test_split as train_test_split
 

@@ -20,8 +20,8 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.parallel import Parallel, delayed
 
 from sk_mtl._labels import PerTask
+from sk_mtl.model_selection._k_fold import MultiTaskStratifiedKFold
 from sk_mtl.model_selection._rows import count_rows, take_rows
-from sk_mtl.model_selection._splitters import MultiTaskStratifiedKFold
 
 # What a class that a fold did not know gets in the rows that the fold predicts.
 _OF_UNKNOWN_CLASS = {"predict_proba": 0.0, "predict_log_proba": -np.inf}

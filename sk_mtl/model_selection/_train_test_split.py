@@ -12,7 +12,7 @@ from sklearn.utils import check_consistent_length
 
 from sk_mtl.model_selection._holdout import as_random_state
 from sk_mtl.model_selection._rows import count_rows, read_codes, take_rows
-from sk_mtl.model_selection._splitters import draw_split, size_of_parts
+from sk_mtl.model_selection._shuffle_split import draw_split, size_of_parts
 
 _DEFAULT_TEST_SIZE = 0.25
 

@@ -1,28 +1,30 @@
-"""Cross-validation splitters for y with several tasks and missing labels.
+"""K-fold splitters for y with several tasks and missing labels.
 
-Owns the classes that scikit-learn takes as ``cv=``. The assignment of rows is `_iterative`'s, that
-of groups `_groups`'s.
+Owns the k-fold classes that scikit-learn takes as ``cv=``. The assignment of rows is that of
+`_iterative`, that of groups is `_groups`'s.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
-from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import BaseCrossValidator, ShuffleSplit
-from sklearn.utils import check_consistent_length, indexable
+from sklearn.model_selection import BaseCrossValidator
+from sklearn.utils import check_consistent_length
 
+from sk_mtl.model_selection._checks import (
+    check_count,
+    read_split,
+    warn_of_ignored_groups,
+)
 from sk_mtl.model_selection._groups import assign_groups
 from sk_mtl.model_selection._holdout import as_random_state
 from sk_mtl.model_selection._iterative import assign_rows, index_columns
-from sk_mtl.model_selection._rows import CodedLabels, read_codes
+from sk_mtl.model_selection._rows import CodedLabels
 
 _FEWER_FOLDS = "Their folds are scored or trained without them: use fewer folds, or merge classes."
-_LARGER_PARTS = "Use a larger test_size or train_size, or merge classes."
 
 Split = tuple[np.ndarray, np.ndarray]
 
@@ -41,7 +43,7 @@ class _MultiTaskKFold(BaseCrossValidator):
         random_state: int | np.random.RandomState | None = None,
         missing_label: Any = None,
     ):
-        _check_count("n_splits", n_splits, at_least=2)
+        check_count("n_splits", n_splits, at_least=2)
         if not isinstance(shuffle, (bool, np.bool_)):
             raise TypeError(f"shuffle must be True or False. Got {shuffle!r}.")
         if not shuffle and random_state is not None:
@@ -91,7 +93,7 @@ class _MultiTaskKFold(BaseCrossValidator):
         UserWarning
             If a class is not in every test part; names task, class and count.
         """
-        labels = _read_split(X, y, self.missing_label)
+        labels = read_split(X, y, self.missing_label)
         if self.n_splits > labels.n_samples:
             raise ValueError(
                 f"n_splits must not exceed the number of samples, {labels.n_samples}. "
@@ -182,7 +184,7 @@ class MultiTaskStratifiedKFold(_MultiTaskKFold):
         UserWarning
             If a class is not in every test part; names task, class and count.
         """
-        _warn_of_ignored_groups(self, groups)
+        warn_of_ignored_groups(self, groups)
         yield from super().split(X, y)
 
     def _assign_folds(
@@ -295,8 +297,8 @@ class RepeatedMultiTaskStratifiedKFold(BaseCrossValidator):
         random_state: int | np.random.RandomState | None = None,
         missing_label: Any = None,
     ):
-        _check_count("n_splits", n_splits, at_least=2)
-        _check_count("n_repeats", n_repeats, at_least=1)
+        check_count("n_splits", n_splits, at_least=2)
+        check_count("n_repeats", n_repeats, at_least=1)
         self.n_splits = n_splits
         self.n_repeats = n_repeats
         self.random_state = random_state
@@ -339,183 +341,10 @@ class RepeatedMultiTaskStratifiedKFold(BaseCrossValidator):
         UserWarning
             If a class is not in every test part of a partition; names task, class and count.
         """
-        _warn_of_ignored_groups(self, groups)
+        warn_of_ignored_groups(self, groups)
         rng = as_random_state(self.random_state)
         for _ in range(self.n_repeats):
             folds = MultiTaskStratifiedKFold(
                 self.n_splits, shuffle=True, random_state=rng, missing_label=self.missing_label
             )
             yield from folds.split(X, y)
-
-
-class MultiTaskStratifiedShuffleSplit(BaseCrossValidator):
-    """Random splits with the same share of each class of each task in both parts.
-
-    As :class:`sklearn.model_selection.StratifiedShuffleSplit`, for several tasks at once and with
-    missing labels. The sizes are met exactly. Wherever the counts and sizes allow, both parts have
-    labelled cells of each class of each task.
-
-    Parameters
-    ----------
-    n_splits : int, default=10
-        Number of splits.
-    test_size : float or int, default=None
-        Share or number of rows of the test part; None is the complement of `train_size`, or 0.1 if
-        that is None too.
-    train_size : float or int, default=None
-        Share or number of rows of the training part; None is the complement of `test_size`.
-    random_state : int, RandomState or None, default=None
-        The seed; an int gives the same splits each time ``split`` is called.
-    missing_label : scalar, default=None
-        One more value in y that means "missing", beside NaN, None, NaT and NA.
-
-    See Also
-    --------
-    train_test_split : One split, applied to your arrays.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sk_mtl.model_selection import MultiTaskStratifiedShuffleSplit
-    >>> X = np.zeros((8, 1))
-    >>> Y = np.array([[0, 1], [0, np.nan], [1, 0], [1, 0], [0, 1], [0, np.nan], [1, 0], [1, 0]])
-    >>> cv = MultiTaskStratifiedShuffleSplit(n_splits=1, test_size=0.5, random_state=0)
-    >>> for train, test in cv.split(X, Y):
-    ...     print(np.nansum(Y[train], axis=0), np.nansum(Y[test], axis=0))
-    [2. 1.] [2. 1.]
-    """
-
-    def __init__(
-        self,
-        n_splits: int = 10,
-        *,
-        test_size: float | int | None = None,
-        train_size: float | int | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        missing_label: Any = None,
-    ):
-        _check_count("n_splits", n_splits, at_least=1)
-        self.n_splits = n_splits
-        self.test_size = test_size
-        self.train_size = train_size
-        self.random_state = random_state
-        self.missing_label = missing_label
-
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """Return the number of splits.
-
-        Parameters
-        ----------
-        X, y, groups : object, default=None
-            Ignored, present for API consistency.
-
-        Returns
-        -------
-        n_splits : int
-            The number of splits.
-        """
-        return int(self.n_splits)
-
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Split]:
-        """Generate the rows of the training and the test part of each split.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Only its number of rows is looked at.
-        y : DataFrame, Series, array-like of shape (n_samples,) or (n_samples, n_tasks)
-            Class labels, one column per task; NaN, None, NaT or NA where missing.
-        groups : object, default=None
-            Ignored, with a warning.
-
-        Yields
-        ------
-        train, test : ndarray of int
-            The rows of the two parts, in random order.
-
-        Warns
-        -----
-        UserWarning
-            If a class is not in both parts; names task, class and count.
-        """
-        _warn_of_ignored_groups(self, groups)
-        labels = _read_split(X, y, self.missing_label)
-        sizes = size_of_parts(labels.n_samples, self.test_size, self.train_size)
-        rng = as_random_state(self.random_state)
-        for _ in range(self.n_splits):
-            yield draw_split(labels, sizes, rng)
-
-
-def size_of_parts(n_samples: int, test_size: Any, train_size: Any) -> tuple[int, int]:
-    """Return the sizes of the two parts, by scikit-learn's rules.
-
-    Parameters
-    ----------
-    n_samples : int
-        Number of rows.
-    test_size, train_size : float, int or None
-        As in :class:`sklearn.model_selection.ShuffleSplit`.
-
-    Returns
-    -------
-    n_train, n_test : int
-        Rows of each part; they may sum to less than `n_samples`.
-    """
-    sizes = ShuffleSplit(1, test_size=test_size, train_size=train_size, random_state=0)
-    train, test = next(sizes.split(np.empty((n_samples, 0))))
-    return len(train), len(test)
-
-
-def draw_split(
-    labels: CodedLabels, sizes: tuple[int, int], rng: np.random.RandomState | None
-) -> Split:
-    """Draw one stratified split into a training and a test part.
-
-    Parameters
-    ----------
-    labels : CodedLabels
-        What to stratify by.
-    sizes : tuple of int
-        Rows of the training and the test part.
-    rng : RandomState or None
-        Shuffles the rows; None keeps them in their order.
-
-    Returns
-    -------
-    train, test : ndarray of int
-        The rows of the two parts; in random order unless `rng` is None.
-    """
-    left_over = labels.n_samples - sum(sizes)
-    part_sizes = np.array([*sizes, left_over] if left_over else sizes)
-    columns = index_columns(labels.codes, labels.label_mask, n_covered=2)
-    part = assign_rows(columns, part_sizes, rng, n_covered=2)
-    labels.warn_of_rare_classes(part, 2, "parts (train and test)", _LARGER_PARTS)
-    train, test = np.flatnonzero(part == 0), np.flatnonzero(part == 1)
-    if rng is not None:
-        train, test = rng.permutation(train), rng.permutation(test)
-    return train, test
-
-
-def _read_split(X: Any, y: Any, missing_label: Any) -> CodedLabels:
-    """Read the labels to stratify by, and check that X has as many rows."""
-    labels = read_codes(y, missing_label)
-    if X is not None:
-        X, _ = indexable(X, labels.codes)
-    return labels
-
-
-def _check_count(name: str, value: object, at_least: int) -> None:
-    """Refuse what is not a whole number of at least so much."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < at_least:
-        raise ValueError(f"{name} must be an int of at least {at_least}. Got {value!r}.")
-
-
-def _warn_of_ignored_groups(splitter: BaseCrossValidator, groups: Any) -> None:
-    """Warn that groups have no effect."""
-    if groups is not None:
-        warnings.warn(
-            f"The groups parameter is ignored by {type(splitter).__name__}. "
-            "MultiTaskStratifiedGroupKFold keeps groups together.",
-            UserWarning,
-            stacklevel=3,
-        )

@@ -1,0 +1,362 @@
+"""The learning problem: X and y of one fit, encoded, and which rows and tasks of it count.
+
+Owns the way from validated X and read y to the arrays that training takes: classes known or
+declared, tasks that can be learned, rows to train on and rows to watch. Does not know the network.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_consistent_length
+
+from sk_mtl._labels import (
+    LabelTable,
+    enumerate_some,
+    read_cell_weight,
+    read_labels,
+    resolve_task,
+)
+from sk_mtl._targets import (
+    EncodedTargets,
+    TargetSchema,
+    class_frequencies,
+    class_weight_factors,
+    weigh_classes,
+)
+from sk_mtl.model_selection import stratified_holdout
+
+__all__ = [
+    "LabelledRows",
+    "Problem",
+    "check_same_classes",
+    "declare_schema",
+    "hold_out",
+    "pose_problem",
+    "read_validation",
+    "warn_of_degenerate_tasks",
+]
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Rows to train or to validate on: all arrays, and which of their rows count.
+
+    Attributes
+    ----------
+    X : ndarray of float32 or CSR matrix of shape (n_samples, n_features)
+        Features.
+    codes : ndarray of int32 of shape (n_samples, n_active_tasks)
+        Class indices, 0 where the label is missing.
+    weight : ndarray of float32 of shape (n_samples, n_active_tasks)
+        Cell weights, 0 where the label is missing.
+    rows : ndarray of int of shape (n_rows,)
+        The rows that count.
+    """
+
+    X: Any
+    codes: np.ndarray
+    weight: np.ndarray
+    rows: np.ndarray
+
+    def class_frequencies(self, n_classes: tuple[int, ...]) -> list[np.ndarray]:
+        """Return the relative weight of each class among the rows that count, by task."""
+        return class_frequencies(self.codes[self.rows], self.weight[self.rows], n_classes)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """X and y of one fit, validated and encoded.
+
+    Attributes
+    ----------
+    X : ndarray of float32 or CSR matrix of shape (n_samples, n_features)
+        Features.
+    targets : EncodedTargets
+        Codes, mask and weights of all tasks.
+    schema : TargetSchema
+        Tasks and classes.
+    class_weight : object
+        As the estimator's parameter.
+    """
+
+    X: Any
+    targets: EncodedTargets
+    schema: TargetSchema
+    class_weight: Any
+
+    @cached_property
+    def is_active(self) -> np.ndarray:
+        """Whether a task has classes to tell apart, so that the network learns it."""
+        return np.array([n >= 2 for n in self.schema.n_classes])
+
+    @cached_property
+    def active_names(self) -> tuple[Hashable, ...]:
+        """The names of the tasks that the network learns."""
+        pairs = zip(self.schema.task_names, self.is_active, strict=True)
+        return tuple(name for name, active in pairs if active)
+
+    @cached_property
+    def active_classes(self) -> tuple[np.ndarray, ...]:
+        """The classes of the tasks that the network learns."""
+        return tuple(c for c in self.schema.classes if len(c) >= 2)
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """The rows with a labelled cell of a task that the network learns."""
+        # Rows without any never enter training, so they cannot change a bit of it.
+        return np.flatnonzero(self.targets.label_mask[:, self.is_active].any(axis=1))
+
+    def class_factors(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Return the weights of the classes, "balanced" ones counted over some rows."""
+        factors = class_weight_factors(self.class_weight, self.schema, self.targets, rows)
+        return [f for f, active in zip(factors, self.is_active, strict=True) if active]
+
+    def labelled_rows(self, rows: np.ndarray, factors: list[np.ndarray]) -> LabelledRows:
+        """Return arrays of the active tasks over some rows, weighed by class weights."""
+        targets, active = self.targets, self.is_active
+        learned = EncodedTargets(
+            targets.codes[:, active], targets.label_mask[:, active], targets.cell_weight[:, active]
+        )
+        weight = weigh_classes(learned, factors)
+        # A class weight of zero may leave a row without any cell that counts.
+        counting = rows[weight[rows].any(axis=1)]
+        if len(rows) and not len(counting):
+            raise ValueError(
+                "class_weight makes the weight of every labelled cell zero: at least one class "
+                "that has labels must keep a positive weight."
+            )
+        return LabelledRows(self.X, learned.codes, weight, counting)
+
+
+def pose_problem(
+    X: Any,
+    table: LabelTable,
+    sample_weight: Any,
+    class_weight: Any,
+    schema: TargetSchema | None = None,
+    classes: Any = None,
+) -> Problem:
+    """Encode y by a schema, or learn one from it.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+        Validated features.
+    table : LabelTable
+        y as read.
+    sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), or None
+        Weights of rows or of cells.
+    class_weight : None, "balanced" or mapping
+        As the estimator's parameter.
+    schema : TargetSchema or None, default=None
+        Tasks and classes, if they are known.
+    classes : object, default=None
+        The estimator's parameter, if they are not.
+
+    Returns
+    -------
+    problem : Problem
+        What is to be learned.
+
+    Raises
+    ------
+    ValueError
+        If lengths do not agree, y has no label at all, or labels or weights cannot be used.
+    """
+    check_consistent_length(X, np.empty(table.n_samples))
+    if schema is None:
+        if not table.label_mask.any():
+            raise ValueError(
+                f"y has no label at all: every cell of {table.n_tasks} task(s) and "
+                f"{table.n_samples} row(s) is missing. Supply labels for at least one task."
+            )
+        schema = TargetSchema.from_table(table, classes)
+    table = schema.align(table)
+    weight = read_cell_weight(sample_weight, table)
+    return Problem(X, schema.encode(table, weight), schema, class_weight)
+
+
+def declare_schema(table: LabelTable, classes: Any) -> TargetSchema:
+    """Return a schema whose classes are all declared, as a stream needs it.
+
+    Parameters
+    ----------
+    table : LabelTable
+        y as read.
+    classes : object
+        All classes that any batch will hold.
+
+    Returns
+    -------
+    schema : TargetSchema
+        Tasks and classes.
+
+    Raises
+    ------
+    ValueError
+        If the classes of a task are neither given nor fixed by a categorical column.
+    """
+    schema = TargetSchema.from_table(table, classes)
+    given: set[int] = set()
+    if isinstance(classes, Mapping):
+        given = {resolve_task(k, table.task_names) for k in classes}
+    elif classes is not None:
+        given = set(range(table.n_tasks))
+    undeclared = [
+        repr(name)
+        for t, name in enumerate(table.task_names)
+        if t not in given and table.form.categories[t] is None
+    ]
+    if undeclared:
+        raise ValueError(
+            "classes must be passed on the first call to partial_fit: the classes of "
+            f"{enumerate_some(undeclared)} are not known. Pass {{task: labels}}, or make the "
+            "columns categorical."
+        )
+    return schema
+
+
+def check_same_classes(schema: TargetSchema, classes: Any) -> None:
+    """Refuse classes other than those that a stream began with.
+
+    Parameters
+    ----------
+    schema : TargetSchema
+        Tasks and classes so far.
+    classes : object
+        What a later call declares.
+    """
+    nothing = np.zeros((0, len(schema.task_names)), dtype=bool)
+    columns = tuple(np.empty(0, dtype=c.dtype) for c in schema.classes)
+    table = LabelTable(columns, nothing, schema.task_names, schema.form)
+    declared = TargetSchema.from_table(table, classes).classes
+    for name, old, new in zip(schema.task_names, schema.classes, declared, strict=True):
+        if len(new) and not np.array_equal(old, new):
+            raise ValueError(
+                f"classes of task {name!r} must be those of the first call to partial_fit, "
+                f"{enumerate_some([repr(c) for c in old.tolist()])}. "
+                f"Got {enumerate_some([repr(c) for c in new.tolist()])}."
+            )
+
+
+def warn_of_degenerate_tasks(problem: Problem, stacklevel: int) -> None:
+    """Warn of tasks without any label, and of tasks with one class.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is to be learned.
+    stacklevel : int
+        Of the warning, as seen from the caller.
+    """
+    schema, counts = problem.schema, problem.targets.label_mask.sum(axis=0)
+    empty = [repr(n) for n, count in zip(schema.task_names, counts, strict=True) if count == 0]
+    if empty:
+        warnings.warn(
+            f"{len(empty)} task(s) have no label among {len(problem.targets.codes)} rows: "
+            f"{enumerate_some(empty)}. They are left untrained and predicted as missing.",
+            UserWarning,
+            stacklevel=stacklevel + 1,
+        )
+    single = [
+        f"{name!r} (only {classes.tolist()[0]!r}, {count} label(s))"
+        for name, classes, count in zip(schema.task_names, schema.classes, counts, strict=True)
+        if len(classes) == 1 and count > 0
+    ]
+    if single:
+        warnings.warn(
+            f"{len(single)} task(s) have one class: {enumerate_some(single)}. That class is "
+            "predicted for every row. Name all classes in `classes` if there are others.",
+            UserWarning,
+            stacklevel=stacklevel + 1,
+        )
+
+
+def hold_out(problem: Problem, fraction: float, seed: int) -> tuple[LabelledRows, LabelledRows]:
+    """Split the rows into those to train on and those to watch.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is to be learned.
+    fraction : float
+        Share of the rows to watch.
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    training : LabelledRows
+        Rows to train on; every task keeps labelled cells.
+    held_out : LabelledRows
+        Rows to watch, of the same arrays.
+
+    Raises
+    ------
+    ValueError
+        If one of the two parts would be empty.
+    """
+    rows, active = problem.rows, problem.is_active
+    train_part, watched_part = stratified_holdout(
+        problem.targets.codes[rows][:, active],
+        problem.targets.label_mask[rows][:, active],
+        holdout_fraction=fraction,
+        random_state=int(np.random.default_rng([seed, 2]).integers(2**31)),
+    )
+    if len(train_part) == 0 or len(watched_part) == 0:
+        raise ValueError(
+            f"Early stopping with validation_fraction={fraction} leaves {len(train_part)} rows to "
+            f"train on and {len(watched_part)} to watch, of {len(rows)} with labels. Change the "
+            "fraction, or set early_stopping=False."
+        )
+    factors = problem.class_factors(rows[train_part])
+    return (
+        problem.labelled_rows(rows[train_part], factors),
+        problem.labelled_rows(rows[watched_part], factors),
+    )
+
+
+def read_validation(
+    validation_data: Any, problem: Problem, check_X: Any, missing_label: Any
+) -> LabelledRows:
+    """Read validation data as the training data were read.
+
+    Parameters
+    ----------
+    validation_data : tuple (X, y) or (X, y, sample_weight)
+        What the user passed.
+    problem : Problem
+        The training data.
+    check_X : callable
+        Validates X.
+    missing_label : scalar
+        One more value that means "missing".
+
+    Returns
+    -------
+    watched : LabelledRows
+        Rows to watch.
+
+    Raises
+    ------
+    ValueError
+        If it is not such a tuple, or has no label that could be watched.
+    """
+    if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+        raise ValueError(
+            "validation_data must be a tuple (X, y) or (X, y, sample_weight). "
+            f"Got {type(validation_data).__name__}."
+        )
+    X, y, weight = (*validation_data, None)[:3]
+    table = read_labels(y, missing_label=missing_label)
+    watched = pose_problem(check_X(X), table, weight, problem.class_weight, problem.schema)
+    if len(watched.rows) == 0:
+        raise ValueError("validation_data has no label of a task that the network learns.")
+    # Weighed as the training rows are, so that the loss watched is the loss trained.
+    return watched.labelled_rows(watched.rows, problem.class_factors(problem.rows))

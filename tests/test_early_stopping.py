@@ -1,0 +1,74 @@
+"""Tests of sk_mtl._early_stopping: lists of losses in, epochs out. Nothing is trained."""
+
+import math
+
+import pytest
+
+from sk_mtl._early_stopping import EarlyStopping
+
+
+def run(losses, **settings):
+    """Feed losses until it says stop; return it and the number of epochs it saw."""
+    stopping = EarlyStopping(**settings)
+    for epoch, loss in enumerate(losses, start=1):
+        stopping.update(loss)
+        if stopping.should_stop:
+            return stopping, epoch
+    return stopping, None
+
+
+@pytest.mark.parametrize(
+    ("losses", "patience", "stopped_at", "best_epoch"),
+    [
+        ([3, 2, 1], 1, None, 3),
+        ([3, 2, 2], 1, 3, 2),
+        ([1, 2, 3, 4], 2, 3, 1),
+        ([1, 2, 0.5, 2, 2], 2, 5, 3),
+        ([5, 5, 5], 2, 3, 1),
+    ],
+)
+def test_stops_after_so_many_epochs_without_an_improvement(
+    losses, patience, stopped_at, best_epoch
+):
+    stopping, stopped = run(losses, n_iter_no_change=patience)
+    assert stopped == stopped_at
+    assert stopping.best_epoch == best_epoch
+    assert stopping.best_loss == min(losses)
+
+
+def test_gain_below_tol_is_the_best_epoch_but_does_not_postpone_the_stop():
+    stopping, stopped = run([1.0, 0.95, 0.93, 0.91], n_iter_no_change=3, tol=0.1)
+    assert stopped == 4
+    assert stopping.best_epoch == 4
+
+
+def test_small_gains_that_add_up_to_tol_postpone_the_stop():
+    _, stopped = run([1.0, 0.95, 0.89, 0.89, 0.89], n_iter_no_change=2, tol=0.1)
+    assert stopped == 5
+
+
+def test_gain_of_exactly_tol_does_not_count():
+    _, stopped = run([1.0, 0.5], n_iter_no_change=1, tol=0.5)
+    assert stopped == 2
+
+
+def test_nan_and_infinity_are_never_an_improvement():
+    stopping, stopped = run([math.nan, math.inf, math.nan], n_iter_no_change=3)
+    assert stopped == 3
+    assert stopping.best_epoch == 0
+    assert stopping.best_loss == math.inf
+
+
+def test_nan_does_not_hide_a_later_improvement():
+    stopping, stopped = run([1.0, math.nan, 0.5], n_iter_no_change=2)
+    assert stopped is None
+    assert stopping.best_epoch == 3
+
+
+def test_update_says_whether_the_epoch_is_the_best():
+    stopping = EarlyStopping(n_iter_no_change=9)
+    assert [stopping.update(loss) for loss in (2, 3, 1, 1, 0)] == [True, False, True, False, True]
+
+
+def test_does_not_stop_before_the_first_epoch():
+    assert not EarlyStopping(n_iter_no_change=1).should_stop
