@@ -97,6 +97,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         ``{label: weight}`` itself. It multiplies the sample weights, in validation too.
     optimizer : str, class or instance of keras.Optimizer, default="adam"
         Its settings are routed: ``optimizer__learning_rate=1e-3``. An instance is copied.
+        A ``weight_decay`` acts on kernels, not on biases or normalisation; on all weights of a
+        custom model.
     epochs : int, default=100
         Passes over the training rows, at most.
     batch_size : "auto" or int, default="auto"

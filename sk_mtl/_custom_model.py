@@ -94,6 +94,22 @@ class CustomOutputs:
 
     tasks: tuple[TaskOutput, ...]
 
+    def select(self, is_kept: Sequence[bool]) -> CustomOutputs:
+        """Return the outputs of some of the tasks.
+
+        Parameters
+        ----------
+        is_kept : sequence of bool
+            Which tasks to keep, one per task; the outputs of the others are not read.
+
+        Returns
+        -------
+        outputs : CustomOutputs
+            Those kept, in the same order.
+        """
+        kept = zip(self.tasks, is_kept, strict=True)
+        return CustomOutputs(tuple(task for task, is_task_kept in kept if is_task_kept))
+
 
 @dataclass(frozen=True)
 class _Output:
@@ -128,12 +144,13 @@ def classify_outputs(
     task_names : sequence of hashable
         The names of the tasks.
     n_classes : sequence of int
-        The number of classes of each task.
+        The number of classes of each task. Whatever stands for a task of fewer than two passes, so
+        that a network with a fixed head per task serves where some rows lack all of its labels.
 
     Returns
     -------
     outputs : CustomOutputs or None
-        The outputs by task of a whole network; None for a trunk.
+        The outputs by task of a whole network; None for a trunk. See also `CustomOutputs.select`.
 
     Raises
     ------
@@ -213,15 +230,17 @@ class _Expectation:
 
 
 def _widths_phrase(n_classes: int) -> str:
-    if n_classes <= 2:
-        return f"{n_classes} class(es), 1 sigmoid or linear column, or 2 softmax or linear columns"
+    if n_classes < 2:
+        return f"{n_classes} class(es), any"
+    if n_classes == 2:
+        return f"{n_classes} classes, 1 sigmoid or linear column, or 2 softmax or linear columns"
     return f"{n_classes} classes, {n_classes} softmax or linear columns"
 
 
 def _fits(kind: str, width: int, n_classes: int) -> bool:
     """Return whether an output of a kind and width can be that of a task."""
     if kind == "sigmoid":
-        return width == 1 and n_classes <= 2
+        return width == 1 and n_classes == 2
     if n_classes > 2:
         return width == n_classes
     # One column of a softmax is 1 whatever the input.
@@ -247,6 +266,8 @@ def _whole_output(
     name, n_classes = task
     kind, width = _kind_of(output), output.shape[1]
     assert width is not None  # checked by the caller
+    if n_classes < 2:
+        return TaskOutput(position, 0, 1, kind or "logits", 1)
     if kind is None:
         raise expected.failure(
             f"The output for task {name!r} does not tell whether it holds probabilities or logits: "
@@ -255,7 +276,7 @@ def _whole_output(
     if not _fits(kind, width, n_classes):
         raise expected.failure(
             f"The output for task {name!r} has {width} {kind} column(s), which does not fit its "
-            f"{n_classes} class(es)."
+            f"{n_classes} classes."
         )
     return TaskOutput(position, 0, width, kind, n_classes if n_classes > 2 else 1)
 

@@ -150,6 +150,7 @@ def describe_for_builder(
         several tasks, ``classes_`` and ``n_classes_`` are lists, ``n_outputs_expected_`` is the
         number of tasks and ``target_type_`` is "multilabel-indicator" where all tasks have two
         classes, else "multiclass-multioutput". In both cases also ``task_names_``, ``n_tasks_``.
+        ``n_classes_`` is at least 2: a task of fewer classes is to have a head, which is not read.
 
     Examples
     --------
@@ -159,7 +160,8 @@ def describe_for_builder(
     ([2, 3], 'multiclass-multioutput')
     """
     arrays = [np.asarray(task_classes) for task_classes in classes]
-    n_classes = [len(task_classes) for task_classes in arrays]
+    # A head of no columns cannot be built, and the form of `meta` must not change with the rows.
+    n_classes = [max(len(task_classes), 2) for task_classes in arrays]
     n_tasks = len(arrays)
     all_binary = max(n_classes) <= 2
     meta: dict[str, Any] = {

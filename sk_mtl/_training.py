@@ -202,8 +202,14 @@ class TrainingProgram:
         }
         learned = [self.weighting_variables[name] for name in self.weighting.learned_state]
         self.trainable = [*self.model.trainable_variables, *learned]
-        if learned and self.optimizer.weight_decay:
-            self.optimizer.exclude_from_weight_decay(var_list=learned)
+        if self.optimizer.weight_decay:
+            # Decay is for kernels: it would draw the output biases away from the log-odds of the
+            # classes, and the log-variances of tasks to 0. A custom model decays as Keras does.
+            exempt = list(learned)
+            if self.spec.custom_model is None:
+                exempt += [v for v in self.model.trainable_variables if v.name != "kernel"]
+            if exempt:
+                self.optimizer.exclude_from_weight_decay(var_list=exempt)
         self.optimizer.build(self.trainable)
         self.optimizer_start = [np.array(v.numpy()) for v in self.optimizer.variables]
 

@@ -56,7 +56,9 @@ def test_routed_parameter_is_held_when_first_set_later():
     assert estimator.epochs == 3
 
 
-@pytest.mark.parametrize("transport", [clone, copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))])
+@pytest.mark.parametrize(
+    "transport", [clone, copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))]
+)
 def test_routed_parameter_survives_when_copied(transport):
     estimator = Estimator(optimizer__learning_rate=0.5).set_params(model__width=4)
     assert transport(estimator).get_params() == estimator.get_params()
@@ -171,7 +173,7 @@ def test_optimizer_instance_has_no_state_when_it_was_used():
     assert not made.built
 
 
-@pytest.mark.parametrize("name", ["Adam", "AdamW", "Lamb", "Muon", "RMSprop", "SGD", "Adafactor"])
+@pytest.mark.parametrize("name", ["Adam", "AdamW", "Lamb", "RMSprop", "SGD", "Adafactor"])
 def test_optimizer_instance_of_keras_can_be_copied(name):
     given = getattr(keras.optimizers, name)(learning_rate=0.5)
     assert make_optimizer(given).get_config() == given.get_config()
@@ -190,7 +192,7 @@ def test_setting_is_refused_when_the_optimizer_does_not_take_it(optimizer):
 
 
 def test_optimizer_is_refused_when_it_is_neither_name_class_nor_instance():
-    with pytest.raises(TypeError, match="optimizer must be the name .* Got 3"):
+    with pytest.raises(TypeError, match=r"optimizer must be the name .* Got 3"):
         make_optimizer(3)
 
 
@@ -268,5 +270,5 @@ def test_setting_is_refused_when_no_callback_takes_it(callbacks, settings, said)
 def test_callback_is_refused_when_it_is_none():
     with pytest.raises(TypeError, match=r"Pass the class: keras.callbacks.EarlyStopping"):
         make_callbacks("EarlyStoping")
-    with pytest.raises(TypeError, match="callbacks__0 must be a keras.callbacks.Callback"):
+    with pytest.raises(TypeError, match=r"callbacks__0 must be a keras\.callbacks\.Callback"):
         make_callbacks([3])

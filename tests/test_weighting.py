@@ -82,6 +82,7 @@ def test_uncertainty_leaves_the_log_variance_of_an_absent_task_exactly_alone():
 
 
 def test_uncertainty_of_an_absent_task_stays_finite_where_its_weight_overflows():
+    # exp(1000) is infinite, and 0 · ∞ is NaN: in the gradient too.
     state = {"log_variance": np.array([0.0, 0.0, -1e3], np.float32)}
     objective, _, by_losses, by_state = combine(UncertaintyWeighting(), LOSSES, PRESENT, state)
     assert objective == 2.5

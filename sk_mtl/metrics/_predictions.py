@@ -313,7 +313,7 @@ def _check_same_kind(name: Any, true: np.ndarray, other: np.ndarray) -> None:
     if ("U" in kinds) and any(kind in "biuf" for kind in kinds):
         raise ValueError(
             f"The true labels of task {name!r} and those predicted cannot be compared: "
-            f"{true[0]!r} and {other[0]!r}. Give both as text or both as numbers."
+            f"{true.tolist()[0]!r} and {other.tolist()[0]!r}. Give both as text or both as numbers."
         )
 
 

@@ -5,6 +5,7 @@ Owns `multitask_score`: the mean over tasks, what is left out of it, and the war
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -185,10 +186,12 @@ def average_scores(
     kept = [name for name, score in scores.items() if not np.isnan(score)]
     if not kept:
         return float("nan")
-    weights = None
+    weights = [1.0] * len(kept)
     if average == "weighted":
         weights = [cells.total_weight for name in kept if (cells := tasks[name].cells) is not None]
-    return float(np.average([scores[name] for name in kept], weights=weights))
+    # Exact sums, so that the order of the tasks does not matter.
+    total = math.fsum(w * scores[name] for w, name in zip(weights, kept, strict=True))
+    return total / math.fsum(weights)
 
 
 def warn_of_left_out(

@@ -19,6 +19,11 @@ from sk_mtl.model_selection._iterative import MISSING, NOTHING, UNASSIGNED, Indi
 _WEIGHT_OF_MISSING = 0.1
 _WEIGHT_OF_SIZE = 1.0
 
+# Groups are placed again, now that all the others are there, until none moves or that many
+# placements have been made: of many small groups the first pass makes even folds.
+_MAX_REPLACEMENTS = 20_000
+_MAX_SWEEPS = 10
+
 
 def assign_groups(
     columns: IndicatorColumns,
@@ -45,23 +50,55 @@ def assign_groups(
         The fold of each row.
     """
     contents = _count_contents(columns, group_of_row)
-    n_groups = contents.shape[0]
     totals = np.asarray(contents.sum(axis=0)).ravel()
     step = _weigh_columns(columns) * n_folds / np.maximum(totals, 1)
     weighed = contents.multiply(step[None, :]).tocsr()
-    heaviness = np.asarray(weighed.multiply(weighed).sum(axis=1)).ravel()
-    order = np.arange(n_groups) if rng is None else rng.permutation(n_groups)
-    order = order[np.argsort(-heaviness[order], kind="stable")]
+    weighed.sort_indices()
+    contents.sort_indices()
+    order = _order_groups(weighed, rng)
 
-    fold = np.full(n_groups, UNASSIGNED, dtype=np.intp)
+    fold = np.full(contents.shape[0], UNASSIGNED, dtype=np.intp)
     counts = np.zeros((contents.shape[1], n_folds))
-    for group in order:
-        held = slice(contents.indptr[group], contents.indptr[group + 1])
-        cells = contents.indices[held]
-        fold[group] = (weighed.data[held] @ counts[cells]).argmin()
-        counts[cells, fold[group]] += contents.data[held]
+    for _ in range(1 + min(_MAX_SWEEPS, _MAX_REPLACEMENTS // len(order))):
+        if not _place_groups(contents, weighed, fold, counts, order):
+            break
     _cover_empty_folds(columns, contents, fold, counts, step)
     return fold[group_of_row]
+
+
+def _order_groups(weighed: sp.csr_matrix, rng: np.random.RandomState | None) -> np.ndarray:
+    """Return the groups, those with much of rare classes first."""
+    heaviness = np.asarray(weighed.multiply(weighed).sum(axis=1)).ravel()
+    if rng is None:
+        return np.argsort(-heaviness, kind="stable")
+    # Shuffled among those of about the same weight: seldom are two exactly the same.
+    order = rng.permutation(len(heaviness))
+    return order[np.argsort(-np.round(np.log2(heaviness[order])), kind="stable")]
+
+
+def _place_groups(
+    contents: sp.csr_matrix,
+    weighed: sp.csr_matrix,
+    fold: np.ndarray,
+    counts: np.ndarray,
+    order: np.ndarray,
+) -> bool:
+    """Place each group where it is wanted most, once more if it is placed; tell if any moved."""
+    any_moved = False
+    for group in order:
+        held = slice(contents.indptr[group], contents.indptr[group + 1])
+        cells, n_rows = contents.indices[held], contents.data[held]
+        source = fold[group]
+        if source != UNASSIGNED:
+            counts[cells, source] -= n_rows
+        price = weighed.data[held] @ counts[cells]
+        target = price.argmin()
+        if source != UNASSIGNED and price[source] <= price[target] * (1 + 1e-9):
+            target = source
+        counts[cells, target] += n_rows
+        fold[group] = target
+        any_moved |= bool(target != source)
+    return any_moved
 
 
 def _weigh_columns(columns: IndicatorColumns) -> np.ndarray:

@@ -106,15 +106,15 @@ class CodedLabels:
             What the user can do.
         """
         rare = []
+        in_a_part = (part >= 0) & (part < n_parts)
         for t, classes in enumerate(self.schema.classes):
-            rows = np.flatnonzero(self.label_mask[:, t])
-            codes, parts_of_task = self.codes[rows, t], part[rows]
-            counts = np.bincount(codes, minlength=len(classes))
-            for code in np.flatnonzero(counts):
-                found = np.unique(parts_of_task[codes == code])
-                n_found = int(((found >= 0) & (found < n_parts)).sum())
-                if n_found < n_parts:
-                    rare.append((counts[code], t, code, n_found))
+            counts = np.bincount(self.codes[self.label_mask[:, t], t], minlength=len(classes))
+            rows = np.flatnonzero(self.label_mask[:, t] & in_a_part)
+            cells = self.codes[rows, t].astype(np.intp) * n_parts + part[rows]
+            by_part = np.bincount(cells, minlength=len(classes) * n_parts)
+            n_found = (by_part.reshape(len(classes), n_parts) > 0).sum(axis=1)
+            codes = np.flatnonzero((counts > 0) & (n_found < n_parts))
+            rare.extend((counts[code], t, code, n_found[code]) for code in codes)
         if rare:
             rare.sort()
             names = self.schema.task_names

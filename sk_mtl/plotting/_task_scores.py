@@ -1,0 +1,306 @@
+"""Scores task by task, beside those of the constant predictor."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.utils.validation import check_is_fitted
+
+from sk_mtl._labels import LabelTable, PerTask, read_labels
+from sk_mtl.metrics import multitask_score
+from sk_mtl.metrics._task_metrics import find_metric
+from sk_mtl.plotting._figures import import_pyplot, name_size, row_height, shorten
+
+_CONSTANT = "constant predictor"
+
+
+class TaskScoresDisplay:
+    """Shows the score of each task, beside that of a constant predictor.
+
+    `from_estimator` and `from_predictions` make one. A row per task: a dot for the score of each
+    model, a bar across for the constant predictor, which knows the frequencies of the classes and
+    nothing of X. What lies between them is what was learned.
+
+    Parameters
+    ----------
+    scores : dict of {str: array-like of float of shape (n_tasks,)}
+        The scores of each task, by the name of the model; NaN where undefined.
+    task_names : sequence of hashable
+        The names of the tasks.
+    score_name : str, default="score"
+        What the scores are, for the axis.
+    constant_scores : array-like of float of shape (n_tasks,), default=None
+        The scores of the constant predictor; None draws none.
+
+    Attributes
+    ----------
+    figure_ : matplotlib.figure.Figure
+        The figure, once drawn.
+    axes_ : ndarray of matplotlib.axes.Axes of shape (1,)
+        The axes.
+    ax_ : matplotlib.axes.Axes
+        The same, by itself.
+    dots_ : dict of {str: matplotlib.lines.Line2D}
+        The dots of each model, and those of the constant predictor as "constant predictor".
+
+    See Also
+    --------
+    sk_mtl.metrics.multitask_score : The scores themselves.
+
+    Examples
+    --------
+    >>> from sk_mtl.plotting import TaskScoresDisplay
+    >>> scores = {"shared network": [0.91, 0.77], "one network each": [0.91, 0.74]}
+    >>> display = TaskScoresDisplay(
+    ...     scores, ["income", "education"], "ROC-AUC", constant_scores=[0.5, 0.5]
+    ... ).plot()
+    >>> [text.get_text() for text in display.ax_.get_yticklabels()]
+    ['income', 'education']
+    """
+
+    figure_: Any
+    axes_: np.ndarray
+    ax_: Any
+    dots_: dict[str, Any]
+
+    def __init__(
+        self,
+        scores: Mapping[str, Any],
+        task_names: Sequence[Hashable],
+        score_name: str = "score",
+        constant_scores: Any = None,
+    ):
+        self.scores = {name: np.asarray(s, dtype=np.float64) for name, s in scores.items()}
+        self.task_names = list(task_names)
+        self.score_name = score_name
+        self.constant_scores = (
+            None if constant_scores is None else np.asarray(constant_scores, dtype=np.float64)
+        )
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        metric: str | Callable[..., float] = "roc_auc",
+        sample_weight: Any = None,
+        missing_label: Any = None,
+        y_train: Any = None,
+        name: str | None = None,
+        ax: Any = None,
+    ) -> Any:
+        """Score a fitted estimator and draw the scores.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted `MultiTaskClassifier`, or a fitted Pipeline or search that ends in one.
+        X : array-like of shape (n_samples, n_features)
+            Samples to score on.
+        y : DataFrame, Series, array-like of shape (n_samples,) or (n_samples, n_tasks)
+            Their labels; NaN, None, NaT or NA where missing.
+        metric : str or callable, default="roc_auc"
+            A metric of `sk_mtl.metrics.multitask_score`.
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+            Weight per row or per cell.
+        missing_label : scalar, default=None
+            One more value that means "missing".
+        y_train : DataFrame, Series, array-like, default=None
+            Labels that the constant predictor takes its frequencies from; None is `y` itself.
+        name : str, default=None
+            What to call the estimator; None is the name of its class.
+        ax : matplotlib.axes.Axes, default=None
+            As in `plot`.
+
+        Returns
+        -------
+        display : TaskScoresDisplay
+            The display, drawn.
+        """
+        check_is_fitted(estimator)
+        method = find_metric(metric).response_method
+        return cls.from_predictions(
+            y,
+            getattr(estimator, method)(X),
+            metric=metric,
+            sample_weight=sample_weight,
+            missing_label=missing_label,
+            classes=getattr(estimator, "classes_", None),
+            y_train=y_train,
+            name=type(estimator).__name__ if name is None else name,
+            ax=ax,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true: Any,
+        y_pred: Any,
+        *,
+        metric: str | Callable[..., float] = "roc_auc",
+        sample_weight: Any = None,
+        missing_label: Any = None,
+        classes: Any = None,
+        y_train: Any = None,
+        name: str | None = None,
+        ax: Any = None,
+    ) -> Any:
+        """Score predictions and draw the scores.
+
+        Parameters
+        ----------
+        y_true : DataFrame, Series, array-like of shape (n_samples,) or (n_samples, n_tasks)
+            True labels; NaN, None, NaT or NA where missing.
+        y_pred : DataFrame, Series, array-like, or PerTask
+            What ``predict`` or ``predict_proba`` returned, as the metric needs it.
+        metric : str or callable, default="roc_auc"
+            A metric of `sk_mtl.metrics.multitask_score`.
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+            Weight per row or per cell.
+        missing_label : scalar, default=None
+            One more value that means "missing".
+        classes : PerTask, sequence of arrays, mapping of {task: labels} or array, default=None
+            The classes of each task in the order of the columns of its probabilities.
+        y_train : DataFrame, Series, array-like, default=None
+            Labels that the constant predictor takes its frequencies from; None is `y_true`.
+        name : str, default=None
+            What to call the model; None is "model".
+        ax : matplotlib.axes.Axes, default=None
+            As in `plot`.
+
+        Returns
+        -------
+        display : TaskScoresDisplay
+            The display, drawn.
+        """
+        found = find_metric(metric)
+        settings = {
+            "average": None,
+            "sample_weight": sample_weight,
+            "missing_label": missing_label,
+        }
+        scores: Any = multitask_score(metric, y_true, y_pred, classes=classes, **settings)
+        table = read_labels(y_true if y_train is None else y_train, missing_label=missing_label)
+        constant, known = _predict_constant(
+            table, read_labels(y_true, missing_label=missing_label), found.response_method
+        )
+        with warnings.catch_warnings():
+            # What is undefined for the model was said already, and the rest is for its scores.
+            warnings.simplefilter("ignore", UndefinedMetricWarning)
+            constant_scores: Any = multitask_score(
+                metric, y_true, constant, classes=known, **settings
+            )
+        return cls(
+            {"model" if name is None else name: list(scores.values())},
+            list(scores),
+            found.name,
+            list(constant_scores.values()),
+        ).plot(ax)
+
+    def plot(self, ax: Any = None) -> TaskScoresDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            Where to draw. None makes a new figure.
+
+        Returns
+        -------
+        display : TaskScoresDisplay
+            The display itself.
+        """
+        plt = import_pyplot()
+        n_tasks = len(self.task_names)
+        if ax is None:
+            size = (6.4, 1.6 + n_tasks * row_height(n_tasks))
+            ax = plt.figure(figsize=size, layout="constrained").subplots()
+        self.ax_, self.axes_, self.figure_ = ax, np.array([ax], dtype=object), ax.figure
+        places = np.arange(n_tasks)
+        ax.hlines(
+            places, *self._ends(), color=plt.rcParams["text.color"], alpha=0.3, lw=1, zorder=1
+        )
+        self.dots_ = self._plot_dots(ax, places, plt.rcParams["text.color"])
+        ax.set_yticks(places, [shorten(n) for n in self.task_names], fontsize=name_size(n_tasks))
+        ax.set_ylim(n_tasks - 0.5, -0.5)
+        ax.set_xlabel(self.score_name)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.legend(
+            handles=[*self.dots_.values()],
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            frameon=False,
+            fontsize="small",
+        )
+        return self
+
+    def _plot_dots(self, ax: Any, places: np.ndarray, constant_color: Any) -> dict[str, Any]:
+        """Draw the scores of each model, and those of the constant predictor."""
+        dots = {}
+        for i, (name, scores) in enumerate(self.scores.items()):
+            # The first model is drawn last, above the others, and filled.
+            (dots[name],) = ax.plot(
+                scores,
+                places,
+                "o",
+                color=f"C{i}",
+                fillstyle="none" if i else "full",
+                zorder=4 - i / len(self.scores),
+                label=_labelled(name, scores),
+            )
+        if self.constant_scores is not None:
+            (dots[_CONSTANT],) = ax.plot(
+                self.constant_scores,
+                places,
+                "|",
+                color=constant_color,
+                markeredgewidth=2,
+                label=_labelled(_CONSTANT, self.constant_scores),
+            )
+        return dots
+
+    def _ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the least and the greatest score of each task."""
+        every = [*self.scores.values()]
+        if self.constant_scores is not None:
+            every.append(self.constant_scores)
+        return np.fmin.reduce(every), np.fmax.reduce(every)
+
+
+def _labelled(name: str, scores: np.ndarray) -> str:
+    """Return the name of a model with the mean of its scores."""
+    known = scores[np.isfinite(scores)]
+    return f"{name} (mean {known.mean():.3f})" if len(known) else f"{name} (no score)"
+
+
+def _predict_constant(
+    source: LabelTable, wanted: LabelTable, response_method: str
+) -> tuple[Any, PerTask]:
+    """Return what is predicted for each row without looking at X, and the classes."""
+    columns = range(wanted.n_tasks)
+    if set(source.task_names) == set(wanted.task_names):
+        columns = [source.task_names.index(name) for name in wanted.task_names]
+    if source.n_tasks != wanted.n_tasks:
+        raise ValueError(
+            f"y_train must have the tasks of y, {wanted.n_tasks}. Got {source.n_tasks}."
+        )
+    labels = np.full((wanted.n_samples, wanted.n_tasks), None, dtype=object)
+    probabilities, classes = [], []
+    for t, column in enumerate(columns):
+        present = source.columns[column][source.label_mask[:, column]]
+        found, counts = np.unique(present, return_counts=True)
+        if len(found):
+            labels[:, t] = found.tolist()[counts.argmax()]
+        shares = counts / counts.sum() if len(found) else np.array([np.nan])
+        probabilities.append(np.tile(shares, (wanted.n_samples, 1)))
+        classes.append(found)
+    known = PerTask(classes, wanted.task_names)
+    if response_method == "predict":
+        return labels, known
+    return PerTask(probabilities, wanted.task_names), known

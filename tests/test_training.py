@@ -1,0 +1,806 @@
+"""Tests of sk_mtl._training: the compiled loop against a plain one, callbacks, the cache."""
+
+import csv
+import hashlib
+import inspect
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import tensorflow as tf
+
+from sk_mtl import MultiTaskClassifier, _training, clear_program_cache
+from sk_mtl._early_stopping import EarlyStopping
+from sk_mtl._network import NetworkSpec, build_network, network_variables
+from sk_mtl._training import (
+    LabelledRows,
+    NonFiniteLossError,
+    TrainingPlan,
+    TrainingProgram,
+    draw_start,
+    train,
+)
+from sk_mtl.weighting import FixedWeighting, UncertaintyWeighting
+
+N_OUTPUTS = (1, 3, 1)
+SPEC = NetworkSpec(4, N_OUTPUTS, (5,), ((), (3,), ()))
+FREQUENCIES = [np.array([0.5, 0.5]), np.ones(3) / 3, np.array([0.8, 0.2])]
+
+# Keras hands variables to np.array, saving them or reading a learning rate; NumPy 2 objects.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
+
+
+def make_rows(n_rows=25, seed=0, coverage=0.5):
+    """Return rows with labels that depend on X, and weights other than 1."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_rows, 4)).astype(np.float32)
+    codes = np.stack([X[:, 0] > 0, np.digitize(X[:, 1], [-0.5, 0.5]), X[:, 2] > 1], axis=1)
+    weight = rng.uniform(0.5, 2, size=codes.shape) * (rng.random(codes.shape) < coverage)
+    weight[:, 0] = np.where(weight.any(axis=1), weight[:, 0], 1)
+    return LabelledRows(
+        X, codes.astype(np.int32), weight.astype(np.float32), np.arange(n_rows, dtype=np.int64)
+    )
+
+
+def make_plan(optimizer=None, **changes):
+    settings = {
+        "spec": SPEC,
+        "task_names": ("a", "b", "c"),
+        "optimizer": keras.optimizers.SGD(0.1) if optimizer is None else optimizer,
+        "weighting": FixedWeighting(),
+        "loss_normalization": "tasks",
+        "epochs": 2,
+        "batch_size": 8,
+        "seed": 3,
+    }
+    return TrainingPlan(**{**settings, **changes})
+
+
+def start_of(plan):
+    return draw_start(plan.spec, plan.weighting, FREQUENCIES, plan.seed)
+
+
+def run(plan, training=None, validation=None):
+    """Train from the plan's own start."""
+    return train(plan, start_of(plan), make_rows() if training is None else training, validation)
+
+
+def assert_same_values(first, second):
+    assert len(first) == len(second)
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+# ----------------------------------------------------------------------- a plain Keras loop
+
+
+def reference_task_losses(logits, codes, weight):
+    """Return per task the sums of weight · cross-entropy and of weight, by Keras's losses."""
+    parts = tf.split(logits, N_OUTPUTS, axis=1)
+    sums = []
+    for t, part in enumerate(parts):
+        labelled = np.flatnonzero(weight[:, t])
+        if len(labelled) == 0:
+            sums.append(tf.zeros(()))
+            continue
+        kind = keras.losses.BinaryCrossentropy
+        if N_OUTPUTS[t] > 1:
+            kind = keras.losses.SparseCategoricalCrossentropy
+        loss = kind(from_logits=True, reduction="sum")
+        sums.append(
+            loss(
+                codes[labelled, t : t + 1],
+                tf.gather(part, labelled),
+                sample_weight=weight[labelled, t],
+            )
+        )
+    return sums, weight.sum(axis=0, dtype=np.float64)
+
+
+def train_by_hand(plan, training):
+    """Train by an eager loop over batches and tasks; return the model, log-variances, history."""
+    model, start = build_network(plan.spec), start_of(plan)
+    for variable, value in zip(network_variables(model), start.network, strict=True):
+        variable.assign(value)
+    optimizer = type(plan.optimizer).from_config(plan.optimizer.get_config())
+    learns = isinstance(plan.weighting, UncertaintyWeighting)
+    log_variance = keras.Variable(np.zeros(len(N_OUTPUTS), np.float32))
+    variables = [*model.trainable_variables, *([log_variance] if learns else [])]
+    if optimizer.weight_decay:
+        optimizer.exclude_from_weight_decay(
+            var_list=[v for v in variables if v.name != "kernel"]
+        )
+    optimizer.build(variables)
+    history = {"loss": [], "objective": []}
+    for epoch in range(1, plan.epochs + 1):
+        rng = np.random.default_rng([plan.seed, 1, plan.first_epoch + epoch])
+        order = training.rows[rng.permutation(len(training.rows))]
+        totals, denominators, objectives = np.zeros(3), np.zeros(3), []
+        for first in range(0, len(order), plan.batch_size):
+            rows = order[first : first + plan.batch_size]
+            with tf.GradientTape() as tape:
+                logits = model(training.X[rows], training=True)
+                sums, weights = reference_task_losses(
+                    logits, training.codes[rows], training.weight[rows]
+                )
+                by = weights if plan.loss_normalization == "tasks" else np.full(3, weights.sum())
+                objective = tf.zeros(())
+                for t in range(3):
+                    if weights[t] == 0:
+                        continue
+                    loss = sums[t] / by[t]
+                    if learns:
+                        s = log_variance.value[t]
+                        loss = tf.exp(-s) * loss + 0.5 * s
+                    objective += loss
+                objective += sum(model.losses)
+            gradients = tape.gradient(objective, [v.value for v in variables])
+            optimizer.apply(
+                [
+                    tf.zeros(v.shape) if g is None else tf.convert_to_tensor(g)
+                    for g, v in zip(gradients, variables, strict=True)
+                ],
+                variables,
+            )
+            totals += [float(s) for s in sums]
+            denominators += weights
+            objectives.append(float(objective))
+        history["loss"].append(np.mean(totals / denominators))
+        history["objective"].append(np.mean(objectives))
+    optimizer.finalize_variable_values(variables)
+    return model, log_variance.numpy(), history
+
+
+SGD, Adam = keras.optimizers.SGD, keras.optimizers.Adam
+DECAY = keras.optimizers.schedules.ExponentialDecay
+# Per case: what makes the optimizer, and what else differs from the plain plan.
+CASES = {
+    "sgd": (lambda: SGD(0.1), {}),
+    "adam": (lambda: Adam(0.01), {}),
+    "cells": (lambda: SGD(0.1), {"loss_normalization": "cells"}),
+    "uncertainty": (lambda: Adam(0.05), {"weighting": UncertaintyWeighting()}),
+    "l2_batch_norm": (lambda: SGD(0.1), {"spec": replace(SPEC, l2=0.1, normalization="batch")}),
+    "dropout": (lambda: SGD(0.1), {"spec": replace(SPEC, dropout=0.4, normalization="layer")}),
+    "schedule": (lambda: SGD(DECAY(0.2, decay_steps=2, decay_rate=0.5)), {}),
+    "clipnorm": (lambda: SGD(0.5, clipnorm=0.05), {}),
+    "global_clipnorm": (lambda: Adam(0.05, global_clipnorm=0.05), {}),
+    "ema": (lambda: SGD(0.2, use_ema=True, ema_momentum=0.5), {}),
+    "ema_overwrite": (lambda: SGD(0.2, use_ema=True, ema_overwrite_frequency=3), {}),
+    "ema_uncertainty": (
+        lambda: SGD(0.2, use_ema=True, ema_momentum=0.5),
+        {"weighting": UncertaintyWeighting()},
+    ),
+    "accumulation": (lambda: Adam(0.05, gradient_accumulation_steps=3), {}),
+    "decay": (lambda: keras.optimizers.AdamW(0.05, weight_decay=0.1), {}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_training_equals_a_plain_loop(case):
+    # 25 rows by 8 leave a last batch of one row, which has no label of some task.
+    make_optimizer, changes = CASES[case]
+    plan = make_plan(make_optimizer(), **changes)
+    training = make_rows()
+    assert (training.weight == 0).any()
+    model, log_variance, history = train_by_hand(plan, training)
+    outcome = run(make_plan(make_optimizer(), **changes), training)
+    # Sums in another order: some roundings of 6e-8 a step, which Adam's division enlarges.
+    close = {"rtol": 2e-5, "atol": 2e-6}
+    for variable, value in zip(network_variables(model), outcome.state.network, strict=True):
+        np.testing.assert_allclose(value, variable.numpy(), err_msg=variable.path, **close)
+    if "uncertainty" in case:
+        np.testing.assert_allclose(
+            outcome.state.weighting["log_variance"], log_variance, **close
+        )
+    for name, values in history.items():
+        np.testing.assert_allclose(outcome.history[name], values, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("n_rows", "batch_size", "n_steps"), [(25, 8, 4), (24, 8, 3), (5, 8, 1)])
+def test_epoch_has_a_step_per_batch_and_one_for_the_rest(n_rows, batch_size, n_steps):
+    outcome = run(make_plan(epochs=1, batch_size=batch_size), make_rows(n_rows))
+    assert int(outcome.state.optimizer[0]) == n_steps  # the optimizer's own count of iterations
+
+
+def test_rows_that_do_not_count_are_never_read():
+    training = make_rows()
+    some = replace(training, rows=np.arange(0, 25, 2))
+    spoilt = training.X.copy()
+    spoilt[1::2] = np.nan
+    assert_same_values(
+        run(make_plan(), some).state.network, run(make_plan(), replace(some, X=spoilt)).state.network
+    )
+
+
+def test_codes_under_the_mask_change_no_bit_of_weights_and_history():
+    training = make_rows()
+    other = replace(training, codes=np.where(training.weight == 0, 0, training.codes))
+    first, second = run(make_plan(), training, training), run(make_plan(), other, other)
+    assert_same_values(first.state.network, second.state.network)
+    assert first.history == second.history
+
+
+def test_epochs_of_one_training_equal_trainings_that_go_on():
+    whole = run(make_plan(Adam(0.01), epochs=3))
+    state = start_of(make_plan())
+    for epoch in range(3):
+        plan = make_plan(Adam(0.01), epochs=1, first_epoch=epoch)
+        state = train(plan, state, make_rows()).state
+    assert_same_values(state.network, whole.state.network)
+    assert_same_values(state.optimizer, whole.state.optimizer)
+
+
+def test_task_without_labels_in_training_has_nan_in_the_history_and_is_left_out_of_the_mean():
+    training = make_rows()
+    training.weight[:, 1] = 0
+    training.weight[:, 0] = 1
+    history = run(make_plan(), training).history
+    assert np.isnan(history["b_loss"]).all()
+    np.testing.assert_allclose(
+        history["loss"], np.mean([history["a_loss"], history["c_loss"]], axis=0), rtol=1e-6
+    )
+
+
+# ---------------------------------------------------------------------------------- validation
+
+
+@pytest.mark.parametrize("rows_at_once", [3, 8192])
+def test_validation_losses_are_the_means_over_the_labelled_cells(monkeypatch, rows_at_once):
+    monkeypatch.setattr(_training, "_EVALUATION_ROWS", rows_at_once)
+    held_out = replace(make_rows(seed=1), rows=np.arange(3, 23))
+    plan = make_plan(epochs=1, spec=replace(SPEC, dropout=0.5))
+    outcome = run(plan, validation=held_out)
+    model = build_network(plan.spec)
+    for variable, value in zip(network_variables(model), outcome.state.network, strict=True):
+        variable.assign(value)
+    rows = held_out.rows
+    sums, weights = reference_task_losses(
+        model(held_out.X[rows]), held_out.codes[rows], held_out.weight[rows]
+    )
+    losses = np.array([float(s) for s in sums]) / weights
+    found = [outcome.history[f"val_{name}_loss"][0] for name in plan.task_names]
+    np.testing.assert_allclose(found, losses, rtol=1e-5)
+    assert outcome.history["val_loss"][0] == pytest.approx(losses.mean(), rel=1e-5)
+
+
+def overfit(**changes):
+    """Return a plan that overfits 12 rows within 30 epochs, and rows to validate on."""
+    return make_plan(Adam(0.1), epochs=30, **changes), make_rows(12), make_rows(12, seed=9)
+
+
+@pytest.mark.parametrize("task", [None, 1])
+def test_early_stopping_keeps_the_best_epoch(task):
+    weights = []
+    recorder = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: weights.append(recorder.model.get_weights())
+    )
+    plan, training, held_out = overfit(
+        stopping=EarlyStopping(3), monitored_task=task, callbacks=[recorder]
+    )
+    outcome = run(plan, training, held_out)
+    watched = outcome.history["val_loss" if task is None else "val_b_loss"]
+    assert outcome.best_epoch == 1 + int(np.argmin(watched))
+    assert outcome.n_epochs == len(watched) == outcome.best_epoch + 3 < 30
+    assert_same_values(outcome.state.network, weights[outcome.best_epoch - 1])
+
+
+def test_early_stopping_watches_the_training_loss_without_validation_rows():
+    plan, training, _ = overfit(stopping=EarlyStopping(2, tol=0.1))
+    outcome = run(plan, training)
+    assert outcome.n_epochs < 30
+    assert outcome.best_epoch == 1 + int(np.argmin(outcome.history["loss"]))
+
+
+def test_early_stopping_with_a_cached_program_starts_afresh():
+    outcomes = []
+    for _ in range(2):
+        plan, training, held_out = overfit(stopping=EarlyStopping(3))
+        outcomes.append(run(plan, training, held_out))
+    assert_same_values(outcomes[0].state.network, outcomes[1].state.network)
+    assert outcomes[0].history == outcomes[1].history
+
+
+# --------------------------------------------------------------------------------- divergence
+
+
+def test_divergence_is_refused_with_its_epoch_and_tasks():
+    with pytest.raises(NonFiniteLossError, match=r"after epoch 1 \(tasks 'a', 'b', 'c'\)\. Scale X"):
+        run(make_plan(SGD(1e30)))
+
+
+def test_divergence_after_the_first_epoch_names_that_epoch():
+    blow_up = keras.callbacks.LearningRateScheduler(lambda epoch: 1e30 if epoch == 2 else 0.1)
+    with pytest.raises(NonFiniteLossError, match="after epoch 3 "):
+        run(make_plan(epochs=5, callbacks=[blow_up]))
+
+
+def test_divergence_keeps_the_best_epoch_before_it():
+    blow_up = keras.callbacks.LearningRateScheduler(lambda epoch: 1e30 if epoch == 2 else 0.1)
+    plan = make_plan(epochs=5, callbacks=[blow_up], stopping=EarlyStopping(10))
+    outcome = run(plan, validation=make_rows(seed=1))
+    assert outcome.n_epochs == 3
+    assert outcome.best_epoch == 2
+    assert all(np.isfinite(v).all() for v in outcome.state.network)
+
+
+def test_mean_loss_is_nan_where_one_task_has_diverged():
+    # Left out of the mean, the task would make the epoch look better than it is.
+    held_out = make_rows(seed=1)
+    rows = np.flatnonzero(held_out.weight[:, 1])
+    held_out.X[rows[0]] = 1e38
+    held_out.weight[rows[0], [0, 2]] = 0
+    outcome = run(make_plan(spec=replace(SPEC, hidden_layer_sizes=(8, 8))), validation=held_out)
+    assert not np.isfinite(outcome.history["val_b_loss"]).any()
+    assert np.isfinite(outcome.history["val_a_loss"]).all()
+    assert not np.isfinite(outcome.history["val_loss"]).any()
+
+
+# -------------------------------------------------------------------------------------- sparse
+
+
+@pytest.mark.parametrize("density", [0.0, 0.3, 1.0])
+def test_sparse_rows_train_to_the_same_bits_as_dense_ones(density):
+    training, held_out = (
+        replace(rows, X=rows.X * (np.random.default_rng(5).random(rows.X.shape) < density))
+        for rows in (make_rows(), make_rows(seed=1))
+    )
+    dense = run(make_plan(), training, held_out)
+    sparse = run(
+        make_plan(),
+        replace(training, X=sp.csr_matrix(training.X)),
+        replace(held_out, X=sp.csr_matrix(held_out.X)),
+    )
+    assert_same_values(dense.state.network, sparse.state.network)
+    assert dense.history == sparse.history
+
+
+def test_entries_given_twice_in_a_sparse_matrix_are_summed():
+    training = make_rows()
+    n_rows, n_columns = training.X.shape
+    columns = np.tile(np.repeat(np.arange(n_columns), 2), n_rows)
+    halves = np.repeat(training.X.ravel() / 2, 2).astype(np.float32)
+    starts = np.arange(n_rows + 1) * 2 * n_columns
+    X = sp.csr_matrix((halves, columns, starts), shape=training.X.shape)
+    assert_same_values(
+        run(make_plan(), training).state.network, run(make_plan(), replace(training, X=X)).state.network
+    )
+
+
+# ----------------------------------------------------------------------------------- callbacks
+
+
+class CountBatches(keras.callbacks.Callback):
+    """Counts batches; `record` adds the losses that it is told."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls, self.record = [], []
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.calls.append(("begin", batch))
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.calls.append(("end", batch))
+        self.record.append(dict(logs))
+
+
+@pytest.mark.parametrize("weighting", [FixedWeighting(), UncertaintyWeighting()])
+def test_call_per_batch_gives_the_same_bits_as_a_call_per_epoch(weighting):
+    spec = replace(SPEC, dropout=0.3, normalization="batch")
+    by_epoch = run(make_plan(Adam(0.01), spec=spec, weighting=weighting))
+    counter = CountBatches()
+    by_batch = run(make_plan(Adam(0.01), spec=spec, weighting=weighting, callbacks=[counter]))
+    assert_same_values(by_epoch.state.network, by_batch.state.network)
+    assert by_epoch.history == by_batch.history
+    assert counter.calls == [(k, n) for _ in range(2) for n in range(4) for k in ("begin", "end")]
+    assert counter.record[-1]["loss"] == by_batch.history["loss"][-1]
+
+
+def test_callback_may_stop_training_within_an_epoch():
+    class StopAtBatch(CountBatches):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = batch == 1
+
+    outcome = run(make_plan(callbacks=[StopAtBatch()]))
+    assert outcome.n_epochs == 1
+    assert int(outcome.state.optimizer[0]) == 2
+
+
+def test_stop_by_a_callback_does_not_stop_the_next_training():
+    stop = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: setattr(stop.model, "stop_training", True)
+    )
+    assert run(make_plan(callbacks=[stop])).n_epochs == 1
+    assert run(make_plan()).n_epochs == 2
+
+
+def test_callbacks_are_called_as_by_keras():
+    calls = []
+
+    class Recorder(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            calls.append(("train begin", self.params["epochs"], self.params["steps"]))
+
+        def on_epoch_begin(self, epoch, logs=None):
+            calls.append(("epoch begin", epoch))
+
+        def on_epoch_end(self, epoch, logs=None):
+            calls.append(("epoch end", epoch, sorted(logs)))
+
+        def on_train_end(self, logs=None):
+            calls.append(("train end", sorted(logs)))
+
+    run(make_plan(callbacks=[Recorder()], first_epoch=5))
+    names = ["a_loss", "b_loss", "c_loss", "loss", "objective"]
+    assert calls == [
+        ("train begin", 7, 4),
+        *[(k, e, *([names] if k == "epoch end" else [])) for e in (5, 6) for k in EPOCH_HOOKS],
+        ("train end", names),
+    ]
+
+
+EPOCH_HOOKS = ("epoch begin", "epoch end")
+
+
+def test_keras_early_stopping_restores_its_best_weights():
+    weights = []
+    recorder = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: weights.append(recorder.model.get_weights())
+    )
+    stop = keras.callbacks.EarlyStopping(
+        monitor="val_b_loss", mode="min", patience=2, restore_best_weights=True
+    )
+    plan, training, held_out = overfit(callbacks=[recorder, stop])
+    outcome = run(plan, training, held_out)
+    best = int(np.argmin(outcome.history["val_b_loss"]))
+    assert outcome.n_epochs == best + 3 < 30
+    assert_same_values(outcome.state.network, weights[best])
+
+
+def test_learning_rate_scheduler_sets_the_rate():
+    freeze = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 if epoch < 2 else 0.0)
+    two, five = run(make_plan(epochs=2)), run(make_plan(epochs=5, callbacks=[freeze]))
+    assert_same_values(two.state.network, five.state.network)
+
+
+def test_reduce_on_plateau_lowers_the_rate():
+    rates = []
+    reduce = keras.callbacks.ReduceLROnPlateau(monitor="loss", patience=1, min_delta=100, factor=0.1)
+    recorder = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: rates.append(float(recorder.model.optimizer.learning_rate))
+    )
+    run(make_plan(epochs=3, callbacks=[reduce, recorder]))
+    np.testing.assert_allclose(rates, [0.1, 0.01, 0.001], rtol=1e-5)
+
+
+def test_rate_changed_by_a_callback_does_not_reach_the_next_training():
+    expected = run(make_plan()).state.network
+    run(make_plan(callbacks=[keras.callbacks.LearningRateScheduler(lambda epoch: 0.0)]))
+    assert_same_values(run(make_plan()).state.network, expected)
+
+
+def test_csv_logger_writes_the_history(tmp_path):
+    logger = keras.callbacks.CSVLogger(tmp_path / "log.csv")
+    outcome = run(make_plan(callbacks=[logger]), validation=make_rows(seed=1))
+    with open(tmp_path / "log.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert set(rows[0]) == {"epoch", *outcome.history}
+    for name, values in outcome.history.items():
+        assert [float(row[name]) for row in rows] == pytest.approx(values)
+
+
+def test_model_checkpoint_saves_models_that_load(tmp_path):
+    save = keras.callbacks.ModelCheckpoint(tmp_path / "{epoch:02d}.keras")
+    outcome = run(make_plan(callbacks=[save], spec=replace(SPEC, dropout=0.1)))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["01.keras", "02.keras"]
+    model = keras.models.load_model(tmp_path / "02.keras")
+    trained = outcome.state.network[: len(model.trainable_variables)]
+    assert_same_values([v.numpy() for v in model.trainable_variables], trained)
+
+
+def test_model_checkpoint_saves_the_best_weights_only(tmp_path):
+    path = tmp_path / "best.weights.h5"
+    save = keras.callbacks.ModelCheckpoint(
+        path, monitor="val_loss", save_best_only=True, save_weights_only=True
+    )
+    plan, training, held_out = overfit(stopping=EarlyStopping(3), callbacks=[save])
+    outcome = run(plan, training, held_out)
+    model = build_network(SPEC)
+    model.load_weights(path)
+    assert_same_values([v.numpy() for v in network_variables(model)], outcome.state.network)
+
+
+def test_terminate_on_nan_ends_the_epoch_in_which_a_task_diverges():
+    counter = CountBatches()
+    training = make_rows()
+    training.X[:] *= np.float32(1e38)
+    with pytest.raises(NonFiniteLossError):
+        run(make_plan(callbacks=[keras.callbacks.TerminateOnNaN(), counter]), training)
+    assert len(counter.record) < 4
+
+
+def test_swapped_in_average_weights_are_those_validated():
+    # The callback puts the average in place at the end of each epoch, and so at the last.
+    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+    optimizer = SGD(0.1, use_ema=True, ema_momentum=0.5)
+    averaged = run(make_plan(SGD(0.1, use_ema=True, ema_momentum=0.5)))
+    swapped = run(make_plan(optimizer, callbacks=[swap]))
+    for a, b in zip(swapped.state.network, averaged.state.network, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+# -------------------------------------------------------------------------- the program cache
+
+
+@pytest.fixture
+def traces(monkeypatch):
+    """Return a list that grows by one whenever a training step is traced; empty the cache."""
+    clear_program_cache()
+    seen = []
+    original = TrainingProgram._train_on
+
+    def counting(self, *args):
+        seen.append(self.spec)
+        return original(self, *args)
+
+    monkeypatch.setattr(TrainingProgram, "_train_on", counting)
+    return seen
+
+
+WARM_CASES = {
+    "adam": (lambda: Adam(0.01), {}),
+    "uncertainty": (lambda: Adam(0.05), {"weighting": UncertaintyWeighting()}),
+    "dropout": (lambda: SGD(0.1), {"spec": replace(SPEC, dropout=0.4, normalization="batch")}),
+    "ema": (lambda: SGD(0.2, use_ema=True), {}),
+    "accumulation": (lambda: SGD(0.2, gradient_accumulation_steps=3), {}),
+    "schedule": (lambda: SGD(DECAY(0.2, decay_steps=2, decay_rate=0.5)), {}),
+    "loss_scale": (lambda: keras.optimizers.LossScaleOptimizer(Adam(0.01)), {}),
+}
+
+
+@pytest.mark.parametrize("case", WARM_CASES)
+def test_cached_program_gives_the_same_bits_as_a_new_one(case, traces):
+    make_optimizer, changes = WARM_CASES[case]
+    cold = run(make_plan(make_optimizer(), **changes))
+    run(make_plan(make_optimizer(), **changes), make_rows(19, seed=4))
+    warm = run(make_plan(make_optimizer(), **changes))
+    assert len(traces) == 1
+    assert_same_values(cold.state.network, warm.state.network)
+    assert_same_values(cold.state.optimizer, warm.state.optimizer)
+    assert cold.history == warm.history
+
+
+def test_second_fit_of_other_rows_rate_factors_and_batch_size_traces_nothing(traces):
+    run(make_plan(Adam(0.01)), make_rows(25))
+    changes = {"weighting": FixedWeighting([1.0, 2.0, 0.5]), "batch_size": 5, "epochs": 1}
+    warm = run(make_plan(Adam(0.3), **changes), make_rows(40))
+    assert len(traces) == 1
+    clear_program_cache()
+    cold = run(make_plan(Adam(0.3), **changes), make_rows(40))
+    assert len(traces) == 2
+    assert_same_values(cold.state.network, warm.state.network)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"spec": replace(SPEC, l2=0.1)},
+        {"loss_normalization": "cells"},
+        {"weighting": UncertaintyWeighting()},
+        {"optimizer": SGD(0.1, momentum=0.5)},
+    ],
+    ids=["spec", "normalization", "weighting", "optimizer"],
+)
+def test_what_shapes_the_program_is_not_mixed_up(changes, traces):
+    run(make_plan())
+    run(make_plan(**changes))
+    assert len(traces) == 2
+
+
+def test_cache_is_bounded_and_drops_the_least_recently_used(monkeypatch, traces):
+    monkeypatch.setattr(_training, "_MAX_IDLE_PROGRAMS", 2)
+    specs = [replace(SPEC, hidden_layer_sizes=(n,)) for n in (2, 3, 4)]
+    for spec in specs[:2] * 2 + specs[2:]:
+        run(make_plan(epochs=1, spec=spec))
+    assert len(_training._idle_programs) == 2
+    assert len(traces) == 3
+    run(make_plan(epochs=1, spec=specs[1]))
+    assert len(traces) == 3
+    run(make_plan(epochs=1, spec=specs[0]))
+    assert len(traces) == 4
+
+
+def test_clearing_the_cache_forgets_all_programs(traces):
+    run(make_plan(epochs=1))
+    clear_program_cache()
+    assert not _training._idle_programs
+    run(make_plan(epochs=1))
+    assert len(traces) == 2
+
+
+def test_program_that_a_callback_may_have_kept_is_not_used_again():
+    clear_program_cache()
+    run(make_plan(epochs=1, callbacks=[keras.callbacks.Callback()]))
+    assert not _training._idle_programs
+
+
+def test_strategy_without_a_key_is_not_shared(traces):
+    class Halved(FixedWeighting):
+        def combine(self, task_losses, present, state):
+            return 0.5 * keras.ops.sum(task_losses), {}
+
+        def program_key(self):
+            return None
+
+    equal = run(make_plan(epochs=1)).history["objective"][0]
+    halved = run(make_plan(epochs=1, weighting=Halved(), batch_size=25)).history["objective"][0]
+    assert halved != equal
+    assert len(traces) == 2
+
+
+def test_subclass_of_a_strategy_does_not_get_the_program_of_its_parent():
+    class Halved(FixedWeighting):
+        def combine(self, task_losses, present, state):
+            return 0.5 * keras.ops.sum(task_losses), {}
+
+    whole = run(make_plan(epochs=1, batch_size=25))
+    halved = run(make_plan(epochs=1, batch_size=25, weighting=Halved()))
+    assert halved.history["objective"][0] == pytest.approx(whole.history["objective"][0] / 2)
+
+
+def test_trainings_at_the_same_time_do_not_share_a_program():
+    seeds = [1, 2, 3, 4]
+    one_by_one = [run(make_plan(seed=seed)).state.network for seed in seeds]
+    with ThreadPoolExecutor(2) as pool:
+        at_once = list(pool.map(lambda seed: run(make_plan(seed=seed)).state.network, seeds))
+    for first, second in zip(one_by_one, at_once, strict=True):
+        assert_same_values(first, second)
+
+
+# ------------------------------------------------------------------------------- in the estimator
+
+
+def make_table(n_rows=40, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_rows, 3)).astype(np.float32)
+    Y = np.stack([X[:, 0] > 0, np.digitize(X[:, 1], [-0.5, 0.5]), X[:, 2] > 0], axis=1).astype(float)
+    Y[rng.random(Y.shape) < 0.4] = np.nan
+    return X, Y
+
+
+def make_classifier(**params):
+    settings = {"hidden_layer_sizes": (4,), "epochs": 3, "batch_size": 16, "random_state": 0}
+    return MultiTaskClassifier(**{**settings, **params})
+
+
+def optimizer_names():
+    """Return Keras's optimizers that can be had without naming another one."""
+    base = keras.optimizers.Optimizer
+    classes = {c for c in vars(keras.optimizers).values() if inspect.isclass(c)}
+    wrappers = {"LossScaleOptimizer", "MultiOptimizer"}
+    names = {c.__name__ for c in classes if issubclass(c, base) and c is not base}
+    return sorted(names - wrappers)
+
+
+@pytest.mark.parametrize("name", optimizer_names())
+def test_every_keras_optimizer_trains_by_its_name(name):
+    clf = make_classifier(
+        optimizer=name,
+        epochs=2,
+        head_hidden_layer_sizes=3,
+        task_weighting="uncertainty",
+        optimizer__learning_rate=0.05,
+    ).fit(*make_table())
+    first, last = clf.history_["objective"]
+    assert last < first
+
+
+@pytest.fixture(scope="module")
+def plain_weights():
+    return make_classifier().fit(*make_table()).model_.get_weights()
+
+
+@pytest.mark.parametrize(
+    "routed",
+    [
+        {"learning_rate": DECAY, "learning_rate__decay_steps": 2, "learning_rate__decay_rate": 0.5,
+         "learning_rate__initial_learning_rate": 0.1},
+        {"learning_rate": keras.optimizers.schedules.CosineDecay(0.1, 10)},
+        {"clipnorm": 0.1},
+        {"clipvalue": 0.1},
+        {"global_clipnorm": 0.1},
+        {"use_ema": True, "ema_momentum": 0.9},
+        {"gradient_accumulation_steps": 2},
+        {"weight_decay": 0.01},
+        {"loss_scale_factor": 128.0},
+    ],
+    ids=lambda routed: next(iter(routed)),
+)  # fmt: skip
+def test_settings_of_the_optimizer_are_honoured(routed, plain_weights):
+    params = {f"optimizer__{name}": value for name, value in routed.items()}
+    clf = make_classifier(**params).fit(*make_table())
+    assert np.isfinite(clf.history_["objective"]).all()
+    # Scaling the loss by a power of two, and its gradients back, is exact.
+    changed = "loss_scale_factor" not in routed
+    assert any(
+        (a != b).any() for a, b in zip(clf.model_.get_weights(), plain_weights, strict=True)
+    ) == changed
+
+
+def test_diverging_fit_leaves_an_estimator_unfitted():
+    X, Y = make_table()
+    clf = make_classifier(optimizer="sgd", optimizer__learning_rate=1e20)
+    with pytest.raises(ValueError, match=r"after epoch \d"):
+        clf.fit(X, Y)
+    assert not [name for name in vars(clf) if name.endswith("_") and not name.startswith("_")]
+    assert not hasattr(clf, "n_features_in_")
+
+
+def test_diverging_fit_leaves_an_estimator_as_it_was():
+    X, Y = make_table()
+    clf = make_classifier().fit(X, Y)
+    before, history = clf.predict_proba(X), clf.history_
+    clf.set_params(optimizer="sgd", optimizer__learning_rate=1e30)
+    with pytest.raises(NonFiniteLossError):
+        clf.fit(X, Y)
+    assert clf.history_ is history
+    for first, second in zip(before, clf.predict_proba(X), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_partial_fit_epoch_by_epoch_equals_fit_bit_for_bit(optimizer):
+    # By design: the seed and the number of the epoch fix an epoch's order, and the optimizer goes on.
+    X, Y = make_table()
+    settings = {"optimizer": optimizer, "task_weighting": "uncertainty", "dropout": 0.2}
+    whole = make_classifier(epochs=3, **settings).fit(X, Y)
+    step = make_classifier(classes=[[0, 1], [0, 1, 2], [0, 1]], **settings)
+    for _ in range(3):
+        step.partial_fit(X, Y)
+    assert step.history_ == whole.history_
+    assert step.n_iter_ == whole.n_iter_ == 3
+    assert_same_values(step.model_.get_weights(), whole.model_.get_weights())
+
+
+def test_partial_fit_after_fit_goes_on_as_if_fit_had_been_longer():
+    X, Y = make_table()
+    longer = make_classifier(epochs=3).fit(X, Y)
+    resumed = make_classifier(epochs=2).fit(X, Y).partial_fit(X, Y)
+    assert_same_values(resumed.model_.get_weights(), longer.model_.get_weights())
+
+
+def test_same_seed_gives_the_same_bits_in_another_process(tmp_path):
+    code = (
+        "import hashlib, numpy as np, tests_of_training as t\n"
+        "clf = t.make_classifier(dropout=0.2, head_hidden_layer_sizes=(3,)).fit(*t.make_table())\n"
+        "print(t.digest(clf))\n"
+    )
+    X, Y = make_table()
+    settings = {"dropout": 0.2, "head_hidden_layer_sizes": (3,)}
+    here = digest(make_classifier(**settings).fit(X, Y))
+    # An unrelated fit in between moves nothing.
+    make_classifier(random_state=7, hidden_layer_sizes=(2,)).fit(X, Y)
+    assert digest(make_classifier(**settings).fit(X, Y)) == here
+    loader = (
+        "import importlib.util, sys\n"
+        f"spec = importlib.util.spec_from_file_location('tests_of_training', {__file__!r})\n"
+        "module = importlib.util.module_from_spec(spec)\n"
+        "sys.modules['tests_of_training'] = module\n"
+        "spec.loader.exec_module(module)\n"
+    )
+    there = subprocess.run(
+        [sys.executable, "-c", loader + code], capture_output=True, text=True, check=True
+    )
+    assert there.stdout.split()[-1] == here
+
+
+def digest(clf):
+    """Return a hash of all weights."""
+    return hashlib.sha256(b"".join(w.tobytes() for w in clf.model_.get_weights())).hexdigest()
