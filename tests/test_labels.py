@@ -338,7 +338,7 @@ REFUSED = {
     "fractions": ([0.5, 1.25, np.nan], ValueError, "continuous.*'y0' holds 2 non-integral"),
     "fractions in Float64": (pd.Series([0.5, None], dtype="Float64"), ValueError, "continuous"),
     "decimal fractions": ([decimal.Decimal("0.5")], ValueError, "continuous"),
-    "beyond int64": ([1e300, np.nan], ValueError, "'y0'.*(large|2\\*\\*63|int64|exact)"),
+    "beyond int64": ([1e300, np.nan], ValueError, "'y0'.*2\\*\\*53"),
     "complex": (np.array([1j, 0]), ValueError, "Complex data not supported.*'y0'"),
     "records": (np.zeros(3, dtype=[("a", int)]), ValueError, "structured records"),
     "masked records": (
@@ -349,20 +349,19 @@ REFUSED = {
     "int and text": ([1, "a", None], ValueError, "one type.*'y0' mixes int, str"),
     "int and bool": ([1, True], ValueError, "one type.*'y0' mixes bool, int"),
     "same name twice": (pd.DataFrame([[0, 1]], columns=["a", "a"]), ValueError, "unique.*a"),
-    "lists as labels": (pd.Series([[0], [1]], name="a"), ValueError, "'a'.*(scalar|hashable|list)"),
-    "dicts as labels": ([{"a": 1}, {"a": 2}], ValueError, "'y0'.*(scalar|hashable|dict)"),
-    "polars lists": (pl.DataFrame({"a": [[0], [1]]}), ValueError, "'a'.*(scalar|hashable|list|List)"),
-    "polars records": (pl.DataFrame({"a": [{"b": 0}]}), ValueError, "'a'.*(scalar|hashable|dict|Struct)"),
+    "lists as labels": (pd.DataFrame({"a": [[0], [1]]}), ValueError, "'a'.*scalar"),
+    "tuples as labels": (pd.DataFrame({"a": [(0,), (1,)]}), ValueError, "'a'.*scalar"),
+    "sets as labels": ([{1}, {2}], ValueError, "'y0'.*scalar"),
+    "dicts as labels": ([{"a": 1}, {"a": 2}], ValueError, "'y0'.*scalar"),
+    "polars lists": (pl.DataFrame({"a": [[0], [1]]}), ValueError, "'a'.*scalar"),
+    "polars records": (pl.DataFrame({"a": [{"b": 0}]}), ValueError, "'a'.*scalar"),
 }
 
 
 @pytest.mark.parametrize(("y", "error", "words"), REFUSED.values(), ids=REFUSED)
 def test_what_is_no_table_of_class_labels_is_refused(y, error, words):
     with pytest.raises(error, match=words):
-        # Classes are part of it: some labels show only there that they cannot be sorted or hashed.
-        from sk_mtl._targets import TargetSchema
-
-        TargetSchema.from_table(read_labels(y))
+        read_labels(y)
 
 
 def test_errors_name_plain_numbers():
@@ -465,8 +464,10 @@ BAD_WEIGHTS = {
     "other columns": (pd.DataFrame({"a": [1] * 3, "c": [1] * 3}), "columns of sample_weight.*'c'"),
     "more columns": (pd.DataFrame({c: [1] * 3 for c in "abc"}), "columns of sample_weight.*'c'"),
     "text": (["x", "y", "z"], "sample_weight.*number"),
-    "too large for float32": ([1e39, 1, 1], "sample_weight.*(float32|large)"),
-    "too small for float32": ([1e-60, 1e-60, 1e-60], "sample_weight.*(zero|float32|small)"),
+    "sparse": (sp.csr_matrix(np.ones((3, 2))), "sample_weight.*dense"),
+    "complex": (np.ones(3) * 1j, "sample_weight.*number"),
+    "too large for float32": ([1e39, 1, 1], "sample_weight.*float32"),
+    "too small for float32": ([1e-60, 1e-60, 1e-60], "sample_weight.*float32"),
 }
 
 
@@ -474,16 +475,6 @@ BAD_WEIGHTS = {
 def test_unusable_weights_are_refused(table, weight, words):
     with pytest.raises(ValueError, match=words):
         read_cell_weight(weight, table)
-
-
-def test_complex_weights_are_refused(table):
-    with pytest.raises((ValueError, TypeError), match="(?i)sample_weight|complex"):
-        read_cell_weight(np.ones(3) * 1j, table)
-
-
-def test_sparse_weights_are_refused_in_words(table):
-    with pytest.raises((ValueError, TypeError), match="(?i)sample_weight.*(dense|sparse)|sparse"):
-        read_cell_weight(sp.csr_matrix(np.ones((3, 2))), table)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -498,7 +489,7 @@ def test_a_task_is_found_by_name_before_position():
     assert resolve_task(0, [1, 0]) == 1
 
 
-@pytest.mark.parametrize("key", ["c", 2, -1, None, 0.5, True, ("a",), ["a"], np.array([0, 1])])
+@pytest.mark.parametrize("key", ["c", 2, -1, None, 0.5, True, ("a",), ["a"]])
 def test_a_task_that_does_not_exist_is_refused(key):
     with pytest.raises(ValueError, match=r"There is no task .*The tasks are 'a', 'b'"):
         resolve_task(key, ["a", "b"])

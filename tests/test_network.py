@@ -197,6 +197,14 @@ def test_initial_values_repeat_by_seed():
     assert any((a != b).any() for a, b in zip(first, other, strict=True))
 
 
+def test_initial_values_have_the_shapes_and_dtypes_of_the_variables():
+    spec = NetworkSpec(N_FEATURES, (1, 3, 1), (4,), ((2, 2), (), (2, 2)), "relu", 0.5, "batch")
+    frequencies = [np.array([0.5, 0.5]), np.ones(3) / 3, np.array([0.5, 0.5])]
+    values = draw_initial_values(spec, frequencies, np.random.default_rng(0))
+    for variable, value in zip(network_variables(build_network(spec)), values, strict=True):
+        assert (value.shape, value.dtype.name) == (variable.shape, variable.dtype), variable.path
+
+
 def test_every_dropout_layer_has_a_seed_of_its_own():
     spec = NetworkSpec(N_FEATURES, (1, 3), (4, 4), ((2,), (2,)), dropout=0.5)
     frequencies = [np.array([0.5, 0.5]), np.ones(3) / 3]

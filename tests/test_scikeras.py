@@ -444,3 +444,39 @@ def test_training_uses_the_optimizer_that_the_builder_compiled():
 
     history = MultiTaskClassifier(model=build, epochs=3, random_state=0).fit(X, y).history_["loss"]
     np.testing.assert_allclose(history, history[0], rtol=1e-5)
+
+
+# Until _classifier shows the builder every task, _training gives unread heads a zero gradient, and
+# _network tells a trunk's layers from its own heads.
+_LEADS_PART = pytest.mark.xfail(strict=False, reason="needs the change in the lead's rooms")
+
+
+def build_fixed_heads():
+    """A whole network that knows its tasks and asks for nothing."""
+    inputs = keras.Input((4,))
+    hidden = layers.Dense(4, "relu")(inputs)
+    heads = {"y0": layers.Dense(1, "sigmoid")(hidden), "y1": layers.Dense(3, "softmax")(hidden)}
+    return keras.Model(inputs, heads)
+
+
+@_LEADS_PART
+@pytest.mark.parametrize("builder", [build_heads, build_fixed_heads])
+@pytest.mark.parametrize(("label", "said"), [(1.0, "one class"), (np.nan, "no label")])
+def test_builder_keeps_its_heads_when_a_task_cannot_be_learned(builder, label, said):
+    X, Y = two_tasks()
+    Y[:, 0] = label
+    classifier = MultiTaskClassifier(model=builder, epochs=2, random_state=0)
+    with pytest.warns(UserWarning, match=said):
+        classifier.fit(X, Y)
+    assert classifier.predict_proba(X)[1].shape == (60, 3)
+
+
+@_LEADS_PART
+def test_layers_of_a_trunk_may_have_any_names():
+    def build():
+        names = ["heads_0_logits", "trunk_0"]
+        return keras.Sequential([layers.Dense(4, "relu", name=name) for name in names])
+
+    X, Y = two_tasks()
+    classifier = MultiTaskClassifier(model=build, epochs=2, random_state=0).fit(X, Y)
+    assert classifier.model_.count_params() == 2 * 20 + 5 + 15

@@ -312,7 +312,15 @@ def test_early_stopping_with_a_cached_program_starts_afresh():
 
 def test_divergence_is_refused_with_its_epoch_and_tasks():
     with pytest.raises(NonFiniteLossError, match=r"after epoch 1 \(tasks 'a', 'b', 'c'\)\. Scale X"):
-        run(make_plan(SGD(1e30)))
+        run(make_plan(SGD(1e30), spec=replace(SPEC, activation="linear")))
+
+
+def test_weights_that_the_last_step_made_infinite_are_refused():
+    # The objective of a step is that of the weights before it, and says nothing of its own.
+    training = make_rows()
+    training.X[:] *= 1000
+    with pytest.raises(NonFiniteLossError, match="after epoch 1"):
+        run(make_plan(SGD(3e38), epochs=1, batch_size=25), training)
 
 
 def test_divergence_after_the_first_epoch_names_that_epoch():
@@ -333,13 +341,13 @@ def test_divergence_keeps_the_best_epoch_before_it():
 def test_mean_loss_is_nan_where_one_task_has_diverged():
     # Left out of the mean, the task would make the epoch look better than it is.
     held_out = make_rows(seed=1)
-    rows = np.flatnonzero(held_out.weight[:, 1])
-    held_out.X[rows[0]] = 1e38
-    held_out.weight[rows[0], [0, 2]] = 0
-    outcome = run(make_plan(spec=replace(SPEC, hidden_layer_sizes=(8, 8))), validation=held_out)
-    assert not np.isfinite(outcome.history["val_b_loss"]).any()
-    assert np.isfinite(outcome.history["val_a_loss"]).all()
-    assert not np.isfinite(outcome.history["val_loss"]).any()
+    row = np.flatnonzero(held_out.weight[:, 1])[0]
+    held_out.weight[row, [0, 2]] = 0
+    held_out.X[row] = np.nan
+    history = run(make_plan(spec=replace(SPEC, activation="tanh")), validation=held_out).history
+    assert np.isfinite(history["val_a_loss"]).all()
+    assert np.isnan(history["val_b_loss"]).all()
+    assert np.isnan(history["val_loss"]).all()
 
 
 # -------------------------------------------------------------------------------------- sparse
@@ -653,6 +661,20 @@ def test_subclass_of_a_strategy_does_not_get_the_program_of_its_parent():
     whole = run(make_plan(epochs=1, batch_size=25))
     halved = run(make_plan(epochs=1, batch_size=25, weighting=Halved()))
     assert halved.history["objective"][0] == pytest.approx(whole.history["objective"][0] / 2)
+
+
+def test_optimizer_whose_config_leaves_a_setting_out_is_not_shared():
+    class Damped(SGD):
+        def __init__(self, damping=1.0, **settings):
+            super().__init__(**settings)
+            self.damping = damping
+
+        def update_step(self, gradient, variable, learning_rate):
+            super().update_step(self.damping * gradient, variable, learning_rate)
+
+    free, still = (run(make_plan(Damped(d, learning_rate=0.1))) for d in (1.0, 0.0))
+    assert_same_values(still.state.network, start_of(make_plan()).network)
+    assert (free.state.network[0] != still.state.network[0]).any()
 
 
 def test_trainings_at_the_same_time_do_not_share_a_program():

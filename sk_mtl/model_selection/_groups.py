@@ -52,9 +52,8 @@ def assign_groups(
     contents = _count_contents(columns, group_of_row)
     totals = np.asarray(contents.sum(axis=0)).ravel()
     step = _weigh_columns(columns) * n_folds / np.maximum(totals, 1)
-    weighed = contents.multiply(step[None, :]).tocsr()
-    weighed.sort_indices()
-    contents.sort_indices()
+    weighed = contents.copy()
+    weighed.data *= step[weighed.indices]
     order = _order_groups(weighed, rng)
 
     fold = np.full(contents.shape[0], UNASSIGNED, dtype=np.intp)

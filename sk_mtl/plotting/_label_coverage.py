@@ -122,7 +122,9 @@ class LabelCoverageDisplay:
         n_tasks = len(self.task_names)
         if ax is None:
             side = max(1.5, 0.2 + n_tasks * row_height(n_tasks))
-            size = (4.5 + (1.5 + side) * (n_tasks > 1), side + 1.2)
+            size = (4.5, side + 1.0)
+            if n_tasks > 1:
+                size = (6.0 + side, side + 1.0 + (0 if self._fits_in_a_row() else 1.0))
             ax = plt.figure(figsize=size, layout="constrained").subplots()
         self.figure_ = ax.figure
         if n_tasks == 1:
@@ -157,8 +159,7 @@ class LabelCoverageDisplay:
         places, names = np.arange(n_tasks), [shorten(n) for n in self.task_names]
         # The rows are those of the bars, whose names stand to the left.
         ax.set_yticks(places, [])
-        fits = n_tasks * max(map(len, names)) <= _MAX_CHARACTERS_IN_A_ROW
-        ax.set_xticks(places, names, fontsize=size, rotation=0 if fits else 90)
+        ax.set_xticks(places, names, fontsize=size, rotation=0 if self._fits_in_a_row() else 90)
         if n_tasks <= _MAX_TASKS_WITH_NUMBERS:
             self._write_numbers(ax, shares, cmap)
         ax.set_xlabel("… also labelled for")
@@ -166,6 +167,11 @@ class LabelCoverageDisplay:
         bar = ax.figure.colorbar(image, ax=ax, ticks=[0, 0.5, 1])
         bar.ax.set_yticklabels(["0", "50 %", "100 %"])
         bar.outline.set_visible(False)
+
+    def _fits_in_a_row(self) -> bool:
+        """Return whether the names fit below the matrix side by side."""
+        longest = max(len(shorten(name)) for name in self.task_names)
+        return len(self.task_names) * longest <= _MAX_CHARACTERS_IN_A_ROW
 
     def _write_numbers(self, ax: Any, shares: np.ndarray, cmap: Any) -> None:
         """Write the shares into the matrix, as percentages."""

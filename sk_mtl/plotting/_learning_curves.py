@@ -158,7 +158,7 @@ class LearningCurvesDisplay:
             return axes
         if ax is None:
             width, height = (3.0, 2.6) if n_panels <= 16 else (1.8, 1.5)
-            size = (max(4.5, width * shape[1]), height * shape[0] + 0.5)
+            size = (max(5.4, width * shape[1]), height * shape[0] + 0.5)
             ax = import_pyplot().figure(figsize=size, layout="constrained").subplots()
         if n_panels == 1:
             return np.array([ax], dtype=object)

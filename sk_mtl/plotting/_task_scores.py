@@ -283,7 +283,7 @@ def _predict_constant(
     source: LabelTable, wanted: LabelTable, response_method: str
 ) -> tuple[Any, PerTask]:
     """Return what is predicted for each row without looking at X, and the classes."""
-    columns = range(wanted.n_tasks)
+    columns = list(range(wanted.n_tasks))
     if set(source.task_names) == set(wanted.task_names):
         columns = [source.task_names.index(name) for name in wanted.task_names]
     if source.n_tasks != wanted.n_tasks:

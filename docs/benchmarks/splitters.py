@@ -1,0 +1,256 @@
+"""How alike are the folds? MultiTaskStratifiedKFold beside KFold, on tables with missing labels.
+
+    python docs/benchmarks/splitters.py FOLDER [--page docs/benchmarks/splitters.md]
+
+FOLDER holds the tables and `load.py`, which has ``load(name, folder) -> (X, y)``. Only y is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import platform
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import sklearn
+from sklearn.model_selection import KFold
+
+import sk_mtl
+from sk_mtl.model_selection import (
+    MultiTaskStratifiedGroupKFold,
+    MultiTaskStratifiedKFold,
+    stratified_holdout,
+    train_test_split,
+)
+
+TABLES = ("tox21", "nhanes", "bridges")
+N_SPLITS = 5
+SEEDS = range(10)
+
+Folds = list[np.ndarray]
+
+
+def load_labels(name: str, folder: Path) -> pd.DataFrame:
+    """Load y of a table by the folder's own loader."""
+    spec = importlib.util.spec_from_file_location("load", folder / "load.py")
+    loader = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loader)
+    return loader.load(name, str(folder))[1]
+
+
+def split(cv, Y: pd.DataFrame) -> Folds:
+    """Return the test rows of each fold."""
+    with warnings.catch_warnings():
+        # Classes with fewer rows than folds are reported in the tables.
+        warnings.filterwarnings("ignore", ".*cannot be had in each", UserWarning)
+        return [test for _, test in cv.split(Y, Y)]
+
+
+def count_classes(Y: pd.DataFrame, folds: Folds) -> pd.DataFrame:
+    """Count the labelled cells of each (task, class), in the whole and in each fold."""
+    whole = {(t, c): n for t in Y for c, n in Y[t].value_counts(sort=False).sort_index().items()}
+    counts = pd.DataFrame({"whole": whole})
+    for j, rows in enumerate(folds, start=1):
+        part = Y.iloc[rows]
+        counts[f"fold {j}"] = [int((part[t] == c).sum()) for t, c in counts.index]
+    return counts
+
+
+def measure(counts: pd.DataFrame) -> dict[str, float]:
+    """Measure how far the folds are from the whole."""
+    folds, whole = counts.drop(columns="whole"), counts["whole"]
+    deviation = folds.div(whole / N_SPLITS, axis=0).sub(1).abs()
+    enough = whole >= N_SPLITS
+    return {
+        "mean": deviation.to_numpy().mean(),
+        "largest": deviation[enough].to_numpy().max(),
+        "without": int((folds[enough] == 0).to_numpy().sum()),
+    }
+
+
+def summarise(Y: pd.DataFrame, splitters: Iterable) -> dict[str, float]:
+    """Measure one splitter, the mean over its seeds."""
+    found = pd.DataFrame([measure(count_classes(Y, split(cv, Y))) for cv in splitters])
+    return found.mean().to_dict()
+
+
+def as_markdown(frame: pd.DataFrame) -> str:
+    """Format a frame as a Markdown table, its index as the first column."""
+    rows = [[str(frame.index.name or ""), *map(str, frame.columns)]]
+    rows.append(["---"] + ["---:"] * frame.shape[1])
+    rows += [
+        [str(label), *map(str, row)]
+        for label, row in zip(frame.index, frame.to_numpy(), strict=True)
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+# -- Sections ------------------------------------------------------------------------------------
+
+
+def compare(tables: dict[str, pd.DataFrame]) -> str:
+    """The summary: three measures of each splitter on each table."""
+    kinds = {
+        "`KFold`": [KFold(N_SPLITS)],
+        "`KFold`, shuffled": [KFold(N_SPLITS, shuffle=True, random_state=s) for s in SEEDS],
+        "`MultiTaskStratifiedKFold`": [MultiTaskStratifiedKFold(N_SPLITS)],
+        "`MultiTaskStratifiedKFold`, shuffled": [
+            MultiTaskStratifiedKFold(N_SPLITS, shuffle=True, random_state=s) for s in SEEDS
+        ],
+    }
+    rows = {}
+    for name, Y in tables.items():
+        for kind, splitters in kinds.items():
+            found = summarise(Y, splitters)
+            rows[f"{name}, {kind}"] = {
+                "mean deviation": f"{found['mean']:.1%}",
+                "largest deviation": f"{found['largest']:.1%}",
+                "(fold, class) pairs without a row": f"{found['without']:g}",
+            }
+    return as_markdown(pd.DataFrame(rows).T.rename_axis("table, splitter"))
+
+
+def describe(name: str, Y: pd.DataFrame) -> str:
+    """One sentence about a table."""
+    counts = count_classes(Y, [])["whole"]
+    missing = Y.isna().mean()
+    n_classes = " to ".join(map(str, sorted({Y.nunique().min(), Y.nunique().max()})))
+    return (
+        f"{len(Y):,} rows, {Y.shape[1]} tasks of {n_classes} classes, {missing.mean():.0%} of the "
+        f"labels missing (most: {missing.idxmax()}, {missing.max():.0%}); the rarest class has {counts.min()} row(s)."
+    )
+
+
+def show_distributions(Y: pd.DataFrame, *, max_classes: int) -> str:
+    """Labelled cells of the rarest classes in each fold, both splitters side by side."""
+    plain = count_classes(Y, split(KFold(N_SPLITS), Y))
+    shuffled = count_classes(Y, split(KFold(N_SPLITS, shuffle=True, random_state=0), Y))
+    ours = count_classes(Y, split(MultiTaskStratifiedKFold(N_SPLITS), Y))
+    rarest = ours["whole"].sort_values(kind="stable").index[:max_classes]
+
+    def in_folds(counts: pd.DataFrame) -> list[str]:
+        return [" ".join(map(str, row)) for row in counts.loc[rarest].to_numpy()[:, 1:]]
+
+    frame = pd.DataFrame(
+        {
+            "rows": ours.loc[rarest, "whole"].to_numpy(),
+            "`KFold`": in_folds(plain),
+            "`KFold`, shuffled": in_folds(shuffled),
+            "`MultiTaskStratifiedKFold`": in_folds(ours),
+        },
+        index=pd.Index([f"{t} = {c}" for t, c in rarest], name="task = class"),
+    )
+    return as_markdown(frame)
+
+
+def show_missing(Y: pd.DataFrame) -> str:
+    """Missing labels of each task in each fold."""
+    plain, ours = (
+        [Y.iloc[rows].isna().sum() for rows in split(cv, Y)]
+        for cv in (KFold(N_SPLITS), MultiTaskStratifiedKFold(N_SPLITS))
+    )
+    frame = pd.DataFrame(
+        {
+            "missing": Y.isna().sum(),
+            "`KFold`": [" ".join(str(fold[t]) for fold in plain) for t in Y],
+            "`MultiTaskStratifiedKFold`": [" ".join(str(fold[t]) for fold in ours) for t in Y],
+        }
+    )
+    return as_markdown(frame.rename_axis("task"))
+
+
+def time_splits() -> str:
+    """Seconds for large tables: the fastest of five runs, since the machine may be busy."""
+    rng = np.random.RandomState(0)
+    n_samples, n_tasks = 100_000, 50
+    labels = rng.choice(3, (n_samples, n_tasks), p=[0.6, 0.35, 0.05]).astype(float)
+    Y = pd.DataFrame(np.where(rng.rand(n_samples, n_tasks) < 0.5, np.nan, labels))
+    groups = rng.randint(0, 20_000, n_samples)
+    codes = rng.randint(0, 5, (1_000_000, 3))
+    mask = rng.rand(1_000_000, 3) < [1.0, 0.5, 0.12]
+    calls = {
+        "`MultiTaskStratifiedKFold(5)`, 100,000 × 50": lambda: split(
+            MultiTaskStratifiedKFold(5), Y
+        ),
+        "`train_test_split`, 100,000 × 50": lambda: train_test_split(Y, Y, random_state=0),
+        "`MultiTaskStratifiedGroupKFold(5)`, 100,000 × 50, 20,000 groups": lambda: list(
+            MultiTaskStratifiedGroupKFold(5).split(Y, Y, groups)
+        ),
+        "`stratified_holdout`, 1,000,000 × 3": lambda: stratified_holdout(
+            codes, mask, holdout_fraction=0.1, random_state=0
+        ),
+    }
+    rows = {name: f"{min(clock(call) for _ in range(5)):.1f}" for name, call in calls.items()}
+    return as_markdown(pd.DataFrame({"seconds": rows}).rename_axis("call"))
+
+
+def clock(call: Callable[[], object]) -> float:
+    """Seconds that a call takes."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def write_page(folder: Path) -> str:
+    """Run everything and return the page."""
+    tables = {name: load_labels(name, folder) for name in TABLES}
+    sections = [
+        "# Folds with missing labels",
+        "How alike are the folds of a table with several tasks and missing labels? Plain `KFold`, "
+        "which is what `cv=5` means for an estimator of several tasks, beside "
+        "`MultiTaskStratifiedKFold`, on three real tables.",
+        "```console\npython docs/benchmarks/splitters.py FOLDER --page docs/benchmarks/splitters.md"
+        "\n```",
+        "FOLDER holds the tables: the labels of Tox21 (toxicity assays), of NHANES (adults of a "
+        "health survey) and of Pittsburgh bridges.",
+        f"Run on a shared machine with {os.cpu_count()} cores, Python "
+        f"{platform.python_version()}, NumPy {np.__version__}, scikit-learn {sklearn.__version__}, "
+        f"sk_mtl {sk_mtl.__version__}.",
+        "## Summary",
+        f"Over the (task, class) pairs and {N_SPLITS} folds: how far the number of rows of the "
+        f"class in the fold is from a {N_SPLITS}th of the whole, as a share of that; the largest "
+        "such deviation and the number of (fold, class) pairs without a row are over classes with "
+        f"at least {N_SPLITS} rows. Shuffled: mean over {len(SEEDS)} seeds.",
+        compare(tables),
+        "A class whose rows are no multiple of the number of folds cannot have a deviation of 0: "
+        "six rows make folds of 1, 1, 1, 1 and 2.",
+    ]
+    for name, Y in tables.items():
+        sections += [
+            f"## {name}",
+            describe(name, Y),
+            "Rows of its rarest classes in the five folds:",
+            show_distributions(Y, max_classes=12),
+            "Missing labels in the five folds:",
+            show_missing(Y),
+        ]
+    sections += [
+        "## Time",
+        "Made-up tables, half of the labels of the first missing, three classes of 60, 35 and 5 %. "
+        "The fastest of five runs.",
+        time_splits(),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="the folder with the tables and load.py")
+    parser.add_argument("--page", type=Path, help="where to write the page; default: print it")
+    arguments = parser.parse_args()
+    page = write_page(arguments.folder)
+    if arguments.page is None:
+        print(page)
+    else:
+        arguments.page.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
