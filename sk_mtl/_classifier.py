@@ -485,10 +485,13 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         # scikeras is imported for custom models only.
         from sk_mtl._scikeras import build_custom_model, describe_for_builder
 
-        names, is_1d = problem.active_names, problem.schema.is_1d
+        schema = problem.schema
         custom = build_custom_model(
             self.model,
-            meta=describe_for_builder(problem.X.shape, problem.active_classes, names, is_1d=is_1d),
+            # All tasks, whether this y can teach them or not: the builder's heads are fixed.
+            meta=describe_for_builder(
+                problem.X.shape, schema.classes, schema.task_names, is_1d=schema.is_1d
+            ),
             seed=seed,
             model_params=self._routed("model"),
             optimizer=self.optimizer,
@@ -496,11 +499,12 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         )
         if custom.compiled and custom.optimizer is not None:
             optimizer = make_optimizer(custom.optimizer)
+        outputs = classify_outputs(custom, schema.task_names, schema.n_classes)
         spec = replace(
             spec,
             hidden_layer_sizes=(),
             custom_model=serialize_model(custom),
-            custom_outputs=classify_outputs(custom, names, n_classes),
+            custom_outputs=None if outputs is None else outputs.select(problem.is_active.tolist()),
         )
         return spec, optimizer, [np.array(v.numpy()) for v in network_variables(custom)]
 

@@ -191,9 +191,12 @@ def canonical_activation(activation: Any) -> str:
     """
     known = _SCIKIT_LEARN_ACTIVATIONS.get(activation, activation)
     try:
-        name = keras.activations.serialize(keras.activations.get(known))
+        function = keras.activations.get(known)
     except ValueError as error:
         raise ValueError(f"activation must be one that Keras knows. Got {activation!r}.") from error
+    # Keras warns of a lambda before it can be refused.
+    is_lambda = getattr(function, "__name__", None) == "<lambda>"
+    name = None if is_lambda else keras.activations.serialize(function)
     if not isinstance(name, str):
         raise ValueError(
             "activation must be the name of a Keras activation, or one of its functions. "
@@ -232,9 +235,15 @@ def build_network(spec: NetworkSpec) -> keras.Model:
     for number, (hidden, width, tasks) in enumerate(_head_groups(spec)):
         parts.append(_build_heads(shared, spec, hidden, width, len(tasks), f"heads_{number}"))
         order.extend(tasks)
-    logits = keras.layers.Concatenate(name="logits")(parts) if len(parts) > 1 else parts[0]
+    logits = (
+        keras.layers.Concatenate(dtype="float32", name="logits")(parts)
+        if len(parts) > 1
+        else parts[0]
+    )
     if order != sorted(order):
-        logits = TaskOrder(_columns_in_task_order(spec, order), name="task_order")(logits)
+        logits = TaskOrder(_columns_in_task_order(spec, order), dtype="float32", name="task_order")(
+            logits
+        )
     return keras.Model(inputs, logits, name="multitask_network")
 
 
@@ -430,7 +439,7 @@ def draw_initial_values(
         if spec.custom_model is not None and not layer.startswith("heads_"):
             values.append(next(from_custom))
         elif kind == "seed_generator_state":
-            values.append(np.array([rng.integers(2**31), 0], dtype=np.uint32))
+            values.append(np.array([rng.integers(2**31), 0], dtype=default.dtype))
         elif kind == "kernel":
             n_out = default.shape[-1]
             if layer.startswith("heads_") and default.ndim == 2:
@@ -448,8 +457,13 @@ def draw_initial_values(
 def _default_values(spec: NetworkSpec) -> tuple[tuple[str, str, np.ndarray], ...]:
     """Return the layer, the kind and the value by Keras of each variable of a network."""
     found = []
-    for variable in network_variables(build_network(spec)):
+    model = build_network(spec)
+    # Layers of a custom trunk may have names like ours.
+    trunk = [id(v) for v in model.layers[1].variables] if spec.custom_model is not None else []
+    for variable in network_variables(model):
         path, _, kind = variable.path.rpartition("/")
+        if id(variable) in trunk:
+            path = "custom"
         value = np.array(variable.numpy())
         value.flags.writeable = False
         found.append((path.rpartition("/")[2], kind, value))

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import json
 import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -23,8 +24,10 @@ import keras
 import numpy as np
 import scipy.sparse as sp
 import tensorflow as tf
+from sklearn.exceptions import ConvergenceWarning
 
 from sk_mtl._early_stopping import EarlyStopping
+from sk_mtl._labels import enumerate_some
 from sk_mtl._network import (
     NetworkSpec,
     build_network,
@@ -34,7 +37,7 @@ from sk_mtl._network import (
 )
 from sk_mtl._problem import LabelledRows
 from sk_mtl.losses import task_cross_entropy, task_means
-from sk_mtl.weighting import TaskWeighting
+from sk_mtl.weighting import FixedWeighting, TaskWeighting
 
 __all__ = [
     "NonFiniteLossError",
@@ -62,11 +65,15 @@ class TrainingState:
         The state of the task weighting.
     optimizer : list of ndarray or None
         The optimizer's variables; None starts it afresh.
+    optimizer_settings : tuple (str, float or None) or None
+        Whose variables they are: the optimizer's kind and configuration, and the learning rate
+        that it was given, None for a schedule.
     """
 
     network: list[np.ndarray]
     weighting: dict[str, np.ndarray]
     optimizer: list[np.ndarray] | None = None
+    optimizer_settings: tuple[str, float | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -202,37 +209,44 @@ class TrainingProgram:
         }
         learned = [self.weighting_variables[name] for name in self.weighting.learned_state]
         self.trainable = [*self.model.trainable_variables, *learned]
-        if self.optimizer.weight_decay:
+        # Weight decay is the inner optimizer's where the outer one only scales the loss.
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        if optimizer.weight_decay:
             # Decay is for kernels: it would draw the output biases away from the log-odds of the
             # classes, and the log-variances of tasks to 0. A custom model decays as Keras does.
             exempt = list(learned)
             if self.spec.custom_model is None:
                 exempt += [v for v in self.model.trainable_variables if v.name != "kernel"]
             if exempt:
-                self.optimizer.exclude_from_weight_decay(var_list=exempt)
+                optimizer.exclude_from_weight_decay(var_list=exempt)
         self.optimizer.build(self.trainable)
         self.optimizer_start = [np.array(v.numpy()) for v in self.optimizer.variables]
 
-    def load(self, state: TrainingState, learning_rate: float | None) -> None:
+    def load(self, state: TrainingState, settings: tuple[str, float | None]) -> None:
         """Assign the values that training starts from.
 
         Parameters
         ----------
         state : TrainingState
             Values of the network, the weighting and, if it goes on, the optimizer.
-        learning_rate : float or None
-            The learning rate to start with; None where the optimizer follows a schedule or
-            carries its own.
+        settings : tuple (str, float or None)
+            Of the plan's optimizer. Another optimizer than the state's starts afresh, and
+            another learning rate takes the place of the one in the state.
         """
         for variable, value in zip(network_variables(self.model), state.network, strict=True):
             variable.assign(value)
         for name, variable in self.weighting_variables.items():
             variable.assign(state.weighting[name])
-        values = self.optimizer_start if state.optimizer is None else state.optimizer
+        values, carried_rate = self.optimizer_start, None
+        if state.optimizer is not None and state.optimizer_settings is not None:
+            carried, rate = state.optimizer_settings
+            if carried == settings[0]:
+                values, carried_rate = state.optimizer, rate
         for variable, value in zip(self.optimizer.variables, values, strict=True):
             variable.assign(value)
-        if learning_rate is not None and state.optimizer is None:
-            self.optimizer.learning_rate = learning_rate
+        if settings[1] is not None and settings[1] != carried_rate:
+            self.optimizer.learning_rate = settings[1]
+        self.settings = settings
 
     def read(self) -> TrainingState:
         """Return copies of all values.
@@ -246,6 +260,7 @@ class TrainingProgram:
             [np.array(v.numpy()) for v in network_variables(self.model)],
             {name: np.array(v.numpy()) for name, v in self.weighting_variables.items()},
             [np.array(v.numpy()) for v in self.optimizer.variables],
+            self.settings,
         )
 
     def _run_steps(
@@ -293,7 +308,9 @@ class TrainingProgram:
             if self.model.losses:
                 objective += tf.add_n(self.model.losses)
             scaled = self.optimizer.scale_loss(objective)
-        gradients = tape.gradient(scaled, [v.value for v in self.trainable])
+        # A custom network may have heads that no task reads.
+        unread = tf.UnconnectedGradients.ZERO
+        gradients = tape.gradient(scaled, [v.value for v in self.trainable], None, unread)
         self.optimizer.apply(gradients, self.trainable)
         for name, value in new_state.items():
             self.weighting_variables[name].assign(value)
@@ -371,22 +388,38 @@ _idle_programs: OrderedDict[int, tuple[Hashable, TrainingProgram]] = OrderedDict
 _lock = threading.Lock()
 
 
-def _program_key(plan: TrainingPlan, is_sparse: bool) -> tuple[Hashable | None, float | None]:
-    """Return what shapes the program, None if it cannot be told, and the learning rate to feed."""
-    weighting_key = plan.weighting.program_key()
+def _optimizer_settings(optimizer: keras.optimizers.Optimizer) -> tuple[str, float | None]:
+    """Return an optimizer's kind and configuration as text, and its learning rate apart."""
+    kind = f"{type(optimizer).__module__}.{type(optimizer).__qualname__}"
     try:
-        config = dict(plan.optimizer.get_config())
-        rate = config.pop("learning_rate", None)
-        if not isinstance(rate, (int, float)):
-            config["learning_rate"], rate = rate, None
-        optimizer_key = json.dumps(config, sort_keys=True)
+        config = _without_names(keras.optimizers.serialize(optimizer)["config"])
+        rate = config.get("learning_rate")
+        rate = float(config.pop("learning_rate")) if isinstance(rate, (int, float)) else None
+        return f"{kind} {json.dumps(config, sort_keys=True)}", rate
     except (TypeError, ValueError, NotImplementedError):
-        return None, None
-    if weighting_key is None or plan.spec.custom_model is not None:
-        return None, rate
-    kind = type(plan.optimizer)
-    key = (plan.spec, kind, optimizer_key, weighting_key, plan.loss_normalization, is_sparse)
-    return key, rate
+        return kind, None
+
+
+def _without_names(config: Any) -> Any:
+    """Return a configuration without the names that Keras gives by counting."""
+    if isinstance(config, dict):
+        return {k: _without_names(v) for k, v in config.items() if k != "name"}
+    return config
+
+
+def _program_key(
+    plan: TrainingPlan, settings: tuple[str, float | None], is_sparse: bool
+) -> Hashable | None:
+    """Return what shapes the program; None if it cannot be told, or may outlive the training."""
+    inner = getattr(plan.optimizer, "inner_optimizer", plan.optimizer)
+    # Classes of the user's own may do what their configuration does not tell.
+    is_told = all(type(o).__module__.startswith("keras.") for o in (plan.optimizer, inner))
+    weighting_key = plan.weighting.program_key()
+    # A callback may keep the model beyond the fit.
+    if not is_told or weighting_key is None or plan.spec.custom_model or plan.callbacks:
+        return None
+    weighting = (type(plan.weighting), weighting_key)
+    return (plan.spec, settings[0], weighting, plan.loss_normalization, is_sparse)
 
 
 def _acquire_program(key: Hashable | None, plan: TrainingPlan, is_sparse: bool) -> TrainingProgram:
@@ -490,14 +523,27 @@ def train(
         If the loss of an epoch is NaN or infinite and no earlier epoch is to be kept.
     """
     is_sparse = sp.issparse(training.X)
-    key, learning_rate = _program_key(plan, is_sparse)
-    # A callback may keep the model beyond the fit, so its program is not used again.
-    key = None if plan.callbacks else key
+    settings = _optimizer_settings(plan.optimizer)
+    key = _program_key(plan, settings, is_sparse)
     program = _acquire_program(key, plan, is_sparse)
-    program.load(start, learning_rate)
+    program.load(_with_weighting_of(plan, start), settings)
     outcome = _run_epochs(program, plan, training, validation)
+    for callback in plan.callbacks:
+        # Else the live model would be pickled with whatever holds the callback.
+        keras.callbacks.Callback.set_model(callback, None)
     _release_program(key, program)
     return outcome
+
+
+def _with_weighting_of(plan: TrainingPlan, state: TrainingState) -> TrainingState:
+    """Return a state with the task weights of the plan where the state's are of another kind."""
+    fresh = plan.weighting.initial_state(len(plan.task_names))
+    if fresh.keys() != state.weighting.keys():
+        # The optimizer's variables were those of other trainable ones.
+        return replace(state, weighting=fresh, optimizer=None)
+    if isinstance(plan.weighting, FixedWeighting):
+        return replace(state, weighting=fresh)
+    return state
 
 
 def _run_epochs(
@@ -514,7 +560,7 @@ def _run_epochs(
         watched_rows = tf.constant(validation.rows, tf.int32)
     callbacks = _start_callbacks(plan, program, len(training.rows))
     history: dict[str, list[float]] = {}
-    best, best_epoch, epoch = None, plan.epochs, 0
+    best, best_epoch, epoch = None, 0, 0
     for epoch in range(1, plan.epochs + 1):
         callbacks.on_epoch_begin(plan.first_epoch + epoch - 1)
         rng = np.random.default_rng([plan.seed, 1, plan.first_epoch + epoch])
@@ -524,22 +570,26 @@ def _run_epochs(
             logs |= _validation_logs(program, plan, held_out, watched_rows)
         for name, value in logs.items():
             history.setdefault(name, []).append(value)
-        finite = np.isfinite(logs["objective"])
         if plan.stopping is not None and plan.stopping.update(_watched(plan, logs)):
             best, best_epoch = program.read(), epoch
         callbacks.on_epoch_end(plan.first_epoch + epoch - 1, logs)
-        if not finite and best is None:
-            _refuse_non_finite(plan, logs, epoch)
-        stopped = plan.stopping is not None and plan.stopping.should_stop
-        if stopped or program.model.stop_training or not finite:
+        if not np.isfinite(logs["objective"]):
+            _deal_with_divergence(plan, logs, epoch, best_epoch)
+            break
+        stops = plan.stopping is not None and plan.stopping.should_stop
+        if stops or program.model.stop_training:
             break
     if best is None:
         best_epoch = epoch
-        program.optimizer.finalize_variable_values(program.model.trainable_variables)
+        program.optimizer.finalize_variable_values(program.trainable)
     else:
-        program.load(best, None)
+        program.load(best, program.settings)
     callbacks.on_train_end({name: values[-1] for name, values in history.items()})
-    return TrainingOutcome(program.read(), history, epoch, best_epoch)
+    state = program.read()
+    if not all(np.isfinite(value).all() for value in state.network):
+        # A step's objective is that of the weights before it.
+        _deal_with_divergence(plan, logs, epoch, 0)
+    return TrainingOutcome(state, history, epoch, best_epoch)
 
 
 def _placed_arrays(
@@ -591,7 +641,7 @@ def _training_logs(
 ) -> dict[str, float]:
     """Return the losses of an epoch: their mean, the objective, and one per task."""
     losses = _divide(sums[0], sums[1])
-    logs = {"loss": _mean_over_tasks(losses), "objective": float(sums[2] / n_steps)}
+    logs = {"loss": _mean_over_tasks(losses, sums[1]), "objective": float(sums[2] / n_steps)}
     logs |= {f"{name}_loss": float(v) for name, v in zip(plan.task_names, losses, strict=True)}
     if plan.weighting.program_key() != "fixed":
         state = {name: np.array(v.numpy()) for name, v in program.weighting_variables.items()}
@@ -607,7 +657,7 @@ def _validation_logs(
     """Return the losses on the validation rows."""
     loss_sum, weight_sum = program.evaluate(*arrays, rows)
     losses = _divide(loss_sum.numpy(), weight_sum.numpy())
-    logs = {"val_loss": _mean_over_tasks(losses)}
+    logs = {"val_loss": _mean_over_tasks(losses, weight_sum.numpy())}
     names = (f"val_{name}_loss" for name in plan.task_names)
     return logs | {name: float(v) for name, v in zip(names, losses, strict=True)}
 
@@ -618,11 +668,9 @@ def _divide(loss_sum: np.ndarray, weight_sum: np.ndarray) -> np.ndarray:
     return np.where(weight_sum > 0, np.asarray(loss_sum) / safe, np.nan)
 
 
-def _mean_over_tasks(losses: np.ndarray) -> float:
-    """Return the mean over the tasks that have labelled cells."""
-    # A task whose loss diverged is infinite or NaN with labelled cells: it must not be left out,
-    # but then the objective is not finite either, and the caller looks at that.
-    known = losses[~np.isnan(losses)]
+def _mean_over_tasks(losses: np.ndarray, weight_sum: np.ndarray) -> float:
+    """Return the mean over the tasks that have labelled cells; NaN if one of those diverged."""
+    known = losses[np.asarray(weight_sum) > 0]
     return float(known.mean()) if len(known) else float("nan")
 
 
@@ -636,14 +684,21 @@ def _watched(plan: TrainingPlan, logs: dict[str, float]) -> float:
     return logs[f"{prefix}{plan.task_names[plan.monitored_task]}_loss"]
 
 
-def _refuse_non_finite(plan: TrainingPlan, logs: dict[str, float], epoch: int) -> None:
-    """Raise, naming the tasks whose loss is not finite."""
+def _deal_with_divergence(
+    plan: TrainingPlan, logs: dict[str, float], epoch: int, best_epoch: int
+) -> None:
+    """Warn where an earlier epoch is kept, else raise; name the tasks whose loss is not finite."""
     tasks = [repr(n) for n in plan.task_names if not np.isfinite(logs[f"{n}_loss"])]
-    raise NonFiniteLossError(
+    message = (
         f"Training diverged: the objective is {logs['objective']} after epoch {epoch}"
-        + (f" (tasks {', '.join(tasks[:5])})" if tasks else "")
+        + (f" (tasks {enumerate_some(tasks)})" if tasks else ", and the weights are not finite")
         + ". Scale X (StandardScaler), lower optimizer__learning_rate, or clip gradients "
         "(optimizer__global_clipnorm=1.0)."
+    )
+    if not best_epoch:
+        raise NonFiniteLossError(message)
+    warnings.warn(
+        f"{message} The weights of epoch {best_epoch} are kept.", ConvergenceWarning, stacklevel=2
     )
 
 

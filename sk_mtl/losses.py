@@ -153,9 +153,11 @@ class _MaskedCrossentropy(keras.losses.Loss):
         """
         y_pred = ops.convert_to_tensor(y_pred, dtype=self.dtype)
         target, labelled = self._split(ops.convert_to_tensor(y_true), y_pred)
-        losses = self.call(target, _neutral(y_pred, labelled, self.from_logits))
-        weight = _weight_of(labelled, sample_weight, losses.dtype)
-        losses = ops.where(weight > 0, losses, ops.zeros_like(losses))
+        weight = _weight_of(labelled, sample_weight, y_pred.dtype)
+        # A weight of 0 is a missing label: what stands there must not reach the gradient either.
+        counts = weight > 0
+        losses = self.call(target, _neutral(y_pred, counts, self.from_logits))
+        losses = ops.where(counts, losses, ops.zeros_like(losses))
         return task_means(ops.sum(weight * losses), ops.sum(weight))
 
     def get_config(self) -> dict[str, Any]:
@@ -195,8 +197,8 @@ class MaskedSparseCategoricalCrossentropy(_MaskedCrossentropy):
 
     Notes
     -----
-    ``keras.losses.SparseCategoricalCrossentropy(ignore_class=-1)`` divides by the number of
-    samples unless its reduction is changed, so its steps shrink as labels get sparser.
+    ``keras.losses.SparseCategoricalCrossentropy(ignore_class=-1)`` divides by the number of the
+    labelled entries too, but with sample weights still by their number and not by their weight.
 
     The loss in Keras's own `History` is the mean of the batches' losses. It counts a batch
     without labels as 0, although such a batch trains nothing.
@@ -614,8 +616,12 @@ def _split_binary(y_true: Any, y_pred: Any, ignore_class: int) -> tuple[Any, Any
 
 def _present(y_true: Any, ignore_class: int) -> Any:
     """Return where a label is neither the sentinel nor NaN."""
+    kind = keras.backend.standardize_dtype(y_true.dtype)
+    if kind == "bool" or kind.startswith("uint"):
+        # In their own type, -1 would be True or the largest number.
+        y_true = ops.cast(y_true, "int64" if kind == "uint32" else "int32")
     labelled = y_true != ops.cast(ignore_class, y_true.dtype)
-    if "float" in keras.backend.standardize_dtype(y_true.dtype):
+    if "float" in kind:
         labelled = labelled & ~ops.isnan(y_true)
     return labelled
 

@@ -36,19 +36,20 @@ class TaskWeighting:
     --------
     Random loss weighting (Lin et al. 2022, arXiv 2111.10603), over the tasks present:
 
-    >>> import keras
+    >>> import numpy as np
+    >>> import tensorflow as tf
     >>> from sk_mtl.weighting import TaskWeighting
     >>> class RandomWeighting(TaskWeighting):
     ...     def initial_state(self, n_tasks):
     ...         return {"step": np.zeros((), dtype=np.float32)}
     ...
     ...     def combine(self, task_losses, present, state):
-    ...         seed = keras.ops.cast(keras.ops.stack([state["step"], 0.0]), "uint32")
-    ...         draw = keras.random.normal(keras.ops.shape(task_losses), seed=seed)
-    ...         draw = keras.ops.where(present, draw, -1e9)
-    ...         n_present = keras.ops.sum(keras.ops.cast(present, "float32"))
-    ...         weights = keras.ops.softmax(draw) * n_present
-    ...         return keras.ops.sum(weights * task_losses), {"step": state["step"] + 1}
+    ...         seed = tf.stack([tf.cast(state["step"], tf.int32), 0])
+    ...         draw = tf.random.stateless_normal(tf.shape(task_losses), seed)
+    ...         weights = tf.nn.softmax(tf.where(present, draw, -1e9))
+    ...         n_present = tf.reduce_sum(tf.cast(present, tf.float32))
+    ...         objective = n_present * tf.reduce_sum(weights * task_losses)
+    ...         return objective, {"step": state["step"] + 1}
     ...
     ...     def weights(self, state, n_tasks):
     ...         return np.ones(n_tasks, dtype=np.float32)
@@ -286,7 +287,8 @@ class UncertaintyWeighting(TaskWeighting):
         state : dict of tensor
             Nothing new: the log-variances are learned by gradient.
         """
-        log_variance = state["log_variance"]
+        # Masked before the exponential too: it may overflow for a task that is long absent.
+        log_variance = ops.where(present, state["log_variance"], 0.0)
         terms = ops.exp(-log_variance) * task_losses + 0.5 * log_variance
         return ops.sum(ops.where(present, terms, ops.zeros_like(terms))), {}
 

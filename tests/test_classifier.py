@@ -1,4 +1,4 @@
-"""The estimator: what it learns from, what it gives back, what it refuses, and what never counts."""
+"""The estimator: what it learns from, gives back and refuses, and what never counts."""
 
 import copy
 import pickle
@@ -100,24 +100,37 @@ def test_history_of_a_held_out_part_and_of_learned_weights(X, Y):
 
 @pytest.mark.parametrize(
     "names",
-    [["val", "b"], ["a", "val_a"], [0, "0"], ["val_", ""], ["loss", "objective"], ["a", "a_weight"]],
+    [
+        ["val", "b"],
+        ["a", "val_a"],
+        [0, "0"],
+        ["val_", ""],
+        ["loss", "objective"],
+        ["a", "a_weight"],
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("watched", [False, True], ids=["", "watched"])
 def test_series_of_the_history_are_apart_whatever_the_names_of_tasks(X, Y, names, watched, capsys):
-    clf = fit(X, Y.set_axis(names, axis=1), early_stopping=watched, validation_fraction=0.3, verbose=2)
+    clf = fit(
+        X, Y.set_axis(names, axis=1), early_stopping=watched, validation_fraction=0.3, verbose=2
+    )
     capsys.readouterr()
     assert len(clf.history_) == (7 if watched else 4)
     assert ("val_loss" in clf.history_) == watched
     prefix = "val_" if watched else ""
-    tasks = [k for k in clf.history_ if k.startswith(prefix) and k.endswith("_loss") and k != "val_loss"]
-    mean = np.mean([clf.history_[k] for k in tasks if watched or not k.startswith("val_")], axis=0)
+    tasks = [k for k in clf.history_ if k.endswith("_loss") and k.startswith("val_") == watched]
+    mean = np.mean([clf.history_[k] for k in tasks if k != "val_loss"], axis=0)
     np.testing.assert_allclose(clf.history_[f"{prefix}loss"], mean, rtol=1e-6)
 
 
 def test_a_task_named_val_can_be_watched_without_held_out_rows(X, Y):
     clf = fit(
-        X, Y.set_axis(["val", "b"], axis=1), early_stopping=True, validation_fraction=None, monitor="b"
+        X,
+        Y.set_axis(["val", "b"], axis=1),
+        early_stopping=True,
+        validation_fraction=None,
+        monitor="b",
     )
     assert clf.best_iter_ in (1, 2)
 
@@ -309,7 +322,11 @@ def test_weight_zero_is_a_missing_label(X, Y):
 @pytest.mark.parametrize("batch_size", [64, 16])
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_rows_without_labels_change_no_bit(X, Y, batch_size, early_stopping):
-    params = {"batch_size": batch_size, "early_stopping": early_stopping, "validation_fraction": 0.3}
+    params = {
+        "batch_size": batch_size,
+        "early_stopping": early_stopping,
+        "validation_fraction": 0.3,
+    }
     reference = fit(X, Y, **params)
     order = np.random.default_rng(1).permutation(2 * N)
     # The labelled rows keep their order among themselves.
@@ -388,7 +405,9 @@ def test_balanced_weights_of_validation_data_are_those_of_training(X, Y):
     watched = (X[part], Y[part])
     balanced = fit(X, Y, validation_data=watched, class_weight="balanced")
     listed = fit(X, Y, validation_data=watched, class_weight=explicit)
-    np.testing.assert_allclose(balanced.history_["val_loss"], listed.history_["val_loss"], rtol=1e-5)
+    np.testing.assert_allclose(
+        balanced.history_["val_loss"], listed.history_["val_loss"], rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize(
@@ -420,7 +439,7 @@ def test_the_step_of_a_rare_task_does_not_depend_on_its_coverage(X, Y):
 def degenerate(X, Y):
     """Fitted on four tasks: two ordinary ones, one of one class, one without labels."""
     Y = Y.assign(constant=pd.Series([True] * N).where(np.arange(N) < 9), empty=np.nan)
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match=r"no label|one class") as caught:
         clf = fit(X, Y)
     return clf, Y, [str(w.message) for w in caught]
 
@@ -458,7 +477,7 @@ def test_a_task_without_labels_is_predicted_as_missing(degenerate, X):
 
 
 def test_the_view_of_a_task_without_labels_says_so(degenerate, X):
-    with pytest.raises(ValueError, match="'empty'.*(no label|not trained|untrained)"):
+    with pytest.raises(ValueError, match=r"'empty' had no label"):
         degenerate[0].task_view("empty").predict(X)
 
 
@@ -551,10 +570,15 @@ def test_history_stays_aligned_when_only_a_later_fit_watches(X, Y):
     assert np.isnan(clf.history_["val_loss"][:2]).all()
 
 
+def test_warm_start_goes_on_with_another_task_weighting(X, Y):
+    clf = fit(X, Y, warm_start=True)
+    clf.set_params(task_weighting="uncertainty").fit(X, Y)
+    assert clf.n_iter_ == 4
+    assert (clf.task_weights_ != 1).all()
+
+
 @pytest.mark.parametrize(
-    "change",
-    [{"hidden_layer_sizes": (5,)}, {"l2": 0.1}, {"task_weighting": "uncertainty"}],
-    ids=["layers", "l2", "weighting"],
+    "change", [{"hidden_layer_sizes": (5,)}, {"l2": 0.1}], ids=["layers", "l2"]
 )
 def test_warm_start_with_another_network_is_refused(X, Y, change):
     clf = fit(X, Y, warm_start=True)
@@ -629,16 +653,13 @@ def test_partial_fit_refuses_other_classes_later(X, Y):
     stream = make().partial_fit(X, Y, classes=CLASSES)
     with pytest.raises(ValueError, match="classes of task 'flag' must be those of the first call"):
         stream.partial_fit(X, Y, classes={"flag": [0, 1, 2]})
-    with pytest.raises(ValueError, match="'colour' has 1 label.*: 'violet'"):
+    with pytest.raises(ValueError, match=r"'colour' has 1 label.*: 'violet'"):
         stream.partial_fit(X[:1], pd.DataFrame({"flag": [0], "colour": ["violet"]}))
 
 
-def test_partial_fit_with_another_optimizer_is_refused_or_starts_it_afresh(X, Y):
-    stream = make().partial_fit(X, Y, classes=CLASSES).set_params(optimizer="sgd")
-    try:
-        stream.partial_fit(X, Y)
-    except ValueError as error:
-        assert "optimizer" in str(error)
+def test_partial_fit_goes_on_with_another_optimizer(X, Y):
+    stream = make().partial_fit(X, Y, classes=CLASSES)
+    assert stream.set_params(optimizer="sgd").partial_fit(X, Y).n_iter_ == 2
 
 
 def test_partial_fit_goes_on_from_a_fit(X, Y):
@@ -674,7 +695,9 @@ def test_validation_data_are_read_as_training_data_were(X, Y):
         (X, Y.assign(colour=Y["colour"].astype("category"))),
     ):
         clf = fit(X, Y, validation_data=watched)
-        np.testing.assert_allclose(clf.history_["val_loss"], reference.history_["val_loss"], rtol=1e-6)
+        np.testing.assert_allclose(
+            clf.history_["val_loss"], reference.history_["val_loss"], rtol=1e-6
+        )
         np.testing.assert_array_equal(clf.predict(X), reference.predict(X))
 
 
@@ -700,7 +723,7 @@ def test_auto_watches_only_given_or_plentiful_rows(X, Y):
 
 
 def test_a_watched_task_of_one_class_gives_way_to_the_mean(X, Y):
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match=r"one class|monitor") as caught:
         fit(X, Y.assign(constant=1), early_stopping=True, monitor="constant")
     assert "monitor names task 'constant'" in str(caught[-1].message)
 
@@ -709,7 +732,10 @@ BAD_VALIDATION = {
     "frame": (lambda X, Y: Y, r"tuple \(X, y\) or \(X, y, sample_weight\).*DataFrame"),
     "X alone": (lambda X, Y: (X,), r"tuple \(X, y\)"),
     "four": (lambda X, Y: (X, Y, None, None), r"tuple \(X, y\)"),
-    "no labels": (lambda X, Y: (X, Y.assign(flag=None, colour=None)), "validation_data has no label"),
+    "no labels": (
+        lambda X, Y: (X, Y.assign(flag=None, colour=None)),
+        "validation_data has no label",
+    ),
     "new label": (lambda X, Y: (X, Y.assign(flag=7)), "'flag' has 40 label.*: 7"),
     "other tasks": (lambda X, Y: (X, Y.assign(more=1)), "one column per task: 2.*Got 3"),
     "other features": (lambda X, Y: (X[:, :2], Y), "2 features"),
@@ -740,11 +766,23 @@ BAD_FITS = {
         {},
         r"no label at all: every cell of 2 task\(s\) and 40 row\(s\)",
     ),
-    "only the sentinel": (lambda X, Y: (X, np.full(N, -1)), {"missing_label": -1}, "no label at all"),
+    "only the sentinel": (
+        lambda X, Y: (X, np.full(N, -1)),
+        {"missing_label": -1},
+        "no label at all",
+    ),
     "fractions": (lambda X, Y: (X, X), {}, "continuous.*'y0' holds 40"),
     "weights": (lambda X, Y: (X, Y, -np.ones(N)), {}, "sample_weight must not be negative"),
-    "classes": (lambda X, Y: (X, Y), {"classes": {"flag": [0]}}, "'flag' has .*outside its classes"),
-    "class_weight": (lambda X, Y: (X, Y), {"class_weight": {"fla": "balanced"}}, "Did you mean 'flag'"),
+    "classes": (
+        lambda X, Y: (X, Y),
+        {"classes": {"flag": [0]}},
+        "'flag' has .*outside its classes",
+    ),
+    "class_weight": (
+        lambda X, Y: (X, Y),
+        {"class_weight": {"fla": "balanced"}},
+        "Did you mean 'flag'",
+    ),
     "monitor": (lambda X, Y: (X, Y), {"monitor": "color"}, "Did you mean 'colour'"),
     "task_weighting": (lambda X, Y: (X, Y), {"task_weighting": {"flg": 1}}, "Did you mean 'flag'"),
     "a typo": (lambda X, Y: (X, Y), {"task_weighting": "uncertanty"}, "task_weighting.*uncertanty"),
@@ -753,7 +791,11 @@ BAD_FITS = {
         {"task_weighting": {"flag": -1}},
         "non-negative factors.*'flag'",
     ),
-    "factor in words": (lambda X, Y: (X, Y), {"task_weighting": {"flag": "x"}}, "task_weighting.*'flag'"),
+    "factor in words": (
+        lambda X, Y: (X, Y),
+        {"task_weighting": {"flag": "x"}},
+        "task_weighting.*'flag'",
+    ),
     "factors of zero": (
         lambda X, Y: (X, Y),
         {"task_weighting": {"flag": 0, "colour": 0}},
@@ -813,8 +855,8 @@ class Interrupt(keras.callbacks.Callback):
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda clf, X, Y: clf.fit(X[:, :2] * np.nan, Y),
-        lambda clf, X, Y: clf.fit(X[:, :2], Y[:3]),
+        lambda clf, X, Y: clf.fit(X[["u"]] * np.nan, Y),
+        lambda clf, X, Y: clf.fit(X[["u"]], Y[:3]),
         lambda clf, X, Y: clf.fit(X, Y.assign(flag=0.5)),
         lambda clf, X, Y: clf.fit(X, Y, -np.ones(N)),
         lambda clf, X, Y: clf.fit(X, Y, validation_data=(X, Y.assign(flag=9))),
@@ -826,16 +868,15 @@ class Interrupt(keras.callbacks.Callback):
     ids=["X", "lengths", "y", "weights", "watched", "stream", "monitor", "callback", "interrupt"],
 )
 def test_a_failed_fit_leaves_a_fitted_estimator_as_it_was(fitted, X, Y, spoil, going_on):
-    frame = pd.DataFrame(X, columns=["u", "v", "w"])
     clf = copy.deepcopy(fitted).set_params(warm_start=going_on)
     before = {k: v for k, v in vars(clf).items() if k not in clf.get_params()}
-    with pytest.raises((ValueError, KeyboardInterrupt)), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # no feature names here
-        spoil(clf, X, Y)
+    named = pd.DataFrame(X, columns=["u", "v", "w"])
+    with pytest.raises((ValueError, KeyboardInterrupt)):
+        spoil(clf, named, Y)
     after = {k: v for k, v in vars(clf).items() if k not in clf.get_params()}
     assert {k: id(v) for k, v in after.items()} == {k: id(v) for k, v in before.items()}
     assert_same_model(fitted, clf)
-    pd.testing.assert_frame_equal(clf.predict(frame), fitted.predict(frame))
+    pd.testing.assert_frame_equal(clf.predict(named), fitted.predict(named))
 
 
 def test_predict_refuses_other_features(fitted, X):

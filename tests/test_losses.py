@@ -470,6 +470,15 @@ def test_accuracy_adds_up_over_batches_of_unlike_coverage():
     assert float(accuracy.result()) == pytest.approx(2 / 5)
 
 
+def test_steps_of_a_sequence_that_keras_masks_count_as_nothing():
+    embed = keras.layers.Embedding(10, 4, mask_zero=True)
+    outputs = keras.layers.Dense(3, activation="softmax")(embed(np.array([[1, 2, 0], [3, 0, 0]])))
+    y_true = np.array([[0, 1, 2], [1, 0, 0]])
+    expected = keras.losses.SparseCategoricalCrossentropy()(y_true, outputs)
+    found = MaskedSparseCategoricalCrossentropy()(y_true, outputs)
+    assert float(found) == pytest.approx(float(expected), rel=1e-6)
+
+
 def test_mask_as_sample_weight_shrinks_the_step_in_keras_and_not_here():
     # Trap 4: Keras's default reduction divides by all rows, so sparse labels train more slowly.
     y_true, y_pred = np.zeros(10, int), np.full((10, 2), 0.5, np.float32)
@@ -515,7 +524,9 @@ def test_metric_round_trips_through_its_config(metric):
 
 
 # Keras hands its variables to np.array, which NumPy 2 finds wanting.
-@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
 @pytest.mark.parametrize("kind", ["sparse", "one_hot", "binary"])
 def test_compiled_model_with_masked_loss_is_saved_and_loaded(kind, tmp_path):
     form = make_form(kind)

@@ -419,6 +419,14 @@ def test_classes_of_zeros_and_ones_are_known_when_one_is_absent():
     assert_allclose(multitask_score("brier_score", [1, 1], proba), (0.25 + 0.0625) / 2)
 
 
+def test_classes_of_a_categorical_column_are_its_categories():
+    y = pd.Series(pd.Categorical(["a", "c", "a"], ["a", "b", "c"]))
+    proba = np.array([[0.8, 0.1, 0.1], [0.3, 0.1, 0.6], [0.5, 0.2, 0.3]])
+
+    expected = multitask_score("log_loss", y, proba, classes=np.array(["a", "b", "c"]))
+    assert multitask_score("log_loss", y, proba) == expected
+
+
 # -- What is refused -----------------------------------------------------------------------------
 
 

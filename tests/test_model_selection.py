@@ -572,6 +572,13 @@ def test_cross_val_predict_returns_a_polars_frame_where_y_is_one():
     assert predicted.schema == Y.schema
 
 
+def test_cross_val_predict_joins_polars_columns_that_are_integers_in_some_folds_only():
+    Y = pl.DataFrame({"a": [0.0, 1.0] * 4, "b": [None, None, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0]})
+    predicted = cross_val_predict(MostFrequent(), make_X(Y), Y, cv=KFold(4))
+
+    assert predicted["b"].to_list()[:2] == [1.0, 1.0]
+
+
 @pytest.mark.parametrize("method", ["predict", "predict_proba"])
 def test_cross_val_predict_puts_rows_in_the_order_of_x(method):
     rng = np.random.RandomState(0)

@@ -117,9 +117,7 @@ def test_fused_heads_equal_separate_ones_with_the_moments_of_a_batch():
     spec = NetworkSpec(N_FEATURES, n_outputs, (6,), heads, "tanh", normalization="batch")
     model, X = make_network(spec), make_X()
     expected = compute_separately(spec, model, X, training=True)
-    np.testing.assert_allclose(
-        np.asarray(model(X, training=True)), expected, rtol=1e-6, atol=2e-6
-    )
+    np.testing.assert_allclose(np.asarray(model(X, training=True)), expected, rtol=1e-6, atol=2e-6)
 
 
 def test_network_without_a_trunk_puts_the_heads_on_the_features():
@@ -326,7 +324,9 @@ def test_network_is_built_again_from_its_json():
 
 
 # Keras hands its variables to np.array, which NumPy 2 finds wanting.
-@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
 def test_network_is_saved_and_loaded_as_a_keras_file(tmp_path):
     model = make_network(FULL_SPEC)
     model.save(tmp_path / "network.keras")

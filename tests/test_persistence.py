@@ -70,7 +70,9 @@ def test_pickle_of_a_network_holds_arrays_and_settings_only(network):
 
 def test_model_has_the_values_and_is_a_copy_of_them(network, X):
     expected = network.logits(X)
-    for variable, value in zip(network_variables(network.model), network.state.network, strict=True):
+    for variable, value in zip(
+        network_variables(network.model), network.state.network, strict=True
+    ):
         np.testing.assert_array_equal(variable.numpy(), value)
     np.testing.assert_allclose(np.asarray(network.model(X)), expected, rtol=1e-5, atol=1e-6)
     for variable in network.model.trainable_variables:
@@ -126,6 +128,4 @@ def test_estimator_loaded_in_another_process_predicts_the_same_bits(fitted, X, t
         "np.save('p.npy', np.hstack(clf.predict_proba(np.load('X.npy'))))\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
-    np.testing.assert_array_equal(
-        np.load(tmp_path / "p.npy"), np.hstack(fitted.predict_proba(X))
-    )
+    np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), np.hstack(fitted.predict_proba(X)))

@@ -79,9 +79,7 @@ def test_networks_of_one_shape_share_a_program_and_not_their_values(builds):
     (first, a), (second, b) = make_values(seed=0), make_values(seed=1)
     X = make_X()
     for model, values in ((first, a), (second, b), (first, a)):
-        np.testing.assert_allclose(
-            compute_logits(SPEC, values, X), np.asarray(model(X)), rtol=1e-5
-        )
+        np.testing.assert_allclose(compute_logits(SPEC, values, X), np.asarray(model(X)), rtol=1e-5)
     assert len(builds) == 1
 
 

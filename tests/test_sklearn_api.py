@@ -19,14 +19,19 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 import sklearn
 import tensorflow as tf
 from scipy.stats import loguniform
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
-from sklearn.ensemble import AdaBoostClassifier, BaggingClassifier, StackingClassifier
-from sklearn.ensemble import VotingClassifier
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    BaggingClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
 from sklearn.exceptions import FitFailedWarning, UnsetMetadataPassedError
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.feature_selection import RFE, RFECV, SelectFromModel, SequentialFeatureSelector
@@ -162,15 +167,14 @@ def test_scikit_learn_common_check(estimator, check):
 
 @pytest.mark.parametrize("sparse", [False, True])
 def test_weights_equal_repeated_rows_in_float32(sparse):
-    # What scikit-learn's check asks, at a tolerance that float32 can keep. The largest relative
-    # difference measured in five such draws, after 60 epochs, was 4e-7.
+    # What scikit-learn's check asks, at a tolerance that float32 can keep: the largest relative
+    # difference of eight such draws, after 60 epochs, was 6e-7.
     rng = np.random.default_rng(42)
     X, y = rng.random((15, 30)), rng.integers(0, 3, size=15)
     weight = rng.integers(0, 5, size=15)
     repeated_X, repeated_y = X.repeat(weight, axis=0), y.repeat(weight)
     if sparse:
-        sparse_module = pytest.importorskip("scipy.sparse")
-        X, repeated_X = sparse_module.csr_matrix(X), sparse_module.csr_matrix(repeated_X)
+        X, repeated_X = sp.csr_matrix(X), sp.csr_matrix(repeated_X)
     weighted = MultiTaskClassifier(**CHECKED).fit(X, y, sample_weight=weight)
     repeated = MultiTaskClassifier(**CHECKED).fit(repeated_X, repeated_y)
     np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-5)
@@ -220,10 +224,6 @@ SEARCHES = {
 @pytest.mark.parametrize("cv", CVS)
 @pytest.mark.parametrize("search", SEARCHES)
 def test_search_takes_missing_labels(search, cv):
-    if search == "halving" and cv == "list":
-        pytest.skip("halving search needs a splitter, whatever the estimator")
-    if search == "halving" and cv == "our shuffle":
-        pytest.skip("halving search needs a split that is the same each time")
     found = SEARCHES[search](make_tiny(), CVS[cv]).fit(X, Y)
     assert np.isfinite(found.cv_results_["mean_test_score"]).all()
     assert found.predict(X).columns.tolist() == ["colour", "grade", "fits"]
@@ -402,7 +402,7 @@ def test_cross_val_predict_of_labels_predicts_each_row_by_the_other_folds(kind):
     predicted = cross_val_predict(make_tiny(), X, y, cv=2)
     assert isinstance(predicted, np.ndarray)
     for train, test in KFold(2).split(X):
-        rows = (lambda table: table.iloc if hasattr(table, "iloc") else table)(y)
+        rows = y.iloc if hasattr(y, "iloc") else y
         clf = make_tiny().fit(X.iloc[train], rows[train])
         assert (predicted[test] == np.asarray(clf.predict(X.iloc[test]))).all()
 
@@ -479,8 +479,8 @@ def test_parallel_search_scores_as_the_serial_one(backend):
 
 def test_routing_hands_requested_weights_to_fit_and_score():
     weight = WEIGHTS["per cell"]
-    clf = make_tiny().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
     with sklearn.config_context(enable_metadata_routing=True):
+        clf = make_tiny().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
         results = cross_validate(
             clf, X, Y, cv=2, params={"sample_weight": weight}, return_estimator=True
         )
@@ -494,8 +494,9 @@ def test_routing_hands_requested_weights_to_fit_and_score():
 
 
 def test_routing_refuses_weights_that_nobody_requested():
-    with sklearn.config_context(enable_metadata_routing=True), pytest.raises(
-        UnsetMetadataPassedError, match="sample_weight"
+    with (
+        sklearn.config_context(enable_metadata_routing=True),
+        pytest.raises(UnsetMetadataPassedError, match="sample_weight"),
     ):
         cross_validate(make_tiny(), X, Y, cv=2, params={"sample_weight": WEIGHTS["per row"]})
 
@@ -535,17 +536,18 @@ META_ESTIMATORS = {
     "boosting": lambda clf: AdaBoostClassifier(clf, n_estimators=2),
     "calibration": lambda clf: CalibratedClassifierCV(clf, cv=2),
     "tuned threshold": lambda clf: TunedThresholdClassifierCV(clf, cv=2),
-    "fixed threshold": lambda clf: FixedThresholdClassifier(clf),
-    "self-training": lambda clf: SelfTrainingClassifier(clf),
-    "elimination": lambda clf: RFE(clf),
+    "fixed threshold": FixedThresholdClassifier,
+    "self-training": SelfTrainingClassifier,
+    "elimination": RFE,
     "elimination with cv": lambda clf: RFECV(clf, cv=2),
-    "one against rest": lambda clf: OneVsRestClassifier(clf),
-    "multi-output": lambda clf: MultiOutputClassifier(clf),
-    "chain": lambda clf: ClassifierChain(clf),
-    "transformed target": lambda clf: TransformedTargetRegressor(clf),
+    "one against rest": OneVsRestClassifier,
+    "multi-output": MultiOutputClassifier,
+    "chain": ClassifierChain,
+    "transformed target": TransformedTargetRegressor,
 }
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
 @pytest.mark.parametrize("kind", ["mixed", "numbers", "array", "series"])
 @pytest.mark.parametrize("name", META_ESTIMATORS)
 def test_meta_estimator_refuses_missing_labels(name, kind):
@@ -580,7 +582,7 @@ def test_display_and_partial_dependence_refuse_several_tasks():
     clf = make_tiny().fit(X, Y)
     with pytest.raises((ValueError, TypeError)):
         ConfusionMatrixDisplay.from_estimator(clf, X, Y)
-    with pytest.raises(ValueError, match="classifier or regressor"):
+    with pytest.raises(ValueError, match="classifier"):
         partial_dependence(clf, X, features=[0])
 
 
@@ -655,9 +657,7 @@ def test_guard_lets_a_complete_y_pass(form, wrap):
 
 def test_guard_lets_labels_and_our_own_function_pass():
     assert cross_val_predict(make_tiny(), X, Y, cv=2, method="predict").shape == (N_ROWS, 3)
-    ours = sk_mtl.model_selection.cross_val_predict(
-        make_tiny(), X, Y, cv=2, method="predict_proba"
-    )
+    ours = sk_mtl.model_selection.cross_val_predict(make_tiny(), X, Y, cv=2, method="predict_proba")
     assert [p.shape[1] for p in ours] == [2, 3, 2]
 
 
@@ -724,10 +724,12 @@ def test_copy_predicts_the_same_bits(name, copied):
     assert twin.score(X, Y) == clf.score(X, Y)
 
 
-def test_copy_of_a_fit_with_callback_instances_predicts_the_same_bits():
+@pytest.mark.parametrize("copied", [*COPIES, "clone"])
+def test_copy_of_a_fit_with_a_callback_instance_carries_no_network(copied):
     clf = make_tiny(callbacks=[CountEpochs()]).fit(X, Y)
-    twin = pickle.loads(pickle.dumps(clf))
+    twin = {**COPIES, "clone": lambda fitted: clone(fitted).fit(X, Y)}[copied](clf)
     np.testing.assert_array_equal(probabilities_of(twin), probabilities_of(clf))
+    assert len(pickle.dumps(clf)) < 8_000
 
 
 def test_copy_that_is_fitted_on_leaves_the_original_alone():
@@ -741,9 +743,7 @@ def test_copy_that_is_fitted_on_leaves_the_original_alone():
 def test_copy_goes_on_training_as_the_original():
     clf = make_tiny(warm_start=True, dropout=0.1).fit(X, Y)
     twin = pickle.loads(pickle.dumps(clf))
-    np.testing.assert_array_equal(
-        probabilities_of(twin.fit(X, Y)), probabilities_of(clf.fit(X, Y))
-    )
+    np.testing.assert_array_equal(probabilities_of(twin.fit(X, Y)), probabilities_of(clf.fit(X, Y)))
 
 
 @pytest.mark.parametrize("compress", [0, 3, ("xz", 1)])
@@ -762,7 +762,7 @@ def test_joblib_load_maps_the_weights_from_disk(tmp_path):
 
 
 def test_cloudpickle_carries_an_estimator_with_a_local_callback():
-    cloudpickle = pytest.importorskip("joblib.externals.cloudpickle")
+    cloudpickle = pytest.importorskip("cloudpickle")
 
     class Local(keras.callbacks.Callback):
         pass
@@ -773,12 +773,12 @@ def test_cloudpickle_carries_an_estimator_with_a_local_callback():
 
 
 def test_pickle_holds_weights_and_settings_only():
-    # 39 weights here, and Adam's two moments of each; measured: 6 kB.
+    # 39 weights here, and Adam's two moments of each; measured: 3.8 kB.
     clf = make_tiny(callbacks=[CountEpochs]).fit(X, Y)
     clf.predict(X)
     clf.model_  # noqa: B018  what is built on demand is not to be pickled
     text = pickle.dumps(clf)
-    assert len(text) < 12_000
+    assert len(text) < 8_000
     assert b"tensorflow" not in text
 
 
@@ -866,7 +866,7 @@ def test_feature_names_are_noted_and_compared():
     with pytest.raises(ValueError, match="feature names should match"):
         clf.predict(X[X.columns[::-1]])
     with pytest.raises(ValueError, match="3 features"):
-        clf.predict(X.to_numpy()[:, :3])
+        make_tiny().fit(X.to_numpy(), Y).predict(X.to_numpy()[:, :3])
 
 
 def test_feature_names_are_not_noted_of_an_array():
@@ -878,8 +878,8 @@ def test_feature_names_are_not_noted_of_an_array():
 
 def test_failed_fit_leaves_the_features_as_they_were():
     clf = make_tiny().fit(X, Y)
-    with pytest.raises(ValueError, match="missing"):
-        clf.fit(X.iloc[:, :2], Y * np.nan if False else Y.where(False))
+    with pytest.raises(ValueError, match="no label at all"):
+        clf.fit(X.iloc[:, :2], pd.DataFrame(np.nan, index=Y.index, columns=Y.columns))
     assert clf.n_features_in_ == 4
     assert clf.predict(X).shape == (N_ROWS, 3)
 

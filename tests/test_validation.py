@@ -192,10 +192,10 @@ def test_the_number_and_names_of_features_must_stay(X):
     check_features(estimator, pd.DataFrame(X, columns=list("abc")), reset=True)
     assert estimator.n_features_in_ == 3
     assert estimator.feature_names_in_.tolist() == ["a", "b", "c"]
-    with pytest.raises(ValueError, match="feature names should match"):
+    with pytest.raises(ValueError, match=r"feature names should match"):
         check_features(estimator, pd.DataFrame(X, columns=list("abd")), reset=False)
     check_features(estimator, X, reset=True)
-    with pytest.raises(ValueError, match="2 features, but .* is expecting 3"):
+    with pytest.raises(ValueError, match=r"2 features, but .* is expecting 3"):
         check_features(estimator, X[:, :2], reset=False)
 
 

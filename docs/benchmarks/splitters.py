@@ -123,7 +123,8 @@ def describe(name: str, Y: pd.DataFrame) -> str:
     n_classes = " to ".join(map(str, sorted({Y.nunique().min(), Y.nunique().max()})))
     return (
         f"{len(Y):,} rows, {Y.shape[1]} tasks of {n_classes} classes, {missing.mean():.0%} of the "
-        f"labels missing (most: {missing.idxmax()}, {missing.max():.0%}); the rarest class has {counts.min()} row(s)."
+        f"labels missing (most: {missing.idxmax()}, {missing.max():.0%}); the rarest class has "
+        f"{counts.min()} row(s)."
     )
 
 

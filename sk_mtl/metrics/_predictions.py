@@ -103,8 +103,13 @@ def gather_tasks(
             tasks[name] = ScoredTask(None, problem)
             continue
         true = table.columns[t][rows]
-        coded = _code_labels if response_method == "predict" else _code_probabilities
-        labels, codes, answers = coded(name, true, values[rows], known[t])
+        if response_method == "predict":
+            labels, codes, answers = _code_labels(name, true, values[rows], known[t])
+        else:
+            listed = known[t]
+            if listed is None:
+                listed = _guess_classes(name, true, values.shape[1], table.form.categories[t])
+            labels, codes, answers = _code_probabilities(name, true, values[rows], listed)
         cell_weight = None if weight_of_task is None else weight_of_task[rows]
         tasks[name] = ScoredTask(
             TaskCells(name, labels, codes, answers, cell_weight), n_unpredicted=n_unpredicted
@@ -273,13 +278,12 @@ def _code_labels(
 
 
 def _code_probabilities(
-    name: Any, true: np.ndarray, proba: np.ndarray, known: np.ndarray | None
+    name: Any, true: np.ndarray, proba: np.ndarray, known: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the classes, the codes of the true labels, and the probabilities by class.
 
     A true label that the model does not know is one more class, with probability 0.
     """
-    known = _guess_classes(name, true, proba.shape[1]) if known is None else known
     if len(known) != proba.shape[1]:
         raise ValueError(
             f"The probabilities of task {name!r} must have one column per class, {len(known)}: "
@@ -293,11 +297,15 @@ def _code_probabilities(
     return labels, codes[len(known) :], padded
 
 
-def _guess_classes(name: Any, true: np.ndarray, n_columns: int) -> np.ndarray:
+def _guess_classes(
+    name: Any, true: np.ndarray, n_columns: int, categories: tuple[np.ndarray, bool] | None
+) -> np.ndarray:
     """Return the classes of a task whose classes were not given."""
     found = _factorize([true])[1]
     if len(found) == n_columns:
         return found
+    if categories is not None and len(categories[0]) == n_columns:
+        return np.sort(categories[0])
     if n_columns == 2 and found.dtype.kind in "biu" and np.isin(found, [0, 1]).all():
         return np.array([0, 1]).astype(found.dtype)
     raise ValueError(

@@ -190,9 +190,19 @@ def _join_labels(predictions: Sequence[Any], tests: Sequence[np.ndarray], X: Any
     if isinstance(predictions[0], (pd.DataFrame, pd.Series)):
         return _join_pandas(predictions, tests, X)
     if nw.dependencies.is_into_dataframe(predictions[0]):
-        frames = [nw.from_native(p, eager_only=True) for p in predictions]
-        return take_rows(nw.to_native(nw.concat(frames, how="vertical")), order)
+        return take_rows(_join_frames(predictions), order)
     return np.concatenate([np.asarray(p) for p in predictions])[order]
+
+
+def _join_frames(predictions: Sequence[Any]) -> Any:
+    """Put frames of other libraries together, one after the other."""
+    frames = [nw.from_native(p, eager_only=True) for p in predictions]
+    for name in frames[0].columns:
+        dtypes = {frame[name].dtype for frame in frames}
+        # Whether a fold saw a missing label decides on integers or floats.
+        if len(dtypes) > 1 and all(dtype.is_numeric() for dtype in dtypes):
+            frames = [frame.with_columns(nw.col(name).cast(nw.Float64())) for frame in frames]
+    return nw.to_native(nw.concat(frames, how="vertical"))
 
 
 def _join_pandas(predictions: Sequence[Any], tests: Sequence[np.ndarray], X: Any) -> Any:

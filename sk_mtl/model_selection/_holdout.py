@@ -25,7 +25,7 @@ def stratified_holdout(
     """Hold out rows so that every task keeps labelled cells in both parts.
 
     A task with at least two labelled cells has labelled cells in both parts, and so has a class
-    with at least two, wherever the rows allow it for all tasks together. Rows without any label
+    with at least two, as far as the rows allow it for all tasks together. Rows without any label
     may go to either part.
 
     Parameters
@@ -100,7 +100,8 @@ def as_random_state(random_state: Any) -> np.random.RandomState:
 def _give_every_task_a_row(label_mask: np.ndarray, part: np.ndarray) -> None:
     """Move rows so that each task with two labelled cells has one in both parts."""
     counts = np.stack([label_mask[part == j].sum(axis=0) for j in (TRAIN, HOLDOUT)])
-    for target in (TRAIN, HOLDOUT):
+    # What is given to one part may be wanted back by the other, for another task: a few times.
+    for target in (TRAIN, HOLDOUT) * 3:
         source = 1 - target
         for task in np.flatnonzero((counts[target] == 0) & (counts[source] >= 2)):
             if counts[target, task]:

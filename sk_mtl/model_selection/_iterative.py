@@ -37,8 +37,10 @@ NOTHING = -3
 # a class would make it compete with rare classes.
 _WEIGHT_OF_MISSING = 0.1
 
-# Rows looked at for one swap: enough to find one, few enough for hundreds of swaps.
-_MAX_SWAP_CANDIDATES = 512
+# A swap is looked for among so many pairs of cells, few enough for hundreds of swaps; and so many
+# swaps are made beyond one for each class that a part goes without.
+_MAX_SWAP_COMPARISONS = 500_000
+_MAX_SIDE_STEPS = 200
 
 
 @dataclass(frozen=True)
@@ -243,15 +245,20 @@ class _Fill:
             self.counts[cells, j] += change
             self.level[cells, j] += change * self.step[cells, j]
 
-    def is_needed(self, cells: np.ndarray, j: int) -> np.ndarray:
-        """Whether part j would go without a class if one of its rows left it."""
-        last_one = self.must_have[:, j] & (self.counts[:, j] == 1)
-        return last_one[cells].any(axis=-1)
+    def price_swaps(self, row: np.ndarray, source: int, others: np.ndarray, target: int) -> tuple:
+        """Change of the number of parts without a class, and of the cost, if rows were swapped.
 
-    def price_of_move(self, cells: np.ndarray, source: int, target: int) -> np.ndarray:
-        """Change of the cost if rows moved from source to target."""
-        difference = self.level[:, target] - self.level[:, source]
-        return difference[cells].sum(axis=-1)
+        `row` holds the columns of a row in source, `others` those of rows in target.
+        """
+        is_last = self.must_have & (self.counts == 1)
+        is_first = self.must_have & (self.counts == 0)
+        # What both rows belong to stays as it is.
+        differs = others != row
+        emptied = is_last[row, source].astype(np.int8) - is_first[row, target]
+        emptied = emptied + is_last[others, target] - is_first[others, source]
+        price = self.level[row, target] - self.level[row, source]
+        price = price + self.level[others, source] - self.level[others, target]
+        return (emptied * differs).sum(axis=1), (price * differs).sum(axis=1)
 
 
 def _deal_identical_rows(
@@ -308,40 +315,56 @@ def _place_rows(
 
 
 def _cover_empty_parts(columns: IndicatorColumns, part: np.ndarray, fill: _Fill) -> None:
-    """Swap rows so that no part goes without a class that has enough rows for all parts."""
+    """Swap rows so that no part goes without a class that has enough rows for all parts.
+
+    A swap may take another class from a part, as long as their number does not grow: that one is
+    looked for next, by chance among all. So the search gets out of most blind alleys; steps that
+    have led nowhere are taken back.
+    """
+    chance = np.random.RandomState(0)
     lacking = np.argwhere(fill.must_have & (fill.counts == 0))
-    lacking = lacking[np.argsort(fill.totals[lacking[:, 0]], kind="stable")]
-    for column, target in lacking:
-        if fill.counts[column, target]:
-            continue
-        swap = _find_swap(columns, part, fill, column, target)
+    best, fewest = part.copy(), len(lacking)
+    for _ in range(len(lacking) + _MAX_SIDE_STEPS):
+        if not len(lacking):
+            return
+        column, target = lacking[chance.randint(len(lacking))]
+        swap = _find_swap(columns, part, fill, column, target, chance)
         if swap is not None:
             given, taken = swap
-            source = part[given]
-            fill.swap(columns.of_cell[given], source, columns.of_cell[taken], target)
-            part[given], part[taken] = target, source
+            fill.swap(columns.of_cell[given], part[given], columns.of_cell[taken], target)
+            part[given], part[taken] = target, part[given]
+            lacking = np.argwhere(fill.must_have & (fill.counts == 0))
+        if len(lacking) < fewest:
+            best, fewest = part.copy(), len(lacking)
+    part[:] = best
 
 
 def _find_swap(
-    columns: IndicatorColumns, part: np.ndarray, fill: _Fill, column: int, target: int
+    columns: IndicatorColumns,
+    part: np.ndarray,
+    fill: _Fill,
+    column: int,
+    target: int,
+    chance: np.random.RandomState,
 ) -> tuple[int, int] | None:
     """Find a row with the column outside the target and one in the target to swap it with."""
     of_cell = columns.of_cell
-    in_target = np.flatnonzero(part == target)
-    in_target = in_target[:: 1 + len(in_target) // _MAX_SWAP_CANDIDATES]
-    takeable = in_target[~fill.is_needed(of_cell[in_target], target)]
     position = np.flatnonzero((of_cell == column).any(axis=0))[0]
-    owners = np.flatnonzero(of_cell[:, position] == column)
-    best, best_price = None, np.inf
-    for source in np.flatnonzero(fill.counts[column] > 1).tolist():
-        givable = owners[part[owners] == source]
-        givable = givable[~fill.is_needed(of_cell[givable], source)]
-        if not len(givable) or not len(takeable):
-            continue
-        price_given = fill.price_of_move(of_cell[givable], source, target)
-        price_taken = fill.price_of_move(of_cell[takeable], target, source)
-        price = price_given.min() + price_taken.min()
-        if price < best_price:
-            best = (int(givable[price_given.argmin()]), int(takeable[price_taken.argmin()]))
-            best_price = price
+    budget = max(_MAX_SWAP_COMPARISONS // of_cell.shape[1], 64)
+    owners = _draw(np.flatnonzero(of_cell[:, position] == column), int(budget**0.5), chance)
+    takeable = _draw(np.flatnonzero(part == target), budget // len(owners), chance)
+    best, best_change = None, (0, np.inf)
+    for owner in owners:
+        emptied, price = fill.price_swaps(of_cell[owner], part[owner], of_cell[takeable], target)
+        fewest = np.flatnonzero(emptied == emptied.min())
+        other = fewest[price[fewest].argmin()]
+        # Where nothing is won, it is left to chance which of the swaps it is.
+        rank = float(price[other]) if emptied[other] < 0 else chance.rand()
+        if (emptied[other], rank) < best_change:
+            best, best_change = (int(owner), int(takeable[other])), (int(emptied[other]), rank)
     return best
+
+
+def _draw(rows: np.ndarray, at_most: int, chance: np.random.RandomState) -> np.ndarray:
+    """Return so many of the rows at most, in random order."""
+    return chance.permutation(rows)[: max(at_most, 1)]

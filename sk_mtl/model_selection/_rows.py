@@ -105,7 +105,7 @@ class CodedLabels:
         remedy : str
             What the user can do.
         """
-        rare = []
+        rare: list[tuple[int, int, int, int]] = []
         in_a_part = (part >= 0) & (part < n_parts)
         for t, classes in enumerate(self.schema.classes):
             counts = np.bincount(self.codes[self.label_mask[:, t], t], minlength=len(classes))
@@ -114,7 +114,7 @@ class CodedLabels:
             by_part = np.bincount(cells, minlength=len(classes) * n_parts)
             n_found = (by_part.reshape(len(classes), n_parts) > 0).sum(axis=1)
             codes = np.flatnonzero((counts > 0) & (n_found < n_parts))
-            rare.extend((counts[code], t, code, n_found[code]) for code in codes)
+            rare.extend((int(counts[c]), t, int(c), int(n_found[c])) for c in codes)
         if rare:
             rare.sort()
             names = self.schema.task_names

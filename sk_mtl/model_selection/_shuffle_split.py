@@ -21,7 +21,9 @@ from sk_mtl.model_selection._holdout import as_random_state
 from sk_mtl.model_selection._iterative import assign_rows, index_columns
 from sk_mtl.model_selection._rows import CodedLabels
 
-_LARGER_PARTS = "Use a larger test_size or train_size, or merge classes."
+_LARGER_PARTS = (
+    "Merge classes; or, where they have two cells and more, use a larger test_size or train_size."
+)
 
 Split = tuple[np.ndarray, np.ndarray]
 

@@ -1,0 +1,132 @@
+"""
+Three heads, the third rarely labelled
+======================================
+
+A network with a binary head, another binary head and one of seven classes; the third is labelled
+for 12 % of the rows, and the batches are small. This is the question that the package comes from:
+*how do I mask the loss of a head whose labels are missing?*
+
+In a batch of eight rows, 0.88\\ :sup:`8` = 36 % of the batches hold no label of the third task at
+all. A mean over the labelled rows of such a batch is 0/0.
+"""
+
+# %%
+# The table: two tasks are known for all of 400 rows, the one of seven classes for 48. The rows
+# beyond are for judging, with all labels known.
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from sk_mtl import MultiTaskClassifier
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(1400, 8)).astype(np.float32)
+score = X[:, 0] + X[:, 1] + rng.normal(scale=0.2, size=1400)
+Y = pd.DataFrame({"first": score > 0, "second": X[:, 0] > X[:, 1]}).astype(float)
+Y["seven"] = pd.qcut(score, 7, labels=False).astype(float)
+train, test = slice(0, 400), slice(400, None)
+Y_train, Y_test = Y[train].copy(), Y[test]
+Y_train.loc[rng.permutation(400)[48:], "seven"] = np.nan
+print(Y_train.notna().sum().to_string())
+
+# %%
+# The network as the question had it
+# ----------------------------------
+# A plain Keras network with three outputs. The rows without a label are cut out by
+# ``boolean_mask``, and the tasks are weighted by learned uncertainties.
+
+
+def dense(units, seed, activation=None):
+    init = keras.initializers.GlorotUniform(seed=seed)
+    return keras.layers.Dense(units, activation=activation, kernel_initializer=init)
+
+
+inputs = keras.Input((8,))
+trunk = dense(32, 0, "tanh")(inputs)
+model = keras.Model(inputs, [dense(1, 1)(trunk), dense(1, 2)(trunk), dense(7, 3)(trunk)])
+log_variance = keras.Variable(np.zeros(3, np.float32))
+variables = [*model.trainable_variables, log_variance]
+optimizer = keras.optimizers.Adam(3e-3)
+optimizer.build(variables)
+
+
+@tf.function
+def train_step(x, y):
+    with tf.GradientTape() as tape:
+        first, second, seven = model(x, training=True)
+        labelled = ~tf.math.is_nan(y[:, 2])
+        codes = tf.cast(tf.boolean_mask(y[:, 2], labelled), tf.int32)
+        logits = tf.boolean_mask(seven, labelled)
+        losses = tf.stack(
+            [
+                tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(y[:, 0], first[:, 0])),
+                tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(y[:, 1], second[:, 0])),
+                tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(codes, logits)),
+            ]
+        )
+        s = log_variance.value
+        objective = tf.reduce_sum(tf.exp(-s) * losses + 0.5 * s)
+    optimizer.apply(tape.gradient(objective, [v.value for v in variables]), variables)
+    return losses
+
+
+order = np.random.default_rng(0).permutation(400).reshape(-1, 8)
+features, labels = X[train], Y_train.to_numpy(np.float32)
+losses = np.array([train_step(features[rows], labels[rows]) for rows in order])
+without = np.isnan(labels[order, 2]).all(axis=1)
+print(f"{without.mean():.0%} of the batches hold no label of 'seven'")
+print(f"first of them: step {without.argmax()}")
+print(f"log-variances after the epoch: {log_variance.numpy()}")
+print(f"weights that are finite: {[bool(np.isfinite(w).all()) for w in model.get_weights()]}")
+
+# %%
+# The loss of the empty batch is NaN. The gradient of a mean over nothing reaches no logit, so the
+# network survives that step; but the gradient of the task's log-variance is the NaN itself. From
+# then on the weight of the task is NaN, and the next batch that has a label of it carries the NaN
+# into every weight of the network.
+#
+# The estimator
+# -------------
+# The same table, batch size and learning rate. A task without a label in the batch has a loss and a
+# gradient of zero, and its log-variance is left alone.
+histories = {}
+for weighting in ("equal", "uncertainty"):
+    clf = MultiTaskClassifier(
+        hidden_layer_sizes=(32,),
+        activation="tanh",
+        batch_size=8,
+        epochs=20,
+        optimizer__learning_rate=3e-3,
+        task_weighting=weighting,
+        random_state=0,
+    )
+    clf.fit(X[train], Y_train, validation_data=(X[test], Y_test))
+    histories[weighting] = clf.history_
+    accuracy = (clf.predict(X[test]) == Y_test.to_numpy()).mean()
+    print(f"{weighting}: task weights {clf.task_weights_.round(2)}")
+    print(accuracy.round(3).to_string())
+
+# %%
+# Left, one epoch of the network as the question had it, up to where nothing is left to draw. Right,
+# the epochs of the estimator, judged on rows whose labels are all known.
+figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+names, colors = list(Y.columns), ["C0", "C1", "C2"]
+for task, color in enumerate(colors):
+    axes[0].plot(losses[:, task], color=color, marker=".", label=names[task])
+dead = np.isnan(losses).any(axis=1).argmax()
+axes[0].axvline(dead, color="0.5", linestyle="--")
+axes[0].text(dead + 0.6, 0.03, "first batch without\na label of 'seven'", va="bottom",
+             transform=axes[0].get_xaxis_transform())  # fmt: skip
+axes[0].set(title="boolean_mask and reduce_mean", xlabel="step of the first epoch",
+            ylabel="loss of the batch", xlim=(-0.5, 24.5), ylim=(0, None))  # fmt: skip
+for (weighting, history), style in zip(histories.items(), ["-", "--"], strict=True):
+    for name, color in zip(names, colors, strict=True):
+        epochs = np.arange(1, len(history["val_loss"]) + 1)
+        axes[1].plot(epochs, history[f"val_{name}_loss"], color=color, linestyle=style,
+                     label=name if weighting == "equal" else None)  # fmt: skip
+axes[1].set(title="MultiTaskClassifier", xlabel="epoch", ylabel="validation loss", ylim=(0, 2.8))
+axes[0].legend(loc="upper right")
+axes[1].legend(loc="upper right", ncols=3, title="solid: equal weights, dashed: uncertainty")
+plt.show()
