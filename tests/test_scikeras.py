@@ -446,11 +446,6 @@ def test_training_uses_the_optimizer_that_the_builder_compiled():
     np.testing.assert_allclose(history, history[0], rtol=1e-5)
 
 
-# Until _classifier shows the builder every task, _training gives unread heads a zero gradient, and
-# _network tells a trunk's layers from its own heads.
-_LEADS_PART = pytest.mark.xfail(strict=False, reason="needs the change in the lead's rooms")
-
-
 def build_fixed_heads():
     """A whole network that knows its tasks and asks for nothing."""
     inputs = keras.Input((4,))
@@ -459,7 +454,6 @@ def build_fixed_heads():
     return keras.Model(inputs, heads)
 
 
-@_LEADS_PART
 @pytest.mark.parametrize("builder", [build_heads, build_fixed_heads])
 @pytest.mark.parametrize(("label", "said"), [(1.0, "one class"), (np.nan, "no label")])
 def test_builder_keeps_its_heads_when_a_task_cannot_be_learned(builder, label, said):
@@ -471,7 +465,6 @@ def test_builder_keeps_its_heads_when_a_task_cannot_be_learned(builder, label, s
     assert classifier.predict_proba(X)[1].shape == (60, 3)
 
 
-@_LEADS_PART
 def test_layers_of_a_trunk_may_have_any_names():
     def build():
         names = ["heads_0_logits", "trunk_0"]

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import tensorflow as tf
+from sklearn.exceptions import ConvergenceWarning
 
 from sk_mtl import MultiTaskClassifier, _training, clear_program_cache
 from sk_mtl._early_stopping import EarlyStopping
@@ -331,7 +332,8 @@ def test_divergence_after_the_first_epoch_names_that_epoch():
 def test_divergence_keeps_the_best_epoch_before_it():
     blow_up = keras.callbacks.LearningRateScheduler(lambda epoch: 1e30 if epoch == 2 else 0.1)
     plan = make_plan(epochs=5, callbacks=[blow_up], stopping=EarlyStopping(10))
-    outcome = run(plan, validation=make_rows(seed=1))
+    with pytest.warns(ConvergenceWarning, match="weights of epoch 2 are kept"):
+        outcome = run(plan, validation=make_rows(seed=1))
     assert outcome.n_epochs == 3
     assert outcome.best_epoch == 2
     assert all(np.isfinite(v).all() for v in outcome.state.network)

@@ -24,6 +24,9 @@ _WEIGHT_OF_SIZE = 1.0
 _MAX_REPLACEMENTS = 20_000
 _MAX_SWEEPS = 10
 
+# How often it is tried to give each fold the classes it goes without.
+_MAX_COVER_PASSES = 5
+
 
 def assign_groups(
     columns: IndicatorColumns,
@@ -129,29 +132,46 @@ def _cover_empty_folds(
     step: np.ndarray,
 ) -> None:
     """Move groups so that no fold goes without a class that enough groups have."""
-    n_folds = counts.shape[1]
     by_column = contents.tocsc()
-    n_owners = np.diff(by_column.indptr)[:-1]
-    must_have = (columns.class_code != MISSING) & (columns.class_code != NOTHING)
-    must_have &= n_owners >= n_folds
-    lacking = np.argwhere(must_have[:, None] & (counts[:-1] == 0))
-    for column, target in lacking[np.argsort(n_owners[lacking[:, 0]], kind="stable")]:
-        if counts[column, target]:
-            continue
-        best, best_price = None, np.inf
-        for group in by_column.indices[by_column.indptr[column] : by_column.indptr[column + 1]]:
-            row = contents[group]
-            source = fold[group]
-            left = counts[row.indices, source] - row.data
-            is_kept = row.indices < len(must_have)
-            if (must_have[row.indices[is_kept]] & (left[is_kept] == 0)).any():
-                continue
-            difference = counts[row.indices, target] - counts[row.indices, source]
-            price = (difference * row.data * step[row.indices]).sum()
-            if price < best_price:
-                best, best_price = group, price
-        if best is not None:
-            row = contents[best]
-            counts[row.indices, fold[best]] -= row.data
-            counts[row.indices, target] += row.data
-            fold[best] = target
+    n_owners = np.diff(by_column.indptr)
+    must_have = n_owners >= counts.shape[1]
+    must_have[:-1] &= (columns.class_code != MISSING) & (columns.class_code != NOTHING)
+    for _ in range(_MAX_COVER_PASSES):
+        lacking = np.argwhere(must_have[:, None] & (counts == 0))
+        any_moved = False
+        for column, target in lacking[np.argsort(n_owners[lacking[:, 0]], kind="stable")]:
+            owners = by_column.indices[by_column.indptr[column] : by_column.indptr[column + 1]]
+            if counts[column, target] == 0:
+                any_moved |= _move_best(owners, target, contents, fold, counts, step, must_have)
+        if not any_moved:
+            return
+
+
+def _move_best(
+    groups: np.ndarray,
+    target: int,
+    contents: sp.csr_matrix,
+    fold: np.ndarray,
+    counts: np.ndarray,
+    step: np.ndarray,
+    must_have: np.ndarray,
+) -> bool:
+    """Move the group whose move leaves the fewest folds without a class; tell if any did."""
+    best, best_change = None, (0, 0.0)
+    for group in groups:
+        held = slice(contents.indptr[group], contents.indptr[group + 1])
+        cells, n_rows, source = contents.indices[held], contents.data[held], fold[group]
+        is_emptied = must_have[cells] & (counts[cells, source] == n_rows)
+        is_filled = must_have[cells] & (counts[cells, target] == 0)
+        price = (counts[cells, target] - counts[cells, source]) * n_rows * step[cells]
+        change = (int(is_emptied.sum()) - int(is_filled.sum()), float(price.sum()))
+        if change[0] < 0 and change < best_change:
+            best, best_change = group, change
+    if best is None:
+        return False
+    held = slice(contents.indptr[best], contents.indptr[best + 1])
+    cells, n_rows = contents.indices[held], contents.data[held]
+    counts[cells, fold[best]] -= n_rows
+    counts[cells, target] += n_rows
+    fold[best] = target
+    return True
