@@ -1,10 +1,15 @@
 """Multi-task classification with missing labels, as a scikit-learn estimator."""
 
-from sk_mtl._classifier import MultiTaskClassifier as MultiTaskClassifier
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from sk_mtl._labels import PerTask as PerTask
 from sk_mtl._task_view import TaskView as TaskView
-from sk_mtl._training import clear_program_cache as clear_program_cache
 from sk_mtl._validation import MissingLabelsError as MissingLabelsError
+
+if TYPE_CHECKING:
+    from sk_mtl._classifier import MultiTaskClassifier as MultiTaskClassifier
+    from sk_mtl._training import clear_program_cache as clear_program_cache
 
 __all__ = [
     "MissingLabelsError",
@@ -15,3 +20,17 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+# TensorFlow takes seconds to import, and whoever wants a splitter or a scorer does not need it.
+_LAZY = {"MultiTaskClassifier": "_classifier", "clear_program_cache": "_training"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        value = globals()[name] = getattr(import_module(f"sk_mtl.{_LAZY[name]}"), name)
+        return value
+    raise AttributeError(f"module 'sk_mtl' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

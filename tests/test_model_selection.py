@@ -179,6 +179,18 @@ def test_k_fold_puts_the_rarest_class_into_every_fold_when_rows_of_rare_classes_
         assert (Y[test].sum(axis=0) >= 1).all()
 
 
+@pytest.mark.parametrize("seed", [0, 2])
+@pytest.mark.filterwarnings("ignore:.*are not in each:UserWarning")
+def test_k_fold_swaps_rows_when_a_fold_would_go_without_a_class_that_has_enough(seed):
+    # Without the swaps, two (fold, class) pairs are empty for either seed.
+    rng = np.random.RandomState(seed)
+    Y = pd.DataFrame((rng.rand(300, 30) < 0.1).astype(float))
+    Y = Y.where(rng.rand(300, 30) > 0.8)
+    counts = count_by_fold(Y, MultiTaskStratifiedKFold(5).split(None, Y))
+
+    assert (counts.loc[:, counts.sum() >= 5] > 0).to_numpy().all()
+
+
 def test_k_fold_is_that_of_one_task_when_y_is_1d():
     y = pd.Series(["a"] * 10 + ["b"] * 5 + [None] * 5)
     for _, test in MultiTaskStratifiedKFold(5).split(None, y):
@@ -523,7 +535,7 @@ def test_splitter_serves_cross_validate_and_learning_curve():
     assert sizes.tolist() == [20, 40]
 
 
-@pytest.mark.filterwarnings("ignore:.*class.*cannot be had in each:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*class.*are not in each:UserWarning")
 def test_splitter_serves_halving_search():
     Y = make_labels(120)
     search = HalvingGridSearchCV(
@@ -751,7 +763,7 @@ def as_y(codes, mask, under_mask=np.nan):
 
 @settings(max_examples=30)
 @given(coded_labels(), st.sampled_from([2, 3, 5]), st.booleans())
-@pytest.mark.filterwarnings("ignore:.*cannot be had in each:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*are not in each:UserWarning")
 def test_k_fold_counts_differ_little_between_folds(labels, n_splits, shuffle):
     codes, mask = labels
     cv = MultiTaskStratifiedKFold(n_splits, shuffle=shuffle, random_state=0 if shuffle else None)
@@ -766,7 +778,7 @@ def test_k_fold_counts_differ_little_between_folds(labels, n_splits, shuffle):
 
 @settings(max_examples=30)
 @given(coded_labels())
-@pytest.mark.filterwarnings("ignore:.*cannot be had in each:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*are not in each:UserWarning")
 def test_splits_do_not_depend_on_what_is_under_the_mask(labels):
     codes, mask = labels
     other = np.where(mask, codes, 99 - codes)

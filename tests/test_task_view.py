@@ -36,8 +36,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
 from sklearn.utils.validation import check_is_fitted
 
-from sk_mtl import MultiTaskClassifier
-from sk_mtl._task_view import TaskView
+from sk_mtl import MultiTaskClassifier, TaskView
 
 N_ROWS = 60
 

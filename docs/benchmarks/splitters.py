@@ -48,7 +48,7 @@ def split(cv, Y: pd.DataFrame) -> Folds:
     """Return the test rows of each fold."""
     with warnings.catch_warnings():
         # Classes with fewer rows than folds are reported in the tables.
-        warnings.filterwarnings("ignore", ".*cannot be had in each", UserWarning)
+        warnings.filterwarnings("ignore", ".*are not in each", UserWarning)
         return [test for _, test in cv.split(Y, Y)]
 
 

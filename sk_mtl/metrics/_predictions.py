@@ -157,24 +157,7 @@ def _read_probabilities(
         known_by_name = {name: frame.columns.to_numpy() for name, frame in frames.items()}
         y_pred = {name: frame.to_numpy() for name, frame in frames.items()}
         known = _classes_of_tasks(known_by_name, table)
-    names: Sequence[Any] | None = None
-    if isinstance(y_pred, Mapping):
-        names, arrays = list(y_pred), list(y_pred.values())
-    elif nw.dependencies.is_into_dataframe(y_pred) and table.n_tasks > 1:
-        frame = nw.from_native(y_pred, eager_only=True)
-        names = list(y_pred.columns) if isinstance(y_pred, pd.DataFrame) else frame.columns
-        arrays = list(frame.to_numpy().T)
-    elif isinstance(y_pred, (list, tuple)) and y_pred and np.ndim(y_pred[0]) > 0:
-        names = getattr(y_pred, "task_names", None)
-        arrays = list(y_pred)
-        if table.n_tasks == 1 and not (len(arrays) == 1 and np.ndim(arrays[0]) == 2):
-            names, arrays = None, [np.asarray(y_pred)]  # rows of one task
-    else:
-        values = np.asarray(y_pred)
-        if table.n_tasks == 1:
-            arrays = [values[0] if values.ndim == 3 else values]
-        else:  # (n_tasks, n_samples, n_classes), or the positive class of binary tasks
-            arrays = list(values if values.ndim == 3 else values.T)
+    names, arrays = _split_by_task(y_pred, table.n_tasks)
     if len(arrays) != table.n_tasks:
         raise ValueError(
             f"y_pred must have probabilities for each of the {table.n_tasks} task(s) of y_true: "
@@ -184,6 +167,26 @@ def _read_probabilities(
     order = _order_of_names(names, table)
     read = [_read_task_probabilities(arrays[i], t, table) for t, i in enumerate(order)]
     return read, known
+
+
+def _split_by_task(y_pred: Any, n_tasks: int) -> tuple[Sequence[Any] | None, list[Any]]:
+    """Return the probabilities as an array per task, and the tasks' names if they are told."""
+    if isinstance(y_pred, Mapping):
+        return list(y_pred), list(y_pred.values())
+    if nw.dependencies.is_into_dataframe(y_pred) and n_tasks > 1:
+        frame = nw.from_native(y_pred, eager_only=True)
+        names = list(y_pred.columns) if isinstance(y_pred, pd.DataFrame) else frame.columns
+        return names, list(frame.to_numpy().T)
+    if isinstance(y_pred, (list, tuple)) and y_pred and np.ndim(y_pred[0]) > 0:
+        is_one_array = len(y_pred) == 1 and np.ndim(y_pred[0]) == 2
+        if n_tasks == 1 and not is_one_array:  # rows of one task
+            return None, [np.asarray(y_pred)]
+        return getattr(y_pred, "task_names", None), list(y_pred)
+    values = np.asarray(y_pred)
+    if n_tasks == 1:
+        return None, [values[0] if values.ndim == 3 else values]
+    # (n_tasks, n_samples, n_classes), or the positive class of binary tasks
+    return None, list(values if values.ndim == 3 else values.T)
 
 
 def _read_task_probabilities(values: Any, t: int, table: LabelTable) -> TaskPrediction:

@@ -124,7 +124,7 @@ class CodedLabels:
                 for count, t, code, n_found in rare
             ]
             warnings.warn(
-                f"{len(rare)} class(es) cannot be had in each of the {n_parts} {parts}: "
+                f"{len(rare)} class(es) are not in each of the {n_parts} {parts}: "
                 f"{enumerate_some(phrases)}. {remedy}",
                 UserWarning,
                 stacklevel=4,
