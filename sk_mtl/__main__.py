@@ -198,7 +198,7 @@ def make_census_pipeline(epochs: int, random_state: int) -> Any:
             make_column_selector(dtype_exclude="number"),
         ),
     )
-    # Chosen on a validation part of the training rows; the test rows had no say.
+    # Chosen by validation parts of other splits; the test rows of this one had no say.
     network = MultiTaskClassifier(
         hidden_layer_sizes=(256,),
         head_hidden_layer_sizes=(16,),
@@ -270,7 +270,7 @@ def format_table(Y_train: Any, scores: dict[str, dict[str, list[float]]]) -> str
         rows.append(f"{name:<14}{cells:>16}{labels.nunique():>9}{values}")
     means = "".join(f"{np.mean(scores[metric][m]):>10.4f}" for metric in scores for m in models)
     head = f"{'task':<14}{'labelled cells':>16}{'classes':>9}{heads}"
-    return "\n".join([" " * 39 + groups, head, *rows, f"{'mean':<39}{means}"])
+    return "\n".join([(" " * 39 + groups).rstrip(), head, *rows, f"{'mean':<39}{means}"])
 
 
 # ------------------------------------------------------------------------------------------------

@@ -972,7 +972,6 @@ def test_fit_does_not_depend_on_what_the_process_has_set(policy):
         sk_mtl.clear_program_cache()
         keras.config.set_floatx("float64")
         keras.config.set_dtype_policy(policy)
-        keras.utils.set_random_seed(5)
         found = probabilities_of(make_tiny().fit(X, Y))
     finally:
         keras.config.set_floatx(before[0])
