@@ -37,6 +37,7 @@ from sk_mtl._problem import (
     hold_out,
     pose_problem,
     read_validation,
+    require_labels,
     warn_of_degenerate_tasks,
 )
 from sk_mtl._progress import ProgressBar
@@ -107,7 +108,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     early_stopping : "auto" or bool, default="auto"
         Whether to watch the loss, stop when it no longer improves, and keep the weights of the
         best epoch. "auto" does so if `fit` is given validation data, or there are at least 1,000
-        rows with labels.
+        rows with labels. With an optimizer that averages weights (``use_ema``) the weights watched
+        and kept are those before averaging.
     validation_fraction : float or None, default=0.1
         Share of the rows held out to be watched, in (0, 1), drawn so that every task keeps
         labelled cells in both parts. None watches the training loss. Not used if `fit` is given
@@ -132,7 +134,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         The classes of the tasks: of a 1-D y itself, one array-like per task, or by task. Tasks
         left out have the categories of a categorical column, or else the labels found.
     missing_label : scalar, default=None
-        A label that means "missing", such as -1, besides NaN, None, NaT and NA.
+        A label that means "missing", such as -1, besides NaN, None, NaT and NA. Inside other
+        estimators that encode y themselves (stacking, bagging) mark missing labels with NaN: they
+        would take the sentinel for a class.
     random_state : int, RandomState instance or None, default=None
         Seed of the initial weights, the order of the rows, dropout and the rows held out.
     verbose : int or bool, default=0
@@ -316,9 +320,11 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         with _unchanged_on_error(self):
             table = read_labels(y, missing_label=self.missing_label)
             X = check_features(self, X, reset=not going_on)
+            require_labels(table)
             schema = self._schema if going_on else None
             problem = pose_problem(X, table, sample_weight, self.class_weight, schema, self.classes)
-            warn_of_degenerate_tasks(problem, stacklevel=2)
+            if not going_on:
+                warn_of_degenerate_tasks(problem, stacklevel=2)
             seed = self._seed if going_on else self._draw_seed()
             training, watched = self._split_rows(problem, validation_data, seed)
             stopping = None
@@ -391,7 +397,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         if holds_out and self.validation_fraction is not None and len(problem.rows):
             return hold_out(problem, self.validation_fraction, seed)
         training = problem.labelled_rows(problem.rows, problem.class_factors(problem.rows))
-        if validation_data is None:
+        if validation_data is None or not problem.active_names:
             return training, None
 
         def check_X(X: Any) -> Any:
@@ -420,7 +426,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             )
         plan = TrainingPlan(
             spec=spec,
-            task_names=problem.active_names,
+            task_names=problem.series_labels,
             optimizer=optimizer,
             weighting=make_weighting(
                 self.task_weighting, problem.schema.task_names, problem.is_active
@@ -431,9 +437,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             seed=seed,
             first_epoch=0 if start is None else self.n_iter_,
             stopping=stopping,
-            monitored_task=self._monitored_task(problem),
+            monitored_task=self._monitored_task(problem, watched or training),
             callbacks=make_callbacks(self.callbacks, self._routed("callbacks")),
-            progress=ProgressBar(problem.active_names, self.verbose > 1) if self.verbose else None,
+            progress=ProgressBar(problem.series_labels, self.verbose > 1) if self.verbose else None,
         )
         if start is None:
             n_classes = tuple(len(c) for c in problem.active_classes)
@@ -443,17 +449,17 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             return plan, TrainingOutcome(start, {}, 0, 0)
         return plan, train(plan, start, training, watched)
 
-    def _monitored_task(self, problem: Problem) -> int | None:
+    def _monitored_task(self, problem: Problem, watched: LabelledRows) -> int | None:
         """Return the position of the watched task among those that the network learns."""
         if self.monitor is None:
             return None
-        position = resolve_task(self.monitor, problem.schema.task_names)
-        labelled = problem.targets.label_mask[:, position].any()
-        if problem.is_active[position] and labelled:
-            return int(problem.is_active[:position].sum())
+        task = resolve_task(self.monitor, problem.schema.task_names)
+        position = int(problem.is_active[:task].sum())
+        if problem.is_active[task] and watched.weight[watched.rows, position].any():
+            return position
         warnings.warn(
-            f"monitor names task {self.monitor!r}, which has fewer than two classes or no label "
-            "here. The mean over tasks is watched instead.",
+            f"monitor names task {self.monitor!r}, which has fewer than two classes, or no label "
+            "in the rows that are watched. The mean over tasks is watched instead.",
             UserWarning,
             stacklevel=4,
         )
@@ -461,7 +467,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
 
     def _resolve_batch_size(self, n_rows: int) -> int:
         if self.batch_size != "auto":
-            return int(self.batch_size)
+            return min(int(self.batch_size), max(n_rows, 1))
         return 32 if n_rows <= 2_000 else 128 if n_rows <= 10_000 else 256
 
     def _specify_network(
@@ -481,6 +487,11 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             l2=float(self.l2),
         )
         if self.model is None:
+            if self._routed("model"):
+                raise ValueError(
+                    f"model__{next(iter(self._routed('model')))} is set, but model is None: there "
+                    "is no builder that it belongs to."
+                )
             return spec, optimizer, None
         # scikeras is imported for custom models only.
         from sk_mtl._scikeras import build_custom_model, describe_for_builder
@@ -538,8 +549,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         weights = np.zeros(len(schema.task_names), dtype=np.float32)
         if trained is not None:
             plan, outcome = trained
-            new = outcome.history
-            history = {k: history.get(k, []) + new.get(k, []) for k in {**history, **new}}
+            history = _continue_history(history, outcome.history, n_iter, outcome.n_epochs)
             best_iter, n_iter = n_iter + outcome.best_epoch, n_iter + outcome.n_epochs
             network = FittedNetwork(plan.spec, outcome.state)
             state, n_active = outcome.state.weighting, len(problem.active_names)
@@ -547,7 +557,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         self._schema, self._seed, self._network = schema, seed, network
         self._is_active = problem.is_active
         self._labelled_cells, self._n_rows = labelled, n_rows
-        self._is_trained = (labelled > 0) & (np.array(schema.n_classes) > 0)
+        was_trained = self._is_trained if going_on else np.zeros(len(labelled), dtype=bool)
+        self._is_trained = was_trained | ((labelled > 0) & (np.array(schema.n_classes) > 0))
         self.task_names_ = _object_array(schema.task_names)
         self.n_tasks_ = len(schema.task_names)
         self.classes_ = self._by_task(list(schema.classes))
@@ -758,6 +769,17 @@ def _unchanged_on_error(estimator: MultiTaskClassifier) -> Iterator[None]:
         estimator.__dict__.clear()
         estimator.__dict__.update(before)
         raise
+
+
+def _continue_history(
+    history: dict[str, list[float]], new: dict[str, list[float]], n_before: int, n_new: int
+) -> dict[str, list[float]]:
+    """Return a history with further epochs, NaN where a series was not recorded."""
+    nothing_before, nothing_new = [float("nan")] * n_before, [float("nan")] * n_new
+    return {
+        name: history.get(name, nothing_before) + new.get(name, nothing_new)
+        for name in {**history, **new}
+    }
 
 
 def _layer_sizes(sizes: Any, name: str) -> tuple[int, ...]:

@@ -19,7 +19,9 @@ __all__ = [
     "LabelTable",
     "PerTask",
     "enumerate_some",
+    "equals_sentinel",
     "has_missing_labels",
+    "name_series",
     "read_cell_weight",
     "read_labels",
     "resolve_task",
@@ -57,8 +59,11 @@ class PerTask(list):
 
     def __getitem__(self, key: Any) -> Any:
         """Return the item at a position (int, slice) or of a task (any other key)."""
-        if isinstance(key, (int, np.integer, slice)):
+        is_position = isinstance(key, (int, np.integer)) and -len(self) <= key < len(self)
+        if is_position or isinstance(key, slice):
             return super().__getitem__(key)
+        if isinstance(key, (int, np.integer)) and key not in self.task_names:
+            raise IndexError(f"There are {len(self)} tasks, and none is named {key}.")
         return super().__getitem__(resolve_task(key, self.task_names, KeyError))
 
     def keys(self) -> tuple[Hashable, ...]:
@@ -93,16 +98,19 @@ class TargetForm:
     backend : str or None
         The dataframe library of a frame, by narwhals's name; None for arrays.
     dtypes : tuple
-        Per column of a frame what its library needs to make the column again: the name of the
-        dtype for pandas, the narwhals dtype for others; None for arrays.
+        Per column of a frame what its library needs to make the column again: pandas's dtype, or
+        narwhals's for others; None for arrays.
     categories : tuple
         Per column ``(categories, ordered)`` of a categorical column, else None.
+    level_names : tuple
+        Names of the levels of a pandas frame's columns.
     """
 
     kind: Literal["frame", "array_1d", "array_2d"]
     backend: str | None
     dtypes: tuple[Any, ...]
     categories: tuple[tuple[np.ndarray, bool] | None, ...]
+    level_names: tuple[Hashable, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,12 +127,15 @@ class LabelTable:
         One name per task.
     form : TargetForm
         The form y had.
+    missing_label : scalar
+        What meant "missing" besides NaN, None, NaT and NA.
     """
 
     columns: tuple[np.ndarray, ...]
     label_mask: np.ndarray
     task_names: tuple[Hashable, ...]
     form: TargetForm
+    missing_label: Any = None
 
     @property
     def n_samples(self) -> int:
@@ -175,7 +186,7 @@ def read_labels(y: Any, *, missing_label: Any = None) -> LabelTable:
             "This estimator requires y to be passed, but the target y is None. "
             "Pass one column of class labels per task, NaN where a label is missing."
         )
-    if missing_label is not None and not np.isscalar(missing_label):
+    if not pd.api.types.is_scalar(missing_label):
         raise TypeError(
             "missing_label must be a scalar or None (NaN, None, NaT and NA are always missing). "
             f"Got {missing_label!r}."
@@ -185,6 +196,10 @@ def read_labels(y: Any, *, missing_label: Any = None) -> LabelTable:
             "Sparse data was passed for y, but dense labels are required: the zeros of a sparse y "
             "could be labels or missing ones. Use y.toarray() and NaN for missing labels."
         )
+    if isinstance(y, (pd.Index, pd.api.extensions.ExtensionArray)):
+        y = pd.Series(y)
+    if isinstance(nw.from_native(y, pass_through=True), nw.LazyFrame):
+        raise TypeError("y must hold its labels. Got a lazy frame; call collect() on it.")
     if nw.dependencies.is_into_dataframe(y):
         raw, names, form = _columns_of_frame(nw.from_native(y, eager_only=True))
     elif nw.dependencies.is_into_series(y):
@@ -193,7 +208,7 @@ def read_labels(y: Any, *, missing_label: Any = None) -> LabelTable:
         raw, names = [column], (series.name if series.name not in (None, "") else "y0",)
         form = TargetForm("array_1d", None, (None,), (categories,))
     else:
-        raw, names, form = _columns_of_array(y)
+        raw, names, form = _columns_of_array(y, missing_label)
     if not raw or raw[0].shape[0] == 0:
         raise ValueError(
             f"y must have at least one row and one task. Got {0 if not raw else raw[0].shape[0]} "
@@ -213,7 +228,7 @@ def read_labels(y: Any, *, missing_label: Any = None) -> LabelTable:
         *(_labels_of_column(c, n, missing_label, floated) for c, n in zip(raw, names, strict=True)),
         strict=True,
     )
-    return LabelTable(columns, np.column_stack(masks), names, form)
+    return LabelTable(columns, np.column_stack(masks), names, form, missing_label)
 
 
 def has_missing_labels(y: Any, *, missing_label: Any = None) -> bool:
@@ -251,8 +266,11 @@ def _columns_of_frame(
         columns.append(column)
         dtypes.append(dtype)
         categories.append(column_categories)
-    backend = frame.implementation.value
-    return columns, names, TargetForm("frame", str(backend), tuple(dtypes), tuple(categories))
+    levels = tuple(frame.to_native().columns.names) if is_pandas else ()
+    form = TargetForm(
+        "frame", str(frame.implementation.value), tuple(dtypes), tuple(categories), levels
+    )
+    return columns, names, form
 
 
 def _column_of_series(
@@ -261,7 +279,7 @@ def _column_of_series(
     """Return a raw column (None or NaN where missing), its dtype and its categories."""
     native = series.to_native()
     is_pandas = nw.dependencies.is_pandas_like_series(native)
-    dtype = str(native.dtype) if is_pandas else series.dtype
+    dtype = native.dtype if is_pandas else series.dtype
     if is_pandas and isinstance(native.dtype, pd.CategoricalDtype):
         fixed = (np.asarray(native.cat.categories), bool(native.cat.ordered))
         return native.astype(object).to_numpy(), dtype, fixed
@@ -270,6 +288,8 @@ def _column_of_series(
         categories = series.dtype.categories if isinstance(series.dtype, nw.Enum) else None
         raw = np.asarray(series.cast(nw.String).to_list(), dtype=object)
         return raw, dtype, None if categories is None else (np.asarray(categories), True)
+    if series.dtype.is_nested():
+        raise ValueError(f"The labels of task {series.name!r} must be scalars. Got {series.dtype}.")
     is_null = series.is_null().to_numpy()
     if not is_null.any():
         return np.asarray(series.to_numpy()), dtype, None
@@ -280,8 +300,12 @@ def _column_of_series(
     return raw, dtype, None
 
 
-def _columns_of_array(y: Any) -> tuple[list[np.ndarray], tuple[Hashable, ...], TargetForm]:
+def _columns_of_array(
+    y: Any, missing_label: Any
+) -> tuple[list[np.ndarray], tuple[Hashable, ...], TargetForm]:
     """Return the raw columns of an array-like, generated names, and its form."""
+    if isinstance(y, np.ndarray) and y.dtype.kind == "V":
+        raise ValueError("y holds structured records; labels must be scalars.")
     if isinstance(y, np.ma.MaskedArray):
         hidden = np.ma.getmaskarray(y)
         values = y.data.astype(object)
@@ -291,7 +315,7 @@ def _columns_of_array(y: Any) -> tuple[list[np.ndarray], tuple[Hashable, ...], T
         values = array_of_sequence(y)
     else:
         values = np.asarray(y)
-        _refuse_stringified_nan(values)
+        _refuse_stringified_nan(values, missing_label)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim == 1 and len(values) and isinstance(values[0], (list, tuple, np.ndarray)):
@@ -325,14 +349,16 @@ def array_of_sequence(y: Sequence[Any]) -> np.ndarray:
     return values
 
 
-def _refuse_stringified_nan(values: np.ndarray) -> None:
+def _refuse_stringified_nan(values: np.ndarray, missing_label: Any) -> None:
     """Refuse text "nan" in a NumPy string array: it was a missing label once."""
-    if values.dtype.kind in "US" and np.isin(values, np.array(["nan", "None"], values.dtype)).any():
-        count = int(np.isin(values, np.array(["nan", "None"], values.dtype)).sum())
+    written: dict[str, list[Any]] = {"U": ["nan", "None"], "S": [b"nan", b"None"]}
+    suspects = written.get(values.dtype.kind, [])
+    count = int(np.isin(values, [w for w in suspects if w != missing_label]).sum())
+    if suspects and count:
         raise ValueError(
             f"y is a NumPy array of text that holds 'nan' or 'None' in {count} cell(s): NumPy "
-            "turned missing labels into text. Build it with dtype=object, or pass a DataFrame "
-            "or a list."
+            "turned missing labels into text. Build it with dtype=object, pass a DataFrame or a "
+            "list, or say missing_label='nan'."
         )
 
 
@@ -344,9 +370,7 @@ def _labels_of_column(
         raise ValueError(f"Complex data not supported: task {name!r} of y holds complex numbers.")
     if raw.dtype.kind == "V":
         raise ValueError(f"Task {name!r} of y holds structured records; labels must be scalars.")
-    mask = ~np.asarray(pd.isna(raw))
-    if missing_label is not None and not pd.isna(missing_label):
-        mask &= ~_equals_sentinel(raw, missing_label)
+    mask = ~np.asarray(pd.isna(raw)) & ~equals_sentinel(raw, missing_label)
     values = raw
     if raw.dtype.kind == "O":
         values = natural_dtype(raw, mask, name)
@@ -355,8 +379,10 @@ def _labels_of_column(
     return values, mask
 
 
-def _equals_sentinel(raw: np.ndarray, missing_label: Any) -> np.ndarray:
+def equals_sentinel(raw: np.ndarray, missing_label: Any) -> np.ndarray:
     """Return where a column equals the sentinel; True is not 1 and False is not 0 here."""
+    if pd.isna(missing_label):
+        return np.zeros(len(raw), dtype=bool)
     is_bool = isinstance(missing_label, (bool, np.bool_))
     if raw.dtype.kind != "O" and is_bool != (raw.dtype.kind == "b"):
         return np.zeros(len(raw), dtype=bool)
@@ -372,8 +398,14 @@ def _equals_sentinel(raw: np.ndarray, missing_label: Any) -> np.ndarray:
             dtype=bool,
             count=len(raw),
         )
-    if isinstance(missing_label, str) != (raw.dtype.kind in "US"):
+    wanted = {"U": str, "S": bytes, "M": (pd.Timestamp, np.datetime64), "m": pd.Timedelta}
+    fits = wanted.get(raw.dtype.kind, (int, float, bool, np.number, np.bool_))
+    if not isinstance(missing_label, fits):
         return np.zeros(len(raw), dtype=bool)
+    if raw.dtype.kind in "Mm":
+        missing_label = (
+            missing_label.to_numpy() if hasattr(missing_label, "to_numpy") else (missing_label)
+        )
     return np.asarray(raw == missing_label)
 
 
@@ -392,6 +424,11 @@ def natural_dtype(raw: np.ndarray, mask: np.ndarray, name: Hashable) -> np.ndarr
         values: np.ndarray = np.zeros(len(raw), dtype=dtype)
         values[mask] = present.astype(dtype)
         return values
+    nested = sorted({type(v).__name__ for v in present if pd.api.types.is_list_like(v)})
+    if kind.startswith("mixed") and nested:
+        raise ValueError(
+            f"The labels of task {name!r} must be scalars. Got {enumerate_some(nested)}."
+        )
     if kind not in ("empty", "string", "bytes", "date", "datetime", "datetime64", "categorical"):
         types = sorted({type(v).__name__ for v in present})
         if len(types) > 1:
@@ -417,11 +454,16 @@ def _integral_floats(
     if len(fractional):
         raise ValueError(
             f"Unknown label type: continuous. Task {name!r} holds {len(fractional)} non-integral "
-            f"float(s), such as {fractional[0]!r}; class labels must be discrete. Bin them, or "
-            "convert them to strings or categories."
+            f"float(s), such as {fractional[0].item()!r}; class labels must be discrete. Bin "
+            "them, or convert them to strings or categories."
         )
     if mask.all() and not floated:
         return values
+    if len(present) and float(np.abs(present).max()) > 2**53:
+        raise ValueError(
+            f"Task {name!r} holds floats beyond 2**53, above which integers are no longer told "
+            "apart. Use an integer column that can hold missing values, such as Int64, or text."
+        )
     integers = np.zeros(len(values), dtype=np.int64)
     integers[mask] = present.astype(np.int64)
     return integers
@@ -470,7 +512,7 @@ def read_cell_weight(sample_weight: Any, table: LabelTable) -> np.ndarray | None
                 f"Got {enumerate_some([repr(n) for n in names])}."
             )
         sample_weight = frame.to_numpy()
-    weight = np.asarray(sample_weight, dtype=np.float64)
+    weight = _as_numbers(sample_weight)
     if weight.ndim == 0:
         weight = np.full(shape[0], float(weight))
     if weight.ndim == 1 and len(weight) == shape[0]:
@@ -495,7 +537,31 @@ def read_cell_weight(sample_weight: Any, table: LabelTable) -> np.ndarray | None
         raise ValueError(
             "sample_weight is zero on every labelled cell: at least one weight must be positive."
         )
-    return np.where(table.label_mask, weight, 0.0)
+    largest = labelled.max(initial=0)
+    if labelled.size and not np.finfo(np.float32).tiny <= largest <= np.finfo(np.float32).max:
+        raise ValueError(
+            "sample_weight is out of the range of float32, in which training computes: the "
+            f"largest weight is {largest}. Rescale the weights, for instance to mean 1."
+        )
+    # A weight that vanishes in float32 is a weight of 0.
+    counts = table.label_mask & (np.where(table.label_mask, weight, 0) >= _SMALLEST_WEIGHT)
+    return np.where(counts, weight, 0.0)
+
+
+_SMALLEST_WEIGHT = float(np.finfo(np.float32).tiny)
+
+
+def _as_numbers(sample_weight: Any) -> np.ndarray:
+    """Return weights as float64, None as NaN."""
+    if sp.issparse(sample_weight):
+        raise TypeError("sample_weight must be dense. Got a sparse matrix; use toarray().")
+    given = np.asarray(sample_weight)
+    try:
+        if given.dtype.kind in "cUSMm":
+            raise TypeError(f"dtype {given.dtype}")
+        return given.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"sample_weight must hold numbers: {error}.") from error
 
 
 def resolve_task(
@@ -548,3 +614,26 @@ def enumerate_some(words: Iterable[Any], limit: int = 5) -> str:
     if len(listed) <= limit:
         return ", ".join(listed)
     return f"{', '.join(listed[:limit])} and {len(listed) - limit} more"
+
+
+def name_series(task_names: Sequence[Hashable]) -> tuple[str, ...]:
+    """Return what tasks are called in the names of the history's series.
+
+    Parameters
+    ----------
+    task_names : sequence of hashable
+        The names of the tasks.
+
+    Returns
+    -------
+    labels : tuple of str
+        The names themselves, but where two series could come to have one name: "task0:val" for a
+        task named "val" in the first place.
+    """
+    labels: list[str] = []
+    for position, name in enumerate(task_names):
+        label = str(name)
+        if label in ("", "val") or label.startswith("val_") or label in labels:
+            label = f"task{position}:{label}"
+        labels.append(label)
+    return tuple(labels)

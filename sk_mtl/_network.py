@@ -192,11 +192,11 @@ def canonical_activation(activation: Any) -> str:
     known = _SCIKIT_LEARN_ACTIVATIONS.get(activation, activation)
     try:
         function = keras.activations.get(known)
-    except ValueError as error:
+        # Keras warns of a lambda before it can be refused.
+        is_lambda = getattr(function, "__name__", None) == "<lambda>"
+        name = None if is_lambda else keras.activations.serialize(function)
+    except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"activation must be one that Keras knows. Got {activation!r}.") from error
-    # Keras warns of a lambda before it can be refused.
-    is_lambda = getattr(function, "__name__", None) == "<lambda>"
-    name = None if is_lambda else keras.activations.serialize(function)
     if not isinstance(name, str):
         raise ValueError(
             "activation must be the name of a Keras activation, or one of its functions. "
@@ -411,8 +411,9 @@ def draw_initial_values(
 
     Kernels are uniform in ±sqrt(6 / (n_in + n_out)) (Glorot & Bengio 2010), fans counted within a
     head; output biases are the log-odds of the classes, so that an untrained network predicts
-    the class frequencies; the rest is Keras's. A custom network keeps its own values, but for the
-    heads that are put on a custom trunk.
+    the class frequencies where its last hidden layer is 0, and around them elsewhere; the rest is
+    Keras's. A custom network keeps its own values, but for the heads that are put on a custom
+    trunk.
 
     Parameters
     ----------

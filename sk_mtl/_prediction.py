@@ -19,7 +19,7 @@ from scipy.special import expit, softmax
 
 from sk_mtl._network import NetworkSpec, build_network, logits_of
 
-__all__ = ["compute_logits", "task_probabilities"]
+__all__ = ["clear_forward_programs", "compute_logits", "task_probabilities"]
 
 _BATCH_ROWS = 8192
 _MAX_PROGRAMS = 32
@@ -101,3 +101,9 @@ def _forward_program(spec: NetworkSpec) -> tuple[Any, int]:
         while len(_programs) > _MAX_PROGRAMS:
             _programs.popitem(last=False)
     return program
+
+
+def clear_forward_programs() -> None:
+    """Forget all compiled forward passes."""
+    with _lock:
+        _programs.clear()

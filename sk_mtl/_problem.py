@@ -13,11 +13,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.utils.validation import check_consistent_length
 
 from sk_mtl._labels import (
     LabelTable,
     enumerate_some,
+    name_series,
     read_cell_weight,
     read_labels,
     resolve_task,
@@ -39,6 +41,7 @@ __all__ = [
     "hold_out",
     "pose_problem",
     "read_validation",
+    "require_labels",
     "warn_of_degenerate_tasks",
 ]
 
@@ -102,6 +105,12 @@ class Problem:
         return tuple(name for name, active in pairs if active)
 
     @cached_property
+    def series_labels(self) -> tuple[str, ...]:
+        """What these tasks are called in the history."""
+        pairs = zip(name_series(self.schema.task_names), self.is_active, strict=True)
+        return tuple(label for label, active in pairs if active)
+
+    @cached_property
     def active_classes(self) -> tuple[np.ndarray, ...]:
         """The classes of the tasks that the network learns."""
         return tuple(c for c in self.schema.classes if len(c) >= 2)
@@ -126,12 +135,27 @@ class Problem:
         weight = weigh_classes(learned, factors)
         # A class weight of zero may leave a row without any cell that counts.
         counting = rows[weight[rows].any(axis=1)]
-        if len(rows) and not len(counting):
-            raise ValueError(
-                "class_weight makes the weight of every labelled cell zero: at least one class "
-                "that has labels must keep a positive weight."
-            )
         return LabelledRows(self.X, learned.codes, weight, counting)
+
+
+def require_labels(table: LabelTable) -> None:
+    """Refuse a y without any label.
+
+    Parameters
+    ----------
+    table : LabelTable
+        y as read.
+
+    Raises
+    ------
+    ValueError
+        If every cell is missing.
+    """
+    if not table.label_mask.any():
+        raise ValueError(
+            f"y has no label at all: every cell of {table.n_tasks} task(s) and "
+            f"{table.n_samples} row(s) is missing. Supply labels for at least one task."
+        )
 
 
 def pose_problem(
@@ -167,15 +191,10 @@ def pose_problem(
     Raises
     ------
     ValueError
-        If lengths do not agree, y has no label at all, or labels or weights cannot be used.
+        If lengths do not agree, or labels or weights cannot be used.
     """
     check_consistent_length(X, np.empty(table.n_samples))
     if schema is None:
-        if not table.label_mask.any():
-            raise ValueError(
-                f"y has no label at all: every cell of {table.n_tasks} task(s) and "
-                f"{table.n_samples} row(s) is missing. Supply labels for at least one task."
-            )
         schema = TargetSchema.from_table(table, classes)
     table = schema.align(table)
     weight = read_cell_weight(sample_weight, table)
@@ -355,7 +374,12 @@ def read_validation(
         )
     X, y, weight = (*validation_data, None)[:3]
     table = read_labels(y, missing_label=missing_label)
-    watched = pose_problem(check_X(X), table, weight, problem.class_weight, problem.schema)
+    X = check_X(X)
+    if sp.issparse(X) and not sp.issparse(problem.X):
+        X = X.toarray()
+    elif sp.issparse(problem.X) and not sp.issparse(X):
+        X = sp.csr_matrix(X)
+    watched = pose_problem(X, table, weight, problem.class_weight, problem.schema)
     if len(watched.rows) == 0:
         raise ValueError("validation_data has no label of a task that the network learns.")
     # Weighed as the training rows are, so that the loss watched is the loss trained.

@@ -8,7 +8,7 @@ network or the loss.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import narwhals.stable.v2 as nw
@@ -20,6 +20,7 @@ from sk_mtl._labels import (
     TargetForm,
     array_of_sequence,
     enumerate_some,
+    equals_sentinel,
     natural_dtype,
     resolve_task,
 )
@@ -100,7 +101,8 @@ class TargetSchema:
             if given is not None:
                 found.append(given)
             elif categories is not None and len(categories[0]):
-                found.append(_sorted_unique(categories[0], table.task_names[t]))
+                hidden = equals_sentinel(np.asarray(categories[0]), table.missing_label)
+                found.append(_sorted_unique(categories[0][~hidden], table.task_names[t]))
             else:
                 present = column[table.label_mask[:, t]]
                 found.append(_sorted_unique(present, table.task_names[t]))
@@ -144,8 +146,9 @@ class TargetSchema:
                 f"Got {enumerate_some([repr(n) for n in table.task_names])}."
             )
         order = [table.task_names.index(n) for n in names]
-        return LabelTable(
-            tuple(table.columns[i] for i in order), table.label_mask[:, order], names, table.form
+        columns = tuple(table.columns[i] for i in order)
+        return replace(
+            table, columns=columns, label_mask=table.label_mask[:, order], task_names=names
         )
 
     def encode(
@@ -234,13 +237,15 @@ class TargetSchema:
             ]
             frame = pd.concat(series, axis=1) if series else pd.DataFrame()
             # Set apart from the concatenation: names may be of mixed types or tuples.
-            frame.columns = pd.Index(self.task_names)
+            frame.columns = pd.Index(self.task_names).set_names(list(form.level_names))
             return frame if index is None else frame.set_axis(index, axis=0)
         made = []
         for t, column in enumerate(columns):
             values = [None] * n if column is None else column.tolist()
             dtype = form.dtypes[t]
-            if column is not None and column.dtype.kind in "iu" and dtype.is_float():
+            if dtype == nw.Unknown:  # Arrow's null column
+                dtype = None
+            elif column is not None and column.dtype.kind in "iu" and dtype.is_float():
                 dtype = nw.Int64()
             backend: Any = form.backend
             made.append(nw.new_series(str(self.task_names[t]), values, dtype, backend=backend))
@@ -253,12 +258,15 @@ def _fixed_classes(classes: Any, table: LabelTable) -> list[np.ndarray | None]:
     if classes is None:
         return fixed
     if isinstance(classes, Mapping):
-        given = {resolve_task(k, table.task_names): v for k, v in classes.items()}
+        given: dict[int, Any] = {}
+        for task, labels in classes.items():
+            t = resolve_task(task, table.task_names)
+            if t in given:
+                raise ValueError(f"classes names task {table.task_names[t]!r} twice.")
+            given[t] = labels
     else:
         items = list(classes)
-        nested = bool(items) and all(
-            isinstance(c, (list, tuple, np.ndarray, pd.Index)) for c in items
-        )
+        nested = bool(items) and all(pd.api.types.is_list_like(c) for c in items)
         if not nested and table.n_tasks == 1:
             items = [items]
         elif not nested or len(items) != table.n_tasks:
@@ -268,17 +276,25 @@ def _fixed_classes(classes: Any, table: LabelTable) -> list[np.ndarray | None]:
             )
         given = dict(enumerate(items))
     for t, labels in given.items():
-        name = table.task_names[t]
-        raw = labels if isinstance(labels, np.ndarray) else array_of_sequence(list(labels))
-        if raw.ndim != 1 or len(raw) == 0 or pd.isna(raw).any():
-            raise ValueError(
-                f"classes of task {name!r} must be a non-empty 1-D sequence of labels without "
-                f"missing ones. Got {labels!r}."
-            )
-        if raw.dtype.kind == "O":
-            raw = natural_dtype(raw, np.ones(len(raw), dtype=bool), name)
-        fixed[t] = _sorted_unique(raw, name)
+        if labels is not None:
+            fixed[t] = _fixed_classes_of_task(labels, table.task_names[t], table.missing_label)
     return fixed
+
+
+def _fixed_classes_of_task(labels: Any, name: Hashable, missing_label: Any) -> np.ndarray:
+    """Return the classes that the user fixed for one task."""
+    if not pd.api.types.is_list_like(labels):
+        raise ValueError(f"classes of task {name!r} must be a sequence of labels. Got {labels!r}.")
+    raw = labels if isinstance(labels, np.ndarray) else array_of_sequence(list(labels))
+    is_usable = raw.ndim == 1 and len(raw) > 0 and not pd.isna(raw).any()
+    if not is_usable or equals_sentinel(raw, missing_label).any():
+        raise ValueError(
+            f"classes of task {name!r} must be a non-empty 1-D sequence of labels without "
+            f"missing ones. Got {labels!r}."
+        )
+    if raw.dtype.kind == "O":
+        raw = natural_dtype(raw, np.ones(len(raw), dtype=bool), name)
+    return _sorted_unique(raw, name)
 
 
 def _hashable(values: np.ndarray) -> np.ndarray:
@@ -324,7 +340,7 @@ def _missing_column(classes: np.ndarray, n: int) -> np.ndarray:
 def _pandas_column(
     column: np.ndarray | None,
     n: int,
-    dtype: str,
+    dtype: Any,
     categories: tuple[np.ndarray, bool] | None,
     classes: np.ndarray,
 ) -> pd.Series:
@@ -332,18 +348,29 @@ def _pandas_column(
     if categories is not None:
         values = np.full(n, None, dtype=object) if column is None else column
         return pd.Series(pd.Categorical(values, categories[0], ordered=categories[1]))
+    is_numpy = isinstance(dtype, np.dtype)
     if column is None:
-        values = _missing_column(classes, n)
-        try:
-            return pd.Series(values, dtype=object).astype(dtype)
-        except (ValueError, TypeError):  # an integer or boolean dtype cannot hold a missing label
-            return pd.Series(values)
-    if column.dtype.kind in "iu" and dtype.lower().startswith("float"):
-        return pd.Series(column)
+        series = pd.Series(_missing_column(classes, n))
+        # NumPy's integers and booleans know no missing label.
+        return series if is_numpy and dtype.kind in "biu" else _cast(series, dtype)
+    series = pd.Series(column)
+    if column.dtype.kind in "iu" and str(dtype).lower().startswith("float"):
+        return series
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        return series.dt.tz_localize("UTC").astype(dtype)
+    return _cast(series, dtype)
+
+
+def _cast(series: pd.Series, dtype: Any) -> pd.Series:
+    """Return a column in a dtype, or as it is where the dtype cannot hold it."""
     try:
-        return pd.Series(column).astype(dtype)
-    except (ValueError, TypeError):  # a dtype this version of pandas does not know by name
-        return pd.Series(column)
+        return series.astype(dtype)
+    except (ValueError, TypeError, NotImplementedError):
+        pass
+    try:  # some dtypes take Python's objects only
+        return pd.Series(pd.array(series.tolist(), dtype=dtype))
+    except (ValueError, TypeError, NotImplementedError):
+        return series
 
 
 # ------------------------------------------------------------------------------------------------
@@ -410,12 +437,22 @@ def class_weight_factors(
         if isinstance(wanted, Mapping):
             factors[t] = _listed_class_weight(wanted, schema.classes[t], schema.task_names[t])
         elif len(factors[t]):
-            counts = np.bincount(
-                targets.codes[rows, t], targets.cell_weight[rows, t], minlength=len(factors[t])
-            )
+            counts = _class_totals(targets, rows, t, len(factors[t]))
             present = counts > 0
             factors[t][present] = counts.sum() / (present.sum() * counts[present])
+        counts = _class_totals(targets, rows, t, len(factors[t]))
+        if counts.any() and not (counts * factors[t]).any():
+            raise ValueError(
+                f"class_weight makes the weight of every labelled cell of task "
+                f"{schema.task_names[t]!r} zero: a class that has labels must keep a positive "
+                "weight."
+            )
     return factors
+
+
+def _class_totals(targets: EncodedTargets, rows: np.ndarray, t: int, n: int) -> np.ndarray:
+    """Return the weight of each class of a task over some rows."""
+    return np.bincount(targets.codes[rows, t], targets.cell_weight[rows, t], minlength=n)
 
 
 def weigh_classes(targets: EncodedTargets, factors: Sequence[np.ndarray]) -> np.ndarray:
@@ -456,7 +493,7 @@ def _class_weight_by_task(class_weight: Any, schema: TargetSchema) -> dict[int, 
     return {t: wanted for t, wanted in by_task.items() if wanted is not None}
 
 
-def _listed_class_weight(wanted: Mapping[Any, float], classes: np.ndarray, name: Hashable) -> Any:
+def _listed_class_weight(wanted: Mapping[Any, Any], classes: np.ndarray, name: Hashable) -> Any:
     """Return a factor per class from {label: weight}."""
     labels = array_of_sequence(list(wanted))
     found = _index_of_labels(labels, classes)
@@ -467,7 +504,12 @@ def _listed_class_weight(wanted: Mapping[Any, float], classes: np.ndarray, name:
             f"classes {enumerate_some([repr(c) for c in classes.tolist()])}."
         )
     factors = np.ones(len(classes))
-    factors[found] = list(wanted.values())
+    try:
+        factors[found] = [np.nan if w is None else w for w in wanted.values()]
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"class_weight of task {name!r} must be numbers. Got {wanted!r}."
+        ) from error
     if not (np.isfinite(factors).all() and (factors >= 0).all()):
         raise ValueError(
             f"class_weight of task {name!r} must be finite and not negative. Got {wanted!r}."

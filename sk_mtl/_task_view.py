@@ -22,7 +22,9 @@ class TaskView(ClassifierMixin, BaseEstimator):
 
     Displays, `CalibratedClassifierCV` on a `FrozenEstimator`, `TunedThresholdClassifierCV`,
     `permutation_importance` with any scorer and the like take it as a fitted classifier. It holds
-    the estimator itself: `fit` does not train, and a clone is the view itself.
+    the estimator itself: `fit` does not train, and a clone is the view itself. Among the members
+    of a `VotingClassifier` let them vote by probabilities (``voting="soft"``): hard voting counts
+    labels that it has encoded.
 
     Parameters
     ----------
@@ -111,7 +113,10 @@ class TaskView(ClassifierMixin, BaseEstimator):
         labels : ndarray of shape (n_samples,)
             Predicted labels.
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        probabilities = self.predict_proba(X)
+        if np.isnan(probabilities).any() or not probabilities.shape[1]:
+            raise ValueError(f"Task {self.task!r} had no label in training: nothing to predict.")
+        return self.classes_[probabilities.argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the task's class probabilities.
@@ -162,12 +167,26 @@ class TaskView(ClassifierMixin, BaseEstimator):
         Returns
         -------
         accuracy : float
-            Share of labelled rows that are predicted right.
+            Share of labelled rows that are predicted right; NaN if none is labelled.
         """
-        labelled = read_labels(y).label_mask[:, 0]
+        labelled = read_labels(y, missing_label=self._missing_label()).label_mask[:, 0]
+        if not labelled.any():
+            return float("nan")
         hits = np.asarray(self.predict(X))[labelled] == np.asarray(y)[labelled]
         weight = None if sample_weight is None else np.asarray(sample_weight)[labelled]
         return float(np.average(hits, weights=weight))
+
+    def _missing_label(self) -> Any:
+        """Return the sentinel of the classifier at the end of Pipelines and searches."""
+        estimator = self.estimator
+        while not hasattr(estimator, "missing_label"):
+            if hasattr(estimator, "best_estimator_"):
+                estimator = estimator.best_estimator_
+            elif hasattr(estimator, "steps"):
+                estimator = estimator.steps[-1][1]
+            else:
+                return None
+        return estimator.missing_label
 
     def _position(self) -> int:
         classes = self.estimator.classes_

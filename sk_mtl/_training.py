@@ -35,6 +35,7 @@ from sk_mtl._network import (
     logits_of,
     network_variables,
 )
+from sk_mtl._prediction import clear_forward_programs
 from sk_mtl._problem import LabelledRows
 from sk_mtl.losses import task_cross_entropy, task_means
 from sk_mtl.weighting import FixedWeighting, TaskWeighting
@@ -442,7 +443,7 @@ def _release_program(key: Hashable | None, program: TrainingProgram) -> None:
 
 
 def clear_program_cache() -> None:
-    """Forget all compiled training programs, and the memory they hold.
+    """Forget all compiled programs, of training and of prediction, and the memory they hold.
 
     A fit takes the compiled program of an earlier fit of the same shape (network, optimizer,
     task weighting), which changes no result; at most 16 idle ones are kept.
@@ -454,6 +455,7 @@ def clear_program_cache() -> None:
     """
     with _lock:
         _idle_programs.clear()
+    clear_forward_programs()
 
 
 # ------------------------------------------------------------------------------------------------

@@ -12,7 +12,12 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils.validation import validate_data
 
 __all__ = [
@@ -31,8 +36,12 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "normalization": [StrOptions({"batch", "layer"}), None],
     "l2": [Interval(Real, 0, None, closed="left")],
-    # Mappings and strategies are checked by `make_weighting`, which knows the tasks.
-    "task_weighting": [StrOptions({"equal", "uncertainty"}), dict, object],
+    # Mappings are checked by `make_weighting`, which knows the tasks.
+    "task_weighting": [
+        StrOptions({"equal", "uncertainty"}),
+        dict,
+        HasMethods(["initial_state", "combine", "weights"]),
+    ],
     "loss_normalization": [StrOptions({"tasks", "cells"})],
     "class_weight": [StrOptions({"balanced"}), dict, None],
     "optimizer": [str, object],

@@ -151,8 +151,11 @@ class _MaskedCrossentropy(keras.losses.Loss):
         loss : scalar tensor
             0, with gradient 0, for a batch without any label.
         """
+        steps = getattr(y_pred, "_keras_mask", None)  # of a Masking or an Embedding layer
         y_pred = ops.convert_to_tensor(y_pred, dtype=self.dtype)
         target, labelled = self._split(ops.convert_to_tensor(y_true), y_pred)
+        if steps is not None:
+            labelled = labelled & _weight_of(labelled, steps, "bool")
         weight = _weight_of(labelled, sample_weight, y_pred.dtype)
         # A weight of 0 is a missing label: what stands there must not reach the gradient either.
         counts = weight > 0

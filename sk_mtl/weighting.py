@@ -10,12 +10,13 @@ A task without a labelled cell in the batch is absent, and an absent task moves 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from keras import ops
 
-from sk_mtl._labels import enumerate_some, resolve_task
+from sk_mtl._labels import resolve_task
 
 __all__ = ["FixedWeighting", "TaskWeighting", "UncertaintyWeighting"]
 
@@ -344,12 +345,16 @@ def make_weighting(
     if isinstance(task_weighting, Mapping):
         factors = np.ones(len(task_names))
         for task, factor in task_weighting.items():
-            factors[resolve_task(task, task_names)] = factor
-        bad = [n for n, f in zip(task_names, factors, strict=True) if not (0 <= f < np.inf)]
-        if bad:
+            position = resolve_task(task, task_names)
+            if not isinstance(factor, Real) or not 0 <= float(factor) < np.inf:
+                raise ValueError(
+                    "task_weighting must give finite, non-negative factors. "
+                    f"Got {factor!r} for {task_names[position]!r}."
+                )
+            factors[position] = factor
+        if not factors[is_active].any():
             raise ValueError(
-                "task_weighting must give finite, non-negative factors. "
-                f"Got others for {enumerate_some([repr(n) for n in bad])}."
+                "task_weighting gives every task the factor zero: one must be positive."
             )
         return FixedWeighting(factors[is_active])
     if task_weighting == "uncertainty":
