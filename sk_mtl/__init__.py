@@ -3,13 +3,13 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sk_mtl._labels import PerTask as PerTask
 from sk_mtl._task_view import TaskView as TaskView
+from sk_mtl._tasks import PerTask as PerTask
 from sk_mtl._validation import MissingLabelsError as MissingLabelsError
 
 if TYPE_CHECKING:
     from sk_mtl._classifier import MultiTaskClassifier as MultiTaskClassifier
-    from sk_mtl._training import clear_program_cache as clear_program_cache
+    from sk_mtl._program import clear_program_cache as clear_program_cache
 
 __all__ = [
     "MissingLabelsError",
@@ -22,7 +22,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 # TensorFlow takes seconds to import, and whoever wants a splitter or a scorer does not need it.
-_LAZY = {"MultiTaskClassifier": "_classifier", "clear_program_cache": "_training"}
+_LAZY = {"MultiTaskClassifier": "_classifier", "clear_program_cache": "_program"}
 
 
 def __getattr__(name: str) -> Any:

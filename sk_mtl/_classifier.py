@@ -19,13 +19,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sk_mtl._custom_model import classify_outputs, serialize_model
 from sk_mtl._early_stopping import EarlyStopping
-from sk_mtl._labels import (
-    PerTask,
-    has_missing_labels,
-    read_cell_weight,
-    read_labels,
-    resolve_task,
-)
+from sk_mtl._labels import has_missing_labels, read_cell_weight, read_labels
 from sk_mtl._network import NetworkSpec, canonical_activation, network_variables
 from sk_mtl._persistence import FORMAT_VERSION, FittedNetwork, check_format_version
 from sk_mtl._prediction import task_probabilities
@@ -40,11 +34,13 @@ from sk_mtl._problem import (
     require_labels,
     warn_of_degenerate_tasks,
 )
+from sk_mtl._program import TrainingPlan, TrainingState
 from sk_mtl._progress import ProgressBar
 from sk_mtl._routing import RoutedParamsMixin, make_callbacks, make_optimizer
 from sk_mtl._targets import TargetSchema
 from sk_mtl._task_view import TaskView
-from sk_mtl._training import TrainingOutcome, TrainingPlan, TrainingState, draw_start, train
+from sk_mtl._tasks import PerTask, resolve_task
+from sk_mtl._training import TrainingOutcome, draw_start, train
 from sk_mtl._validation import (
     check_features,
     check_parameters,
@@ -160,7 +156,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     history_ : dict of list of float
         Per epoch: "loss" and "val_loss" (means over tasks), "objective" (what the optimizer
         minimised), per task "<task>_loss" and "val_<task>_loss", and "<task>_weight" if the
-        weights of the tasks are learned.
+        weights of the tasks are learned. Where the name of a task would give two series one name,
+        the task is called "task0:<name>" in them, by its position.
     n_iter_ : int
         Epochs trained, those of earlier fits with a warm start included.
     best_iter_ : int

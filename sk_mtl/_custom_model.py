@@ -24,7 +24,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from sk_mtl._labels import enumerate_some
+from sk_mtl._tasks import enumerate_some
 
 __all__ = [
     "CustomOutputs",

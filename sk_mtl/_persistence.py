@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from sk_mtl._network import NetworkSpec, build_network, network_variables
 from sk_mtl._prediction import compute_logits
-from sk_mtl._training import TrainingState
+from sk_mtl._program import TrainingState
 
 __all__ = ["FORMAT_VERSION", "FittedNetwork", "check_format_version"]
 

@@ -16,14 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_consistent_length
 
-from sk_mtl._labels import (
-    LabelTable,
-    enumerate_some,
-    name_series,
-    read_cell_weight,
-    read_labels,
-    resolve_task,
-)
+from sk_mtl._labels import LabelTable, read_cell_weight, read_labels
 from sk_mtl._targets import (
     EncodedTargets,
     TargetSchema,
@@ -31,6 +24,7 @@ from sk_mtl._targets import (
     class_weight_factors,
     weigh_classes,
 )
+from sk_mtl._tasks import enumerate_some, name_series, resolve_task
 from sk_mtl.model_selection import stratified_holdout
 
 __all__ = [

@@ -15,15 +15,8 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-from sk_mtl._labels import (
-    LabelTable,
-    TargetForm,
-    array_of_sequence,
-    enumerate_some,
-    equals_sentinel,
-    natural_dtype,
-    resolve_task,
-)
+from sk_mtl._labels import LabelTable, TargetForm, array_of_sequence, equals_sentinel, natural_dtype
+from sk_mtl._tasks import enumerate_some, resolve_task
 
 __all__ = [
     "EncodedTargets",

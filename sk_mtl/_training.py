@@ -1,23 +1,15 @@
-"""Training: the compiled loop over the steps of an epoch, and the cache of compiled programs.
+"""Training: the loop over epochs, with its callbacks, history and best epoch.
 
-Owns how arrays, network, weighting and optimizer become fitted values. The arrays are placed once,
-the steps of an epoch run inside one compiled function, and the host reads once an epoch. Does not
-know y's labels, nor the estimator.
-
-A program (network, optimizer, weighting, compiled functions) is built once per shape and used
-again: values, learning rate, data and batch size are fed into it, so a second fit of the same
-shape traces nothing.
+Owns how arrays and a plan become fitted values. The arrays are placed once, each epoch is one call
+of a compiled program, and the host reads once an epoch. Does not know y's labels, nor the
+estimator.
 """
 
 from __future__ import annotations
 
-import json
-import threading
 import warnings
-from collections import OrderedDict
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -26,104 +18,22 @@ import scipy.sparse as sp
 import tensorflow as tf
 from sklearn.exceptions import ConvergenceWarning
 
-from sk_mtl._early_stopping import EarlyStopping
-from sk_mtl._labels import enumerate_some
-from sk_mtl._network import (
-    NetworkSpec,
-    build_network,
-    draw_initial_values,
-    logits_of,
-    network_variables,
-)
-from sk_mtl._prediction import clear_forward_programs
+from sk_mtl._network import NetworkSpec, draw_initial_values
 from sk_mtl._problem import LabelledRows
-from sk_mtl.losses import task_cross_entropy, task_means
+from sk_mtl._program import (
+    TrainingPlan,
+    TrainingProgram,
+    TrainingState,
+    acquire_program,
+    optimizer_settings,
+    place_features,
+    program_key,
+    release_program,
+)
+from sk_mtl._tasks import enumerate_some
 from sk_mtl.weighting import FixedWeighting, TaskWeighting
 
-__all__ = [
-    "NonFiniteLossError",
-    "TrainingOutcome",
-    "TrainingPlan",
-    "TrainingState",
-    "clear_program_cache",
-    "draw_start",
-    "train",
-]
-
-_EVALUATION_ROWS = 8192
-_MAX_IDLE_PROGRAMS = 16
-
-
-@dataclass(frozen=True)
-class TrainingState:
-    """What training changes, as plain arrays, so that it can go on from there.
-
-    Attributes
-    ----------
-    network : list of ndarray
-        The network's variables, in the order of `network_variables`.
-    weighting : dict of ndarray
-        The state of the task weighting.
-    optimizer : list of ndarray or None
-        The optimizer's variables; None starts it afresh.
-    optimizer_settings : tuple (str, float or None) or None
-        Whose variables they are: the optimizer's kind and configuration, and the learning rate
-        that it was given, None for a schedule.
-    """
-
-    network: list[np.ndarray]
-    weighting: dict[str, np.ndarray]
-    optimizer: list[np.ndarray] | None = None
-    optimizer_settings: tuple[str, float | None] | None = None
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """What to train and how.
-
-    Attributes
-    ----------
-    spec : NetworkSpec
-        The network.
-    task_names : tuple
-        Names of its tasks, for logs.
-    optimizer : keras.Optimizer
-        An optimizer of this fit's own, not built yet.
-    weighting : TaskWeighting
-        How task losses are combined.
-    loss_normalization : {"tasks", "cells"}
-        What the sum over a task's labelled cells is divided by.
-    epochs : int
-        Passes over the rows at most.
-    batch_size : int
-        Rows per step.
-    seed : int
-        Seed of everything drawn: with the number of the epoch it fixes its order.
-    first_epoch : int
-        Epochs that were trained before.
-    stopping : EarlyStopping or None
-        Watches the validation loss, or the training loss without validation rows.
-    monitored_task : int or None
-        Task whose loss is watched; None for the mean over tasks.
-    callbacks : list of keras.callbacks.Callback
-        The user's, called as by `keras.Model.fit`.
-    progress : keras.callbacks.Callback or None
-        Shows how training goes; keeps nothing.
-    """
-
-    spec: NetworkSpec
-    task_names: tuple[Hashable, ...]
-    optimizer: keras.optimizers.Optimizer
-    weighting: TaskWeighting
-    loss_normalization: str
-    epochs: int
-    batch_size: int
-    seed: int
-    first_epoch: int = 0
-    stopping: EarlyStopping | None = None
-    monitored_task: int | None = None
-    callbacks: list[keras.callbacks.Callback] = field(default_factory=list)
-    progress: keras.callbacks.Callback | None = None
+__all__ = ["NonFiniteLossError", "TrainingOutcome", "draw_start", "train"]
 
 
 @dataclass(frozen=True)
@@ -150,312 +60,6 @@ class TrainingOutcome:
 
 class NonFiniteLossError(ValueError):
     """The loss of an epoch became NaN or infinite, so that no usable network came out."""
-
-
-# ------------------------------------------------------------------------------------------------
-# The compiled program
-# ------------------------------------------------------------------------------------------------
-
-
-class TrainingProgram:
-    """A network, its optimizer and weighting, and the functions compiled over them.
-
-    Parameters
-    ----------
-    plan : TrainingPlan
-        Gives spec, optimizer, weighting and normalisation; nothing else of it is used.
-    is_sparse : bool
-        Whether X is a CSR matrix.
-    """
-
-    def __init__(self, plan: TrainingPlan, is_sparse: bool):
-        self.spec = plan.spec
-        self.weighting = plan.weighting
-        self.loss_normalization = plan.loss_normalization
-        self.model = build_network(plan.spec)
-        self.optimizer = plan.optimizer
-        self._build_state()
-        features: tuple[Any, ...] = (tf.TensorSpec((None, plan.spec.n_features), tf.float32),)
-        if is_sparse:
-            features = (
-                tf.TensorSpec((None,), tf.float32),
-                tf.TensorSpec((None,), tf.int64),
-                tf.TensorSpec((None,), tf.int64),
-            )
-        n_tasks = len(plan.spec.n_outputs)
-        self._signature = (
-            features,
-            tf.TensorSpec((None, n_tasks), tf.int32),
-            tf.TensorSpec((None, n_tasks), tf.float32),
-            tf.TensorSpec((None,), tf.int32),
-        )
-
-    @cached_property
-    def run_steps(self) -> Any:
-        """The compiled steps of an epoch; see `_run_steps`."""
-        scalars = [tf.TensorSpec((), tf.int32)] * 3
-        return _compile(self._run_steps, (*self._signature, *scalars))
-
-    @cached_property
-    def evaluate(self) -> Any:
-        """The compiled evaluation; see `_evaluate`."""
-        return _compile(self._evaluate, self._signature)
-
-    def _build_state(self) -> None:
-        """Create the weighting's variables and the optimizer's, and note the latter's start."""
-        initial = self.weighting.initial_state(len(self.spec.n_outputs))
-        self.weighting_variables = {
-            name: keras.Variable(value, name=f"task_weighting_{name}", dtype="float32")
-            for name, value in initial.items()
-        }
-        learned = [self.weighting_variables[name] for name in self.weighting.learned_state]
-        self.trainable = [*self.model.trainable_variables, *learned]
-        # Weight decay is the inner optimizer's where the outer one only scales the loss.
-        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
-        if optimizer.weight_decay:
-            # Decay is for kernels: it would draw the output biases away from the log-odds of the
-            # classes, and the log-variances of tasks to 0. A custom model decays as Keras does.
-            exempt = list(learned)
-            if self.spec.custom_model is None:
-                exempt += [v for v in self.model.trainable_variables if v.name != "kernel"]
-            if exempt:
-                optimizer.exclude_from_weight_decay(var_list=exempt)
-        self.optimizer.build(self.trainable)
-        self.optimizer_start = [np.array(v.numpy()) for v in self.optimizer.variables]
-
-    def load(self, state: TrainingState, settings: tuple[str, float | None]) -> None:
-        """Assign the values that training starts from.
-
-        Parameters
-        ----------
-        state : TrainingState
-            Values of the network, the weighting and, if it goes on, the optimizer.
-        settings : tuple (str, float or None)
-            Of the plan's optimizer. Another optimizer than the state's starts afresh, and
-            another learning rate takes the place of the one in the state.
-        """
-        for variable, value in zip(network_variables(self.model), state.network, strict=True):
-            variable.assign(value)
-        for name, variable in self.weighting_variables.items():
-            variable.assign(state.weighting[name])
-        values, carried_rate = self.optimizer_start, None
-        if state.optimizer is not None and state.optimizer_settings is not None:
-            carried, rate = state.optimizer_settings
-            if carried == settings[0]:
-                values, carried_rate = state.optimizer, rate
-        for variable, value in zip(self.optimizer.variables, values, strict=True):
-            variable.assign(value)
-        if settings[1] is not None and settings[1] != carried_rate:
-            self.optimizer.learning_rate = settings[1]
-        self.settings = settings
-
-    def read(self) -> TrainingState:
-        """Return copies of all values.
-
-        Returns
-        -------
-        state : TrainingState
-            The program's variables as arrays.
-        """
-        return TrainingState(
-            [np.array(v.numpy()) for v in network_variables(self.model)],
-            {name: np.array(v.numpy()) for name, v in self.weighting_variables.items()},
-            [np.array(v.numpy()) for v in self.optimizer.variables],
-            self.settings,
-        )
-
-    def _run_steps(
-        self,
-        features: tuple[tf.Tensor, ...],
-        codes: tf.Tensor,
-        weight: tf.Tensor,
-        order: tf.Tensor,
-        first_step: tf.Tensor,
-        end_step: tf.Tensor,
-        batch_size: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Train on steps of an epoch; return sums of task losses, of weights, of objectives."""
-
-        def step(number: tf.Tensor, losses: Any, weights: Any, objectives: Any) -> Any:
-            rows = order[number * batch_size : (number + 1) * batch_size]
-            loss_sum, weight_sum, objective = self._train_on(
-                _gather_rows(features, rows, self.spec.n_features),
-                tf.gather(codes, rows),
-                tf.gather(weight, rows),
-            )
-            return number + 1, losses + loss_sum, weights + weight_sum, objectives + objective
-
-        nothing = tf.zeros(len(self.spec.n_outputs))
-        _, *sums = tf.while_loop(
-            lambda number, *_: number < end_step,
-            step,
-            (first_step, nothing, nothing, tf.zeros(())),
-            parallel_iterations=1,
-        )
-        return tuple(sums)
-
-    def _train_on(self, X: tf.Tensor, codes: tf.Tensor, weight: tf.Tensor) -> tuple[Any, Any, Any]:
-        """Make one step on one batch."""
-        with tf.GradientTape() as tape:
-            logits = logits_of(self.spec, self.model(X, training=True))
-            loss_sum, weight_sum = task_cross_entropy(logits, codes, weight, self.spec.n_outputs)
-            if self.loss_normalization == "tasks":
-                losses = task_means(loss_sum, weight_sum)
-            else:
-                everything = tf.fill(tf.shape(weight_sum), tf.reduce_sum(weight_sum))
-                losses = task_means(loss_sum, everything)
-            state = {name: v.value for name, v in self.weighting_variables.items()}
-            objective, new_state = self.weighting.combine(losses, weight_sum > 0, state)
-            if self.model.losses:
-                objective += tf.add_n(self.model.losses)
-            scaled = self.optimizer.scale_loss(objective)
-        # A custom network may have heads that no task reads.
-        unread = tf.UnconnectedGradients.ZERO
-        gradients = tape.gradient(scaled, [v.value for v in self.trainable], None, unread)
-        self.optimizer.apply(gradients, self.trainable)
-        for name, value in new_state.items():
-            self.weighting_variables[name].assign(value)
-        return loss_sum, weight_sum, objective
-
-    def _evaluate(
-        self,
-        features: tuple[tf.Tensor, ...],
-        codes: tf.Tensor,
-        weight: tf.Tensor,
-        rows: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the sums of task losses and of weights over rows, in inference mode."""
-
-        def step(start: tf.Tensor, losses: Any, weights: Any) -> Any:
-            some = rows[start : start + _EVALUATION_ROWS]
-            X = _gather_rows(features, some, self.spec.n_features)
-            logits = logits_of(self.spec, self.model(X, training=False))
-            loss_sum, weight_sum = task_cross_entropy(
-                logits, tf.gather(codes, some), tf.gather(weight, some), self.spec.n_outputs
-            )
-            return start + _EVALUATION_ROWS, losses + loss_sum, weights + weight_sum
-
-        nothing = tf.zeros(len(self.spec.n_outputs))
-        _, *sums = tf.while_loop(
-            lambda start, *_: start < tf.shape(rows)[0],
-            step,
-            (tf.constant(0), nothing, nothing),
-            parallel_iterations=1,
-        )
-        return tuple(sums)
-
-
-def _compile(function: Any, signature: Sequence[Any]) -> Any:
-    """Return a function traced once, for one signature, which nothing can make it trace again."""
-    compiled = tf.function(function, input_signature=signature, autograph=False)
-    # The concrete function: TensorFlow takes a new tf.function per fit for a retracing by mistake.
-    return compiled.get_concrete_function()
-
-
-def _gather_rows(features: tuple[tf.Tensor, ...], rows: tf.Tensor, n_features: int) -> tf.Tensor:
-    """Return rows of X as a dense batch; a CSR matrix is made dense here and nowhere else."""
-    if len(features) == 1:
-        return tf.gather(features[0], rows)
-    values, columns, starts = features
-    first = tf.gather(starts, rows)
-    length = tf.gather(starts, rows + 1) - first
-    row = tf.repeat(tf.range(tf.size(rows, out_type=tf.int64)), length)
-    within = tf.range(tf.size(row, out_type=tf.int64)) - tf.gather(
-        tf.cumsum(length, exclusive=True), row
-    )
-    position = tf.gather(first, row) + within
-    cells = tf.stack([row, tf.gather(columns, position)], axis=1)
-    shape = tf.stack([tf.size(rows, out_type=tf.int64), tf.constant(n_features, tf.int64)])
-    batch = tf.scatter_nd(cells, tf.gather(values, position), shape)
-    return tf.ensure_shape(batch, (None, n_features))
-
-
-def _place(X: Any) -> tuple[tf.Tensor, ...]:
-    """Return X as tensors: one matrix, or the three arrays of a CSR matrix."""
-    if sp.issparse(X):
-        return (
-            tf.constant(X.data, tf.float32),
-            tf.constant(X.indices, tf.int64),
-            tf.constant(X.indptr, tf.int64),
-        )
-    return (tf.constant(X, tf.float32),)
-
-
-# ------------------------------------------------------------------------------------------------
-# The cache of compiled programs
-# ------------------------------------------------------------------------------------------------
-
-_idle_programs: OrderedDict[int, tuple[Hashable, TrainingProgram]] = OrderedDict()
-_lock = threading.Lock()
-
-
-def _optimizer_settings(optimizer: keras.optimizers.Optimizer) -> tuple[str, float | None]:
-    """Return an optimizer's kind and configuration as text, and its learning rate apart."""
-    kind = f"{type(optimizer).__module__}.{type(optimizer).__qualname__}"
-    try:
-        config = _without_names(keras.optimizers.serialize(optimizer)["config"])
-        rate = config.get("learning_rate")
-        rate = float(config.pop("learning_rate")) if isinstance(rate, (int, float)) else None
-        return f"{kind} {json.dumps(config, sort_keys=True)}", rate
-    except (TypeError, ValueError, NotImplementedError):
-        return kind, None
-
-
-def _without_names(config: Any) -> Any:
-    """Return a configuration without the names that Keras gives by counting."""
-    if isinstance(config, dict):
-        return {k: _without_names(v) for k, v in config.items() if k != "name"}
-    return config
-
-
-def _program_key(
-    plan: TrainingPlan, settings: tuple[str, float | None], is_sparse: bool
-) -> Hashable | None:
-    """Return what shapes the program; None if it cannot be told, or may outlive the training."""
-    inner = getattr(plan.optimizer, "inner_optimizer", plan.optimizer)
-    # Classes of the user's own may do what their configuration does not tell.
-    is_told = all(type(o).__module__.startswith("keras.") for o in (plan.optimizer, inner))
-    weighting_key = plan.weighting.program_key()
-    # A callback may keep the model beyond the fit.
-    if not is_told or weighting_key is None or plan.spec.custom_model or plan.callbacks:
-        return None
-    weighting = (type(plan.weighting), weighting_key)
-    return (plan.spec, settings[0], weighting, plan.loss_normalization, is_sparse)
-
-
-def _acquire_program(key: Hashable | None, plan: TrainingPlan, is_sparse: bool) -> TrainingProgram:
-    """Take an idle program of this key out of the cache, or build one."""
-    with _lock:
-        for number in reversed(_idle_programs):
-            if key is not None and _idle_programs[number][0] == key:
-                return _idle_programs.pop(number)[1]
-    return TrainingProgram(plan, is_sparse)
-
-
-def _release_program(key: Hashable | None, program: TrainingProgram) -> None:
-    """Put a program back; the least recently used one leaves when there are too many."""
-    if key is None:
-        return
-    with _lock:
-        _idle_programs[id(program)] = (key, program)
-        while len(_idle_programs) > _MAX_IDLE_PROGRAMS:
-            _idle_programs.popitem(last=False)
-
-
-def clear_program_cache() -> None:
-    """Forget all compiled programs, of training and of prediction, and the memory they hold.
-
-    A fit takes the compiled program of an earlier fit of the same shape (network, optimizer,
-    task weighting), which changes no result; at most 16 idle ones are kept.
-
-    Examples
-    --------
-    >>> from sk_mtl import clear_program_cache
-    >>> clear_program_cache()
-    """
-    with _lock:
-        _idle_programs.clear()
-    clear_forward_programs()
 
 
 # ------------------------------------------------------------------------------------------------
@@ -525,15 +129,15 @@ def train(
         If the loss of an epoch is NaN or infinite and no earlier epoch is to be kept.
     """
     is_sparse = sp.issparse(training.X)
-    settings = _optimizer_settings(plan.optimizer)
-    key = _program_key(plan, settings, is_sparse)
-    program = _acquire_program(key, plan, is_sparse)
+    settings = optimizer_settings(plan.optimizer)
+    key = program_key(plan, settings, is_sparse)
+    program = acquire_program(key, plan, is_sparse)
     program.load(_with_weighting_of(plan, start), settings)
     outcome = _run_epochs(program, plan, training, validation)
     for callback in plan.callbacks:
         # Else the live model would be pickled with whatever holds the callback.
         keras.callbacks.Callback.set_model(callback, None)
-    _release_program(key, program)
+    release_program(key, program)
     return outcome
 
 
@@ -599,7 +203,7 @@ def _placed_arrays(
 ) -> tuple[Any, tf.Tensor, tf.Tensor]:
     """Return the arrays as tensors; features that are placed already are not placed again."""
     return (
-        _place(labelled.X) if features is None else features,
+        place_features(labelled.X) if features is None else features,
         tf.constant(labelled.codes, tf.int32),
         tf.constant(labelled.weight, tf.float32),
     )

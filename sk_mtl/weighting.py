@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from sk_mtl._labels import resolve_task
+from sk_mtl._tasks import resolve_task
 
 __all__ = ["FixedWeighting", "TaskWeighting", "UncertaintyWeighting"]
 

@@ -21,7 +21,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sk_mtl._labels import PerTask
+from sk_mtl._tasks import PerTask
 from sk_mtl.metrics import (
     calibration_error,
     get_multitask_scorer,

@@ -1,4 +1,4 @@
-"""Tests of sk_mtl._training: the compiled loop against a plain one, callbacks, the cache."""
+"""Tests of sk_mtl._training and sk_mtl._program: the loop against a plain one, callbacks, cache."""
 
 import csv
 import hashlib
@@ -15,17 +15,12 @@ import scipy.sparse as sp
 import tensorflow as tf
 from sklearn.exceptions import ConvergenceWarning
 
-from sk_mtl import MultiTaskClassifier, _training, clear_program_cache
+from sk_mtl import MultiTaskClassifier, _program, clear_program_cache
 from sk_mtl._early_stopping import EarlyStopping
 from sk_mtl._network import NetworkSpec, build_network, network_variables
-from sk_mtl._training import (
-    LabelledRows,
-    NonFiniteLossError,
-    TrainingPlan,
-    TrainingProgram,
-    draw_start,
-    train,
-)
+from sk_mtl._problem import LabelledRows
+from sk_mtl._program import TrainingPlan, TrainingProgram
+from sk_mtl._training import NonFiniteLossError, draw_start, train
 from sk_mtl.weighting import FixedWeighting, UncertaintyWeighting
 
 N_OUTPUTS = (1, 3, 1)
@@ -248,7 +243,7 @@ def test_task_without_labels_in_training_has_nan_in_the_history_and_is_left_out_
 
 @pytest.mark.parametrize("rows_at_once", [3, 8192])
 def test_validation_losses_are_the_means_over_the_labelled_cells(monkeypatch, rows_at_once):
-    monkeypatch.setattr(_training, "_EVALUATION_ROWS", rows_at_once)
+    monkeypatch.setattr(_program, "_EVALUATION_ROWS", rows_at_once)
     held_out = replace(make_rows(seed=1), rows=np.arange(3, 23))
     plan = make_plan(epochs=1, spec=replace(SPEC, dropout=0.5))
     outcome = run(plan, validation=held_out)
@@ -613,11 +608,11 @@ def test_what_shapes_the_program_is_not_mixed_up(changes, traces):
 
 
 def test_cache_is_bounded_and_drops_the_least_recently_used(monkeypatch, traces):
-    monkeypatch.setattr(_training, "_MAX_IDLE_PROGRAMS", 2)
+    monkeypatch.setattr(_program, "_MAX_IDLE_PROGRAMS", 2)
     specs = [replace(SPEC, hidden_layer_sizes=(n,)) for n in (2, 3, 4)]
     for spec in specs[:2] * 2 + specs[2:]:
         run(make_plan(epochs=1, spec=spec))
-    assert len(_training._idle_programs) == 2
+    assert len(_program._idle_programs) == 2
     assert len(traces) == 3
     run(make_plan(epochs=1, spec=specs[1]))
     assert len(traces) == 3
@@ -628,7 +623,7 @@ def test_cache_is_bounded_and_drops_the_least_recently_used(monkeypatch, traces)
 def test_clearing_the_cache_forgets_all_programs(traces):
     run(make_plan(epochs=1))
     clear_program_cache()
-    assert not _training._idle_programs
+    assert not _program._idle_programs
     run(make_plan(epochs=1))
     assert len(traces) == 2
 
@@ -636,7 +631,7 @@ def test_clearing_the_cache_forgets_all_programs(traces):
 def test_program_that_a_callback_may_have_kept_is_not_used_again():
     clear_program_cache()
     run(make_plan(epochs=1, callbacks=[keras.callbacks.Callback()]))
-    assert not _training._idle_programs
+    assert not _program._idle_programs
 
 
 def test_strategy_without_a_key_is_not_shared(traces):

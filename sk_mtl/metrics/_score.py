@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 
-from sk_mtl._labels import enumerate_some
+from sk_mtl._tasks import enumerate_some
 from sk_mtl.metrics._predictions import ScoredTask, gather_tasks
 from sk_mtl.metrics._task_metrics import Metric, UndefinedScore, find_metric
 

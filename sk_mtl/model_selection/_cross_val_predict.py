@@ -19,7 +19,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.parallel import Parallel, delayed
 
-from sk_mtl._labels import PerTask
+from sk_mtl._tasks import PerTask
 from sk_mtl.model_selection._k_fold import MultiTaskStratifiedKFold
 from sk_mtl.model_selection._rows import count_rows, take_rows
 

@@ -14,8 +14,9 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import scipy.sparse as sp
 
-from sk_mtl._labels import enumerate_some, read_labels
+from sk_mtl._labels import read_labels
 from sk_mtl._targets import TargetSchema
+from sk_mtl._tasks import enumerate_some
 
 
 def take_rows(table: Any, rows: np.ndarray) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from sk_mtl._tasks import name_series
 from sk_mtl.plotting._figures import grid_shape, import_pyplot, panels, shorten
 
 _TRAINING, _VALIDATION = "training", "validation"
@@ -142,7 +143,9 @@ class LearningCurvesDisplay:
 
     def _panels(self) -> list[tuple[str, str]]:
         """Return (title, key of the training loss) of each panel."""
-        tasks = [(shorten(name), f"{name}_loss") for name in self.task_names]
+        series = name_series(self.task_names)
+        titles = map(shorten, self.task_names)
+        tasks = [(title, f"{name}_loss") for title, name in zip(titles, series, strict=True)]
         tasks = [(title, key) for title, key in tasks if key in self.history]
         return [("mean over tasks", "loss"), *tasks] if len(tasks) > 1 else tasks
 
