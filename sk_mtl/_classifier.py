@@ -170,7 +170,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         estimator.
     n_features_in_ : int
         The number of features.
-    feature_names_in_ : ndarray of object of shape (n_features_in_,)
+    feature_names_in_ : ndarray of object of shape (n_features,)
         The names of the features, if X had string column names.
 
     See Also

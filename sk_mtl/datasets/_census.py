@@ -36,13 +36,13 @@ def load_census(
     hidden labels are known all the same, so that a model trained on the masked table can be
     judged on all rows. The table is bundled: nothing is downloaded.
 
-    =================   ==================================================
+    ==================  =====================================================
     Samples             30,000
     Features            38 (7 counts and amounts, 31 categories as strings)
     Task income_50k     '<=50K' (91 %), '>50K' (9 %)
     Task never_married  0 (78 %), 1 (22 %)
     Task education      5 classes, labelled for 3,631 rows when masked
-    =================   ==================================================
+    ==================  =====================================================
 
     Parameters
     ----------
