@@ -25,10 +25,31 @@ __all__ = [
     "TaskOrder",
     "build_network",
     "canonical_activation",
+    "check_backend",
     "draw_initial_values",
     "logits_of",
     "network_variables",
 ]
+
+
+def check_backend() -> None:
+    """Refuse another backend of Keras than TensorFlow, in which the training loop is written.
+
+    Raises
+    ------
+    ImportError
+        If Keras runs on another one in this process.
+    """
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise ImportError(
+            "MultiTaskClassifier needs Keras's TensorFlow backend, but Keras runs on "
+            f"{backend!r} in this process. Set KERAS_BACKEND=tensorflow in the environment, or in "
+            "Keras's configuration file, before Keras is imported."
+        )
+
+
+check_backend()
 
 _SCIKIT_LEARN_ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid"}
 

@@ -10,6 +10,7 @@ from sk_mtl._network import (
     TaskOrder,
     build_network,
     canonical_activation,
+    check_backend,
     draw_initial_values,
     network_variables,
 )
@@ -352,3 +353,9 @@ def test_layers_state_the_shapes_that_they_give():
     x = keras.ops.ones((2, 6))
     for layer in (ParallelDense(4, 3), TaskOrder([5, 0, 3, 2, 1, 4])):
         assert layer.compute_output_shape((None, 6)) == (None, layer(x).shape[1])
+
+
+def test_other_backends_of_keras_are_refused(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    with pytest.raises(ImportError, match=r"'torch' in this process\. Set KERAS_BACKEND"):
+        check_backend()

@@ -50,8 +50,8 @@ def multitask_score(
         "recall" (the last three for the second of two classes, in sorted order, or the unweighted
         mean over more classes). From probabilities: "roc_auc", "average_precision" (of the second
         of two classes, or the unweighted mean over the classes in `y_true`, each against the
-        rest), and the losses "log_loss", "brier_score", "calibration_error". A loss with ``neg_`` in
-        front is negated. Or a function ``metric(y_true, y_pred, sample_weight=...)`` in
+        rest), and the losses "log_loss", "brier_score", "calibration_error". A loss with ``neg_``
+        in front is negated. Or a function ``metric(y_true, y_pred, sample_weight=...)`` in
         scikit-learn's manner, which gets the labels of one task, as the user has them, and the
         predicted labels or, with ``response_method="predict_proba"``, the probabilities (of the
         second class where there are two); the weights only if there are any.
