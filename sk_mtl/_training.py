@@ -222,7 +222,7 @@ def _run_epoch(
     if not _wants_batches(plan.callbacks):
         sums = _run(program, plan, arrays, rows, 0, n_steps)
         return _training_logs(program, plan, [s.numpy() for s in sums], n_steps)
-    total: list[Any] = [0.0, 0.0, 0.0]
+    total: list[Any] = [np.float32(0)] * 3  # adds up as the compiled loop does
     for number in range(n_steps):
         callbacks.on_train_batch_begin(number)
         sums = _run(program, plan, arrays, rows, number, number + 1)
