@@ -124,8 +124,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     model : callable or keras.Model, default=None
         A builder of a Keras model, as scikeras takes it, or a model, which is copied. Its output
         is the trunk, on which the heads are put, or it is the whole network, with an output per
-        task. Parameters of the builder are routed: ``model__width=64``; it is given ``meta`` and
-        ``compile_kwargs`` if it asks for them.
+        task. A trunk takes the place of `hidden_layer_sizes`; a whole network takes that of all
+        parameters of layers. Parameters of the builder are routed: ``model__width=64``; it is
+        given ``meta`` and ``compile_kwargs`` if it asks for them.
     classes : array-like, list of array-like or dict, default=None
         The classes of the tasks: of a 1-D y itself, one array-like per task, or by task. Tasks
         left out have the categories of a categorical column, or else the labels found.

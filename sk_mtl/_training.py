@@ -133,10 +133,12 @@ def train(
     key = program_key(plan, settings, is_sparse)
     program = acquire_program(key, plan, is_sparse)
     program.load(_with_weighting_of(plan, start), settings)
-    outcome = _run_epochs(program, plan, training, validation)
-    for callback in plan.callbacks:
-        # Else the live model would be pickled with whatever holds the callback.
-        keras.callbacks.Callback.set_model(callback, None)
+    try:
+        outcome = _run_epochs(program, plan, training, validation)
+    finally:
+        for callback in plan.callbacks:
+            # Else the live model would be pickled with whatever holds the callback.
+            keras.callbacks.Callback.set_model(callback, None)
     release_program(key, program)
     return outcome
 

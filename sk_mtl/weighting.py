@@ -339,24 +339,48 @@ def make_weighting(
     -------
     weighting : TaskWeighting
         A strategy over the active tasks.
+
+    Raises
+    ------
+    ValueError
+        If factors are not finite and non-negative, one per task, and one of them positive.
+    TypeError
+        If it is none of these; a class of strategies is not an instance.
     """
+    if isinstance(task_weighting, Mapping):
+        positions = {resolve_task(task, task_names): f for task, f in task_weighting.items()}
+        return _check_factors(
+            [positions.get(t, 1) for t in range(len(task_names))], task_names, is_active
+        )
+    if type(task_weighting) is FixedWeighting and task_weighting.factors is not None:
+        return _check_factors(list(task_weighting.factors), task_names, is_active)
     if isinstance(task_weighting, TaskWeighting):
         return task_weighting
-    if isinstance(task_weighting, Mapping):
-        factors = np.ones(len(task_names))
-        for task, factor in task_weighting.items():
-            position = resolve_task(task, task_names)
-            if not isinstance(factor, Real) or not 0 <= float(factor) < np.inf:
-                raise ValueError(
-                    "task_weighting must give finite, non-negative factors. "
-                    f"Got {factor!r} for {task_names[position]!r}."
-                )
-            factors[position] = factor
-        if not factors[is_active].any():
-            raise ValueError(
-                "task_weighting gives every task the factor zero: one must be positive."
-            )
-        return FixedWeighting(factors[is_active])
     if task_weighting == "uncertainty":
         return UncertaintyWeighting()
-    return FixedWeighting()
+    if task_weighting == "equal":
+        return FixedWeighting()
+    raise TypeError(
+        "task_weighting must be 'equal', 'uncertainty', factors by task, or an instance of a "
+        f"subclass of sk_mtl.weighting.TaskWeighting. Got {task_weighting!r}."
+    )
+
+
+def _check_factors(
+    factors: Sequence[Any], task_names: Sequence[Hashable], is_active: np.ndarray
+) -> FixedWeighting:
+    """Return fixed weights of the active tasks from a factor per task."""
+    if len(factors) != len(task_names):
+        raise ValueError(
+            f"task_weighting must give a factor per task: {len(task_names)}. Got {len(factors)}."
+        )
+    for name, factor in zip(task_names, factors, strict=True):
+        if not isinstance(factor, Real) or not 0 <= float(factor) < np.inf:
+            raise ValueError(
+                "task_weighting must give finite, non-negative factors. "
+                f"Got {factor!r} for {name!r}."
+            )
+    active = np.asarray(factors, dtype=np.float64)[is_active]
+    if not active.any():
+        raise ValueError("task_weighting gives every task the factor zero: one must be positive.")
+    return FixedWeighting(active)

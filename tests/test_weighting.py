@@ -1,6 +1,8 @@
 """Tests of sk_mtl.weighting: from the losses of the tasks to one objective."""
 
 import doctest
+import re
+import warnings
 
 import keras
 import numpy as np
@@ -236,3 +238,32 @@ def test_state_of_a_strategy_of_ones_own_advances_once_a_step(table):
     clf = fit(table, task_weighting=Counting())
     assert clf.task_weights_.tolist() == [12, 12]  # 3 epochs of 4 batches
     assert clf.history_["y0_weight"] == [4, 8, 12]
+
+
+def fit_with(task_weighting):
+    X = np.linspace(-1, 1, 24).reshape(12, 2).astype(np.float32)
+    y = np.column_stack([X[:, 0] > 0, X[:, 1] > 0.2, np.ones(12)]).astype(float)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the third task has one class
+        return MultiTaskClassifier((3,), epochs=1, task_weighting=task_weighting).fit(X, y)
+
+
+def test_fixed_factors_are_one_per_task_whichever_tasks_can_be_learned():
+    assert fit_with(FixedWeighting([1.0, 0.5, 2.0])).task_weights_.tolist() == [1, 0.5, 0]
+
+
+@pytest.mark.parametrize(
+    ("task_weighting", "words"),
+    [
+        (FixedWeighting([1.0]), "a factor per task: 3. Got 1"),
+        (FixedWeighting([1.0, -1.0, 1.0]), "non-negative factors. Got -1.0 for 'y1'"),
+    ],
+)
+def test_unusable_fixed_factors_are_refused(task_weighting, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        fit_with(task_weighting)
+
+
+def test_a_class_of_strategies_is_not_taken_for_equal_weights():
+    with pytest.raises(TypeError, match="an instance of a subclass"):
+        fit_with(UncertaintyWeighting)
