@@ -15,17 +15,20 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from sk_mtl._custom_model import CustomOutputs, deserialize_model, outputs_to_logits
 
 __all__ = [
     "NetworkSpec",
+    "NoiseDropout",
     "ParallelDense",
     "TaskOrder",
     "build_network",
     "canonical_activation",
     "check_backend",
+    "draw_bits",
     "draw_initial_values",
     "logits_of",
     "network_variables",
@@ -345,6 +348,69 @@ class TaskOrder(keras.layers.Layer):
         return {**super().get_config(), "columns": self.columns}
 
 
+@keras.saving.register_keras_serializable("sk_mtl")
+class NoiseDropout(keras.layers.Dropout):
+    """Keras's dropout, which can take its random numbers from outside.
+
+    Notes
+    -----
+    Where `noise` is set while a training step is traced, 16-bit integers of the input's shape, an
+    activation is dropped where its integer is below ``round(rate * 2**16)``.
+    """
+
+    noise: Any = None
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Drop activations while training.
+
+        Parameters
+        ----------
+        inputs : tensor
+            Activations.
+        training : bool, default=False
+            Whether to drop any.
+
+        Returns
+        -------
+        outputs : tensor of the same shape
+            The kept ones are scaled up, so that their expectation stays.
+        """
+        if self.noise is None or not training or not self.rate:
+            return super().call(inputs, training=training)
+        threshold = round(self.rate * 2**16)
+        kept = ops.cast(ops.cast(self.noise, "int32") >= threshold, inputs.dtype)
+        return inputs * kept * (2**16 / (2**16 - threshold))
+
+
+def draw_bits(seed_state: Any, shape: tuple[int, int, int]) -> Any:
+    """Draw 16-bit integers for steps of training.
+
+    Parameters
+    ----------
+    seed_state : tensor of shape (2,)
+        A seed, and the number of steps that were drawn for before.
+    shape : tuple (n_steps, n_rows, n_units)
+        What is wanted. A step's numbers do not depend on how many steps are drawn at once.
+
+    Returns
+    -------
+    bits : tensor of uint16 of the shape
+        Uniform on all values.
+    """
+    n_steps, n_rows, n_units = shape
+    n_blocks = -(-n_rows * n_units // 8)  # Philox gives eight at a time
+    counter = tf.cast(seed_state[1], tf.uint64) * n_blocks
+    drawn = tf.raw_ops.StatelessRandomUniformFullIntV2(
+        shape=(n_steps, n_blocks * 4),
+        key=tf.reshape(tf.cast(seed_state[0], tf.uint64), (1,)),
+        counter=tf.stack([counter, tf.constant(0, tf.uint64)]),
+        alg=1,
+        dtype=tf.uint32,
+    )
+    bits = tf.reshape(tf.bitcast(drawn, tf.uint16), (n_steps, n_blocks * 8))
+    return tf.reshape(bits[:, : n_rows * n_units], shape)
+
+
 def _head_groups(spec: NetworkSpec) -> list[tuple[tuple[int, ...], int, list[int]]]:
     """Return (hidden sizes, width, tasks) of each group of heads of one shape."""
     groups: dict[tuple[tuple[int, ...], int], list[int]] = defaultdict(list)
@@ -393,7 +459,7 @@ def _finish_hidden(x: Any, spec: NetworkSpec, name: str, n_heads: int) -> Any:
     x = keras.layers.Activation(spec.activation, dtype="float32", name=f"{name}_act")(x)
     if spec.dropout:
         # The seed is replaced by the fit's own before training.
-        x = keras.layers.Dropout(spec.dropout, seed=0, dtype="float32", name=f"{name}_drop")(x)
+        x = NoiseDropout(spec.dropout, seed=0, dtype="float32", name=f"{name}_drop")(x)
     return x
 
 

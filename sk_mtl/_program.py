@@ -22,7 +22,14 @@ import scipy.sparse as sp
 import tensorflow as tf
 
 from sk_mtl._early_stopping import EarlyStopping
-from sk_mtl._network import NetworkSpec, build_network, logits_of, network_variables
+from sk_mtl._network import (
+    NetworkSpec,
+    NoiseDropout,
+    build_network,
+    draw_bits,
+    logits_of,
+    network_variables,
+)
 from sk_mtl._prediction import clear_forward_programs
 from sk_mtl.losses import task_cross_entropy, task_means
 from sk_mtl.weighting import TaskWeighting
@@ -37,10 +44,14 @@ __all__ = [
     "place_features",
     "program_key",
     "release_program",
+    "resolve_jit_compile",
 ]
 
 _EVALUATION_ROWS = 8192
 _MAX_IDLE_PROGRAMS = 16
+# Steps that pay for what XLA takes to compile; measured in docs/benchmarks/speed.md.
+_MIN_XLA_STEPS = 400
+_XLA_CELLS = 2**20  # of X and of noise that wait for one call of what XLA compiled
 
 
 @dataclass(frozen=True)
@@ -98,6 +109,8 @@ class TrainingPlan:
         The user's, called as by `keras.Model.fit`.
     progress : keras.callbacks.Callback or None
         Shows how training goes; keeps nothing.
+    jit_compile : bool
+        Whether XLA compiles the steps; see `_run_steps_by_xla`.
     """
 
     spec: NetworkSpec
@@ -113,6 +126,7 @@ class TrainingPlan:
     monitored_task: int | None = None
     callbacks: list[keras.callbacks.Callback] = field(default_factory=list)
     progress: keras.callbacks.Callback | None = None
+    jit_compile: bool = False
 
 
 # ------------------------------------------------------------------------------------------------
@@ -133,6 +147,7 @@ class TrainingProgram:
 
     def __init__(self, plan: TrainingPlan, is_sparse: bool):
         self.spec = plan.spec
+        self.jit_batch_size = plan.batch_size if plan.jit_compile else 0  # 0: no XLA
         self.weighting = plan.weighting
         self.loss_normalization = plan.loss_normalization
         self.model = build_network(plan.spec)
@@ -157,7 +172,8 @@ class TrainingProgram:
     def run_steps(self) -> Any:
         """The compiled steps of an epoch; see `_run_steps`."""
         scalars = [tf.TensorSpec((), tf.int32)] * 3
-        return _compile(self._run_steps, (*self._signature, *scalars))
+        steps = self._run_steps_by_xla if self.jit_batch_size else self._run_steps
+        return _compile(steps, (*self._signature, *scalars))
 
     @cached_property
     def evaluate(self) -> Any:
@@ -257,6 +273,96 @@ class TrainingProgram:
         )
         return tuple(sums)
 
+    def _run_steps_by_xla(
+        self,
+        features: tuple[tf.Tensor, ...],
+        codes: tf.Tensor,
+        weight: tf.Tensor,
+        order: tf.Tensor,
+        first_step: tf.Tensor,
+        end_step: tf.Tensor,
+        batch_size: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Do what `_run_steps` does, with the loop over some steps compiled by XLA.
+
+        XLA compiles anew for every shape, so that the number of rows must not be in one: the rows
+        of a fixed number of steps are gathered outside, and the last batch is filled up with rows
+        of weight 0. Its random numbers are slow on the CPU: those of dropout are drawn outside.
+        """
+        size = self.jit_batch_size
+        n_steps = max(1, _XLA_CELLS // (size * (self.spec.n_features + self._n_dropped)))
+        loop = tf.function(self._loop_of_xla, jit_compile=True, autograph=False)
+
+        def run_some(number: tf.Tensor, losses: Any, weights: Any, objectives: Any) -> Any:
+            some = tf.minimum(end_step - number, n_steps)
+            rows = order[number * size : (number + some) * size]
+            n_rows = tf.size(rows)
+            rows = tf.ensure_shape(tf.pad(rows, [[0, n_steps * size - n_rows]]), (n_steps * size,))
+            is_row = tf.cast(tf.range(n_steps * size) < n_rows, tf.float32)
+            sums = loop(
+                some,
+                _by_step(_gather_rows(features, rows, self.spec.n_features), n_steps),
+                _by_step(tf.gather(codes, rows), n_steps),
+                _by_step(tf.gather(weight, rows) * is_row[:, None], n_steps),
+                self._draw_noise(n_steps, some),
+            )
+            totals = (losses, weights, objectives)
+            return number + some, *(t + s for t, s in zip(totals, sums, strict=True))
+
+        nothing = tf.zeros(len(self.spec.n_outputs))
+        _, *sums = tf.while_loop(
+            lambda number, *_: number < end_step,
+            run_some,
+            (first_step, nothing, nothing, tf.zeros(())),
+            parallel_iterations=1,
+        )
+        return tuple(sums)
+
+    def _loop_of_xla(
+        self, n_steps: tf.Tensor, X: tf.Tensor, codes: tf.Tensor, weight: tf.Tensor, noise: Any
+    ) -> Any:
+        """Train on the first steps of arrays of shape (steps, rows of a batch, width)."""
+
+        def step(number: tf.Tensor, losses: Any, weights: Any, objectives: Any) -> Any:
+            for layer, drawn in zip(self._dropout_layers, noise, strict=True):
+                layer.noise = drawn[number]
+            loss_sum, weight_sum, objective = self._train_on(
+                X[number], codes[number], weight[number]
+            )
+            return number + 1, losses + loss_sum, weights + weight_sum, objectives + objective
+
+        nothing = tf.zeros(len(self.spec.n_outputs))
+        try:
+            _, *sums = tf.while_loop(
+                lambda number, *_: number < n_steps,
+                step,
+                (tf.constant(0), nothing, nothing, tf.zeros(())),
+                parallel_iterations=1,
+            )
+        finally:
+            for layer in self._dropout_layers:
+                layer.noise = None
+        return tuple(sums)
+
+    @cached_property
+    def _dropout_layers(self) -> list[NoiseDropout]:
+        return [layer for layer in self.model.layers if isinstance(layer, NoiseDropout)]
+
+    @property
+    def _n_dropped(self) -> int:
+        """Return how many activations of a row may be dropped."""
+        return sum(layer.output.shape[-1] for layer in self._dropout_layers)
+
+    def _draw_noise(self, n_steps: int, n_used: tf.Tensor) -> list[tf.Tensor]:
+        """Return random 16-bit integers for each dropout layer, by step, and count the steps."""
+        noise = []
+        for layer in self._dropout_layers:
+            shape = (n_steps, self.jit_batch_size, layer.output.shape[-1])
+            state = layer.seed_generator.state.value
+            noise.append(draw_bits(state, shape))
+            state.assign_add(tf.stack([0, tf.cast(n_used, state.dtype)]))
+        return noise
+
     def _train_on(self, X: tf.Tensor, codes: tf.Tensor, weight: tf.Tensor) -> tuple[Any, Any, Any]:
         """Make one step on one batch."""
         with tf.GradientTape() as tape:
@@ -315,6 +421,11 @@ def _compile(function: Any, signature: Sequence[Any]) -> Any:
     return compiled.get_concrete_function()
 
 
+def _by_step(array: tf.Tensor, n_steps: int) -> tf.Tensor:
+    """Return rows as (steps, rows of a batch, width)."""
+    return tf.reshape(array, (n_steps, array.shape[0] // n_steps, array.shape[1]))
+
+
 def _gather_rows(features: tuple[tf.Tensor, ...], rows: tf.Tensor, n_features: int) -> tf.Tensor:
     """Return rows of X as a dense batch; a CSR matrix is made dense here and nowhere else."""
     if len(features) == 1:
@@ -342,6 +453,52 @@ def place_features(X: Any) -> tuple[tf.Tensor, ...]:
             tf.constant(X.indptr, tf.int64),
         )
     return (tf.constant(X, tf.float32),)
+
+
+def resolve_jit_compile(jit_compile: bool | str, plan: TrainingPlan, n_steps: int) -> bool:
+    """Return whether XLA compiles the steps.
+
+    Parameters
+    ----------
+    jit_compile : bool or "auto"
+        What the user wants.
+    plan : TrainingPlan
+        What to train.
+    n_steps : int
+        Steps that are planned at most.
+
+    Returns
+    -------
+    jit_compile : bool
+        The decision. It depends on no other fit, so that a result does not.
+
+    Raises
+    ------
+    ValueError
+        If XLA is wanted for a network whose rows depend on each other, or may.
+    """
+    if jit_compile is False:
+        return False
+    is_safe = plan.spec.normalization != "batch" and plan.spec.custom_model is None
+    if jit_compile is True:
+        if not is_safe:
+            raise ValueError(
+                "jit_compile=True needs a network in which a row does not depend on the others of "
+                "its batch, since the last batch is filled up. Got normalization='batch' or a "
+                "`model`; set jit_compile=False or 'auto'."
+            )
+        return True
+    # What is not Keras's or ours may do what XLA cannot compile.
+    parts = (*_optimizer_and_inner(plan.optimizer), plan.weighting)
+    is_known = all(type(p).__module__.startswith(("keras.", "sk_mtl.")) for p in parts)
+    schedules = [getattr(o, "_learning_rate", None) for o in _optimizer_and_inner(plan.optimizer)]
+    is_known &= all(type(s).__module__.startswith(("keras.", "builtins")) for s in schedules)
+    on_cpu = not tf.config.list_physical_devices("GPU")
+    return is_safe and is_known and on_cpu and n_steps >= _MIN_XLA_STEPS
+
+
+def _optimizer_and_inner(optimizer: Any) -> tuple[Any, Any]:
+    return optimizer, getattr(optimizer, "inner_optimizer", optimizer)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -375,15 +532,24 @@ def program_key(
     plan: TrainingPlan, settings: tuple[str, float | None], is_sparse: bool
 ) -> Hashable | None:
     """Return what shapes the program; None if it cannot be told, or may outlive the training."""
-    inner = getattr(plan.optimizer, "inner_optimizer", plan.optimizer)
     # Classes of the user's own may do what their configuration does not tell.
-    is_told = all(type(o).__module__.startswith("keras.") for o in (plan.optimizer, inner))
+    is_told = all(
+        type(o).__module__.startswith("keras.") for o in _optimizer_and_inner(plan.optimizer)
+    )
     weighting_key = plan.weighting.program_key()
     # A callback may keep the model beyond the fit.
     if not is_told or weighting_key is None or plan.spec.custom_model or plan.callbacks:
         return None
     weighting = (type(plan.weighting), weighting_key)
-    return (plan.spec, settings[0], weighting, plan.loss_normalization, is_sparse)
+    jit_batch_size = plan.batch_size if plan.jit_compile else 0
+    return (
+        plan.spec,
+        settings[0],
+        weighting,
+        plan.loss_normalization,
+        is_sparse,
+        jit_batch_size,
+    )
 
 
 def acquire_program(key: Hashable | None, plan: TrainingPlan, is_sparse: bool) -> TrainingProgram:

@@ -47,6 +47,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "optimizer": [str, object],
     "epochs": [Interval(Integral, 1, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "jit_compile": [StrOptions({"auto"}), "boolean"],
     "early_stopping": [StrOptions({"auto"}), "boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
     "monitor": [object, None],
