@@ -22,7 +22,6 @@ from sk_mtl._early_stopping import EarlyStopping
 from sk_mtl._labels import has_missing_labels, read_cell_weight, read_labels
 from sk_mtl._network import NetworkSpec, canonical_activation, network_variables
 from sk_mtl._persistence import FORMAT_VERSION, FittedNetwork, check_format_version
-from sk_mtl._prediction import task_probabilities
 from sk_mtl._problem import (
     LabelledRows,
     Problem,
@@ -223,6 +222,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     _is_trained: np.ndarray
     _labelled_cells: np.ndarray
     _n_rows: int
+    _stopping: dict[str, Any] | None
     history_: dict[str, list[float]]
     n_iter_: int
 
@@ -562,6 +562,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             weights[problem.is_active] = plan.weighting.weights(state, n_active)
         self._schema, self._seed, self._network = schema, seed, network
         self._is_active = problem.is_active
+        self._stopping = None if trained is None else note_stopping(trained[0])
         self._labelled_cells, self._n_rows = labelled, n_rows
         was_trained = self._is_trained if going_on else np.zeros(len(labelled), dtype=bool)
         self._is_trained = was_trained | ((labelled > 0) & (np.array(schema.n_classes) > 0))
@@ -586,11 +587,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     def _probabilities(self, X: Any) -> list[np.ndarray]:
         """Return class probabilities of each task; NaN for a task that is not trained."""
         check_is_fitted(self)
-        X = check_features(self, X, reset=False)
-        learned: Iterator[np.ndarray] = iter(())
-        if self._network is not None:
-            spec = self._network.spec
-            learned = iter(task_probabilities(self._network.logits(X), spec.n_outputs))
+        X = check_features(self, X, reset=False, keep_float64=True)
+        learned = iter([] if self._network is None else self._network.probabilities(X))
         probabilities = []
         for t, n in enumerate(self._schema.n_classes):
             p = next(learned) if self._is_active[t] else np.ones((X.shape[0], n), np.float32)
@@ -727,6 +725,18 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         check_is_fitted(self)
         return TaskView(self, self._schema.task_names[resolve_task(task, self._schema.task_names)])
 
+    def summary(self) -> FitSummary:
+        """Return what was learned from, how training went, and what came out.
+
+        Returns
+        -------
+        summary : FitSummary
+            Tasks, labelled cells, layers, epochs and losses, as tables; ``print`` it, or end a
+            notebook's cell with it.
+        """
+        check_is_fitted(self)
+        return summarize_fit(self)
+
     # --------------------------------------------------------------------------------------------
     # scikit-learn
     # --------------------------------------------------------------------------------------------
@@ -743,9 +753,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         return network.model
 
     def __sklearn_tags__(self) -> Any:
-        refuse_encoding_of_missing_labels(
-            lambda y: has_missing_labels(y, missing_label=self.missing_label)
-        )
+        check_asker(lambda y: has_missing_labels(y, missing_label=self.missing_label))
         tags = super().__sklearn_tags__()
         tags.estimator_type = None
         tags.input_tags.sparse = True

@@ -2,29 +2,99 @@
 
 Owns the compiled forward pass, one per network specification, into which a network's values are
 fed: predicting with many networks of one shape traces once, and from many threads at once is safe,
-since the program holds no state.
+since the program holds no state. Owns how much memory a prediction takes beside X and its result.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+import keras
 import numpy as np
 import scipy.sparse as sp
 import tensorflow as tf
-from scipy.special import expit, softmax
+from sklearn.utils import assert_all_finite
 
 from sk_mtl._network import NetworkSpec, build_network, logits_of
 
-__all__ = ["clear_forward_programs", "compute_logits", "task_probabilities"]
+__all__ = [
+    "clear_forward_programs",
+    "compute_logits",
+    "compute_probabilities",
+    "task_probabilities",
+]
 
-_BATCH_ROWS = 8192
+# A batch has as many rows as give the widest layer this many numbers, 16 MiB: fewer cost time,
+# and more only memory.
+_BATCH_CELLS = 2**22
 _MAX_PROGRAMS = 32
-_programs: OrderedDict[NetworkSpec, tuple[Any, int]] = OrderedDict()
+_LARGEST_LOGIT = np.float32(1e30)
+
+
+@dataclass(frozen=True)
+class _ForwardProgram:
+    """A compiled forward pass.
+
+    Attributes
+    ----------
+    run : callable
+        From lists of trainable and of other values, and a batch, to logits.
+    n_trainable : int
+        Number of trainable values.
+    widest : int
+        Numbers per row in the widest layer, the input among them.
+    """
+
+    run: Any
+    n_trainable: int
+    widest: int
+
+
+_programs: OrderedDict[NetworkSpec, _ForwardProgram] = OrderedDict()
 _lock = threading.Lock()
+
+
+# ------------------------------------------------------------------------------------------------
+# From X to logits and probabilities
+# ------------------------------------------------------------------------------------------------
+
+
+def compute_probabilities(
+    spec: NetworkSpec, values: Sequence[tf.Tensor], X: Any
+) -> list[np.ndarray]:
+    """Return the class probabilities of rows, task by task.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        The network's specification.
+    values : sequence of tensor
+        The network's variables, in the order of `network_variables`.
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+        Features, of float32 or what can be cast to it.
+
+    Returns
+    -------
+    probabilities : list of ndarray of float32 of shape (n_samples, n_classes_t)
+        One array per task; two columns for a binary one.
+
+    Raises
+    ------
+    ValueError
+        If a number of X is too large for float32.
+    """
+    widths = (max(width, 2) for width in spec.n_outputs)
+    probabilities = [np.empty((X.shape[0], width), dtype=np.float32) for width in widths]
+    for rows, logits in _logits_by_batch(spec, values, X):
+        parts = task_probabilities(logits, spec.n_outputs)
+        for whole, part in zip(probabilities, parts, strict=True):
+            whole[rows] = part
+    return probabilities
 
 
 def compute_logits(spec: NetworkSpec, values: Sequence[tf.Tensor], X: Any) -> np.ndarray:
@@ -36,22 +106,48 @@ def compute_logits(spec: NetworkSpec, values: Sequence[tf.Tensor], X: Any) -> np
         The network's specification.
     values : sequence of tensor
         The network's variables, in the order of `network_variables`.
-    X : ndarray of float32 or CSR matrix of shape (n_samples, n_features)
-        Features.
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+        Features, of float32 or what can be cast to it.
 
     Returns
     -------
     logits : ndarray of float32 of shape (n_samples, sum(n_outputs))
         The tasks side by side.
+
+    Raises
+    ------
+    ValueError
+        If a number of X is too large for float32.
     """
-    forward, n_trainable = _forward_program(spec)
-    trainable, others = list(values[:n_trainable]), list(values[n_trainable:])
-    logits = np.empty((X.shape[0], sum(spec.n_outputs)), dtype=np.float32)
-    for start in range(0, X.shape[0], _BATCH_ROWS):
-        some = X[start : start + _BATCH_ROWS]
-        dense = some.toarray() if sp.issparse(some) else some
-        logits[start : start + _BATCH_ROWS] = forward(trainable, others, tf.constant(dense))
-    return logits
+    whole = np.empty((X.shape[0], sum(spec.n_outputs)), dtype=np.float32)
+    for rows, logits in _logits_by_batch(spec, values, X):
+        whole[rows] = logits
+    return whole
+
+
+def _logits_by_batch(
+    spec: NetworkSpec, values: Sequence[tf.Tensor], X: Any
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield rows of X, as a slice, and their logits."""
+    program = _forward_program(spec)
+    trainable, others = list(values[: program.n_trainable]), list(values[program.n_trainable :])
+    n_rows = max(_BATCH_CELLS // program.widest, 1)
+    for start in range(0, X.shape[0], n_rows):
+        rows = slice(start, start + n_rows)
+        yield rows, program.run(trainable, others, tf.constant(_dense_batch(X[rows]))).numpy()
+
+
+def _dense_batch(batch: Any) -> np.ndarray:
+    """Return rows of X as a dense array of float32."""
+    if sp.issparse(batch):
+        batch = batch.toarray()
+    if batch.dtype == np.float32:
+        return batch
+    with np.errstate(over="ignore"):
+        batch = batch.astype(np.float32)
+    # Only here can it be seen that a number was finite in float64 and is not in float32.
+    assert_all_finite(batch, input_name="X")
+    return batch
 
 
 def task_probabilities(logits: np.ndarray, n_outputs: Sequence[int]) -> list[np.ndarray]:
@@ -67,17 +163,48 @@ def task_probabilities(logits: np.ndarray, n_outputs: Sequence[int]) -> list[np.
     Returns
     -------
     probabilities : list of ndarray of float32 of shape (n_samples, n_classes_t)
-        One array per task; two columns for a binary one.
+        One array per task, a view of what all tasks of its width share; two columns for a binary
+        one.
     """
-    parts = np.split(logits, np.cumsum(n_outputs)[:-1], axis=1)
-    return [
-        np.hstack([expit(-part), expit(part)]) if width == 1 else softmax(part, axis=1)
-        for part, width in zip(parts, n_outputs, strict=True)
-    ]
+    # An infinite one, from features near the end of float32, would be NaN less itself.
+    by_column = np.clip(logits.T, -_LARGEST_LOGIT, _LARGEST_LOGIT)
+    probabilities: list[np.ndarray] = [np.empty(0)] * len(n_outputs)
+    for tasks, columns in _columns_by_width(tuple(n_outputs)):
+        classes = by_column[columns]
+        if len(columns) == 1:
+            # The log-odds of a binary task are its second logit, where the first is 0.
+            classes = np.concatenate([np.zeros_like(classes), classes])
+        classes -= classes.max(axis=0)
+        np.exp(classes, out=classes)
+        total = classes[0].copy()
+        # Not by sum(), whose order of terms, and so its last bit, depends on the number of rows.
+        for odds in classes[1:]:
+            total += odds
+        classes /= total
+        for position, task in enumerate(tasks):
+            probabilities[task] = classes[:, position].T
+    return probabilities
 
 
-def _forward_program(spec: NetworkSpec) -> tuple[Any, int]:
-    """Return the compiled forward pass of a specification, and its count of trainable values."""
+@lru_cache(maxsize=64)
+def _columns_by_width(
+    n_outputs: tuple[int, ...],
+) -> list[tuple[list[int], np.ndarray]]:
+    """Return, per width of tasks, the tasks of it and their columns of shape (width, n_tasks)."""
+    starts, groups = np.cumsum([0, *n_outputs]), []
+    for width in sorted(set(n_outputs)):
+        tasks = [t for t, n in enumerate(n_outputs) if n == width]
+        groups.append((tasks, starts[tasks] + np.arange(width)[:, None]))
+    return groups
+
+
+# ------------------------------------------------------------------------------------------------
+# Compiled forward passes
+# ------------------------------------------------------------------------------------------------
+
+
+def _forward_program(spec: NetworkSpec) -> _ForwardProgram:
+    """Return the compiled forward pass of a specification."""
     with _lock:
         if spec in _programs:
             _programs.move_to_end(spec)
@@ -95,12 +222,26 @@ def _forward_program(spec: NetworkSpec) -> tuple[Any, int]:
     ]
     compiled = tf.function(forward, input_signature=signature, autograph=False)
     # The concrete function: TensorFlow takes a new tf.function per network for a mistake.
-    program = (compiled.get_concrete_function(), len(model.trainable_variables))
+    run = compiled.get_concrete_function()
+    widest = max(spec.n_features, sum(spec.n_outputs), _widest_output(model))
+    program = _ForwardProgram(run, len(model.trainable_variables), widest)
     with _lock:
         _programs[spec] = program
         while len(_programs) > _MAX_PROGRAMS:
             _programs.popitem(last=False)
     return program
+
+
+def _widest_output(model: keras.Model) -> int:
+    """Return how many numbers per row the widest layer of a model gives, as far as it tells."""
+    widest = 0
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            widest = max(widest, _widest_output(layer))
+        # A layer that a model's own `call` uses does not know its output.
+        for output in keras.tree.flatten(getattr(layer, "output", ())):
+            widest = max(widest, int(np.prod([n or 1 for n in output.shape[1:]])))
+    return widest
 
 
 def clear_forward_programs() -> None:

@@ -7,11 +7,14 @@ how.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from numbers import Integral, Real
+from types import FrameType
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_array
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -23,9 +26,9 @@ from sklearn.utils.validation import validate_data
 __all__ = [
     "PARAMETER_CONSTRAINTS",
     "MissingLabelsError",
+    "check_asker",
     "check_features",
     "check_parameters",
-    "refuse_encoding_of_missing_labels",
 ]
 
 # What a parameter may be; cross-parameter rules are checked where both are used.
@@ -64,7 +67,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
 
 
 class MissingLabelsError(RuntimeError):
-    """A tool that takes missing labels for a class was about to be used.
+    """A tool that takes no missing labels, or takes them for a class, was about to be used.
 
     Not a ValueError, TypeError or AttributeError: scikit-learn's `Pipeline` swallows those while
     it collects the tags of its steps.
@@ -89,7 +92,7 @@ def check_parameters(estimator: Any) -> None:
     )
 
 
-def check_features(estimator: Any, X: Any, *, reset: bool) -> Any:
+def check_features(estimator: Any, X: Any, *, reset: bool, keep_float64: bool = False) -> Any:
     """Check X and return it as float32.
 
     Parameters
@@ -100,23 +103,42 @@ def check_features(estimator: Any, X: Any, *, reset: bool) -> Any:
         Features: numbers, finite.
     reset : bool
         Whether to note the number and names of the features, or to compare.
+    keep_float64 : bool, default=False
+        Whether to leave an X of float32 or float64 as it is, in any order, for whoever takes it
+        batch by batch, and then has to see whether its numbers fit into float32.
 
     Returns
     -------
     X : ndarray of float32, C-ordered, or CSR matrix of float32
         Not copied where it is that already.
     """
-    return validate_data(
-        estimator, X, reset=reset, accept_sparse="csr", dtype=np.float32, order="C"
-    )
+    if not keep_float64:
+        return validate_data(
+            estimator, X, reset=reset, accept_sparse="csr", dtype=np.float32, order="C"
+        )
+    floats = [np.float32, np.float64]
+    X = validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=floats)
+    # A frame of numbers and booleans comes as objects.
+    return X if X.dtype in floats else check_array(X, dtype=np.float32, input_name="X")
 
 
-def refuse_encoding_of_missing_labels(has_missing: Callable[[Any], bool]) -> None:
-    """Refuse scikit-learn's `cross_val_predict` of probabilities where y has missing labels.
+# ------------------------------------------------------------------------------------------------
+# The guard
+# ------------------------------------------------------------------------------------------------
 
-    That function encodes the labels of y before any estimator sees them, so that a missing label
-    becomes a class, without a warning. The one thing it asks of an estimator before that is its
-    tags; this is called there, and looks who asks.
+_Asked = Mapping[str, Any]  # the local variables of who asks
+_Test = Callable[[Any], bool]
+_Refusal = Exception | None
+_Refuse = Callable[[_Asked, _Test, list[Any]], _Refusal]
+
+
+def check_asker(has_missing: _Test) -> None:
+    """Refuse tools of scikit-learn that fail on missing labels, or take them for a class.
+
+    `cross_val_predict` of probabilities encodes the labels of y before any estimator sees them, so
+    that a missing label becomes a class, without a warning. Others fail, with a message that does
+    not say what to do. The one thing that many ask of an estimator before that is its tags; this
+    is called there, and looks who asks. Where scikit-learn's names have changed it lets all pass.
 
     Parameters
     ----------
@@ -126,21 +148,159 @@ def refuse_encoding_of_missing_labels(has_missing: Callable[[Any], bool]) -> Non
     Raises
     ------
     MissingLabelsError
-        If the caller is that function, on its way to probabilities, with missing labels in y.
+        If y has missing labels and goes to a tool that fails on them or takes them for a class.
+    RuntimeError
+        If a tool for one task, which is about to refuse the estimator, was given it.
     """
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
+    owners: list[Any] = []
+    found_asker = False
     while frame is not None:
-        if (
-            frame.f_code.co_name == "cross_val_predict"
-            and frame.f_globals.get("__name__") == "sklearn.model_selection._validation"
-        ):
-            asked = frame.f_locals
-            wants_columns = asked.get("method") in ("predict_proba", "predict_log_proba")
-            if wants_columns and asked.get("y") is not None and has_missing(asked["y"]):
-                raise MissingLabelsError(
-                    f"scikit-learn's cross_val_predict(method={asked['method']!r}) would take the "
-                    "missing labels of y for one more class. Use "
-                    "sk_mtl.model_selection.cross_val_predict, which leaves them out."
-                )
-            return
-        frame = frame.f_back  # type: ignore[assignment]
+        name = frame.f_code.co_name
+        if not found_asker and name in _PASSING_ON:
+            if name == "__sklearn_tags__":
+                owners.append(frame.f_locals.get("self"))
+        else:
+            place = (frame.f_globals.get("__name__"), name)
+            refusals = [_ENCODERS.get(place), None if found_asker else _ASKERS.get(place)]
+            for refuse in filter(None, refusals):
+                error = None
+                with suppress(Exception):  # what goes wrong here must not stop anybody
+                    error = refuse(frame.f_locals, has_missing, owners)
+                if error is not None:
+                    raise error
+            found_asker = True
+        frame = frame.f_back
+
+
+def _refuse_out_of_fold(asked: _Asked, has_missing: _Test, owners: list[Any]) -> _Refusal:
+    wants_columns = asked["method"] in ("predict_proba", "predict_log_proba")
+    if not wants_columns or asked["y"] is None or not has_missing(asked["y"]):
+        return None
+    return MissingLabelsError(
+        f"scikit-learn's cross_val_predict(method={asked['method']!r}) would take the missing "
+        "labels of y for one more class. Use sk_mtl.model_selection.cross_val_predict, which "
+        "leaves them out."
+    )
+
+
+def _refuse_encoding(asked: _Asked, has_missing: _Test, owners: list[Any]) -> _Refusal:
+    if asked["y"] is None or not has_missing(asked["y"]):
+        return None
+    return MissingLabelsError(
+        f"scikit-learn's {type(asked['self']).__name__} would take the missing labels of y for a "
+        f"class. {_TASK_VIEW}"
+    )
+
+
+def _refuse_fitting(asked: _Asked, has_missing: _Test, owners: list[Any]) -> _Refusal:
+    y, tool = asked["y"], type(asked["_estimator"]).__name__
+    is_read = y is not None and not isinstance(y, str) and not asked["skip_check_array"]
+    if not is_read or asked["validate_separately"] or not _will_fail(y, has_missing):
+        return None
+    return MissingLabelsError(
+        f"scikit-learn's {tool} takes no missing labels. {_INSTEAD.get(tool, _TASK_VIEW)}"
+    )
+
+
+def _refuse_scoring(asked: _Asked, has_missing: _Test, owners: list[Any]) -> _Refusal:
+    metric, settings = asked["self"]._score_func, asked["self"]._kwargs
+    # A function of the user's own may know what a missing label is; so may who lists the labels.
+    if not metric.__module__.startswith("sklearn.metrics.") or "labels" in settings:
+        return None
+    if asked["y_true"] is None or not has_missing(asked["y_true"]):
+        return None
+    return MissingLabelsError(
+        f"scikit-learn's {metric.__name__} takes no missing labels, or takes them for a class. Use "
+        'a scorer of sk_mtl.metrics, such as scoring=make_multitask_scorer("roc_auc"): it scores '
+        "labelled cells."
+    )
+
+
+def _refuse_splitting(asked: _Asked, has_missing: _Test, owners: list[Any]) -> _Refusal:
+    cv, y = asked["cv"] if "cv" in asked else asked["self"].cv, asked["y"]
+    # Subclasses may know what a missing label is.
+    ours = _SPLITTERS.get((type(cv).__module__, type(cv).__name__))
+    if ours is None or y is None or not _will_fail(y, has_missing, is_sorted=True):
+        return None
+    return MissingLabelsError(
+        f"scikit-learn's {type(cv).__name__} takes no missing labels. Use "
+        f"sk_mtl.model_selection.{ours}, which stratifies by all tasks and leaves them out."
+    )
+
+
+def _refuse_as_classifier(asked: _Asked, has_missing: _Test, owners: list[Any]) -> _Refusal:
+    # Others than these may be classifiers themselves, whatever they hold.
+    if any(type(owner).__name__ not in _TRANSPARENT for owner in owners[1:]):
+        return None
+    return RuntimeError(
+        f"{type(owners[-1]).__name__} is refused here: it is no classifier of one task. "
+        f"{_TASK_VIEW}"
+    )
+
+
+def _will_fail(y: Any, has_missing: _Test, is_sorted: bool = False) -> bool:
+    """Return whether scikit-learn is about to refuse a y that has missing labels."""
+    try:
+        checked = check_array(y, accept_sparse=True, ensure_2d=False, dtype=None)
+        if is_sorted:
+            np.unique(checked)
+    except (ValueError, TypeError):
+        return has_missing(y)
+    return False
+
+
+_TASK_VIEW = (
+    "Give it one task of a fitted estimator, sk_mtl.TaskView(estimator, task), and the rows that "
+    "have a label of it."
+)
+_INSTEAD = {
+    "RFE": "SequentialFeatureSelector and SelectFromModel take them.",
+    "RFECV": "SequentialFeatureSelector and SelectFromModel take them.",
+    "MultiOutputClassifier": "MultiTaskClassifier takes all tasks itself: fit it alone.",
+    "ClassifierChain": "MultiTaskClassifier takes all tasks itself: fit it alone.",
+}
+_SPLITTERS = {
+    ("sklearn.model_selection._split", theirs): ours
+    for theirs, ours in {
+        "StratifiedKFold": "MultiTaskStratifiedKFold",
+        "StratifiedShuffleSplit": "MultiTaskStratifiedShuffleSplit",
+        "StratifiedGroupKFold": "MultiTaskStratifiedGroupKFold",
+        "RepeatedStratifiedKFold": "RepeatedMultiTaskStratifiedKFold",
+    }.items()
+}
+# Functions that ask for tags on behalf of their caller, and what has the tags of what it holds.
+_PASSING_ON = {"__sklearn_tags__", "get_tags", "is_classifier", "is_regressor"}
+_TRANSPARENT = {
+    "FrozenEstimator",
+    "GridSearchCV",
+    "HalvingGridSearchCV",
+    "HalvingRandomSearchCV",
+    "Pipeline",
+    "RandomizedSearchCV",
+}
+# Who asks, by module and function: at the time of asking, the tool is about to fail.
+_ASKERS: dict[tuple[Any, str], _Refuse] = {
+    ("sklearn.utils.validation", "validate_data"): _refuse_fitting,
+    ("sklearn.metrics._scorer", "_score"): _refuse_scoring,
+    ("sklearn.model_selection._validation", "cross_validate"): _refuse_splitting,
+    ("sklearn.model_selection._validation", "cross_val_predict"): _refuse_splitting,
+    ("sklearn.model_selection._validation", "learning_curve"): _refuse_splitting,
+    ("sklearn.model_selection._validation", "permutation_test_score"): _refuse_splitting,
+    ("sklearn.model_selection._validation", "validation_curve"): _refuse_splitting,
+    ("sklearn.model_selection._search", "fit"): _refuse_splitting,
+    ("sklearn.model_selection._search_successive_halving", "fit"): _refuse_splitting,
+    ("sklearn.feature_selection._sequential", "fit"): _refuse_splitting,
+    ("sklearn.ensemble._base", "_validate_estimators"): _refuse_as_classifier,
+    ("sklearn.inspection._partial_dependence", "partial_dependence"): _refuse_as_classifier,
+    ("sklearn.metrics._plot.confusion_matrix", "from_estimator"): _refuse_as_classifier,
+    ("sklearn.utils._response", "_get_response_values_binary"): _refuse_as_classifier,
+}
+# Who stands anywhere above the asker, and makes a class, or an error, of a missing label.
+_ENCODERS: dict[tuple[Any, str], _Refuse] = {
+    ("sklearn.model_selection._validation", "cross_val_predict"): _refuse_out_of_fold,
+    ("sklearn.ensemble._bagging", "fit"): _refuse_encoding,
+    ("sklearn.ensemble._stacking", "fit"): _refuse_encoding,
+    ("sklearn.ensemble._weight_boosting", "fit"): _refuse_encoding,
+    ("sklearn.multiclass", "fit"): _refuse_encoding,
+}

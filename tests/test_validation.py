@@ -16,7 +16,7 @@ from sk_mtl._validation import (
     MissingLabelsError,
     check_features,
     check_parameters,
-    refuse_encoding_of_missing_labels,
+    check_asker,
 )
 
 # ------------------------------------------------------------------------------------------------
@@ -208,7 +208,7 @@ class _Constant(BaseEstimator):
     """Predicts one thing, and asks the guard as the real estimator does."""
 
     def __sklearn_tags__(self):
-        refuse_encoding_of_missing_labels(lambda y: bool(pd.isna(np.asarray(y)).any()))
+        check_asker(lambda y: bool(pd.isna(np.asarray(y)).any()))
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         return tags

@@ -1,0 +1,375 @@
+"""The summary of a fitted estimator: what it learned from, how training went, what came out.
+
+Owns its numbers and their form as text and as HTML. Reads fitted attributes only; computes no
+scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from sk_mtl._program import TrainingPlan
+from sk_mtl._tasks import enumerate_some, name_series
+
+__all__ = ["FitSummary", "note_stopping", "summarize_fit"]
+
+_MAX_TEXT_ROWS = 12
+_MAX_HTML_ROWS = 60
+_MAX_NAME = 32
+
+
+@dataclass(frozen=True, eq=False)
+class FitSummary:
+    """What a fitted estimator learned from, how training went, and what came out.
+
+    `MultiTaskClassifier.summary` returns it. ``print(summary)`` gives text, a notebook shows
+    tables; both leave out the middle of long tables, which the attributes have whole.
+
+    Parameters
+    ----------
+    estimator : str
+        The name of the estimator's class.
+    n_samples : int
+        Rows of y, those without labels included.
+    n_features : int
+        The number of features.
+    n_parameters : int
+        Weights of the network; 0 if no task has two classes.
+    n_epochs : int
+        Epochs trained.
+    best_epoch : int
+        The epoch whose weights were kept, counted from 1.
+    stopping : dict or None
+        The outcome of early stopping: "watched" (the name of the series), "n_iter_no_change",
+        "stopped" and "best" (the lowest loss). None if the last training did not watch a loss.
+    losses : pandas.DataFrame
+        The series "loss", "objective" and "val_loss", as far as they were recorded: their values
+        in the "best" and in the "last" epoch.
+    tasks : pandas.DataFrame
+        By task: "classes" (a tuple), "n_classes", "n_labelled" and "coverage" (labelled cells and
+        their share), "state" ("learned", "one class" or "no label"), "weight", and "loss" and
+        "val_loss" in the best epoch, NaN where they were not recorded.
+    layers : pandas.DataFrame
+        By layer of the Keras model: "name", "kind", "output" (its shape without rows) and
+        "n_parameters".
+
+    Examples
+    --------
+    >>> from sk_mtl import MultiTaskClassifier
+    >>> from sk_mtl.datasets import make_multitask_classification
+    >>> X, Y = make_multitask_classification(n_samples=80, random_state=0)
+    >>> summary = MultiTaskClassifier((8,), epochs=2, random_state=0).fit(X, Y).summary()
+    >>> summary.n_epochs, summary.n_parameters
+    (2, 195)
+    >>> summary.tasks["state"].tolist()
+    ['learned', 'learned', 'learned']
+    """
+
+    estimator: str
+    n_samples: int
+    n_features: int
+    n_parameters: int
+    n_epochs: int
+    best_epoch: int
+    stopping: dict[str, Any] | None
+    losses: pd.DataFrame
+    tasks: pd.DataFrame
+    layers: pd.DataFrame
+
+    def __str__(self) -> str:
+        blocks = [[f"{self._title()}\n"], [_align(self._facts(), "ll", gap=3)]]
+        for head, rows, sides in self._tables():
+            shown = _shorten(rows, _MAX_TEXT_ROWS)
+            blocks.append(["\n\n", _align([head, *shown], sides)])
+        return "".join(part for block in blocks for part in block)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        facts = "".join(
+            f"<tr>{_cells('th', [k])}{_cells('td', [v])}</tr>" for k, v in self._facts()
+        )
+        parts = [f"<p><b>{escape(self._title())}</b></p><table>{facts}</table>"]
+        for head, rows, sides in self._tables():
+            body = "".join(
+                f"<tr>{_cells('td', row, sides)}</tr>" for row in _shorten(rows, _MAX_HTML_ROWS)
+            )
+            parts.append(
+                f"<table><thead><tr>{_cells('th', head, sides)}</tr></thead>"
+                f"<tbody>{body}</tbody></table>"
+            )
+        return f'<div class="sk-mtl-summary">{_STYLE}{"".join(parts)}</div>'
+
+    def _title(self) -> str:
+        return f"{self.estimator}, fitted to {_count(self.n_samples, 'row')} with " + _count(
+            self.n_features, "feature"
+        )
+
+    def _facts(self) -> list[tuple[str, str]]:
+        """Return the lines of the first table."""
+        facts = [("tasks", self._describe_tasks()), ("labelled cells", self._describe_cells())]
+        facts.append(("parameters", f"{self.n_parameters:,}"))
+        kept_last = self.best_epoch == self.n_epochs
+        kept = "" if kept_last else f", weights of epoch {self.best_epoch:,} kept"
+        facts.append(("epochs", f"{self.n_epochs:,}{kept}"))
+        facts.append(("early stopping", self._describe_stopping()))
+        for name, values in self.losses.iterrows():
+            text = f"{_number(values['best'])} in epoch {self.best_epoch:,}"
+            if not kept_last:
+                text += f", {_number(values['last'])} in the last"
+            facts.append((str(name), text))
+        return facts
+
+    def _describe_tasks(self) -> str:
+        states = self.tasks["state"]
+        others = [
+            f"{enumerate_some([_short(n) for n in names])} ({state})"
+            for state in ("one class", "no label")
+            if (names := states.index[states == state].tolist())
+        ]
+        learned = f"{len(states):,}, all learned"
+        return learned if not others else f"{len(states):,}, not learned: {'; '.join(others)}"
+
+    def _describe_cells(self) -> str:
+        coverage, n_labelled = self.tasks["coverage"], int(self.tasks["n_labelled"].sum())
+        n_cells = self.n_samples * len(self.tasks)
+        text = f"{n_labelled:,} of {n_cells:,} ({_share(n_labelled / n_cells)})"
+        if len(coverage) == 1 or coverage.min() == coverage.max():
+            return text
+        # By position: names may be equal to one another in ways that idxmin does not take.
+        low, high = (coverage.index[i] for i in (coverage.argmin(), coverage.argmax()))
+        return (
+            f"{text}, from {_share(coverage.min())} of {_short(low)} "
+            f"to {_share(coverage.max())} of {_short(high)}"
+        )
+
+    def _describe_stopping(self) -> str:
+        if self.stopping is None:
+            return "no loss was watched"
+        watched, patience = self.stopping["watched"], self.stopping["n_iter_no_change"]
+        if self.stopping["stopped"]:
+            return f"stopped, {_count(patience, 'epoch')} without a lower {watched}"
+        return f"did not stop, watched {watched}"
+
+    def _tables(self) -> list[tuple[list[str], list[list[str]], str]]:
+        """Return head, rows and sides ("l", "r") of the tables of tasks and of layers."""
+        has_validation = "val_loss" in self.losses.index
+        head = ["task", "classes", "labelled", "", "weight", "loss", "val_loss"]
+        rows = [
+            [
+                _short(name),
+                _short(": ".join([str(task.n_classes), *_first_few(task.classes)])),
+                f"{task.n_labelled:,}",
+                _share(task.coverage),
+                f"{task.weight:.3g}",
+                _number(task.loss),
+                _number(task.val_loss),
+            ]
+            for name, task in zip(self.tasks.index, self.tasks.itertuples(), strict=True)
+        ]
+        n_columns = len(head) if has_validation else len(head) - 1
+        tables = [(head[:n_columns], [row[:n_columns] for row in rows], "llrrrrr"[:n_columns])]
+        layers = [
+            [_short(layer.name), layer.kind, layer.output, f"{layer.n_parameters:,}"]
+            for layer in self.layers.itertuples(index=False)
+            if layer.n_parameters
+        ]
+        if layers:
+            tables.append((["layer", "kind", "output", "parameters"], layers, "lllr"))
+        return tables
+
+
+def note_stopping(plan: TrainingPlan) -> dict[str, Any] | None:
+    """Return the outcome of early stopping, once training is over, in plain values.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        What was trained.
+
+    Returns
+    -------
+    outcome : dict or None
+        "task" (the name of the series of the watched task, None for the mean), "n_iter_no_change",
+        "stopped" and "best"; None without early stopping.
+    """
+    stopping, task = plan.stopping, plan.monitored_task
+    if stopping is None:
+        return None
+    return {
+        "task": None if task is None else str(plan.task_names[task]),
+        "n_iter_no_change": int(stopping.n_iter_no_change),
+        "stopped": bool(stopping.should_stop),
+        "best": float(stopping.best_loss),
+    }
+
+
+def summarize_fit(estimator: Any) -> FitSummary:
+    """Return the summary of a fitted estimator.
+
+    Parameters
+    ----------
+    estimator : MultiTaskClassifier
+        A fitted one.
+
+    Returns
+    -------
+    summary : FitSummary
+        Its numbers.
+    """
+    history, best = estimator.history_, estimator.best_iter_
+    has_validation = bool(np.isfinite(_value_at(history, "val_loss", best)))
+    recorded = ["loss", "objective"] + (["val_loss"] if has_validation else [])
+    losses = pd.DataFrame(
+        [
+            [_value_at(history, name, epoch) for epoch in (best, estimator.n_iter_)]
+            for name in recorded
+        ],
+        index=recorded,
+        columns=["best", "last"],
+    )
+    # Estimators that an earlier release has pickled do not have it.
+    outcome = vars(estimator).get("_stopping")
+    stopping = None
+    if outcome is not None:
+        names = ("val" if has_validation else "", outcome["task"], "loss")
+        stopping = {
+            "watched": "_".join(name for name in names if name),
+            **{key: outcome[key] for key in ("n_iter_no_change", "stopped", "best")},
+        }
+    layers = _table_of_layers(estimator)
+    return FitSummary(
+        estimator=type(estimator).__name__,
+        n_samples=int(estimator._n_rows),
+        n_features=int(estimator.n_features_in_),
+        n_parameters=0 if layers.empty else int(estimator.model_.count_params()),
+        n_epochs=int(estimator.n_iter_),
+        best_epoch=int(best),
+        stopping=stopping,
+        losses=losses.loc[np.isfinite(losses["best"])],
+        tasks=_table_of_tasks(estimator),
+        layers=layers,
+    )
+
+
+def _table_of_tasks(estimator: Any) -> pd.DataFrame:
+    """Return a row for each task."""
+    names, history = tuple(estimator.task_names_), estimator.history_
+    classes = estimator.classes_ if isinstance(estimator.classes_, list) else [estimator.classes_]
+    states = [
+        "no label" if not trained else "one class" if len(c) == 1 else "learned"
+        for c, trained in zip(classes, estimator._is_trained, strict=True)
+    ]
+    series = name_series(names)
+    columns = {
+        "classes": [tuple(c.tolist()) for c in classes],
+        "n_classes": [len(c) for c in classes],
+        "n_labelled": np.asarray(estimator._labelled_cells, dtype=np.int64),
+        "coverage": estimator.label_coverage_,
+        "state": states,
+        "weight": estimator.task_weights_,
+        "loss": [_value_at(history, f"{s}_loss", estimator.best_iter_) for s in series],
+        "val_loss": [_value_at(history, f"val_{s}_loss", estimator.best_iter_) for s in series],
+    }
+    return pd.DataFrame(columns, index=_index_of(names))
+
+
+def _index_of(names: Sequence[Hashable]) -> pd.Index:
+    return pd.Index(names, name="task", dtype=object, tupleize_cols=False)
+
+
+def _table_of_layers(estimator: Any) -> pd.DataFrame:
+    """Return a row for each layer of the Keras model."""
+    layers = [] if estimator._network is None else estimator.model_.layers
+    rows = [(x.name, type(x).__name__, _output_of(x), int(x.count_params())) for x in layers]
+    return pd.DataFrame(rows, columns=["name", "kind", "output", "n_parameters"])
+
+
+def _output_of(layer: Any) -> str:
+    """Return the shape of a layer's output without rows; of several, one after another."""
+    try:
+        outputs = keras.tree.flatten(layer.output)
+    except (AttributeError, ValueError):  # a layer that was called more than once
+        return ""
+    return ", ".join("×".join(str(n or "?") for n in output.shape[1:]) for output in outputs)
+
+
+def _value_at(history: dict[str, list[float]], name: str, epoch: int) -> float:
+    """Return the value of a series in an epoch, counted from 1; NaN where there is none."""
+    values = history.get(name, [])
+    return float(values[epoch - 1]) if 0 < epoch <= len(values) else float("nan")
+
+
+# ------------------------------------------------------------------------------------------------
+# Text
+# ------------------------------------------------------------------------------------------------
+
+_STYLE = (
+    "<style>.sk-mtl-summary table {border-collapse: collapse; margin: 0 0 1em 0}"
+    ".sk-mtl-summary th, .sk-mtl-summary td {padding: 0.15em 0.8em 0.15em 0; text-align: left}"
+    ".sk-mtl-summary .r {text-align: right; font-variant-numeric: tabular-nums}"
+    ".sk-mtl-summary thead th {border-bottom: 1px solid currentColor}</style>"
+)
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def _first_few(classes: tuple[Any, ...]) -> list[str]:
+    return [enumerate_some([_short(label) for label in classes], 3)] if classes else []
+
+
+def _share(value: float) -> str:
+    """Return a share in percent, never 0% of something nor 100% of not all."""
+    if 0 < value < 0.01:
+        return "<1%"
+    return ">99%" if 0.99 < value < 1 else f"{value:.0%}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if np.isfinite(value) else "-"
+
+
+def _short(name: object) -> str:
+    """Return a name on one line, and not too long."""
+    text = " ".join(str(name).split())
+    return text if len(text) <= _MAX_NAME else f"{text[: _MAX_NAME - 1]}…"
+
+
+def _shorten(rows: list[list[str]], limit: int) -> list[list[str]]:
+    """Return the first and the last rows where there are more than the limit."""
+    if len(rows) <= limit:
+        return rows
+    n_last = limit // 3
+    n_first = limit - n_last - 1
+    left_out = f"… {len(rows) - n_first - n_last:,} more"
+    return [*rows[:n_first], [left_out] + [""] * (len(rows[0]) - 1), *rows[-n_last:]]
+
+
+def _align(rows: Sequence[Sequence[str]], sides: str, gap: int = 2) -> str:
+    """Return rows as text, each column on its side."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if side == "r" else cell.ljust(width)
+            for cell, width, side in zip(row, widths, sides, strict=True)
+        ]
+        lines.append((" " * gap).join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def _cells(tag: str, texts: Sequence[str], sides: str | None = None) -> str:
+    """Return texts as the cells of a row of HTML."""
+    return "".join(
+        f'<{tag} class="{side}">{escape(text)}</{tag}>'
+        for text, side in zip(texts, sides or "l" * len(texts), strict=True)
+    )
