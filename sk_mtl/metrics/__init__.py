@@ -6,6 +6,8 @@ that scikit-learn takes as ``scoring=``. The metrics are scikit-learn's own. Of 
 """
 
 from sk_mtl.metrics._calibration import calibration_error as calibration_error
+from sk_mtl.metrics._report import MultiTaskReport as MultiTaskReport
+from sk_mtl.metrics._report import multitask_report as multitask_report
 from sk_mtl.metrics._score import multitask_score as multitask_score
 from sk_mtl.metrics._scorers import MultiTaskScorer as MultiTaskScorer
 from sk_mtl.metrics._scorers import get_multitask_scorer as get_multitask_scorer
@@ -14,11 +16,13 @@ from sk_mtl.metrics._scorers import make_multitask_scorer as make_multitask_scor
 from sk_mtl.metrics._scorers import per_task_scorers as per_task_scorers
 
 __all__ = [
+    "MultiTaskReport",
     "MultiTaskScorer",
     "calibration_error",
     "get_multitask_scorer",
     "get_multitask_scorer_names",
     "make_multitask_scorer",
+    "multitask_report",
     "multitask_score",
     "per_task_scorers",
 ]

@@ -1,0 +1,290 @@
+"""The numbers of a report: scores, those of the constant predictor, intervals.
+
+Owns the intervals, and what is said of what is undefined. Does not know how a report looks.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.utils import check_random_state
+
+from sk_mtl._tasks import enumerate_some
+from sk_mtl.metrics._report_bootstrap import draw_row_counts, score_resamples
+from sk_mtl.metrics._report_cells import Predictions
+from sk_mtl.metrics._report_request import ARGUMENTS, ReportedMetric, ReportOptions
+from sk_mtl.metrics._score import average_scores, score_tasks
+
+# By the name of the metric: by task, why it is undefined.
+Problems = dict[str, dict[Any, str]]
+# By (metric, what): a number per task, and that of the mean.
+Columns = dict[tuple[str, str], list[float]]
+
+
+def score_reported(
+    reported: Sequence[ReportedMetric], gathered: Mapping[str, Predictions]
+) -> tuple[dict[tuple[str, str], list[float]], Problems]:
+    """Score the predictions and the constant predictor.
+
+    Parameters
+    ----------
+    reported : sequence of ReportedMetric
+        The metrics.
+    gathered : mapping of {method: Predictions}
+        The predictions.
+
+    Returns
+    -------
+    columns : dict of {(str, str): list of shape (n_tasks + 1,)}
+        Columns of the report; the last entry is the mean.
+    problems : dict of {str: dict of {task: str}}
+        Why scores are undefined.
+    """
+    columns: dict[tuple[str, str], list[float]] = {}
+    problems: Problems = {}
+    for r in reported:
+        predictions = gathered[r.metric.response_method]
+        scores, problems[r.name] = score_tasks(r.metric, predictions.tasks, r.params)
+        with warnings.catch_warnings():
+            # What is undefined is said of the predictions.
+            warnings.simplefilter("ignore", UndefinedMetricWarning)
+            constant, _ = score_tasks(r.metric, predictions.constant, r.params)
+        of_scored = {name: constant[name] for name, s in scores.items() if not np.isnan(s)}
+        columns[r.name, "score"] = [
+            *scores.values(),
+            average_scores(scores, predictions.tasks, "macro"),
+        ]
+        columns[r.name, "constant"] = [
+            *constant.values(),
+            average_scores(of_scored, predictions.tasks, "macro"),
+        ]
+    return columns, problems
+
+
+# ------------------------------------------------------------------------------------------------
+# Intervals
+# ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Percentile intervals of all scores.
+
+    Attributes
+    ----------
+    columns : dict of {(str, str): list of shape (n_tasks + 1,)}
+        Columns of the report; the last entry is of the mean.
+    n_undefined : dict of {task: int}
+        For tasks with a score that is undefined in some of the resamples: in how many at most.
+    """
+
+    columns: Columns
+    n_undefined: dict[Any, int]
+
+
+def find_intervals(
+    reported: Sequence[ReportedMetric],
+    gathered: Mapping[str, Predictions],
+    counts: np.ndarray,
+    problems: Problems,
+    options: ReportOptions,
+) -> Intervals | None:
+    """Find the percentile intervals of the scores and of their means over tasks.
+
+    Parameters
+    ----------
+    reported : sequence of ReportedMetric
+        The metrics.
+    gathered : mapping of {method: Predictions}
+        The predictions.
+    counts : ndarray of bool of shape (n_samples, n_tasks)
+        Whether a cell counts.
+    problems : dict of {str: dict of {task: str}}
+        The scores that are undefined.
+    options : ReportOptions
+        What is asked for.
+
+    Returns
+    -------
+    intervals : Intervals or None
+        For each metric and task; None if none are asked for.
+    """
+    if options.n_bootstraps is None:
+        return None
+    rng = check_random_state(options.random_state)
+    drawn = _score_drawn_rows(reported, gathered, counts, problems, options.n_bootstraps, rng)
+    tail = (1 - options.confidence_level) / 2
+    columns: Columns = {}
+    n_undefined: dict[Any, int] = {}
+    for r in reported:
+        scores = drawn[r.name]
+        ends = [_find_percentiles(s, tail) for s in (*scores, _mean_over_tasks(scores))]
+        columns[r.name, "lower"] = [lower for lower, _ in ends]
+        columns[r.name, "upper"] = [upper for _, upper in ends]
+        for t, name in enumerate(gathered[r.metric.response_method].tasks):
+            n = int(np.isnan(scores[t]).sum())
+            if n and name not in problems[r.name]:
+                n_undefined[name] = max(n, n_undefined.get(name, 0))
+    return Intervals(columns, n_undefined)
+
+
+def _score_drawn_rows(
+    reported: Sequence[ReportedMetric],
+    gathered: Mapping[str, Predictions],
+    counts: np.ndarray,
+    problems: Problems,
+    n_bootstraps: int,
+    rng: np.random.RandomState,
+) -> dict[str, np.ndarray]:
+    """Return the scores (n_tasks, n_bootstraps) of each metric; all tasks see the same rows."""
+    scores = {r.name: np.full((counts.shape[1], n_bootstraps), np.nan) for r in reported}
+    # Rows without any label are not drawn, so that they change nothing here either.
+    is_drawn = counts.any(axis=1)
+    if not is_drawn.any():
+        return scores
+    place = np.cumsum(is_drawn) - 1
+    start = 0
+    for row_counts in draw_row_counts(int(is_drawn.sum()), n_bootstraps, rng):
+        stop = start + row_counts.shape[1]
+        for method, predictions in gathered.items():
+            for t, (name, task) in enumerate(predictions.tasks.items()):
+                if task.cells is None:
+                    continue
+                cell_counts = row_counts[place[predictions.rows[name]]]
+                for r in reported:
+                    if r.metric.response_method == method and name not in problems[r.name]:
+                        scores[r.name][t, start:stop] = score_resamples(
+                            r.metric, r.params, task.cells, cell_counts
+                        )
+        start = stop
+    return scores
+
+
+def _mean_over_tasks(scores: np.ndarray) -> np.ndarray:
+    """Return the mean of each resample over the tasks that have a score in it."""
+    # Sorted, so that the order of the tasks does not matter to the last bit.
+    ordered = np.sort(scores, axis=0)
+    n_scores = np.isfinite(ordered).sum(axis=0)
+    total = np.where(np.isfinite(ordered), ordered, 0.0).sum(axis=0)
+    return np.where(n_scores > 0, total / np.maximum(n_scores, 1), np.nan)
+
+
+def _find_percentiles(scores: np.ndarray, tail: float) -> tuple[float, float]:
+    """Return the ends of the interval between the tails, over the scores that are defined."""
+    known = scores[np.isfinite(scores)]
+    if not len(known):
+        return float("nan"), float("nan")
+    lower, upper = np.quantile(known, [tail, 1 - tail])
+    return float(lower), float(upper)
+
+
+# ------------------------------------------------------------------------------------------------
+# What is said beside the numbers
+# ------------------------------------------------------------------------------------------------
+
+
+def explain_left_out(
+    reported: Sequence[ReportedMetric], gathered: Mapping[str, Predictions], problems: Problems
+) -> list[str]:
+    """Say what the numbers do not cover.
+
+    Parameters
+    ----------
+    reported : sequence of ReportedMetric
+        The metrics.
+    gathered : mapping of {method: Predictions}
+        The predictions.
+    problems : dict of {str: dict of {task: str}}
+        The scores that are undefined.
+
+    Returns
+    -------
+    sentences : list of str
+        None of them if everything is covered.
+    """
+    sentences = []
+    tasks = {name: task for p in gathered.values() for name, task in p.tasks.items()}
+    phrases = []
+    for name in tasks:
+        metrics_by_reason: dict[str, list[str]] = {}
+        for r in reported:
+            if name in problems[r.name]:
+                metrics_by_reason.setdefault(problems[r.name][name], []).append(r.name)
+        parts = [
+            reason if len(metrics) == len(reported) else f"{enumerate_some(metrics)}: {reason}"
+            for reason, metrics in metrics_by_reason.items()
+        ]
+        if parts:
+            phrases.append(f"{name!r} ({'; '.join(parts)})")
+    if phrases:
+        sentences.append(
+            f"Scores are undefined, NaN and left out of the mean, for {len(phrases)} of "
+            f"{len(tasks)} task(s): {enumerate_some(phrases)}."
+        )
+    for method, p in gathered.items():
+        partial = [
+            f"{name!r} ({t.n_unpredicted})" for name, t in p.tasks.items() if t.n_unpredicted
+        ]
+        if partial:
+            sentences.append(
+                f"Labelled cells without a prediction in {ARGUMENTS[method][0]} are left out, for "
+                f"{len(partial)} task(s): {enumerate_some(partial)}."
+            )
+    unknown = {
+        name: task.problem
+        for p in gathered.values()
+        for name, task in p.constant.items()
+        if task.cells is None and p.tasks[name].cells is not None
+    }
+    if unknown:
+        sentences.append(
+            f"The constant predictor is undefined for {len(unknown)} task(s): "
+            f"{enumerate_some(f'{name!r} ({reason})' for name, reason in unknown.items())}."
+        )
+    return sentences
+
+
+def explain_numbers(
+    reported: Sequence[ReportedMetric], options: ReportOptions, intervals: Intervals | None
+) -> list[str]:
+    """Say what the numbers are.
+
+    Parameters
+    ----------
+    reported : sequence of ReportedMetric
+        The metrics.
+    options : ReportOptions
+        What was asked for.
+    intervals : Intervals or None
+        The intervals.
+
+    Returns
+    -------
+    sentences : list of str
+        At least one.
+    """
+    source = "the same cells" if options.y_train is None else "y_train"
+    sentences = [
+        f"constant: a predictor that knows the class shares of {source}, and nothing of X."
+    ]
+    losses = [r.name for r in reported if not r.metric.greater_is_better]
+    if losses:
+        sentences.append(f"Smaller is better: {', '.join(losses)}.")
+    if intervals is None:
+        return sentences
+    sentences.append(
+        f"[lower, upper]: {100 * options.confidence_level:g} % percentile intervals from "
+        f"{options.n_bootstraps:,} resamples of the rows."
+    )
+    if intervals.n_undefined:
+        phrases = [f"{name!r} ({n:,})" for name, n in intervals.n_undefined.items()]
+        sentences.append(
+            "Some resamples lack a class that a score needs, and its interval leaves them out: "
+            f"{enumerate_some(phrases)}."
+        )
+    return sentences
