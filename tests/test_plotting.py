@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sk_mtl import MultiTaskClassifier
 from sk_mtl.metrics import multitask_score
 from sk_mtl.plotting import LabelCoverageDisplay, LearningCurvesDisplay, TaskScoresDisplay
-from sk_mtl.plotting._figures import grid_shape
+from sk_mtl.plotting._figures import grid_shape, shorten
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +66,7 @@ def test_coverage_knows_the_missing_label():
 def test_coverage_names_tasks_and_draws_a_bar_each():
     display = LabelCoverageDisplay.from_labels(pd.DataFrame({"a": [0, 1], "b": [0, np.nan]}))
 
-    bars, matrix = display.axes_
+    bars, _, matrix = display.axes_
     assert [label.get_text() for label in bars.get_yticklabels()] == ["a", "b"]
     assert [patch.get_width() for patch in bars.patches] == [1, 0.5]
     assert [label.get_text() for label in matrix.get_xticklabels()] == ["a", "b"]
@@ -82,7 +82,61 @@ def test_coverage_of_a_task_without_labels_is_zero_and_of_its_rows_unknown():
 def test_coverage_of_one_task_has_no_matrix():
     display = LabelCoverageDisplay.from_labels([0, 1, np.nan])
 
-    assert len(display.axes_) == 1
+    assert len(display.axes_) == 2  # bars and rows
+
+
+def shown_rows(display):
+    """Return what the picture of the rows shows, a row per task."""
+    (image,) = display.axes_[1].get_images()
+    return image.get_array()
+
+
+def test_coverage_shows_rows_as_they_are():
+    y = [[0, np.nan], [np.nan, 1], [np.nan, np.nan]]
+
+    display = LabelCoverageDisplay.from_labels(y, rows="given")
+
+    np.testing.assert_array_equal(shown_rows(display), [[1, 0, 0], [0, 1, 0]])
+
+
+def test_coverage_sorts_rows_by_the_task_with_most_labels_then_the_others():
+    y = [[np.nan, np.nan], [0, np.nan], [np.nan, 1], [0, 1], [np.nan, 1]]
+
+    display = LabelCoverageDisplay.from_labels(y)
+
+    np.testing.assert_array_equal(shown_rows(display), [[1, 0, 0, 1, 0], [1, 1, 1, 0, 0]])
+    assert display.axes_[1].get_title(loc="left").endswith("4 patterns")
+
+
+@pytest.mark.parametrize("n_samples", [601, 1000, 1801])
+def test_coverage_of_many_rows_shows_shares_that_add_up(n_samples):
+    y = np.where(np.random.default_rng(0).random((n_samples, 2)) < 0.3, np.nan, 1)
+
+    display = LabelCoverageDisplay.from_labels(y, rows="given")
+
+    shares = shown_rows(display)
+    assert shares.shape == (2, 600)
+    np.testing.assert_allclose(shares.mean(axis=1), display.coverage)
+
+
+def test_coverage_of_twice_as_many_rows_as_stripes_shows_means_of_two():
+    y = np.where(np.random.default_rng(0).random((1200, 1)) < 0.5, np.nan, 1)
+
+    display = LabelCoverageDisplay.from_labels(y, rows="given")
+
+    expected = np.isfinite(y[:, 0]).reshape(600, 2).mean(axis=1)
+    np.testing.assert_allclose(shown_rows(display)[0], expected, atol=1e-9)
+
+
+def test_coverage_leaves_the_rows_out_on_request():
+    display = LabelCoverageDisplay.from_labels([[0, 1], [1, 0]], rows=None)
+
+    assert len(display.axes_) == 2
+
+
+def test_coverage_refuses_another_order_of_rows():
+    with pytest.raises(ValueError, match="rows must be one of"):
+        LabelCoverageDisplay.from_labels([[0, 1], [1, 0]], rows="random")
 
 
 def test_coverage_is_drawn_in_the_place_of_given_axes():
@@ -155,6 +209,24 @@ def test_curves_are_drawn_on_given_axes_one_per_panel():
 
     assert list(display.axes_) == list(axes)
     assert display.figure_ is figure
+
+
+def test_curves_of_chosen_tasks_stand_beside_the_mean():
+    display = LearningCurvesDisplay(make_history(["a", "b", "c"]), ["a", "b", "c"])
+
+    display.plot(tasks=["c", 0])
+
+    titles = [ax.get_title(loc="left") for ax in display.axes_]
+    assert titles == ["mean over tasks", "c", "a"]
+
+
+def test_curves_of_too_many_tasks_say_how_many_are_shown(monkeypatch):
+    monkeypatch.setattr("sk_mtl.plotting._figures._MAX_PANELS", 2)
+
+    display = LearningCurvesDisplay(make_history(["a", "b", "c"]), ["a", "b", "c"]).plot()
+
+    assert display.panel_names == ["mean over tasks", "a", "b"]
+    assert "the first 2 of 3 tasks" in display.figure_.get_supxlabel()
 
 
 def test_curves_refuse_another_number_of_axes():
@@ -270,7 +342,39 @@ def test_scores_are_drawn_on_given_axes():
     assert display.figure_ is figure
 
 
+def test_scores_of_an_estimator_know_its_missing_label(fitted):
+    _, X, Y = fitted
+    y = np.column_stack([np.where(Y["sign"] == "plus", 1, 0), Y["grade"].fillna(-1)]).astype(int)
+    clf = MultiTaskClassifier((4,), epochs=1, missing_label=-1, random_state=0).fit(X, y)
+
+    display = TaskScoresDisplay.from_estimator(clf, X, y)
+
+    expected = multitask_score("roc_auc", y, clf.predict_proba(X), average=None, missing_label=-1)
+    np.testing.assert_array_equal(display.scores["MultiTaskClassifier"], list(expected.values()))
+
+
+def test_task_without_a_score_is_said_to_have_none():
+    display = TaskScoresDisplay({"m": [0.9, np.nan]}, ["a", "b"]).plot()
+
+    texts = {text.get_text(): text.get_position()[1] for text in display.ax_.texts}
+    assert texts == {"no score": 1}
+
+
 # -- All -----------------------------------------------------------------------------------------
+
+
+def test_long_names_keep_the_ends_by_which_they_differ():
+    names = {shorten(f"a task with a rather long name, number {i}") for i in range(60)}
+
+    assert len(names) == 60
+    assert max(map(len, names)) == 28
+
+
+def test_names_are_no_formulas():
+    display = TaskScoresDisplay({"m": [0.9, 0.8]}, ["price in $", "$_{"]).plot()
+
+    display.figure_.draw_without_rendering()  # a formula that cannot be read is an error
+    assert [t.get_text() for t in display.ax_.get_yticklabels()] == [r"price in \$", r"\$_{"]
 
 
 @pytest.mark.parametrize("n_tasks", [2, 60])

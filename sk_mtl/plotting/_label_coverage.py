@@ -1,4 +1,4 @@
-"""Label coverage: how much of each task is labelled, and which tasks are labelled together."""
+"""Label coverage: how much of each task is labelled, in which rows, and which tasks together."""
 
 from __future__ import annotations
 
@@ -8,20 +8,28 @@ from typing import Any
 import numpy as np
 
 from sk_mtl._labels import read_labels
+from sk_mtl.plotting._colors import text_color_on
 from sk_mtl.plotting._figures import import_pyplot, name_size, panels, row_height, shorten
+from sk_mtl.plotting._similarity import count_pairs
 
 # More cells than this cannot be read as numbers.
 _MAX_TASKS_WITH_NUMBERS = 12
 # Longer names do not fit below the matrix unless they are turned.
 _MAX_CHARACTERS_IN_A_ROW = 26
+# The picture of the rows has no more columns than this, about as many as it has pixels.
+_MAX_STRIPES = 600
+_ROWS = ("pattern", "given", None)
 
 
 class LabelCoverageDisplay:
-    """Shows the share of labelled rows of each task, and which tasks are labelled together.
+    """Shows how many rows of each task are labelled, which they are, and which tasks go together.
 
-    `from_labels` makes one from y. Left, a bar per task: the share of the rows that have its
-    label. Right, a row per task: of the rows that have its label, the share that have the label
-    of the task in the column, too; tasks that share no row are learned from different rows.
+    `from_labels` makes one from y. All parts have a row per task. Left, bars: the share of the
+    rows that have the label. Middle, the rows of y from left to right, dark where the label is
+    missing, ordered so that rows labelled for the same tasks stand together, or as they are in y;
+    of more than 600 rows several share a stripe, which shows the share of them that have the
+    label. Right, of the rows labelled for the task, the share that have the label of the task in
+    the column, too; tasks that share no row are learned from different rows.
 
     Parameters
     ----------
@@ -31,6 +39,8 @@ class LabelCoverageDisplay:
         The number of rows.
     task_names : sequence of hashable
         The names of the tasks.
+    label_mask : ndarray of bool of shape (n_samples, n_tasks), default=None
+        Which cells have a label; None draws no rows.
 
     Attributes
     ----------
@@ -42,7 +52,7 @@ class LabelCoverageDisplay:
     figure_ : matplotlib.figure.Figure
         The figure, once drawn.
     axes_ : ndarray of matplotlib.axes.Axes of shape (n_axes,)
-        The bars and, with two tasks or more, the matrix.
+        The bars, the rows if they are drawn and, with two tasks or more, the matrix.
 
     See Also
     --------
@@ -64,10 +74,17 @@ class LabelCoverageDisplay:
     figure_: Any
     axes_: np.ndarray
 
-    def __init__(self, pair_counts: np.ndarray, n_samples: int, task_names: Sequence[Hashable]):
+    def __init__(
+        self,
+        pair_counts: np.ndarray,
+        n_samples: int,
+        task_names: Sequence[Hashable],
+        label_mask: np.ndarray | None = None,
+    ):
         self.pair_counts = np.asarray(pair_counts)
         self.n_samples = n_samples
         self.task_names = list(task_names)
+        self.label_mask = label_mask
 
     @property
     def coverage(self) -> np.ndarray:
@@ -81,7 +98,9 @@ class LabelCoverageDisplay:
         return np.where(labelled > 0, self.pair_counts / np.maximum(labelled, 1), np.nan)
 
     @classmethod
-    def from_labels(cls, y: Any, *, missing_label: Any = None, ax: Any = None) -> Any:
+    def from_labels(
+        cls, y: Any, *, missing_label: Any = None, rows: str | None = "pattern", ax: Any = None
+    ) -> Any:
         """Make the display from y and draw it.
 
         Parameters
@@ -90,6 +109,8 @@ class LabelCoverageDisplay:
             Class labels; NaN, None, NaT or NA where missing.
         missing_label : scalar, default=None
             One more value that means "missing".
+        rows : {"pattern", "given"} or None, default="pattern"
+            As in `plot`.
         ax : matplotlib.axes.Axes, default=None
             As in `plot`.
 
@@ -99,40 +120,52 @@ class LabelCoverageDisplay:
             The display, drawn.
         """
         table = read_labels(y, missing_label=missing_label)
-        mask = table.label_mask.astype(np.float64)  # a matrix product that BLAS knows
-        pair_counts = np.rint(mask.T @ mask).astype(np.int64)
-        return cls(pair_counts, table.n_samples, table.task_names).plot(ax)
+        pair_counts = count_pairs(table.label_mask)
+        display = cls(pair_counts, table.n_samples, table.task_names, table.label_mask)
+        return display.plot(ax, rows=rows)
 
-    def plot(self, ax: Any = None, *, cmap: str = "viridis") -> LabelCoverageDisplay:
+    def plot(
+        self, ax: Any = None, *, rows: str | None = "pattern", cmap: Any = "viridis"
+    ) -> LabelCoverageDisplay:
         """Draw.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, default=None
-            Its place is divided between the bars and the matrix. None makes a new figure.
-        cmap : str, default="viridis"
-            Colour map of the matrix.
+            Its place is divided between the parts. None makes a new figure.
+        rows : {"pattern", "given"} or None, default="pattern"
+            The order of the rows in their picture: sorted by what is labelled, the task with the
+            most labels first; or as in y. None draws no rows.
+        cmap : str or Colormap, default="viridis"
+            Colour map of the rows and of the matrix.
 
         Returns
         -------
         display : LabelCoverageDisplay
             The display itself.
         """
+        if rows not in _ROWS:
+            raise ValueError(f"rows must be one of {_ROWS}. Got {rows!r}.")
         plt = import_pyplot()
-        n_tasks = len(self.task_names)
+        cmap, n_tasks = plt.get_cmap(cmap), len(self.task_names)
+        has_rows = rows is not None and self.label_mask is not None
+        n_parts = 1 + has_rows + (n_tasks > 1)
+        side = max(1.5, 0.2 + n_tasks * row_height(n_tasks))
+        ratios = [3.0] + [4.0] * has_rows + [max(side, 3.0)] * (n_tasks > 1)
         if ax is None:
-            side = max(1.5, 0.2 + n_tasks * row_height(n_tasks))
-            size = (4.5, side + 1.0)
-            if n_tasks > 1:
-                size = (6.0 + side, side + 1.0 + (0 if self._fits_in_a_row() else 1.0))
+            height = side + 1.0 + (0 if self._fits_in_a_row() or n_tasks == 1 else 1.0)
+            size = (1.5 + sum(ratios), height)
             ax = plt.figure(figsize=size, layout="constrained").subplots()
         self.figure_ = ax.figure
-        if n_tasks == 1:
-            self.axes_ = np.array([ax])
+        if n_parts == 1:
+            self.axes_ = np.array([ax], dtype=object)
         else:
-            self.axes_ = panels(ax, 1, 2, width_ratios=[1, 1])[0]
-            self._plot_matrix(self.axes_[1], plt.get_cmap(cmap))
+            self.axes_ = panels(ax, 1, n_parts, width_ratios=ratios)[0]
         self._plot_bars(self.axes_[0])
+        if has_rows:
+            self._plot_rows(self.axes_[1], cmap, is_sorted=rows == "pattern")
+        if n_tasks > 1:
+            self._plot_matrix(self.axes_[-1], cmap)
         return self
 
     def _plot_bars(self, ax: Any) -> None:
@@ -150,6 +183,34 @@ class LabelCoverageDisplay:
         ax.spines[["top", "right"]].set_visible(False)
         ax.set_xlabel("labelled")
         ax.set_title(f"Label coverage of {self.n_samples:,} rows", fontsize="medium", loc="left")
+
+    def _plot_rows(self, ax: Any, cmap: Any, *, is_sorted: bool) -> None:
+        """Draw which rows are labelled, several in a stripe if there are many."""
+        mask = np.asarray(self.label_mask, dtype=bool)
+        title = "Rows as in y"
+        if is_sorted:
+            # np.lexsort takes the last key first: that of the task with the most labels.
+            mask = mask[np.lexsort(~mask[:, np.argsort(self.coverage, kind="stable")].T)]
+            n_patterns = 1 + int((mask[1:] != mask[:-1]).any(axis=1).sum())
+            title = f"Rows by what is labelled, {n_patterns:,} pattern" + "s" * (n_patterns > 1)
+        n_tasks = len(self.task_names)
+        ax.imshow(
+            _shares_of_stripes(mask),
+            vmin=0,
+            vmax=1,
+            cmap=cmap,
+            aspect="auto",
+            interpolation="nearest",
+            extent=(0, self.n_samples, n_tasks - 0.5, -0.5),
+        )
+        # The rows are those of the bars, whose names stand to the left.
+        ax.set_yticks(np.arange(n_tasks), [])
+        ax.locator_params(axis="x", nbins=4, integer=True)
+        ax.xaxis.set_major_formatter("{x:,.0f}")
+        n_stripes = min(self.n_samples, _MAX_STRIPES)
+        per_stripe = self.n_samples / n_stripes
+        ax.set_xlabel("rows" if per_stripe == 1 else f"rows, {per_stripe:,.3g} to a stripe")
+        ax.set_title(title, fontsize="medium", loc="left")
 
     def _plot_matrix(self, ax: Any, cmap: Any) -> None:
         """Draw the share of each task's labelled rows that have the other labels, too."""
@@ -177,8 +238,7 @@ class LabelCoverageDisplay:
         """Write the shares into the matrix, as percentages."""
         size = "medium" if len(shares) <= 6 else "x-small"
         for i, j in np.argwhere(np.isfinite(shares)):
-            # The other end of the colour map, so that the number stands out.
-            color = cmap(0.0 if shares[i, j] > 0.5 else 1.0)
+            color = text_color_on(cmap(shares[i, j]))
             text = f"{100 * shares[i, j]:.0f}"
             ax.text(j, i, text, color=color, fontsize=size, ha="center", va="center")
 
@@ -188,3 +248,17 @@ def _as_percentage(share: float) -> str:
     if 0 < share < 0.01:
         return f"{100 * share:.1g} %"
     return f"{100 * share:.0f} %"
+
+
+def _shares_of_stripes(mask: np.ndarray) -> np.ndarray:
+    """Return by task the share of labelled rows in each of at most 600 stripes of equal width.
+
+    A row that lies on the border of two stripes counts in both, in part.
+    """
+    n_samples = len(mask)
+    n_stripes = min(n_samples, _MAX_STRIPES)
+    # Labelled rows up to any point, also within a row, where they grow evenly.
+    total = np.vstack([np.zeros(mask.shape[1]), np.cumsum(mask, axis=0)])
+    borders = np.linspace(0, n_samples, n_stripes + 1)
+    at_borders = np.stack([np.interp(borders, np.arange(n_samples + 1), t) for t in total.T])
+    return np.clip(np.diff(at_borders, axis=1) * n_stripes / n_samples, 0, 1)

@@ -6,10 +6,18 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from sk_mtl._tasks import name_series
-from sk_mtl.plotting._figures import grid_shape, import_pyplot, panels, shorten
+from sk_mtl.plotting._figures import (
+    FEW_PANELS,
+    choose_tasks,
+    label_panels,
+    make_panels,
+    say_what_is_left_out,
+    shorten_title,
+    text_sizes,
+)
+from sk_mtl.plotting._learners import find_learner
 
 _TRAINING, _VALIDATION = "training", "validation"
 
@@ -74,13 +82,15 @@ class LearningCurvesDisplay:
         return [title for title, _ in self._panels()]
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Any:
+    def from_estimator(cls, estimator: Any, *, tasks: Any = None, ax: Any = None) -> Any:
         """Make the display from a fitted estimator and draw it.
 
         Parameters
         ----------
         estimator : MultiTaskClassifier, Pipeline or search
             Fitted. Of a Pipeline the last step counts, of a search its `best_estimator_`.
+        tasks : sequence of hashable, default=None
+            As in `plot`.
         ax : matplotlib.axes.Axes or array-like of Axes, default=None
             As in `plot`.
 
@@ -96,27 +106,19 @@ class LearningCurvesDisplay:
         ValueError
             If there is no network in it, or it learned nothing.
         """
-        check_is_fitted(estimator)
-        learner = estimator
-        while not hasattr(learner, "history_"):
-            if hasattr(learner, "best_estimator_"):
-                learner = learner.best_estimator_
-            elif hasattr(learner, "steps"):
-                learner = learner.steps[-1][1]
-            else:
-                raise ValueError(
-                    "estimator must be a MultiTaskClassifier, or a Pipeline or search that ends "
-                    f"in one, for its history_. Got {type(learner).__name__}."
-                )
-        return cls(learner.history_, learner.task_names_, learner.best_iter_).plot(ax)
+        learner = find_learner(estimator)
+        return cls(learner.history_, learner.task_names_, learner.best_iter_).plot(ax, tasks=tasks)
 
-    def plot(self, ax: Any = None) -> LearningCurvesDisplay:
+    def plot(self, ax: Any = None, *, tasks: Any = None) -> LearningCurvesDisplay:
         """Draw.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes or array-like of Axes, default=None
             Axes whose place is divided into panels, or one per panel. None makes a new figure.
+        tasks : sequence of hashable, default=None
+            The tasks to draw, by name or position, each in a panel beside the mean; tasks without
+            losses are passed over. None draws them all, up to the first 64.
 
         Returns
         -------
@@ -128,51 +130,48 @@ class LearningCurvesDisplay:
         ValueError
             If there are no losses to draw, or not as many axes as panels.
         """
-        curves = self._panels()
+        curves = self._panels(tasks)
         if not curves:
             raise ValueError("There is no loss to draw: no task was learned by a network.")
-        shape = grid_shape(len(curves))
-        axes = self._make_axes(ax, shape, len(curves))
+        axes = make_panels(ax, len(curves), height=0.85)
         self.axes_, self.figure_ = axes, axes[0].figure
         self.lines_ = [
-            self._plot_panel(panel, *curve, many=len(curves) > 16)
+            self._plot_panel(panel, *curve, n_panels=len(curves))
             for panel, curve in zip(axes, curves, strict=True)
         ]
-        self._label(axes, shape, given=ax is not None)
+        xlabel = say_what_is_left_out("epoch", tasks, len(self._learned()))
+        label_panels(axes, xlabel, "loss", given=ax is not None)
+        handles = list(self.lines_[0].values())
+        if ax is None:
+            self.figure_.legend(
+                handles=handles, loc="outside upper left", ncols=len(handles), frameon=False
+            )
+        else:
+            axes[0].legend(handles=handles, fontsize="small")
         return self
 
-    def _panels(self) -> list[tuple[str, str]]:
+    def _learned(self) -> list[tuple[Hashable, str]]:
+        """Return (name, key of the training loss) of each task that has losses."""
+        keys = [f"{name}_loss" for name in name_series(self.task_names)]
+        named = zip(self.task_names, keys, strict=True)
+        return [(name, key) for name, key in named if key in self.history]
+
+    def _panels(self, tasks: Any = None) -> list[tuple[str, str]]:
         """Return (title, key of the training loss) of each panel."""
-        series = name_series(self.task_names)
-        titles = map(shorten, self.task_names)
-        tasks = [(title, f"{name}_loss") for title, name in zip(titles, series, strict=True)]
-        tasks = [(title, key) for title, key in tasks if key in self.history]
-        return [("mean over tasks", "loss"), *tasks] if len(tasks) > 1 else tasks
+        learned = self._learned()
+        if tasks is None:
+            chosen = [learned[i] for i in choose_tasks(None, learned)]
+        else:
+            wanted = [self.task_names[i] for i in choose_tasks(tasks, self.task_names)]
+            chosen = [(name, key) for name in wanted for n, key in learned if n == name]
+        n_panels = len(chosen) + (len(learned) > 1)
+        panels = [(shorten_title(name, n_panels), key) for name, key in chosen]
+        return [("mean over tasks", "loss"), *panels] if len(learned) > 1 else panels
 
-    def _make_axes(self, ax: Any, shape: tuple[int, int], n_panels: int) -> np.ndarray:
-        """Return the axes to draw on, one per panel."""
-        if ax is not None and not hasattr(ax, "get_subplotspec"):
-            axes = np.asarray(ax, dtype=object).ravel()
-            if len(axes) != n_panels:
-                raise ValueError(
-                    f"ax must be one Axes or as many as there are panels, {n_panels}. "
-                    f"Got {len(axes)}."
-                )
-            return axes
-        if ax is None:
-            width, height = (3.0, 2.6) if n_panels <= 16 else (1.8, 1.5)
-            size = (max(5.4, width * shape[1]), height * shape[0] + 0.5)
-            ax = import_pyplot().figure(figsize=size, layout="constrained").subplots()
-        if n_panels == 1:
-            return np.array([ax], dtype=object)
-        axes = panels(ax, *shape).ravel()
-        for unused in axes[n_panels:]:
-            unused.remove()
-        return axes[:n_panels]
-
-    def _plot_panel(self, ax: Any, title: str, key: str, *, many: bool) -> dict[str, Any]:
+    def _plot_panel(self, ax: Any, title: str, key: str, *, n_panels: int) -> dict[str, Any]:
         """Draw the curves of one panel."""
-        size = "small" if many else "medium"
+        title_size, tick_size = text_sizes(n_panels)
+        many = n_panels > FEW_PANELS
         lines = {}
         for name, color, curve in [
             (_TRAINING, "C0", self.history[key]),
@@ -199,25 +198,9 @@ class LearningCurvesDisplay:
                     markersize=4 if many else None,
                 )
         weight = "bold" if key == "loss" else "normal"
-        ax.set_title(title, fontsize=size, fontweight=weight, loc="left")
+        ax.set_title(title, fontsize=title_size, fontweight=weight, loc="left")
         ax.locator_params(axis="x", integer=True, nbins=4)
         ax.locator_params(axis="y", nbins=3 if many else 5)
-        ax.tick_params(labelsize="x-small" if many else "small")
+        ax.tick_params(labelsize=tick_size)
         ax.spines[["top", "right"]].set_visible(False)
         return lines
-
-    def _label(self, axes: np.ndarray, shape: tuple[int, int], *, given: bool) -> None:
-        """Name the axes and the curves, once for a figure of the display's own."""
-        handles = list(self.lines_[0].values())
-        if not given:
-            self.figure_.supxlabel("epoch", fontsize="medium")
-            self.figure_.supylabel("loss", fontsize="medium")
-            self.figure_.legend(
-                handles=handles, loc="outside upper left", ncols=len(handles), frameon=False
-            )
-            return
-        for ax in axes[:: shape[1]]:
-            ax.set_ylabel("loss")
-        for ax in axes[-shape[1] :]:
-            ax.set_xlabel("epoch")
-        axes[0].legend(handles=handles, fontsize="small")

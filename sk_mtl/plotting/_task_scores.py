@@ -15,6 +15,7 @@ from sk_mtl._tasks import PerTask
 from sk_mtl.metrics import multitask_score
 from sk_mtl.metrics._task_metrics import find_metric
 from sk_mtl.plotting._figures import import_pyplot, name_size, row_height, shorten
+from sk_mtl.plotting._learners import read_missing_label
 
 _CONSTANT = "constant predictor"
 
@@ -111,7 +112,7 @@ class TaskScoresDisplay:
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weight per row or per cell.
         missing_label : scalar, default=None
-            One more value that means "missing".
+            One more value that means "missing"; None is the estimator's own.
         y_train : DataFrame, Series, array-like, default=None
             Labels that the constant predictor takes its frequencies from; None is `y` itself.
         name : str, default=None
@@ -131,7 +132,7 @@ class TaskScoresDisplay:
             getattr(estimator, method)(X),
             metric=metric,
             sample_weight=sample_weight,
-            missing_label=missing_label,
+            missing_label=read_missing_label(estimator, missing_label),
             classes=getattr(estimator, "classes_", None),
             y_train=y_train,
             name=type(estimator).__name__ if name is None else name,
@@ -228,6 +229,9 @@ class TaskScoresDisplay:
             places, *self._ends(), color=plt.rcParams["text.color"], alpha=0.3, lw=1, zorder=1
         )
         self.dots_ = self._plot_dots(ax, places, plt.rcParams["text.color"])
+        for place in places[np.isnan(self._ends()[1])]:
+            at_left = ax.get_yaxis_transform()
+            ax.text(0.01, place, "no score", transform=at_left, va="center", fontsize="x-small")
         ax.set_yticks(places, [shorten(n) for n in self.task_names], fontsize=name_size(n_tasks))
         ax.set_ylim(n_tasks - 0.5, -0.5)
         ax.set_xlabel(self.score_name)

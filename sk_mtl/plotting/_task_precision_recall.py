@@ -1,0 +1,129 @@
+"""Precision-recall curves, a panel per task."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import precision_recall_curve
+
+from sk_mtl.metrics._predictions import ScoredTask
+from sk_mtl.plotting._task_curves import ByClass, TaskCurves, classes_to_draw
+
+
+class TaskPrecisionRecallDisplay(TaskCurves):
+    """Shows precision against recall of each task, a panel each.
+
+    `from_estimator` and `from_predictions` make one. The curves are scikit-learn's, over the
+    labelled cells of each task: of the second of two classes, or of each of more classes against
+    the rest. The title of a panel has the average precision, for more than two classes its mean
+    over them; the dashed lines are the shares of the classes, which is the precision of guessing.
+    A task whose labelled cells hold one class has no curve, and its panel says so.
+
+    Parameters
+    ----------
+    precision : dict of {task: {class: ndarray of shape (n_points,)}}
+        Precisions of the classes that have a curve.
+    recall : dict of {task: {class: ndarray of shape (n_points,)}}
+        Recalls.
+    average_precision : dict of {task: float}
+        The average precision of each task; NaN where undefined.
+    prevalence : dict of {task: {class: float}}, default=None
+        The shares of the classes; None draws no chance level.
+    problems : dict of {task: str}, default=None
+        Why tasks have no curve.
+
+    Attributes
+    ----------
+    task_names : list of hashable
+        The names of the tasks.
+    figure_ : matplotlib.figure.Figure
+        The figure, once drawn.
+    axes_ : ndarray of matplotlib.axes.Axes of shape (n_panels,)
+        The panels.
+    lines_ : dict of {task: {class: matplotlib.lines.Line2D}}
+        The curves drawn.
+    chance_levels_ : dict of {task: list of matplotlib.lines.Line2D}
+        The chance levels drawn in each panel, in the order of the classes.
+
+    See Also
+    --------
+    TaskRocCurveDisplay : The same for the receiver operating characteristic.
+    sklearn.metrics.PrecisionRecallDisplay : For one task; see `MultiTaskClassifier.task_view`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from sk_mtl.plotting import TaskPrecisionRecallDisplay
+    >>> Y = pd.DataFrame({"a": [0, 1, 0, 1], "b": [0, np.nan, 1, 1]})
+    >>> p = np.array([[0.1, 0.2], [0.8, 0.6], [0.3, 0.7], [0.4, 0.9]])
+    >>> display = TaskPrecisionRecallDisplay.from_predictions(Y, p)
+    >>> display.average_precision
+    {'a': 1.0, 'b': 1.0}
+    >>> display.prevalence
+    {'a': {1: 0.5}, 'b': {1: 0.6666666666666666}}
+    """
+
+    _metric, _score_name, _drawstyle = "average_precision", "AP", "steps-post"
+    _axis_names = ("recall", "precision")
+
+    def __init__(
+        self,
+        precision: ByClass,
+        recall: ByClass,
+        average_precision: Mapping[Hashable, float],
+        prevalence: Mapping[Hashable, Mapping[Any, float]] | None = None,
+        problems: Mapping[Hashable, str] | None = None,
+    ):
+        self.precision, self.recall = precision, recall
+        self.average_precision = dict(average_precision)
+        self.prevalence = dict(prevalence or {})
+        self.problems = dict(problems or {})
+        self._curves, self._scores = (recall, precision), self.average_precision
+
+    @classmethod
+    def _from_cells(
+        cls,
+        cells: Mapping[Any, ScoredTask],
+        scores: dict[Any, float],
+        problems: dict[Any, str],
+        drop_intermediate: bool,
+    ) -> TaskPrecisionRecallDisplay:
+        precision: dict[Any, dict[Any, np.ndarray]] = {}
+        recall: dict[Any, dict[Any, np.ndarray]] = {}
+        prevalence: dict[Any, dict[Any, float]] = {}
+        for name, task in cells.items():
+            precision[name], recall[name], prevalence[name] = {}, {}, {}
+            if task.cells is None or name in problems:
+                continue
+            for code in classes_to_draw(task.cells):
+                label, is_class = task.cells.labels.tolist()[code], task.cells.true == code
+                precision[name][label], recall[name][label], _ = precision_recall_curve(
+                    is_class,
+                    task.cells.predicted[:, code],
+                    sample_weight=task.cells.weight,
+                    drop_intermediate=drop_intermediate,
+                )
+                prevalence[name][label] = float(np.average(is_class, weights=task.cells.weight))
+        return cls(precision, recall, scores, prevalence, problems)
+
+    def _chance_levels(
+        self, name: Hashable, lines: Mapping[Any, Any]
+    ) -> list[tuple[tuple[float, float], Any]]:
+        shares = self.prevalence.get(name, {})
+        of_one = len(lines) == 1
+        return [
+            ((shares[label],) * 2, None if of_one else line)
+            for label, line in lines.items()
+            if label in shares
+        ]
+
+    def _legend_place(self, name: Hashable) -> str:
+        # Good curves leave the lower left free, poor ones the upper right.
+        curves = [
+            np.interp(0.7, self.recall[name][label][::-1], self.precision[name][label][::-1])
+            for label in self.recall[name]
+        ]
+        return "lower left" if np.mean(curves) > 0.5 else "upper right"

@@ -1,0 +1,452 @@
+"""Similarity of tasks, as a matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import check_is_fitted
+
+from sk_mtl._labels import LabelTable, read_cell_weight, read_labels
+from sk_mtl._targets import EncodedTargets, TargetSchema
+from sk_mtl._tasks import enumerate_some
+from sk_mtl._validation import check_features
+from sk_mtl.plotting._colors import diverging_colormap, text_color_on
+from sk_mtl.plotting._figures import import_pyplot, name_size, row_height, shorten
+from sk_mtl.plotting._learners import enter_learner, read_missing_label
+from sk_mtl.plotting._similarity import (
+    align_logits,
+    associate_labels,
+    compare_gradients,
+    count_pairs,
+    order_by_likeness,
+)
+
+# More cells than this cannot be read as numbers.
+_MAX_TASKS_WITH_NUMBERS = 12
+_ORDERS = ("given", "clustered")
+_OF_LABELS = ("auto", "phi", "cramers_v")
+_OF_ESTIMATORS = ("gradients", "logits")
+# What each measure is called, and whether it has a sign.
+_MEASURES = {
+    "phi": ("phi of the labels", True),
+    "cramers_v": ("Cramér's V of the labels", False),
+    "gradients": ("cosine of the gradients", True),
+    "logits": ("linear CKA of the logits", False),
+}
+
+
+class TaskSimilarityDisplay:
+    r"""Shows how alike tasks are, as a matrix.
+
+    `from_labels` makes one from y: the association of the labels over the rows that have both.
+    `from_estimator` makes one from a fitted estimator and rows: what its heads have in common.
+    Below the diagonal stands the similarity and above it the number of rows that have both
+    labels, for up to twelve tasks. Pairs with fewer than `min_common` such rows are hatched, and
+    so are those whose similarity is undefined.
+
+    Parameters
+    ----------
+    similarity : ndarray of float of shape (n_tasks, n_tasks)
+        The similarity of each two tasks; NaN where undefined.
+    task_names : sequence of hashable
+        The names of the tasks.
+    counts : ndarray of int of shape (n_tasks, n_tasks), default=None
+        The rows that have the labels of both.
+    name : str, default="similarity"
+        What the similarity is, for the colour bar.
+    signed : bool, default=True
+        Whether it is between -1 and 1, rather than between 0 and 1.
+    min_common : int, default=30
+        With fewer common rows than that a pair is hatched.
+
+    Attributes
+    ----------
+    order_ : list of int
+        The tasks in the order drawn.
+    figure_ : matplotlib.figure.Figure
+        The figure, once drawn.
+    axes_ : ndarray of matplotlib.axes.Axes of shape (1,)
+        The axes.
+    ax_ : matplotlib.axes.Axes
+        The same, by itself.
+    image_ : matplotlib.image.AxesImage
+        The matrix drawn, pairs that are hatched masked.
+
+    See Also
+    --------
+    LabelCoverageDisplay : Which tasks are labelled together.
+
+    Notes
+    -----
+    *Labels.* "phi" is Pearson's correlation of two binary tasks, of their second classes.
+    "cramers_v" is for any number of classes, has no sign, and is corrected for the bias that it
+    has in small tables [1]_.
+
+    *Gradients.* For each row that has both labels, the gradients of the two losses by what the
+    heads read, the output of the last shared layer; and the cosine of these gradients, of all
+    such rows one after the other. Above 0, a representation that suits one task better suits the
+    other better, too, on the whole; below 0 they are in conflict. [2]_ and [3]_ compare gradients
+    by shared weights in this way while training. Those vanish together where training ends, so
+    that they say little of a fitted network; [4]_ takes the gradients by the representation in
+    their place, which do not.
+
+    *Logits.* Linear CKA [5]_ of what the heads make of the rows, with or without labels. For two
+    binary tasks it is the squared correlation of their log-odds.
+
+    References
+    ----------
+    .. [1] W. Bergsma (2013). A bias-correction for Cramér's V and Tschuprow's T. Journal of the
+       Korean Statistical Society 42(3), equations 4 to 6.
+
+    .. [2] T. Yu et al. (2020). Gradient Surgery for Multi-Task Learning. NeurIPS 2020,
+       arXiv 2001.06782, definition 1.
+
+    .. [3] C. Fifty et al. (2021). Efficiently Identifying Task Groupings for Multi-Task Learning.
+       NeurIPS 2021, arXiv 2109.04617.
+
+    .. [4] O. Sener, V. Koltun (2018). Multi-Task Learning as Multi-Objective Optimization.
+       NeurIPS 2018, arXiv 1810.04650, section 3.3.
+
+    .. [5] S. Kornblith et al. (2019). Similarity of Neural Network Representations Revisited.
+       ICML 2019, arXiv 1905.00414, section 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_mtl.plotting import TaskSimilarityDisplay
+    >>> y = np.array([[0, 0, 1], [1, 1, 0], [0, 0, 1], [1, np.nan, 1], [1, 1, 0], [0, 1, np.nan]])
+    >>> display = TaskSimilarityDisplay.from_labels(y, min_common=3)
+    >>> display.similarity.round(2)
+    array([[ 1.  ,  0.67, -0.67],
+           [ 0.67,  1.  , -1.  ],
+           [-0.67, -1.  ,  1.  ]])
+    >>> display.counts
+    array([[6, 5, 5],
+           [5, 5, 4],
+           [5, 4, 5]])
+    """
+
+    figure_: Any
+    axes_: np.ndarray
+    ax_: Any
+    image_: Any
+    order_: list[int]
+
+    def __init__(
+        self,
+        similarity: np.ndarray,
+        task_names: Sequence[Hashable],
+        counts: np.ndarray | None = None,
+        name: str = "similarity",
+        signed: bool = True,
+        min_common: int = 30,
+    ):
+        self.similarity = np.asarray(similarity, dtype=np.float64)
+        self.task_names = list(task_names)
+        self.counts = None if counts is None else np.asarray(counts)
+        self.name = name
+        self.signed = signed
+        self.min_common = min_common
+
+    @classmethod
+    def from_labels(
+        cls,
+        y: Any,
+        *,
+        measure: str = "auto",
+        missing_label: Any = None,
+        min_common: int = 30,
+        order: str = "given",
+        ax: Any = None,
+    ) -> Any:
+        """Compare the labels of each two tasks and draw the matrix.
+
+        Parameters
+        ----------
+        y : DataFrame, array-like of shape (n_samples, n_tasks)
+            Class labels; NaN, None, NaT or NA where missing.
+        measure : {"auto", "phi", "cramers_v"}, default="auto"
+            What to compute; "auto" is "phi" if all tasks have two classes at most, else
+            "cramers_v".
+        missing_label : scalar, default=None
+            One more value that means "missing".
+        min_common : int, default=30
+            With fewer rows that have both labels a pair is hatched.
+        order : {"given", "clustered"}, default="given"
+            As in `plot`.
+        ax : matplotlib.axes.Axes, default=None
+            As in `plot`.
+
+        Returns
+        -------
+        display : TaskSimilarityDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If there is one task only, or phi is asked for tasks of more than two classes.
+        """
+        if measure not in _OF_LABELS:
+            raise ValueError(f"measure must be one of {_OF_LABELS}. Got {measure!r}.")
+        table = read_labels(y, missing_label=missing_label)
+        _require_two_tasks(table.task_names)
+        schema = TargetSchema.from_table(table)
+        targets = schema.encode(table)
+        larger = [
+            f"{name!r} ({n})"
+            for name, n in zip(table.task_names, schema.n_classes, strict=True)
+            if n > 2
+        ]
+        if measure == "auto":
+            measure = "cramers_v" if larger else "phi"
+        if measure == "phi" and larger:
+            raise ValueError(
+                "measure='phi' is for tasks of two classes; more have "
+                f"{enumerate_some(larger)}. Use measure='cramers_v'."
+            )
+        name, signed = _MEASURES[measure]
+        association = associate_labels(
+            targets.codes, targets.label_mask, schema.n_classes, signed=signed
+        )
+        display = cls(
+            association, table.task_names, count_pairs(table.label_mask), name, signed, min_common
+        )
+        return display.plot(ax, order=order)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any = None,
+        *,
+        measure: str = "gradients",
+        sample_weight: Any = None,
+        missing_label: Any = None,
+        min_common: int = 30,
+        order: str = "given",
+        ax: Any = None,
+    ) -> Any:
+        """Compare the heads of a fitted estimator and draw the matrix.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted `MultiTaskClassifier`, or a fitted Pipeline or search that ends in one. For
+            "logits", any with `predict_proba` for several tasks.
+        X : array-like of shape (n_samples, n_features)
+            Samples, better not those of training.
+        y : DataFrame, array-like of shape (n_samples, n_tasks), default=None
+            Their labels; NaN, None, NaT or NA where missing. "gradients" needs them, "logits"
+            does not look at them.
+        measure : {"gradients", "logits"}, default="gradients"
+            What to compare.
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+            Weight per row or per cell, for "gradients".
+        missing_label : scalar, default=None
+            One more value that means "missing"; None is the estimator's own.
+        min_common : int, default=30
+            With fewer rows that have both labels a pair is hatched.
+        order : {"given", "clustered"}, default="given"
+            As in `plot`.
+        ax : matplotlib.axes.Axes, default=None
+            As in `plot`.
+
+        Returns
+        -------
+        display : TaskSimilarityDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If there is one task only, no labels for "gradients", or the heads are not the
+            estimator's own, because `model=` is a whole network.
+        """
+        if measure not in _OF_ESTIMATORS:
+            raise ValueError(f"measure must be one of {_OF_ESTIMATORS}. Got {measure!r}.")
+        check_is_fitted(estimator)
+        counts = None
+        if measure == "logits":
+            probabilities = estimator.predict_proba(X)
+            if not isinstance(probabilities, list):
+                probabilities = [probabilities]
+            default_names = [f"y{t}" for t in range(len(probabilities))]
+            names = list(getattr(probabilities, "task_names", default_names))
+            _require_two_tasks(names)
+            similarity = align_logits(probabilities)
+        else:
+            if y is None:
+                raise ValueError(
+                    "measure='gradients' needs the labels of X: pass y, or use measure='logits'."
+                )
+            table = read_labels(y, missing_label=read_missing_label(estimator, missing_label))
+            names, similarity, counts = _gradients_of_heads(estimator, X, table, sample_weight)
+        name, signed = _MEASURES[measure]
+        return cls(similarity, names, counts, name, signed, min_common).plot(ax, order=order)
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        order: str = "given",
+        cmap: Any = None,
+        vmax: float | None = None,
+        im_kw: Mapping[str, Any] | None = None,
+    ) -> TaskSimilarityDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            Where to draw. None makes a new figure.
+        order : {"given", "clustered"}, default="given"
+            The order of the tasks: their own, or that of a hierarchical clustering by average
+            linkage, in which those that are alike stand together.
+        cmap : str or Colormap, default=None
+            Colour map. None is "viridis" without signs, and with signs one from blue to orange
+            with the style's ground at 0.
+        vmax : float, default=None
+            The similarity at the end of the colours. None is 1, or 0.5, 0.2 or 0.1 where no two
+            tasks are more alike than that.
+        im_kw : dict, default=None
+            For matplotlib's `imshow`.
+
+        Returns
+        -------
+        display : TaskSimilarityDisplay
+            The display itself.
+        """
+        if order not in _ORDERS:
+            raise ValueError(f"order must be one of {_ORDERS}. Got {order!r}.")
+        plt, n_tasks = import_pyplot(), len(self.task_names)
+        from matplotlib.colors import to_rgb
+
+        shown = self._masked()
+        is_clustered = order == "clustered"
+        self.order_ = order_by_likeness(shown.filled(np.nan)) if is_clustered else [*range(n_tasks)]
+        shown = shown[np.ix_(self.order_, self.order_)]
+        if ax is None:
+            side = max(2.4, n_tasks * max(row_height(n_tasks), 0.42 if self._has_numbers() else 0))
+            ax = plt.figure(figsize=(side + 3.2, side + 2.0), layout="constrained").subplots()
+        self.ax_, self.axes_, self.figure_ = ax, np.array([ax], dtype=object), ax.figure
+        if cmap is None:
+            cmap = diverging_colormap() if self.signed else "viridis"
+        if vmax is None:
+            vmax = self._choose_vmax(shown)
+        settings = {"vmin": -vmax if self.signed else 0, "vmax": vmax, "cmap": cmap}
+        self.image_ = ax.imshow(shown, **{"aspect": "equal", **settings, **(im_kw or {})})
+        names, size = [shorten(self.task_names[i]) for i in self.order_], name_size(n_tasks)
+        ax.set_yticks(np.arange(n_tasks), names, fontsize=size)
+        ax.set_xticks(np.arange(n_tasks), names, fontsize=size, rotation=90)
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+        if shown.mask.any():
+            # The ground shows where the image has a hole.
+            color = (*to_rgb(plt.rcParams["text.color"]), 0.3)
+            ax.patch.set(hatch="////", edgecolor=color, linewidth=0)
+        if self._has_numbers():
+            self._write_numbers(ax, shown)
+        ax.set_title(self._explain(), fontsize="small", loc="left")
+        extend = "neither" if vmax >= 1 else "both" if self.signed else "max"
+        bar = ax.figure.colorbar(self.image_, ax=ax, label=self.name, shrink=0.8, extend=extend)
+        bar.outline.set_visible(False)
+        return self
+
+    def _masked(self) -> np.ma.MaskedArray:
+        """Return the similarity, masked where it is undefined or from too few rows."""
+        hidden = np.isnan(self.similarity)
+        if self.counts is not None:
+            hidden |= self.counts < self.min_common
+        return np.ma.array(self.similarity, mask=hidden)
+
+    def _has_numbers(self) -> bool:
+        return len(self.task_names) <= _MAX_TASKS_WITH_NUMBERS
+
+    def _choose_vmax(self, shown: np.ma.MaskedArray) -> float:
+        """Return the end of the colours, so that what differs is seen where all is low."""
+        others = np.abs(shown[~np.eye(len(shown), dtype=bool)]).compressed()
+        highest = others.max() if len(others) else 1
+        return next((end for end in (0.1, 0.2, 0.5) if highest <= end), 1.0)
+
+    def _explain(self) -> str:
+        """Return what must be known to read the matrix."""
+        lines = []
+        if self._has_numbers() and self.counts is not None:
+            lines.append("above the diagonal: rows with both labels")
+        if self._masked().mask.any():
+            lines.append("hatched: undefined")
+            if self.counts is not None and (self.counts < self.min_common).any():
+                lines[-1] = (
+                    f"hatched: fewer than {self.min_common} rows with both labels, or undefined"
+                )
+        return "\n".join(lines)
+
+    def _write_numbers(self, ax: Any, shown: np.ma.MaskedArray) -> None:
+        """Write the similarities, and the counts above the diagonal if there are any."""
+        size = "small" if len(shown) <= 6 else "x-small"
+        mappable = self.image_
+        for row, column in np.ndindex(shown.shape):
+            value = shown[row, column]
+            if self.counts is not None and row <= column:
+                text = f"{self.counts[self.order_[row], self.order_[column]]:,}"
+            elif value is np.ma.masked:
+                continue
+            else:
+                text = f"{value:.2f}".replace("-0.00", "0.00")
+            color = (
+                import_pyplot().rcParams["text.color"]
+                if value is np.ma.masked
+                else text_color_on(mappable.cmap(mappable.norm(value)))
+            )
+            ax.text(column, row, text, color=color, fontsize=size, ha="center", va="center")
+
+
+def _require_two_tasks(names: Sequence[Hashable]) -> None:
+    """Refuse to compare one task with itself."""
+    if len(names) < 2:
+        raise ValueError(f"There must be at least two tasks to compare. Got {len(names)}.")
+
+
+def _gradients_of_heads(
+    estimator: Any, X: Any, table: LabelTable, sample_weight: Any
+) -> tuple[list[Hashable], np.ndarray, np.ndarray]:
+    """Return the tasks, the cosines of the gradients of their losses, and their common rows."""
+    learner, X = enter_learner(estimator, X)
+    names = learner.task_names_.tolist()
+    _require_two_tasks(names)
+    X = check_features(learner, X, reset=False)
+    check_consistent_length(X, table.label_mask)
+    targets = _encode(learner, table, sample_weight)
+    # A label that training did not see has no logit, hence no gradient.
+    weight = np.where(targets.codes < 0, 0, targets.cell_weight).astype(np.float64)
+    counts = count_pairs(weight > 0)
+    similarity = np.full((len(names), len(names)), np.nan)
+    learned = np.flatnonzero([n > 1 for n in learner.n_classes_])
+    if len(learned):
+        if learner.model_.name != "multitask_network":
+            raise ValueError(
+                "measure='gradients' compares gradients by what the heads read, which cannot be "
+                "found in a whole network given by model=. Use measure='logits', or give the "
+                "shared layers only, as a trunk."
+            )
+        n_outputs = [1 if n == 2 else n for n in learner.n_classes_ if n > 1]
+        similarity[np.ix_(learned, learned)] = compare_gradients(
+            learner.model_, X, targets.codes[:, learned], weight[:, learned], n_outputs
+        )
+    return names, similarity, counts
+
+
+def _encode(learner: Any, table: LabelTable, sample_weight: Any) -> EncodedTargets:
+    """Return labels as codes of the estimator's classes, in the order of its tasks."""
+    names = tuple(learner.task_names_.tolist())
+    schema = TargetSchema(names, tuple(learner.classes_), table.form)
+    if names != tuple(f"y{t}" for t in range(len(names))) or table.n_tasks != len(names):
+        table = schema.align(table)
+    return schema.encode(table, read_cell_weight(sample_weight, table), unknown="keep")

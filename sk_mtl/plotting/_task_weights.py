@@ -1,0 +1,280 @@
+"""Task weights by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sk_mtl._tasks import enumerate_some, name_series
+from sk_mtl.plotting._figures import import_pyplot, line_settings, name_size, row_height, shorten
+from sk_mtl.plotting._learners import find_learner
+
+# As many colours as a style has; more lines cannot be followed by eye.
+_MAX_LINES = 10
+_KINDS = ("auto", "lines", "image")
+# From this ratio of the largest weight to the least, a linear scale hides the small ones.
+_RATIO_FOR_LOG = 10
+
+
+class TaskWeightsDisplay:
+    r"""Shows the weight :math:`\lambda_t` of each task by epoch, where weights are learned.
+
+    `from_estimator` makes one from a fitted estimator. Up to ten tasks are lines with their names
+    at the ends; more are the rows of an image. The epoch whose network was kept is marked. The
+    scale is logarithmic where the weights differ tenfold.
+
+    Parameters
+    ----------
+    weights : dict of {task: array-like of float of shape (n_epochs,)}
+        The weights after each epoch; NaN where unknown.
+    best_epoch : int, default=None
+        The epoch that was kept, from 1; None marks none.
+
+    Attributes
+    ----------
+    task_names : list of hashable
+        The names of the tasks.
+    figure_ : matplotlib.figure.Figure
+        The figure, once drawn.
+    axes_ : ndarray of matplotlib.axes.Axes of shape (1,)
+        The axes.
+    ax_ : matplotlib.axes.Axes
+        The same, by itself.
+    lines_ : dict of {task: matplotlib.lines.Line2D}
+        The lines; empty for an image.
+    image_ : matplotlib.image.AxesImage or None
+        The image.
+
+    See Also
+    --------
+    LearningCurvesDisplay : The losses by epoch.
+    sk_mtl.weighting.UncertaintyWeighting : Learned weights.
+
+    Examples
+    --------
+    >>> from sk_mtl import MultiTaskClassifier
+    >>> from sk_mtl.datasets import make_multitask_classification
+    >>> from sk_mtl.plotting import TaskWeightsDisplay
+    >>> X, Y = make_multitask_classification(n_samples=80, n_tasks=2, random_state=0)
+    >>> clf = MultiTaskClassifier(epochs=3, task_weighting="uncertainty", random_state=0)
+    >>> display = TaskWeightsDisplay.from_estimator(clf.fit(X, Y))
+    >>> {task: len(weights) for task, weights in display.weights.items()}
+    {'y0': 3, 'y1': 3}
+    """
+
+    figure_: Any
+    axes_: np.ndarray
+    ax_: Any
+    lines_: dict[Hashable, Any]
+    image_: Any
+
+    def __init__(self, weights: Mapping[Hashable, Any], best_epoch: int | None = None):
+        self.weights = {name: np.asarray(w, dtype=np.float64) for name, w in weights.items()}
+        self.best_epoch = best_epoch
+
+    @property
+    def task_names(self) -> list[Hashable]:
+        """The names of the tasks."""
+        return list(self.weights)
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, kind: str = "auto", ax: Any = None) -> Any:
+        """Make the display from a fitted estimator and draw it.
+
+        Parameters
+        ----------
+        estimator : MultiTaskClassifier, Pipeline or search
+            Fitted. Of a Pipeline the last step counts, of a search its `best_estimator_`.
+        kind : {"auto", "lines", "image"}, default="auto"
+            As in `plot`.
+        ax : matplotlib.axes.Axes, default=None
+            As in `plot`.
+
+        Returns
+        -------
+        display : TaskWeightsDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If there is no network in it, or its task weights were not learned.
+        """
+        learner = find_learner(estimator)
+        series = name_series(learner.task_names_)
+        keys = zip(learner.task_names_.tolist(), (f"{name}_weight" for name in series), strict=True)
+        weights = {name: learner.history_[key] for name, key in keys if key in learner.history_}
+        if not weights:
+            fixed = zip(learner.task_names_.tolist(), learner.task_weights_, strict=True)
+            found = enumerate_some([f"{name!r}: {weight:g}" for name, weight in fixed])
+            raise ValueError(
+                "The task weights must change from epoch to epoch to be drawn by epoch, as with "
+                "task_weighting='uncertainty' or a strategy of your own: history_ has no "
+                f"'<task>_weight'. Those of this estimator are fixed: {found}. They are in its "
+                "task_weights_."
+            )
+        return cls(weights, learner.best_iter_).plot(ax, kind=kind)
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        kind: str = "auto",
+        line_kw: Mapping[str, Any] | None = None,
+        cmap: Any = "viridis",
+    ) -> TaskWeightsDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            Where to draw. None makes a new figure.
+        kind : {"auto", "lines", "image"}, default="auto"
+            A line per task, or an image with a row per task; "auto" takes lines for up to ten.
+        line_kw : dict, default=None
+            For matplotlib's `plot`, for the lines.
+        cmap : str or Colormap, default="viridis"
+            Colour map of the image.
+
+        Returns
+        -------
+        display : TaskWeightsDisplay
+            The display itself.
+        """
+        if kind not in _KINDS:
+            raise ValueError(f"kind must be one of {_KINDS}. Got {kind!r}.")
+        if not self.weights:
+            raise ValueError("There is no task weight to draw: weights is empty.")
+        plt, n_tasks = import_pyplot(), len(self.weights)
+        as_lines = kind == "lines" or (kind == "auto" and n_tasks <= _MAX_LINES)
+        if ax is None:
+            size = (7.0, 3.8) if as_lines else (7.0, 1.4 + n_tasks * row_height(n_tasks))
+            ax = plt.figure(figsize=size, layout="constrained").subplots()
+        self.ax_, self.axes_, self.figure_ = ax, np.array([ax], dtype=object), ax.figure
+        self.lines_, self.image_ = {}, None
+        if as_lines:
+            self._plot_lines(ax, line_kw)
+        else:
+            self._plot_image(ax, plt.get_cmap(cmap))
+        ax.set_xlabel("epoch")
+        ax.locator_params(axis="x", integer=True)
+        return self
+
+    def _plot_lines(self, ax: Any, kwargs: Mapping[str, Any] | None) -> None:
+        """Draw a line per task, its name at its end."""
+        for i, (name, weights) in enumerate(self.weights.items()):
+            epochs = np.arange(1, len(weights) + 1)
+            # A point where there is no line.
+            marker = "o" if np.isfinite(weights).sum() == 1 else None
+            settings = line_settings(kwargs, color=f"C{i % 10}", marker=marker)
+            (self.lines_[name],) = ax.plot(epochs, weights, **settings)
+        if self._needs_log():
+            ax.set_yscale("log")
+            ax.yaxis.set_minor_formatter("")
+            ax.yaxis.set_major_formatter("{x:g}")
+        ax.set_ylabel("task weight")
+        ax.spines[["top", "right"]].set_visible(False)
+        self._mark_best(ax)
+        self._name_lines(ax)
+
+    def _name_lines(self, ax: Any) -> None:
+        """Write the names at the ends of the lines, moved apart where they would overlap."""
+        ends = {n: w[np.isfinite(w)][-1] for n, w in self.weights.items() if np.isfinite(w).any()}
+        names = sorted(ends, key=lambda n: ends[n])
+        if not names:
+            return
+        ax.autoscale_view()
+        low, high = (ax.transScale.transform((1, y))[1] for y in ax.get_ylim())
+        places = [
+            (ax.transScale.transform((1, ends[name]))[1] - low) / (high - low) for name in names
+        ]
+        last = max(len(w) for w in self.weights.values())
+        for name, place in zip(names, _move_apart(places, 0.075), strict=True):
+            color = self.lines_[name].get_color()
+            # From the end of the line, in data, to the name, in shares of the axes.
+            ax.annotate(
+                shorten(name),
+                (last, ends[name]),
+                (1.04, place),
+                textcoords="axes fraction",
+                color=color,
+                fontsize="small",
+                va="center",
+                arrowprops={"arrowstyle": "-", "color": color, "lw": 0.5, "shrinkA": 1},
+            )
+
+    def _plot_image(self, ax: Any, cmap: Any) -> None:
+        """Draw a row per task."""
+        from matplotlib.colors import LogNorm, Normalize
+
+        n_tasks, n_epochs = len(self.weights), max(len(w) for w in self.weights.values())
+        values = np.full((n_tasks, n_epochs), np.nan)
+        for row, weights in zip(values, self.weights.values(), strict=True):
+            row[: len(weights)] = weights
+        self.image_ = ax.imshow(
+            values,
+            aspect="auto",
+            interpolation="nearest",
+            cmap=cmap,
+            norm=LogNorm() if self._needs_log() else Normalize(),
+            extent=(0.5, n_epochs + 0.5, n_tasks - 0.5, -0.5),
+        )
+        names = [shorten(name) for name in self.weights]
+        ax.set_yticks(np.arange(n_tasks), names, fontsize=name_size(n_tasks))
+        bar = ax.figure.colorbar(self.image_, ax=ax, label="task weight", aspect=30)
+        bar.outline.set_visible(False)
+        if self._needs_log():
+            bar.ax.yaxis.set_major_formatter("{x:g}")
+        self._mark_best(ax)
+
+    def _mark_best(self, ax: Any) -> None:
+        """Mark the epoch that was kept."""
+        if not self.best_epoch:
+            return
+        rc = import_pyplot().rcParams
+        # On an image no single colour would be seen everywhere.
+        ground = {"color": rc["axes.facecolor"], "lw": 3, "alpha": 0.6}
+        if self.image_ is not None:
+            ax.axvline(self.best_epoch, **ground)
+        line = ax.axvline(self.best_epoch, color=rc["text.color"], linestyle="--", lw=1, zorder=1.5)
+        ax.legend(
+            [line],
+            [f"weights kept: epoch {self.best_epoch}"],
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            frameon=False,
+            fontsize="small",
+            borderaxespad=0.2,
+        )
+
+    def _needs_log(self) -> bool:
+        """Return whether the weights are so different that a logarithmic scale shows more."""
+        every = np.concatenate(list(self.weights.values()))
+        every = every[np.isfinite(every)]
+        return bool(len(every) and every.min() > 0 and every.max() > _RATIO_FOR_LOG * every.min())
+
+
+def _move_apart(places: Sequence[float], least: float) -> list[float]:
+    """Return increasing places as near to the given ones as a least distance allows."""
+    # Neighbours that are too near are one block around their mean; blocks that meet are merged.
+    blocks: list[list[float]] = []
+    for place in places:
+        blocks.append([place])
+        while len(blocks) > 1 and _top(blocks[-2], least) + least > _bottom(blocks[-1], least):
+            last = blocks.pop()
+            blocks[-1] += last
+    return [_bottom(block, least) + least * i for block in blocks for i in range(len(block))]
+
+
+def _bottom(block: Sequence[float], least: float) -> float:
+    """Return the lowest place of a block."""
+    return float(np.mean(block)) - least * (len(block) - 1) / 2
+
+
+def _top(block: Sequence[float], least: float) -> float:
+    """Return the highest place of a block."""
+    return float(np.mean(block)) + least * (len(block) - 1) / 2
