@@ -10,6 +10,8 @@ from sk_mtl._validation import MissingLabelsError as MissingLabelsError
 if TYPE_CHECKING:
     from sk_mtl._classifier import MultiTaskClassifier as MultiTaskClassifier
     from sk_mtl._program import clear_program_cache as clear_program_cache
+    from sk_mtl._safe_format import load_model as load_model
+    from sk_mtl._safe_format import save_model as save_model
 
 __all__ = [
     "MissingLabelsError",
@@ -17,12 +19,19 @@ __all__ = [
     "PerTask",
     "TaskView",
     "clear_program_cache",
+    "load_model",
+    "save_model",
 ]
 
 __version__ = "0.1.0"
 
 # TensorFlow takes seconds to import, and whoever wants a splitter or a scorer does not need it.
-_LAZY = {"MultiTaskClassifier": "_classifier", "clear_program_cache": "_program"}
+_LAZY = {
+    "MultiTaskClassifier": "_classifier",
+    "clear_program_cache": "_program",
+    "load_model": "_safe_format",
+    "save_model": "_safe_format",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -21,7 +21,13 @@ from sk_mtl._custom_model import classify_outputs, serialize_model
 from sk_mtl._early_stopping import EarlyStopping
 from sk_mtl._labels import has_missing_labels, read_cell_weight, read_labels
 from sk_mtl._network import NetworkSpec, canonical_activation, network_variables
-from sk_mtl._persistence import FORMAT_VERSION, FittedNetwork, check_format_version
+from sk_mtl._persistence import (
+    FORMAT_VERSION,
+    FittedNetwork,
+    check_format_version,
+    with_dtypes,
+    with_plain_dtypes,
+)
 from sk_mtl._problem import (
     LabelledRows,
     Problem,
@@ -44,7 +50,10 @@ from sk_mtl._training import TrainingOutcome, draw_start, train
 from sk_mtl._validation import check_asker, check_features, check_parameters
 from sk_mtl.weighting import make_weighting
 
-__all__ = ["MultiTaskClassifier"]
+__all__ = ["DERIVED_ATTRIBUTES", "MultiTaskClassifier"]
+
+# Fitted attributes that follow from others: `_describe_targets` sets them.
+DERIVED_ATTRIBUTES = ("classes_", "label_coverage_", "n_classes_", "n_tasks_", "task_names_")
 
 # With early_stopping="auto", fewer labelled rows than this are all trained on.
 _MIN_ROWS_TO_HOLD_OUT = 1000
@@ -566,16 +575,21 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         self._labelled_cells, self._n_rows = labelled, n_rows
         was_trained = self._is_trained if going_on else np.zeros(len(labelled), dtype=bool)
         self._is_trained = was_trained | ((labelled > 0) & (np.array(schema.n_classes) > 0))
-        self.task_names_ = _object_array(schema.task_names)
-        self.n_tasks_ = len(schema.task_names)
-        self.classes_ = self._by_task(list(schema.classes))
-        self.n_classes_ = self._by_task(list(schema.n_classes))
-        self.label_coverage_ = labelled / n_rows
+        self._describe_targets()
         self.task_weights_ = weights
         self.history_ = history
         self.n_iter_ = n_iter
         self.best_iter_ = best_iter
         return self
+
+    def _describe_targets(self) -> None:
+        """Set the attributes that follow from the schema and the counts of labels."""
+        schema = self._schema
+        self.task_names_ = _object_array(schema.task_names)
+        self.n_tasks_ = len(schema.task_names)
+        self.classes_ = self._by_task(list(schema.classes))
+        self.n_classes_ = self._by_task(list(schema.n_classes))
+        self.label_coverage_ = self._labelled_cells / self._n_rows
 
     def _by_task(self, items: list[Any]) -> Any:
         return items[0] if self._schema.is_1d else PerTask(items, self._schema.task_names)
@@ -766,11 +780,19 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         return tags
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "format_version": FORMAT_VERSION}
+        state = {**super().__getstate__(), "format_version": FORMAT_VERSION}
+        if "_schema" in state:
+            state["_schema"] = with_plain_dtypes(state["_schema"])
+        return {name: value for name, value in state.items() if name not in DERIVED_ATTRIBUTES}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         check_format_version(state, type(self).__name__)
-        super().__setstate__({k: v for k, v in state.items() if k != "format_version"})
+        state = {k: v for k, v in state.items() if k != "format_version"}
+        # Parameters that an earlier release did not have yet.
+        super().__setstate__({**vars(MultiTaskClassifier()), **state})
+        if "_schema" in state:
+            self._schema = with_dtypes(self._schema)
+            self._describe_targets()
 
 
 @contextmanager

@@ -6,6 +6,8 @@ programs) is rebuilt on demand and never pickled.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -13,12 +15,21 @@ import numpy as np
 import tensorflow as tf
 
 from sk_mtl._network import NetworkSpec, build_network, network_variables
-from sk_mtl._prediction import compute_logits
+from sk_mtl._prediction import compute_logits, compute_probabilities
 from sk_mtl._program import TrainingState
+from sk_mtl._stored_dtypes import decode_dtype, encode_dtype
+from sk_mtl._targets import TargetSchema
 
-__all__ = ["FORMAT_VERSION", "FittedNetwork", "check_format_version"]
+__all__ = [
+    "FORMAT_VERSION",
+    "FittedNetwork",
+    "check_format_version",
+    "with_dtypes",
+    "with_plain_dtypes",
+]
 
-FORMAT_VERSION = 1
+# 1: release 0.1.0. 2: dtypes of y as plain values; what follows from other attributes left out.
+FORMAT_VERSION = 2
 
 
 def check_format_version(state: dict[str, Any], name: str) -> None:
@@ -45,6 +56,56 @@ def check_format_version(state: dict[str, Any], name: str) -> None:
         )
 
 
+def with_plain_dtypes(schema: TargetSchema) -> TargetSchema:
+    """Return a schema to be pickled: pandas and narwhals change their dtypes' own pickles.
+
+    Parameters
+    ----------
+    schema : TargetSchema
+        What `fit` learned of y.
+
+    Returns
+    -------
+    schema : TargetSchema
+        With plain values in place of the dtypes that can be written as such.
+    """
+    return _map_dtypes(schema, lambda dtype, categories: _plain_or_itself(dtype))
+
+
+def with_dtypes(schema: TargetSchema) -> TargetSchema:
+    """Return a schema as it was before `with_plain_dtypes`.
+
+    Parameters
+    ----------
+    schema : TargetSchema
+        Of any format version.
+
+    Returns
+    -------
+    schema : TargetSchema
+        With dtypes.
+    """
+    return _map_dtypes(
+        schema,
+        lambda dtype, categories: (
+            decode_dtype(dtype, categories) if isinstance(dtype, dict) else dtype
+        ),
+    )
+
+
+def _map_dtypes(schema: TargetSchema, function: Callable[[Any, Any], Any]) -> TargetSchema:
+    form = schema.form
+    pairs = zip(form.dtypes, form.categories, strict=True)
+    return replace(schema, form=replace(form, dtypes=tuple(function(*pair) for pair in pairs)))
+
+
+def _plain_or_itself(dtype: Any) -> Any:
+    try:
+        return encode_dtype(dtype, "y")
+    except TypeError:
+        return dtype
+
+
 class FittedNetwork:
     """A network's specification and values.
 
@@ -67,17 +128,35 @@ class FittedNetwork:
 
         Parameters
         ----------
-        X : ndarray of float32 or CSR matrix of shape (n_samples, n_features)
-            Features.
+        X : ndarray or CSR matrix of shape (n_samples, n_features)
+            Features, of float32 or what can be cast to it.
 
         Returns
         -------
         logits : ndarray of float32 of shape (n_samples, sum(n_outputs))
             The tasks side by side.
         """
+        return compute_logits(self.spec, self._placed_values(), X)
+
+    def probabilities(self, X: Any) -> list[np.ndarray]:
+        """Return the class probabilities of rows, task by task.
+
+        Parameters
+        ----------
+        X : ndarray or CSR matrix of shape (n_samples, n_features)
+            Features, of float32 or what can be cast to it.
+
+        Returns
+        -------
+        probabilities : list of ndarray of float32 of shape (n_samples, n_classes_t)
+            One array per task that the network learns; two columns for a binary one.
+        """
+        return compute_probabilities(self.spec, self._placed_values(), X)
+
+    def _placed_values(self) -> list[tf.Tensor]:
         if self._tensors is None:
             self._tensors = [tf.constant(v) for v in self.state.network]
-        return compute_logits(self.spec, self._tensors, X)
+        return self._tensors
 
     @property
     def model(self) -> keras.Model:

@@ -311,10 +311,13 @@ def _value_at(history: dict[str, list[float]], name: str, epoch: int) -> float:
 # Text
 # ------------------------------------------------------------------------------------------------
 
+# Colours and fonts are those of the page, be it light or dark.
 _STYLE = (
-    "<style>.sk-mtl-summary table {border-collapse: collapse; margin: 0 0 1em 0}"
+    "<style>.sk-mtl-summary {overflow-x: auto}"
+    ".sk-mtl-summary table {border-collapse: collapse; margin: 0 0 1em 0; font-size: inherit}"
     ".sk-mtl-summary th, .sk-mtl-summary td {padding: 0.15em 0.8em 0.15em 0; text-align: left}"
-    ".sk-mtl-summary .r {text-align: right; font-variant-numeric: tabular-nums}"
+    ".sk-mtl-summary th, .sk-mtl-summary thead ~ tbody td {white-space: nowrap}"
+    ".sk-mtl-summary th.r, .sk-mtl-summary td.r {text-align: right}"
     ".sk-mtl-summary thead th {border-bottom: 1px solid currentColor}</style>"
 )
 

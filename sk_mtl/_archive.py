@@ -1,0 +1,276 @@
+"""The container of saved models: a text and named arrays in one file, under one checksum.
+
+Owns the bytes, and their limits. The layout is that of safetensors [1]_, so that any reader of it
+finds the arrays: the length of a header in eight bytes, the header in JSON, the arrays one after
+another. Nothing is compressed, nothing is imported or run. Does not know what text and arrays
+stand for.
+
+References
+----------
+.. [1] Hugging Face, "Safetensors: Format", https://github.com/huggingface/safetensors#format
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+__all__ = ["ARCHIVE_VERSION", "check_start", "pack", "read_json", "unpack"]
+
+ARCHIVE_VERSION = 1
+
+# JSON takes up to some twenty times its size in memory when it is read.
+_MAX_HEADER_BYTES = 32 * 2**20
+_MAX_DIMENSIONS = 32
+_MAX_DEPTH = 64
+
+_DTYPES = {
+    "BOOL": np.dtype("?"),
+    "U8": np.dtype("u1"),
+    "I8": np.dtype("i1"),
+    "U16": np.dtype("<u2"),
+    "I16": np.dtype("<i2"),
+    "F16": np.dtype("<f2"),
+    "U32": np.dtype("<u4"),
+    "I32": np.dtype("<i4"),
+    "F32": np.dtype("<f4"),
+    "U64": np.dtype("<u8"),
+    "I64": np.dtype("<i8"),
+    "F64": np.dtype("<f8"),
+}
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+
+# The header begins with these bytes; the checksum stands at a fixed place, so that it can be
+# compared before anything is read.
+_MAGIC = b'{"__metadata__":{"format":"sk_mtl","version":"'
+_VERSION = re.compile(re.escape(_MAGIC) + rb'([0-9]{1,9})"')
+_START = re.compile(re.escape(_MAGIC) + rb'1","sha256":"([0-9a-f]{64})",')
+_NO_DIGEST = b"0" * 64
+
+
+def pack(text: str, arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Return the content of a file.
+
+    Parameters
+    ----------
+    text : str
+        What is not an array.
+    arrays : mapping of str to ndarray
+        Numbers or booleans, little-endian where that matters.
+
+    Returns
+    -------
+    content : bytes
+        The same for the same text and arrays.
+
+    Raises
+    ------
+    ValueError
+        If the text and the names of the arrays are too long.
+    """
+    entries: dict[str, Any] = {}
+    end = 0
+    for name, array in arrays.items():
+        start, end = end, end + array.nbytes
+        entries[name] = {
+            "dtype": _NAMES[array.dtype],
+            "shape": list(array.shape),
+            "data_offsets": [start, end],
+        }
+    metadata = {
+        "format": "sk_mtl",
+        "version": str(ARCHIVE_VERSION),
+        "sha256": _NO_DIGEST.decode(),
+        "text": text,
+    }
+    header = json.dumps({"__metadata__": metadata, **entries}, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    if len(header) > _MAX_HEADER_BYTES:
+        raise ValueError(
+            f"What the file would hold besides arrays takes {len(header)} bytes; it must not "
+            f"take more than {_MAX_HEADER_BYTES}. Pickle the model."
+        )
+    parts = [len(header).to_bytes(8, "little"), header]
+    parts += [np.ascontiguousarray(array).tobytes() for array in arrays.values()]
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    parts[1] = header.replace(_NO_DIGEST, digest.hexdigest().encode(), 1)
+    return b"".join(parts)
+
+
+def unpack(content: bytes) -> tuple[str, dict[str, np.ndarray]]:
+    """Return what `pack` was given.
+
+    Parameters
+    ----------
+    content : bytes
+        The content of a file, from anybody.
+
+    Returns
+    -------
+    text : str
+        What is not an array.
+    arrays : dict of str to ndarray
+        Copies, which can be written to.
+
+    Raises
+    ------
+    ValueError
+        If it is not the content of such a file, of a newer version, or changed since.
+    """
+    start = check_start(content)
+    if _digest(content, *start.span(1)) != start[1].decode():
+        raise ValueError(_damaged("its content does not fit its checksum"))
+    header_end = 8 + int.from_bytes(content[:8], "little")
+    if not 8 < header_end <= min(len(content), 8 + _MAX_HEADER_BYTES):
+        raise ValueError(_damaged(f"its header cannot have {header_end - 8} bytes"))
+    header = read_json(content[8:header_end])
+    metadata = header.pop("__metadata__", None) if isinstance(header, dict) else None
+    if not isinstance(metadata, dict) or set(metadata) != {"format", "version", "sha256", "text"}:
+        raise ValueError(_damaged("its header does not say what it must"))
+    if not isinstance(metadata["text"], str):
+        raise ValueError(_damaged("its text is not text"))
+    return metadata["text"], _read_arrays(header, memoryview(content)[header_end:])
+
+
+def check_start(content: bytes) -> re.Match[bytes]:
+    """Refuse what is no file of ours, or a newer one, by its first bytes.
+
+    Parameters
+    ----------
+    content : bytes
+        The content of a file, or at least its first 200 bytes.
+
+    Returns
+    -------
+    start : re.Match
+        With the checksum as its group.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be read.
+    """
+    if not content.startswith(_MAGIC, 8):
+        raise ValueError("This is not a file that sk_mtl.save_model has written.")
+    version, start = _VERSION.match(content, 8), _START.match(content, 8)
+    if version is not None and int(version[1]) > ARCHIVE_VERSION:
+        raise ValueError(
+            f"This file has format version {int(version[1])}; this release of sk_mtl reads "
+            f"versions up to {ARCHIVE_VERSION}. Load it with the release that wrote it, or a "
+            "newer one."
+        )
+    if start is None:
+        raise ValueError(_damaged("its header does not begin as it must"))
+    return start
+
+
+def read_json(text: bytes | str) -> Any:
+    """Return what JSON stands for; refuse what is ambiguous, or not JSON by its standard.
+
+    Parameters
+    ----------
+    text : bytes or str
+        JSON, in UTF-8.
+
+    Returns
+    -------
+    value : object
+        Of dicts, lists, str, int, finite float, bool and None.
+
+    Raises
+    ------
+    ValueError
+        If it is not JSON, is nested too deep, or repeats a key of an object.
+    """
+    try:
+        if isinstance(text, bytes):
+            text = text.decode("utf-8")
+        value = json.loads(
+            text,
+            object_pairs_hook=_distinct,
+            parse_constant=_refuse_number,
+            parse_float=_finite,
+        )
+        _check_depth(value, _MAX_DEPTH)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(_damaged(f"its header is not JSON ({str(error)[:200]})")) from error
+    return value
+
+
+def _damaged(reason: str) -> str:
+    return f"This file of sk_mtl.save_model is damaged, or was changed: {reason}."
+
+
+def _digest(content: bytes, start: int, end: int) -> str:
+    """Return the checksum of a content, in which its own place counts as zeros."""
+    whole = memoryview(content)
+    digest = hashlib.sha256(whole[:start])
+    digest.update(_NO_DIGEST)
+    digest.update(whole[end:])
+    return digest.hexdigest()
+
+
+def _check_depth(value: Any, levels: int) -> None:
+    """Refuse more levels of lists and objects than any code should meet."""
+    if isinstance(value, (dict, list)):
+        if levels == 0:
+            raise ValueError(f"it is nested deeper than {_MAX_DEPTH} levels")
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_depth(item, levels - 1)
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    read = dict(pairs)
+    if len(read) != len(pairs):
+        raise ValueError("an object repeats a key")
+    return read
+
+
+def _refuse_number(text: str) -> float:
+    raise ValueError(f"{text} is not a number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse_number(text)
+
+
+def _read_arrays(entries: dict[str, Any], buffer: memoryview) -> dict[str, np.ndarray]:
+    """Return the arrays that a header names; they must fill the buffer, one after another."""
+    arrays = {}
+    end = 0
+    for name, entry in entries.items():
+        if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+            raise ValueError(_damaged(f"it does not say what array {name[:80]!r} is"))
+        dtype = _DTYPES.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
+        shape, span = entry["shape"], entry["data_offsets"]
+        if (
+            dtype is None
+            or not (_is_list_of_sizes(shape) and _is_list_of_sizes(span))
+            or len(shape) > _MAX_DIMENSIONS
+            # Rows without content would cost memory that the file does not have.
+            or (math.prod(shape) == 0 and shape[0] != 0)
+            or span != [end, end + math.prod(shape) * dtype.itemsize]
+            or span[1] > len(buffer)
+        ):
+            raise ValueError(_damaged(f"array {name[:80]!r} cannot be what it is said to be"))
+        start, end = span
+        array = np.frombuffer(buffer[start:end], dtype).reshape(shape)
+        if dtype.kind == "b" and (array.view(np.uint8) > 1).any():
+            raise ValueError(_damaged(f"array {name[:80]!r} holds booleans that are none"))
+        arrays[name] = array.astype(dtype.newbyteorder("="))
+    if end != len(buffer):
+        raise ValueError(_damaged(f"it has {len(buffer) - end} bytes too many"))
+    return arrays
+
+
+def _is_list_of_sizes(value: Any) -> bool:
+    return isinstance(value, list) and all(type(n) is int and 0 <= n < 2**62 for n in value)

@@ -1,0 +1,194 @@
+"""Dtypes of y's columns as JSON: what predictions need to take the form that y had.
+
+Owns which dtypes of pandas and of other dataframe libraries can be stored. Each is one of a fixed
+list; none is parsed by a library from text that comes from outside, but NumPy's plain ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+
+from sk_mtl._stored_values import decode_time_zone, encode_time_zone, plain_dtype
+
+__all__ = ["decode_dtype", "encode_dtype"]
+
+_MASKED = {
+    str(dtype): dtype
+    for dtype in (
+        *(pd.Int8Dtype(), pd.Int16Dtype(), pd.Int32Dtype(), pd.Int64Dtype()),
+        *(pd.UInt8Dtype(), pd.UInt16Dtype(), pd.UInt32Dtype(), pd.UInt64Dtype()),
+        *(pd.Float32Dtype(), pd.Float64Dtype(), pd.BooleanDtype()),
+    )
+}
+_ARROW = (
+    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float16", "float32", "float64", "bool_", "string", "large_string", "date32", "date64"),
+)
+_NARWHALS = {
+    dtype.__name__: dtype
+    for dtype in (
+        *(nw.Int8, nw.Int16, nw.Int32, nw.Int64, nw.Int128),
+        *(nw.UInt8, nw.UInt16, nw.UInt32, nw.UInt64, nw.UInt128),
+        *(nw.Float32, nw.Float64, nw.Boolean, nw.String, nw.Binary, nw.Categorical),
+        *(nw.Date, nw.Time, nw.Object, nw.Unknown),
+    )
+}
+_UNITS = ("s", "ms", "us", "ns")
+
+
+def encode_dtype(dtype: Any, name: str) -> Any:
+    """Return what JSON can say of a column's dtype.
+
+    Parameters
+    ----------
+    dtype : dtype of NumPy, pandas or narwhals, or None
+        None for y that was an array.
+    name : str
+        Whose it is, for the message.
+
+    Returns
+    -------
+    node : object
+        Of dicts, lists, str and None.
+
+    Raises
+    ------
+    TypeError
+        If it is not in the list.
+    """
+    node = None if dtype is None else _describe(dtype, name)
+    if dtype is not None and node is None:
+        raise TypeError(f"{name} has the dtype {dtype!r}")
+    return node
+
+
+def _describe(dtype: Any, name: str) -> Any:
+    if isinstance(dtype, np.dtype):
+        # What `plain_dtype` refuses is no dtype of labels, but for objects.
+        return {"numpy": dtype.str} if dtype.kind in "biufMmO" and dtype.itemsize <= 8 else None
+    if isinstance(dtype, pd.CategoricalDtype):
+        return {"pandas": "category"}  # its categories stand beside it
+    if isinstance(dtype, pd.StringDtype):
+        is_nan = dtype.na_value is not pd.NA
+        storage = "pyarrow" if dtype.storage == "pyarrow_numpy" else dtype.storage
+        return {"string": [storage, "NaN" if is_nan else "NA"]}
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        return {"datetime": [dtype.unit, encode_time_zone(dtype.tz, name)]}
+    if isinstance(dtype, pd.ArrowDtype):
+        names = [n for n, t in _arrow_types().items() if t == dtype.pyarrow_dtype]
+        return {"arrow": names[0]} if names else None
+    if isinstance(dtype, pd.api.extensions.ExtensionDtype):
+        return {"pandas": str(dtype)} if _MASKED.get(str(dtype)) == dtype else None
+    if isinstance(dtype, nw.Enum):
+        return {"enum": list(dtype.categories)}
+    if isinstance(dtype, nw.Datetime):
+        return {"moment": [dtype.time_unit, dtype.time_zone and str(dtype.time_zone)]}
+    if isinstance(dtype, nw.Duration):
+        return {"duration": dtype.time_unit}
+    kind = type(dtype).__name__
+    return {"narwhals": kind} if type(dtype) is _NARWHALS.get(kind) else None
+
+
+def decode_dtype(node: Any, categories: tuple[np.ndarray, bool] | None) -> Any:
+    """Return the dtype that `encode_dtype` was given.
+
+    Parameters
+    ----------
+    node : object
+        What JSON said, from anybody.
+    categories : tuple (ndarray, bool) or None
+        The categories of a categorical column, and whether they are ordered.
+
+    Returns
+    -------
+    dtype : dtype of NumPy, pandas or narwhals, or None
+        The dtype.
+
+    Raises
+    ------
+    ValueError
+        If it stands for no dtype.
+    """
+    if node is None:
+        return None
+    try:
+        ((kind, value),) = node.items()
+        return _DECODERS[kind](value, categories)
+    except (TypeError, LookupError, AttributeError) as error:
+        raise ValueError(f"{str(node)[:200]} is no dtype of a column") from error
+
+
+def _decode_numpy(text: Any, categories: Any) -> np.dtype:
+    return np.dtype(object) if text == "|O" else plain_dtype(text)
+
+
+def _decode_pandas(name: Any, categories: Any) -> Any:
+    if name != "category":
+        return _MASKED[name]
+    return pd.CategoricalDtype(categories[0], ordered=categories[1])
+
+
+def _decode_string(value: Any, categories: Any) -> Any:
+    storage, missing = value
+    if storage not in ("python", "pyarrow") or missing not in ("NaN", "NA"):
+        raise TypeError(value)
+    if storage == "pyarrow" and not _arrow_types():
+        storage = "python"  # as pandas itself does where there is no pyarrow
+    if missing == "NA":
+        return pd.StringDtype(storage)
+    try:
+        return pd.StringDtype(storage, na_value=np.nan)
+    except TypeError:  # before pandas 2.3
+        return np.dtype(object)
+
+
+def _decode_datetime(value: Any, categories: Any) -> pd.DatetimeTZDtype:
+    unit, zone = value
+    return pd.DatetimeTZDtype(_unit(unit), decode_time_zone(zone))
+
+
+def _decode_arrow(name: Any, categories: Any) -> Any:
+    types = _arrow_types()
+    if not types:
+        raise ValueError("y had a dtype of pyarrow, which is not installed here. Install it.")
+    return pd.ArrowDtype(types[name])
+
+
+def _decode_moment(value: Any, categories: Any) -> Any:
+    unit, zone = value
+    return nw.Datetime(_unit(unit), None if zone is None else decode_time_zone(zone))
+
+
+def _decode_enum(names: Any, categories: Any) -> Any:
+    if not all(type(name) is str for name in names) or len(set(names)) != len(names):
+        raise TypeError(names)
+    return nw.Enum(names)
+
+
+def _unit(unit: Any) -> Any:
+    if unit not in _UNITS:
+        raise TypeError(unit)
+    return unit
+
+
+def _arrow_types() -> dict[str, Any]:
+    """Return Arrow's types by name; none without pyarrow."""
+    pyarrow = nw.dependencies.get_pyarrow()  # pandas has imported it, if it is there
+    return {} if pyarrow is None else {name: getattr(pyarrow, name)() for name in _ARROW}
+
+
+_DECODERS: dict[str, Any] = {
+    "numpy": _decode_numpy,
+    "pandas": _decode_pandas,
+    "string": _decode_string,
+    "datetime": _decode_datetime,
+    "arrow": _decode_arrow,
+    "narwhals": lambda name, categories: _NARWHALS[name](),
+    "enum": _decode_enum,
+    "moment": _decode_moment,
+    "duration": lambda unit, categories: nw.Duration(_unit(unit)),
+}

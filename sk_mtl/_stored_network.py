@@ -1,0 +1,207 @@
+"""A network as JSON and arrays, and back, where these may come from anybody.
+
+Owns what of a network and its training is stored, and the checks that keep a description from
+building more than it has weights for. Loads no configuration of Keras: a network is built from its
+specification, as by `fit`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import keras
+import numpy as np
+
+from sk_mtl._network import NetworkSpec, build_network, canonical_activation, network_variables
+from sk_mtl._persistence import FittedNetwork
+from sk_mtl._program import TrainingState, optimizer_settings
+from sk_mtl._routing import make_optimizer
+from sk_mtl._stored_values import decode_value, encode_value, require
+from sk_mtl.weighting import make_weighting
+
+__all__ = ["describe_network", "restore_network"]
+
+# Keras builds some two hundred layers a second.
+_MAX_VARIABLES = 8_000
+
+
+def describe_network(network: FittedNetwork | None, arrays: dict[str, np.ndarray]) -> Any:
+    """Return what is stored of a network.
+
+    Parameters
+    ----------
+    network : FittedNetwork or None
+        One without a model of the user's own; None if no task has two classes.
+    arrays : dict of str to ndarray
+        Arrays are added to it.
+
+    Returns
+    -------
+    node : dict or None
+        For JSON.
+    """
+    if network is None:
+        return None
+    spec, state = network.spec, network.state
+    names = _variable_names(build_network(spec))
+    optimizer = state.optimizer
+    return {
+        "spec": {
+            field.name: encode_value(getattr(spec, field.name), f"spec/{field.name}", arrays)
+            for field in fields(spec)
+            if not field.name.startswith("custom_")
+        },
+        "values": [
+            encode_value(np.asarray(value), name, arrays)
+            for name, value in zip(names, state.network, strict=True)
+        ],
+        "weighting": encode_value(dict(state.weighting), "task_weighting", arrays),
+        "optimizer": encode_value(optimizer, "optimizer", arrays),
+        "optimizer_settings": encode_value(state.optimizer_settings, "optimizer", arrays),
+    }
+
+
+def _variable_names(model: keras.Model) -> list[str]:
+    """Return names for the variables of a network, by which other tools see them."""
+    # Keras numbers seed generators over the whole process in some versions.
+    paths = (variable.path for variable in network_variables(model))
+    paths = (path if "seed_generator" not in path else "seed" for path in paths)
+    return [f"network/{number}/{path}" for number, path in enumerate(paths)]
+
+
+def restore_network(
+    nodes: Any, estimator: Any, arrays: dict[str, np.ndarray]
+) -> FittedNetwork | None:
+    """Return the network that a description stands for.
+
+    Parameters
+    ----------
+    nodes : object
+        What JSON said, from anybody.
+    estimator : MultiTaskClassifier
+        Whose network it is to be: its parameters, tasks and classes.
+    arrays : dict of str to ndarray
+        Arrays, from anybody; those that are used are taken out.
+
+    Returns
+    -------
+    network : FittedNetwork or None
+        The network; None if no task has two classes.
+
+    Raises
+    ------
+    ValueError
+        If it stands for none, or for one of other features or tasks.
+    """
+    classes = estimator._schema.n_classes
+    n_outputs = tuple(1 if n == 2 else n for n in classes if n >= 2)
+    if nodes is None:
+        require(not n_outputs, "it has tasks to learn, and no network")
+        return None
+    require(n_outputs and len(nodes) == 5, "its network says something else")
+    spec = _restore_spec(nodes["spec"], estimator.n_features_in_, n_outputs, arrays)
+    values, state, optimizer, settings = (
+        decode_value(nodes[part], arrays)
+        for part in ("values", "weighting", "optimizer", "optimizer_settings")
+    )
+    require(_are_arrays(values), "the values of its network are no arrays")
+    _check_size(spec, values)
+    model = build_network(spec)
+    for variable, value in zip(network_variables(model), values, strict=True):
+        fits = value.shape == tuple(variable.shape) and value.dtype == variable.dtype
+        require(fits, f"{variable.path} has another shape or dtype")
+        require(value.dtype.kind != "f" or np.isfinite(value).all(), "a weight is not finite")
+    require(type(state) is dict and _are_arrays(list(state.values())), "no task weighting")
+    require(all(v.dtype == np.float32 for v in state.values()), "task weighting is float32")
+    strategy = make_weighting(
+        estimator.task_weighting, estimator._schema.task_names, estimator._is_active
+    )
+    fresh = strategy.initial_state(len(n_outputs))
+    if fresh.keys() == state.keys():
+        same = all(fresh[name].shape == state[name].shape for name in fresh)
+        require(same, "its task weighting is of other tasks")
+    learned = [state[name] for name in strategy.learned_state if name in state]
+    _check_optimizer(estimator, optimizer, settings, model, learned)
+    return FittedNetwork(spec, TrainingState(values, state, optimizer, settings))
+
+
+def _are_arrays(values: Any) -> bool:
+    return type(values) is list and all(type(value) is np.ndarray for value in values)
+
+
+def _restore_spec(
+    nodes: dict[str, Any],
+    n_features: int,
+    n_outputs: tuple[int, ...],
+    arrays: dict[str, np.ndarray],
+) -> NetworkSpec:
+    settings = {name: decode_value(node, arrays) for name, node in nodes.items()}
+    known = {field.name for field in fields(NetworkSpec) if not field.name.startswith("custom_")}
+    require(settings.keys() == known, "its network has other settings")
+    rules: dict[str, Callable[[Any], bool]] = {
+        "n_features": lambda n: type(n) is int and n == n_features,
+        "n_outputs": lambda sizes: _are_widths(sizes) and sizes == n_outputs,
+        "hidden_layer_sizes": _are_widths,
+        "head_hidden_layer_sizes": lambda heads: (
+            type(heads) is tuple
+            and len(heads) == len(n_outputs)
+            and all(_are_widths(sizes) for sizes in heads)
+        ),
+        "dropout": lambda share: type(share) is float and 0 <= share < 1,
+        "normalization": lambda kind: kind in (None, "batch", "layer"),
+        "l2": lambda factor: type(factor) is float and 0 <= factor < math.inf,
+        "activation": lambda name: type(name) is str and canonical_activation(name) == name,
+    }
+    for name, holds in rules.items():
+        require(holds(settings[name]), f"its network cannot have {name}={str(settings[name])[:80]}")
+    return NetworkSpec(**settings)
+
+
+def _are_widths(sizes: Any) -> bool:
+    return type(sizes) is tuple and all(type(n) is int and 1 <= n < 2**31 for n in sizes)
+
+
+def _check_size(spec: NetworkSpec, values: list[np.ndarray]) -> None:
+    """Refuse a network that would be larger than the values there are, before it is built."""
+    trunk = (spec.n_features, *spec.hidden_layer_sizes)
+    n_numbers, n_layers = _count(trunk)
+    for hidden, width in zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True):
+        n_numbers += _count((trunk[-1], *hidden, width))[0]
+    for shape in set(zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True)):
+        n_layers += len(shape[0]) + 1
+    fits = n_numbers <= sum(v.size for v in values) and 2 * n_layers <= len(values)
+    require(fits, "its network needs more weights than there are")
+    require(len(values) <= _MAX_VARIABLES, f"it has more than {_MAX_VARIABLES} arrays of weights")
+
+
+def _count(widths: tuple[int, ...]) -> tuple[int, int]:
+    """Return the numbers of weights and of layers of a stack of dense layers."""
+    pairs = list(itertools.pairwise(widths))
+    return sum(n_in * n_out + n_out for n_in, n_out in pairs), len(pairs)
+
+
+def _check_optimizer(
+    estimator: Any,
+    values: Any,
+    settings: Any,
+    model: keras.Model,
+    learned: list[np.ndarray],
+) -> None:
+    """Check the values from which the optimizer would go on."""
+    if values is None and settings is None:
+        return
+    require(_are_arrays(values), "the values of its optimizer are no arrays")
+    require(type(settings) is tuple, "its optimizer has no settings")
+    kind, rate = settings
+    require(type(kind) is str and (rate is None or type(rate) is float), "no settings")
+    optimizer = make_optimizer(estimator.optimizer, estimator._routed("optimizer"))
+    if optimizer_settings(optimizer)[0] != kind:
+        return  # of an optimizer that was replaced since: training starts it afresh
+    optimizer.build([*model.trainable_variables, *(keras.Variable(value) for value in learned)])
+    for variable, value in zip(optimizer.variables, values, strict=True):
+        fits = value.shape == tuple(variable.shape) and value.dtype == variable.dtype
+        require(fits, "its optimizer has values of another shape or dtype")
