@@ -187,9 +187,10 @@ def _refuse_out_of_fold(asked: _Asked, has_missing: _Test, owners: list[Any]) ->
 def _refuse_encoding(asked: _Asked, has_missing: _Test, owners: list[Any]) -> _Refusal:
     if asked["y"] is None or not has_missing(asked["y"]):
         return None
+    tool = type(asked["self"]).__name__
     return MissingLabelsError(
-        f"scikit-learn's {type(asked['self']).__name__} would take the missing labels of y for a "
-        f"class. {_TASK_VIEW}"
+        f"scikit-learn's {tool} would take the missing labels of y for a class. "
+        f"{_INSTEAD.get(tool, _TASK_VIEW)}"
     )
 
 
@@ -254,11 +255,16 @@ _TASK_VIEW = (
     "Give it one task of a fitted estimator, sk_mtl.TaskView(estimator, task), and the rows that "
     "have a label of it."
 )
+_ALONE = "MultiTaskClassifier takes several tasks and classes itself: fit it alone."
+_SELECTORS = "SequentialFeatureSelector and SelectFromModel take them."
 _INSTEAD = {
-    "RFE": "SequentialFeatureSelector and SelectFromModel take them.",
-    "RFECV": "SequentialFeatureSelector and SelectFromModel take them.",
-    "MultiOutputClassifier": "MultiTaskClassifier takes all tasks itself: fit it alone.",
-    "ClassifierChain": "MultiTaskClassifier takes all tasks itself: fit it alone.",
+    "ClassifierChain": _ALONE,
+    "MultiOutputClassifier": _ALONE,
+    "OneVsOneClassifier": _ALONE,
+    "OneVsRestClassifier": _ALONE,
+    "OutputCodeClassifier": _ALONE,
+    "RFE": _SELECTORS,
+    "RFECV": _SELECTORS,
 }
 _SPLITTERS = {
     ("sklearn.model_selection._split", theirs): ours

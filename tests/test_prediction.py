@@ -1,17 +1,24 @@
 """Tests of sk_mtl._prediction: from values and X to logits and probabilities."""
 
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
+import keras
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 import tensorflow as tf
+from scipy.special import expit, softmax
 
-from sk_mtl import _prediction
+from sk_mtl import MultiTaskClassifier, _prediction
+from sk_mtl._custom_model import serialize_model
 from sk_mtl._network import NetworkSpec, build_network, network_variables
-from sk_mtl._prediction import compute_logits, task_probabilities
+from sk_mtl._prediction import compute_logits, compute_probabilities, task_probabilities
 
+# Its widest layer is that of the two heads of 3.
 SPEC = NetworkSpec(4, (1, 3, 1), (5,), ((3,), (), (3,)), dropout=0.5, normalization="batch")
+WIDEST = 6
 
 
 def make_values(spec=SPEC, seed=0):
@@ -28,9 +35,24 @@ def make_X(n_rows=10):
     return np.random.default_rng(1).normal(size=(n_rows, 4)).astype(np.float32)
 
 
-@pytest.mark.parametrize("rows_at_once", [3, 10, 8192])
+@pytest.fixture
+def batches(monkeypatch):
+    """Return the batches that are placed, of 3 rows each."""
+    seen = []
+
+    def noting(batch):
+        seen.append(dense_batch(batch))
+        return seen[-1]
+
+    dense_batch = _prediction._dense_batch
+    monkeypatch.setattr(_prediction, "_BATCH_CELLS", 3 * WIDEST)
+    monkeypatch.setattr(_prediction, "_dense_batch", noting)
+    return seen
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 3, 10, 8192])
 def test_logits_are_those_of_the_keras_model_in_inference(monkeypatch, rows_at_once):
-    monkeypatch.setattr(_prediction, "_BATCH_ROWS", rows_at_once)
+    monkeypatch.setattr(_prediction, "_BATCH_CELLS", rows_at_once * WIDEST)
     model, values = make_values()
     X = make_X()
     logits = compute_logits(SPEC, values, X)
@@ -50,6 +72,86 @@ def test_logits_of_sparse_rows_are_those_of_dense_ones():
 def test_logits_of_no_rows_have_their_columns():
     _, values = make_values()
     assert compute_logits(SPEC, values, make_X(0)).shape == (0, 5)
+    probabilities = compute_probabilities(SPEC, values, make_X(0))
+    assert [p.shape for p in probabilities] == [(0, 2), (0, 3), (0, 2)]
+
+
+def test_probabilities_are_those_of_the_logits(batches):
+    _, values = make_values()
+    X = make_X()
+    found = compute_probabilities(SPEC, values, X)
+    assert [len(b) for b in batches] == [3, 3, 3, 1]
+    expected = task_probabilities(compute_logits(SPEC, values, X), SPEC.n_outputs)
+    for p, wanted in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(p, wanted)
+        assert p.flags.c_contiguous
+        assert p.base is None  # one task's do not keep those of the others alive
+
+
+# ------------------------------------------------------------------------------------- memory
+
+
+def test_float32_rows_are_not_copied(batches):
+    X = make_X()
+    X.flags.writeable = False
+    compute_probabilities(SPEC, make_values()[1], X)
+    assert all(np.shares_memory(b, X) for b in batches)
+
+
+def test_rows_of_a_batch_are_fewer_the_wider_a_layer_is(batches):
+    spec = NetworkSpec(4, (1,) * 5, (3,), ((2,),) * 5)
+    compute_logits(spec, make_values(spec)[1], make_X(4))
+    assert [len(b) for b in batches] == [1] * 4  # 18 numbers, layers of 10
+
+
+def test_rows_of_a_batch_are_fewer_the_wider_a_layer_of_a_custom_trunk_is(batches):
+    inner = keras.Sequential([keras.Input((4,)), keras.layers.Dense(9), keras.layers.Dense(2)])
+    trunk = keras.Sequential([keras.Input((4,)), inner, keras.layers.Dense(3)])
+    spec = NetworkSpec(4, (1,), custom_model=serialize_model(trunk))
+    compute_logits(spec, make_values(spec)[1], make_X(4))
+    assert [len(b) for b in batches] == [2, 2]
+
+
+class RefusingToBeDense(sp.csr_matrix):
+    """A CSR matrix that is made dense in pieces only."""
+
+    def toarray(self, *args, **kwargs):
+        assert self.shape[0] <= 3
+        return super().toarray(*args, **kwargs)
+
+
+def test_sparse_rows_are_made_dense_by_batch(batches):
+    compute_probabilities(SPEC, make_values()[1], RefusingToBeDense(make_X()))
+    assert [len(b) for b in batches] == [3, 3, 3, 1]
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda X: X.astype(np.float64),
+        np.asfortranarray,
+        lambda X: np.repeat(X, 2, axis=1)[:, ::2],
+        lambda X: sp.csr_matrix(X.astype(np.float64)),
+        lambda X: sp.csr_array(X),
+    ],
+    ids=["float64", "Fortran", "strided", "float64 CSR", "CSR array"],
+)
+def test_rows_of_another_form_are_cast_by_batch(batches, convert):
+    _, values = make_values()
+    expected = compute_logits(SPEC, values, make_X())
+    del batches[:]
+    np.testing.assert_array_equal(compute_logits(SPEC, values, convert(make_X())), expected)
+    assert [b.dtype for b in batches] == [np.float32] * 4
+
+
+def test_a_number_too_large_for_float32_is_refused_in_any_batch(batches):
+    X = make_X().astype(np.float64)
+    X[7, 2] = 1e300
+    with pytest.raises(ValueError, match="too large for dtype"):
+        compute_probabilities(SPEC, make_values()[1], X)
+
+
+# -------------------------------------------------------------------------------- the program
 
 
 def test_predicting_changes_no_value():
@@ -114,6 +216,38 @@ def test_probabilities_of_hand_computed_logits():
     np.testing.assert_allclose(third, [[0.8, 0.2]], rtol=1e-6)
 
 
+def test_probabilities_of_many_tasks_are_those_of_each():
+    widths = (1, 4, 1, 3, 4, 1, 1)
+    logits = np.random.default_rng(0).normal(scale=3, size=(20, 15)).astype(np.float32)
+    parts = np.split(logits, np.cumsum(widths)[:-1], axis=1)
+    for part, p in zip(parts, task_probabilities(logits, widths), strict=True):
+        expected = softmax(part, axis=1) if part.shape[1] > 1 else expit(np.hstack([-part, part]))
+        np.testing.assert_allclose(p, expected, rtol=1e-6)
+
+
+def test_probabilities_of_a_row_do_not_depend_on_the_others():
+    logits = np.random.default_rng(0).normal(scale=3, size=(50, 21)).astype(np.float32)
+    together = task_probabilities(logits, (1, 20))
+    for row in range(len(logits)):
+        alone = task_probabilities(logits[row : row + 1], (1, 20))
+        for p, one in zip(together, alone, strict=True):
+            np.testing.assert_array_equal(one[0], p[row])
+
+
+def test_probabilities_leave_the_logits_as_they_were():
+    logits = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    before = logits.copy()
+    task_probabilities(logits, (1, 3))
+    np.testing.assert_array_equal(logits, before)
+
+
+def test_probabilities_of_infinite_logits_are_certain():
+    logits = np.array([[np.inf, -np.inf, 0, np.inf]], dtype=np.float32)
+    first, second = task_probabilities(logits, (1, 3))
+    np.testing.assert_array_equal(first, [[0, 1]])
+    np.testing.assert_array_equal(second, [[0, 0, 1]])
+
+
 def test_probabilities_are_float32_and_sum_to_one():
     logits = np.random.default_rng(0).normal(scale=20, size=(50, 6)).astype(np.float32)
     for p in task_probabilities(logits, (1, 4, 1)):
@@ -126,3 +260,72 @@ def test_probabilities_of_extreme_logits_are_finite():
     first, second = task_probabilities(logits, (1, 3))
     np.testing.assert_array_equal(first, [[0, 1], [1, 0]])
     np.testing.assert_array_equal(second, [[0, 1, 0], [0.5, 0.5, 0]])
+
+
+# ------------------------------------------------------------------------- through the estimator
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    X = make_X(30)
+    Y = pd.DataFrame({"sign": X[:, 0] > 0, "grade": np.digitize(X[:, 1], [-0.5, 0.5])})
+    return MultiTaskClassifier((5,), epochs=1, random_state=0).fit(X, Y)
+
+
+FORMS = {
+    "float64": lambda X: X.astype(np.float64),
+    "Fortran": np.asfortranarray,
+    "list": lambda X: X.tolist(),
+    "object": lambda X: X.astype(object),
+    "float64 frame": lambda X: pd.DataFrame(X.astype(np.float64)),
+    "nullable frame": lambda X: pd.DataFrame(X).astype("Float32"),
+    "float64 CSR": lambda X: sp.csr_matrix(X.astype(np.float64)),
+    "CSC": sp.csc_matrix,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_predictions_are_the_same_for_every_form_of_X(fitted, form):
+    X = make_X()
+    for p, expected in zip(
+        fitted.predict_proba(FORMS[form](X)), fitted.predict_proba(X), strict=True
+    ):
+        np.testing.assert_array_equal(p, expected)
+
+
+def test_predictions_are_the_same_for_columns_of_numbers_and_booleans(fitted):
+    X = pd.DataFrame(make_X()).astype(np.float64)
+    X[2] = X[2] > 0
+    X[3] = np.arange(len(X))
+    expected = fitted.predict_proba(X.to_numpy(dtype=np.float32))
+    for p, wanted in zip(fitted.predict_proba(X), expected, strict=True):
+        np.testing.assert_array_equal(p, wanted)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e300])
+def test_a_number_that_is_not_finite_in_float32_is_refused(fitted, bad):
+    X = make_X().astype(np.float64)
+    X[3, 1] = bad
+    frame = pd.DataFrame(X).assign(**{"3": True}).drop(columns=3)  # read as objects
+    for x in (X, sp.csr_matrix(X), pd.DataFrame(X), frame.set_axis(range(4), axis=1)):
+        with pytest.raises(ValueError, match="Input X contains"):
+            fitted.predict_proba(x)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [lambda X: X, lambda X: X.astype(np.float64), np.asfortranarray, sp.csr_matrix],
+    ids=["float32", "float64", "Fortran", "CSR"],
+)
+def test_predicting_takes_little_memory_beside_X_and_the_result(fitted, monkeypatch, convert):
+    monkeypatch.setattr(_prediction, "_BATCH_CELLS", 5000)
+    X = np.zeros((50_000, 4), dtype=np.float32)
+    X[:, 0] = 1
+    X = convert(X)
+    fitted.predict_proba(X[:10])
+    tracemalloc.start()
+    result = fitted.predict_proba(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # X in float32 is 800 kB.
+    assert peak - sum(p.nbytes for p in result) < 400_000

@@ -1,7 +1,7 @@
 """Tests of MultiTaskClassifier under scikit-learn's own tools, called as a user calls them.
 
 Every y here has missing labels unless a test says otherwise. What one task alone needs is in
-test_task_view.
+test_task_view, what cannot work in test_sklearn_table.
 """
 
 import copy
@@ -24,43 +24,28 @@ import sklearn
 import tensorflow as tf
 from scipy.stats import loguniform
 from sklearn.base import clone, is_classifier, is_regressor
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
-from sklearn.ensemble import (
-    AdaBoostClassifier,
-    BaggingClassifier,
-    StackingClassifier,
-    VotingClassifier,
-)
+from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import FitFailedWarning, UnsetMetadataPassedError
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
-from sklearn.feature_selection import RFE, RFECV, SelectFromModel, SequentialFeatureSelector
+from sklearn.feature_selection import SelectFromModel, SequentialFeatureSelector
 from sklearn.frozen import FrozenEstimator
-from sklearn.inspection import partial_dependence, permutation_importance
-from sklearn.metrics import ConfusionMatrixDisplay
+from sklearn.inspection import permutation_importance
 from sklearn.model_selection import (
-    FixedThresholdClassifier,
     GridSearchCV,
     HalvingGridSearchCV,
     KFold,
     LearningCurveDisplay,
     RandomizedSearchCV,
-    StratifiedKFold,
-    TunedThresholdClassifierCV,
     ValidationCurveDisplay,
     cross_val_predict,
     cross_val_score,
     cross_validate,
     learning_curve,
     permutation_test_score,
-    train_test_split,
     validation_curve,
 )
-from sklearn.multiclass import OneVsRestClassifier
-from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.utils import estimator_html_repr
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -523,67 +508,6 @@ def test_weights_reach_the_last_step_of_a_pipeline_by_its_name():
     search.fit(X, Y, multitaskclassifier__sample_weight=weight)
     by_hand = fit_by_hand(np.arange(N_ROWS), weight)
     np.testing.assert_array_equal(probabilities_of(search), probabilities_of(by_hand))
-
-
-# ------------------------------------------------------------------------------------------------
-# What cannot work is refused
-# ------------------------------------------------------------------------------------------------
-
-META_ESTIMATORS = {
-    "stacking": lambda clf: StackingClassifier([("mtl", clf)]),
-    "voting": lambda clf: VotingClassifier([("mtl", clf)]),
-    "bagging": lambda clf: BaggingClassifier(clf, n_estimators=2),
-    "boosting": lambda clf: AdaBoostClassifier(clf, n_estimators=2),
-    "calibration": lambda clf: CalibratedClassifierCV(clf, cv=2),
-    "tuned threshold": lambda clf: TunedThresholdClassifierCV(clf, cv=2),
-    "fixed threshold": FixedThresholdClassifier,
-    "self-training": SelfTrainingClassifier,
-    "elimination": RFE,
-    "elimination with cv": lambda clf: RFECV(clf, cv=2),
-    "one against rest": OneVsRestClassifier,
-    "multi-output": MultiOutputClassifier,
-    "chain": ClassifierChain,
-    "transformed target": TransformedTargetRegressor,
-}
-
-
-@pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
-@pytest.mark.parametrize("kind", ["mixed", "numbers", "array", "series"])
-@pytest.mark.parametrize("name", META_ESTIMATORS)
-def test_meta_estimator_refuses_missing_labels(name, kind):
-    # scikit-learn's own refusals; the one-task view is for these.
-    with pytest.raises((ValueError, TypeError)):
-        META_ESTIMATORS[name](make_tiny()).fit(X, make_labels(kind))
-
-
-@pytest.mark.parametrize("kind", ["mixed", "numbers", "array", "series"])
-def test_stratified_k_fold_refuses_missing_labels_where_our_splitter_works(kind):
-    y = make_labels(kind)
-    with pytest.raises((ValueError, TypeError)):
-        cross_val_score(make_tiny(), X, y, cv=StratifiedKFold(2))
-    scores = cross_val_score(make_tiny(), X, y, cv=MultiTaskStratifiedKFold(2))
-    assert np.isfinite(scores).all()
-
-
-def test_train_test_split_refuses_to_stratify_where_ours_does():
-    with pytest.raises((ValueError, TypeError)):
-        train_test_split(X, Y, stratify=Y)
-    parts = sk_mtl.model_selection.train_test_split(X, Y, random_state=0)
-    assert [len(part) for part in parts] == [36, 12, 36, 12]
-
-
-@pytest.mark.parametrize("scoring", ["accuracy", "roc_auc_ovr", "f1_macro", "neg_log_loss"])
-def test_scorer_of_one_task_fails_where_ours_works(scoring):
-    with pytest.raises((ValueError, TypeError)):
-        cross_val_score(make_tiny(), X, Y, cv=2, scoring=scoring, error_score="raise")
-
-
-def test_display_and_partial_dependence_refuse_several_tasks():
-    clf = make_tiny().fit(X, Y)
-    with pytest.raises((ValueError, TypeError)):
-        ConfusionMatrixDisplay.from_estimator(clf, X, Y)
-    with pytest.raises(ValueError, match="classifier"):
-        partial_dependence(clf, X, features=[0])
 
 
 # ------------------------------------------------------------------------------------------------

@@ -13,10 +13,15 @@ classifier. Nothing is trained again: a view's ``fit`` leaves the network as it 
 # that the table hides.
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from sklearn.calibration import CalibratedClassifierCV, CalibrationDisplay
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.frozen import FrozenEstimator
-from sklearn.inspection import PartialDependenceDisplay
+from sklearn.inspection import (
+    DecisionBoundaryDisplay,
+    PartialDependenceDisplay,
+    permutation_importance,
+)
 from sklearn.metrics import (
     ConfusionMatrixDisplay,
     PrecisionRecallDisplay,
@@ -135,4 +140,58 @@ for ax in axes:
     ax.get_legend().remove()
 axes[0].set_ylabel("mean probability of each education")
 figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center")
+plt.show()
+
+# %%
+# Importance
+# ----------
+# How much the ROC-AUC of a task falls when a column is shuffled. The tasks share one network, and
+# yet depend on different columns.
+married = TaskView(model, "never_married")
+some = test[:1_000]
+falls = {}
+for task, shown, y in [
+    ("income_50k", income, Y["income_50k"]),
+    ("never_married", married, Y["never_married"]),
+    ("education", education, Y_complete["education"]),
+]:
+    importance = permutation_importance(
+        shown, X.iloc[some], y.iloc[some], scoring="roc_auc_ovr", n_repeats=2, random_state=0
+    )
+    falls[task] = importance.importances_mean
+falls = pd.DataFrame(falls, index=X.columns)
+largest = falls.loc[falls.max(axis=1).nlargest(8).index[::-1]]
+
+ax = largest.plot.barh(figsize=(8, 4.5), width=0.75)
+ax.set(xlabel="fall of the ROC-AUC when the column is shuffled", ylabel="")
+ax.legend(loc="lower right")
+plt.tight_layout()
+plt.show()
+
+# %%
+# Decision boundaries
+# -------------------
+# For two features, the regions of the predicted classes can be drawn: here of a network that knows
+# age and weeks worked only, for two of its tasks.
+pair = ["age", "weeks_worked"]
+two_columns = make_pipeline(StandardScaler(), clf).fit(X[pair].iloc[train], Y.iloc[train])
+
+figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained", sharey=True)
+for ax, task in zip(axes, ["income_50k", "never_married"], strict=True):
+    view = TaskView(two_columns, task)
+    DecisionBoundaryDisplay.from_estimator(
+        view,
+        X[pair].iloc[test],
+        response_method="predict_proba",
+        class_of_interest=view.classes_[1],
+        grid_resolution=60,
+        eps=0,
+        levels=np.linspace(0, 1, 11),
+        cmap="viridis",
+        vmin=0,
+        vmax=1,
+        ax=ax,
+    )
+    ax.set_title(f"{task}: probability of {view.classes_[1]!r}")
+figure.colorbar(axes[1].collections[0], ax=axes)
 plt.show()

@@ -1,0 +1,226 @@
+"""What the speed benchmarks share: measuring in turn, fresh processes, peak memory, the report.
+
+Knows nothing of networks or peers; those are in `_networks.py`.
+"""
+
+import argparse
+import ctypes
+import gc
+import importlib.metadata
+import importlib.util
+import multiprocessing
+import os
+import platform
+import re
+import sys
+import time
+import warnings
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# MLPClassifier warns at the end of every fit that is to take a fixed number of epochs.
+warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")
+
+import numpy as np
+
+VERSIONS = ("numpy", "scikit-learn", "tensorflow", "keras", "scikeras", "torch")
+
+# Idle threads of a BLAS or of OpenMP go on spinning for some ten milliseconds; without a pause they
+# take a core from whoever is measured next.
+PAUSE = 0.3
+
+
+# ------------------------------------------------------------------------------------------------
+# Measuring
+# ------------------------------------------------------------------------------------------------
+
+
+def clock(call: Callable[..., object], *arguments: Any) -> float:
+    """Seconds that a call takes."""
+    start = time.perf_counter()
+    call(*arguments)
+    return time.perf_counter() - start
+
+
+def epoch_seconds(fit: Callable[[int], object], epochs: int) -> float:
+    """Seconds of a steady epoch, by the difference of a fit of one epoch and a longer one.
+
+    What a fit costs once (checking, placing arrays, building, reading out) falls out of it.
+    """
+    return (clock(fit, 1 + epochs) - clock(fit, 1)) / epochs
+
+
+def measure_in_turn(
+    contenders: Mapping[Hashable, Callable[[], float]], options: argparse.Namespace
+) -> dict[Hashable, np.ndarray]:
+    """Let all contenders measure themselves once per repeat, beginning with another one each time.
+
+    Returns the seconds of every repeat. What the first call of a contender builds and compiles is
+    not among them.
+    """
+    names = list(contenders)
+    if not options.quick:
+        for name in names:
+            contenders[name]()
+    # A collection that one contender sets off would walk over the graphs of all the others.
+    gc.collect()
+    gc.freeze()
+    seconds: dict[Hashable, list[float]] = {name: [] for name in names}
+    for repeat in range(options.repeats):
+        first = repeat % len(names)
+        for name in names[first:] + names[:first]:
+            gc.collect()
+            time.sleep(0 if options.quick else PAUSE)
+            seconds[name].append(contenders[name]())
+        print(f"repeat {repeat + 1} of {options.repeats}", file=sys.stderr, flush=True)
+    gc.unfreeze()
+    return {name: np.array(values) for name, values in seconds.items()}
+
+
+def in_fresh_process(function: Callable[..., Any], *arguments: Any, quick: bool = False) -> Any:
+    """Return what a function returns in a new interpreter; in this one where it must be quick."""
+    if quick:
+        return function(*arguments)
+    # "spawn" inherits no imported library, no thread and no compiled program.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def peak_memory(call: Callable[[], object]) -> tuple[int, object]:
+    """Return by how many bytes resident memory rises at most while a call runs, and its result.
+
+    Linux counts the peak itself (VmHWM) and starts it anew on request, so no short peak is missed.
+    """
+    gc.collect()
+    if sys.platform != "linux":
+        raise SystemExit("Peak memory is read from /proc, which needs Linux.")
+    # Freed memory that the allocator still holds would hide what the call takes out of it.
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _status_bytes("VmRSS")
+    result = call()
+    return _status_bytes("VmHWM") - before, result
+
+
+def _status_bytes(field: str) -> int:
+    status = Path("/proc/self/status").read_text()
+    match = re.search(rf"^{field}:\s+(\d+) kB", status, re.MULTILINE)
+    assert match is not None, field
+    return int(match[1]) * 1024
+
+
+# ------------------------------------------------------------------------------------------------
+# Reporting
+# ------------------------------------------------------------------------------------------------
+
+
+def parse_options(docstring: str, argv: Sequence[str] | None, repeats: int, **flags: str) -> Any:
+    """Read the options that all scripts have, and flags (name=help) of one's own."""
+    parser = argparse.ArgumentParser(description=docstring.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=repeats, help="default: %(default)s")
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny tables, once: see that it runs, measure nothing"
+    )
+    parser.add_argument("--page", type=Path, help="put the result into its place on this page")
+    for name, text in flags.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=text)
+    options = parser.parse_args(argv)
+    if options.quick:
+        options.repeats = 1
+    options.arguments = [
+        f"--repeats {options.repeats}",
+        *["--quick"] * options.quick,
+        *(f"--{name.replace('_', '-')}" for name in flags if getattr(options, name)),
+    ]
+    return options
+
+
+def times(numerator: np.ndarray, denominator: np.ndarray) -> str:
+    """Median of the ratios of the same repeats, with the lowest and the highest."""
+    ratios = numerator / denominator
+    low, middle, high = ratios.min(), np.median(ratios), ratios.max()
+    return f"{_short(middle)} ({_short(low)}–{_short(high)})"
+
+
+def milliseconds(seconds: np.ndarray) -> str:
+    """Median in milliseconds."""
+    return _short(1000 * float(np.median(seconds)))
+
+
+def _short(value: float) -> str:
+    """Three digits, as many as these measurements are good for."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:#.3g}".rstrip(".")
+
+
+def report(script: str, options: Any, parts: Sequence[str | tuple[Sequence[str], list]]) -> None:
+    """Print a section of the page: machine, command, sentences and tables; or put it there."""
+    name = Path(script).name
+    lines = [
+        f"```sh\npython docs/benchmarks/speed/{name} {' '.join(options.arguments)}\n```",
+        describe_machine(),
+    ]
+    lines += [part if isinstance(part, str) else _as_markdown(*part) for part in parts]
+    section = "\n\n".join(lines)
+    print(section)
+    if options.page is not None:
+        begin, end = section_marks(name)
+        page = options.page.read_text(encoding="utf-8")
+        before, rest = page.split(begin)
+        after = rest.split(end)[1]
+        options.page.write_text(f"{before}{begin}\n{section}\n{end}{after}", encoding="utf-8")
+
+
+def section_marks(name: str) -> tuple[str, str]:
+    """The two lines of the page between which the output of a script stands."""
+    return f"<!-- {name}: written by the script -->", f"<!-- {name}: end -->"
+
+
+def _as_markdown(header: Sequence[str], rows: list[Sequence[str]]) -> str:
+    """A Markdown table; a first cell equal to the one above is left out."""
+    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    above = None
+    for row in rows:
+        first = "" if row[0] == above else row[0]
+        above = row[0]
+        lines.append(f"| {' | '.join((first, *row[1:]))} |")
+    return "\n".join(lines)
+
+
+def describe_machine() -> str:
+    """Processor, cores, and versions of what is measured."""
+    found = {name: importlib.metadata.version(name) for name in VERSIONS if _is_installed(name)}
+    versions = ", ".join(f"{name} {version}" for name, version in found.items())
+    return (
+        f"{_processor()}, {n_cores()} cores, Python {platform.python_version()}, {versions}."
+        + "".join(f" {name} is not installed." for name in VERSIONS if name not in found)
+    )
+
+
+def n_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def has_torch() -> bool:
+    """Whether PyTorch is there; without it, its rows are left out."""
+    return importlib.util.find_spec("torch") is not None
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    text = cpuinfo.read_text() if cpuinfo.exists() else ""
+    match = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
+    name = match[1] if match else platform.processor() or platform.machine()
+    return f"{name} (AVX-512)" if " avx512f " in text else name

@@ -1,0 +1,119 @@
+"""What do many tasks cost? 617 binary tasks beside 12, on the same trunk.
+
+8,579 rows of 2,048 fingerprint bits (2 % set), 71 % of the cells of Y missing, trunk 1024-512, a
+logit per task, Adam. Steady epochs, measured as in epoch.py.
+
+Usage: python docs/benchmarks/speed/many_tasks.py [--repeats 5]
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from _networks import (
+    MatrixProducts,
+    Work,
+    keras_fit,
+    keras_wide_fit,
+    sk_mtl_fit,
+    torch_wide_fit,
+)
+from _timing import (
+    clock,
+    epoch_seconds,
+    has_torch,
+    measure_in_turn,
+    milliseconds,
+    n_cores,
+    parse_options,
+    report,
+    times,
+)
+
+MANY, FEW = 617, 12
+EPOCHS = 3
+LABELLED = 0.29
+
+
+def make_work(n_tasks: int) -> Work:
+    """Return the network for a number of tasks."""
+    return Work(
+        8_579, 2_048, (1024, 512), 256, n_classes=(2,) * n_tasks, labelled=(LABELLED,) * n_tasks
+    )
+
+
+def make_bits(work: Work) -> np.ndarray:
+    """Return fingerprints: float32, 2 % of the cells 1."""
+    rng = np.random.default_rng(0)
+    return (rng.random((work.n_rows, work.n_features)) < 0.02).astype(np.float32)
+
+
+def make_holed_labels(work: Work) -> pd.DataFrame:
+    """Return labels, most of them missing, at least one of each class per task."""
+    rng = np.random.default_rng(1)
+    y = rng.integers(0, 2, (work.n_rows, len(work.n_classes))).astype(float)
+    y[rng.random(y.shape) >= LABELLED] = np.nan
+    y[:2] = [[0.0], [1.0]]
+    return pd.DataFrame(y, columns=[f"task{t}" for t in range(y.shape[1])])
+
+
+def contend(works: dict[int, Work], epochs: int) -> dict[Any, Callable[[], float]]:
+    """Return the contenders by name and number of tasks."""
+    contenders: dict[Any, Callable[[], float]] = {}
+    for n_tasks, work in works.items():
+        X, Y = make_bits(work), make_holed_labels(work)
+        fits = {
+            "sk_mtl": sk_mtl_fit(work, X, Y),
+            "Keras `fit`, one wide output, a masked loss of one's own": keras_wide_fit(work, X, Y),
+        }
+        if has_torch():
+            fits["PyTorch, one wide output"] = torch_wide_fit(work, X, Y, n_cores())
+        if n_tasks < MANY:
+            fits["Keras `fit`, an output per task"] = keras_fit(work, X, Y)
+        for name, fit in fits.items():
+            contenders[name, n_tasks] = partial(epoch_seconds, fit, epochs)
+        products = MatrixProducts(work)
+        contenders["numpy's matrix products alone", n_tasks] = partial(clock, products.run)
+    return contenders
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run from the command line."""
+    options: Any = parse_options(__doc__, argv, repeats=5)
+    works, epochs = {n: make_work(n) for n in (FEW, MANY)}, EPOCHS
+    if options.quick:
+        small = {"n_rows": 300, "n_features": 64, "hidden": (16, 8)}
+        works, epochs = {n: replace(work, **small) for n, work in works.items()}, 1
+    seconds = measure_in_turn(contend(works, epochs), options)
+    rows: list[Sequence[str]] = []
+    for who in dict.fromkeys(name for name, _ in seconds):
+        few, many = seconds[who, FEW], seconds.get((who, MANY))
+        row = [who, milliseconds(few), times(few, seconds["sk_mtl", FEW]), "–", "–", "–", ""]
+        if many is not None:
+            row[3:6] = milliseconds(many), times(many, seconds["sk_mtl", MANY]), times(many, few)
+        if who == "sk_mtl":
+            row[2] = row[4] = ""
+            row[6] = "≤ 1.3"
+        rows.append(row)
+    header = (
+        "contender",
+        f"{FEW} tasks, ms an epoch",
+        "÷ sk_mtl's",
+        f"{MANY} tasks, ms an epoch",
+        "÷ sk_mtl's",
+        f"{MANY} ÷ {FEW} tasks",
+        "asked",
+    )
+    operations = [MatrixProducts(works[n]).operations / 1e9 for n in (FEW, MANY)]
+    share = (
+        f"The matrix products of an epoch are {operations[0]:.3g} GFLOP for {FEW} tasks and "
+        f"{operations[1]:.3g} for {MANY}, {operations[1] / operations[0]:.2f} times as many."
+    )
+    report(__file__, options, [(header, rows), share])
+
+
+if __name__ == "__main__":
+    main()

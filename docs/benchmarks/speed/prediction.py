@@ -1,0 +1,194 @@
+"""What does predict_proba cost, for one row and for a million?
+
+The network of epoch.py (50 features, trunk 128-64, heads of 32 for 2, 2 and 5 classes), fitted
+before. One row: the median of many calls after the first. A million rows: the time beside numpy's
+float32 products of the same shapes, and the peak of resident memory beyond X and the result, in a
+fresh process. First call: the estimator or model read from disk in a fresh process, imports apart.
+
+Usage: python docs/benchmarks/speed/prediction.py [--repeats 5]
+"""
+
+import pickle
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from _networks import (
+    MatrixProducts,
+    Work,
+    labelled_parts,
+    make_classifier,
+    make_keras_model,
+    make_mlp,
+    make_torch_network,
+)
+from _timing import (
+    clock,
+    has_torch,
+    in_fresh_process,
+    measure_in_turn,
+    milliseconds,
+    parse_options,
+    peak_memory,
+    report,
+    times,
+)
+
+WORK = Work(2_000, 50, (128, 64), 256, head=(32,))
+MANY_ROWS = 1_000_000
+CALLS = 100
+BATCH_ROWS = 8_192
+NUMPY = "numpy's matrix products alone"
+
+
+def make_predictors(work: Work) -> dict[str, Callable[[np.ndarray], Any]]:
+    """Return fitted predictors by name."""
+    import keras  # noqa: F401 - with TensorFlow
+
+    X, Y = work.make_table()
+    classifier = make_classifier(work, epochs=1).fit(X, Y)
+    model = make_keras_model(work)
+    mlps = [make_mlp(work, len(y), 1).fit(x, y) for x, y in labelled_parts(X, Y)]
+    predictors = {
+        "sk_mtl": classifier.predict_proba,
+        "`keras.Model.predict`": partial(model.predict, batch_size=BATCH_ROWS, verbose=0),
+        "Keras, the model called": lambda x: [np.asarray(z) for z in model(x).values()],
+        "MLPClassifier, three of them": lambda x: [mlp.predict_proba(x) for mlp in mlps],
+    }
+    if has_torch():
+        import torch
+
+        network = make_torch_network(work).eval()
+
+        def infer(x: np.ndarray) -> list[np.ndarray]:
+            with torch.inference_mode():
+                return [z.numpy() for z in network(torch.from_numpy(x))]
+
+        predictors["PyTorch, the module called"] = infer
+    return predictors
+
+
+def median_call(predict: Callable[[np.ndarray], Any], x: np.ndarray, n_calls: int) -> float:
+    """Median of the seconds of calls."""
+    return float(np.median([clock(predict, x) for _ in range(n_calls)]))
+
+
+def tabulate_one_row(
+    predictors: dict[str, Callable[[np.ndarray], Any]], work: Work, options: Any
+) -> tuple[Sequence[str], list]:
+    """Time calls with one row."""
+    x = work.make_features()[:1]
+    n_calls = 3 if options.quick else CALLS
+    for predict in predictors.values():
+        predict(x)
+    seconds = measure_in_turn(
+        {who: partial(median_call, predict, x, n_calls) for who, predict in predictors.items()},
+        options,
+    )
+    rows = []
+    for who, values in seconds.items():
+        ratio = "" if who == "sk_mtl" else times(values, seconds["sk_mtl"])
+        asked = {"sk_mtl": "≤ 1 ms", "`keras.Model.predict`": "≥ 20 ×"}.get(who, "")
+        rows.append((who, milliseconds(values), ratio, asked))
+    return ("one row", "ms, median of the calls", "time ÷ sk_mtl's", "asked"), rows
+
+
+def tabulate_many_rows(
+    predictors: dict[str, Callable[[np.ndarray], Any]], work: Work, options: Any
+) -> tuple[Sequence[str], list]:
+    """Time calls with all rows, and measure their memory."""
+    X = work.make_features()
+    products = MatrixProducts(work, BATCH_ROWS, training=False)
+    names = ["sk_mtl", "`keras.Model.predict`", "MLPClassifier, three of them"]
+    contenders = {who: partial(clock, predictors[who], X) for who in names}
+    seconds = measure_in_turn(contenders | {NUMPY: partial(clock, products.run)}, options)
+    rows = []
+    for who, values in seconds.items():
+        row = [who, milliseconds(values), f"{products.rate(np.median(values)):.0f}", "", "", "", ""]
+        if who != NUMPY:
+            row[3] = times(seconds[NUMPY], values)
+            peak = in_fresh_process(measure_peak, who, work, quick=options.quick)
+            row[5] = f"{peak / 1e6:,.0f}"
+        if who == "sk_mtl":
+            row[4], row[6] = "≥ 0.5", "≤ 200"
+        rows.append(row)
+    title = f"{work.n_rows:,} × {work.n_features}"
+    rate = "rate ÷ numpy's"
+    return (title, "ms", "GFLOP/s", rate, "asked", "peak MB beyond X and result", "asked"), rows
+
+
+def measure_peak(who: str, work: Work) -> int:
+    """Bytes at the peak of a prediction beyond X and the result, after a first call of one row."""
+    predict = make_predictors(replace(WORK, n_rows=min(WORK.n_rows, work.n_rows)))[who]
+    X = work.make_features()
+    predict(X[:1])
+    peak, result = peak_memory(lambda: predict(X))
+    arrays = result.values() if isinstance(result, dict) else result
+    return peak - sum(array.nbytes for array in arrays)
+
+
+def save_models(folder: Path, work: Work) -> None:
+    """Save a fitted estimator and a fitted Keras model."""
+    X, Y = work.make_table()
+    classifier = make_classifier(work, epochs=1).fit(X, Y)
+    (folder / "sk_mtl.pickle").write_bytes(pickle.dumps(classifier))
+    model = make_keras_model(work)
+    model.save(folder / "model.keras")
+
+
+def time_first_call(who: str, folder: Path, work: Work) -> tuple[float, float]:
+    """Seconds that reading takes, and the first call with one row after it."""
+    import keras
+    from sk_mtl import MultiTaskClassifier  # noqa: F401 - imports are apart
+
+    x = work.make_features()[:1]
+    start = time.perf_counter()
+    if who == "sk_mtl":
+        predict = pickle.loads((folder / "sk_mtl.pickle").read_bytes()).predict_proba
+    else:
+        predict = partial(keras.models.load_model(folder / "model.keras").predict, verbose=0)
+    reading = time.perf_counter() - start
+    return reading, clock(predict, x)
+
+
+def tabulate_first_call(work: Work, options: Any) -> tuple[Sequence[str], list]:
+    """Time the first call after reading."""
+    names = ("sk_mtl", "`keras.Model.predict`")
+    seconds: dict[str, list[tuple[float, float]]] = {who: [] for who in names}
+    with TemporaryDirectory() as folder:
+        save_models(Path(folder), work)
+        for _ in range(options.repeats):
+            for who, values in seconds.items():
+                arguments = (who, Path(folder), work)
+                values.append(in_fresh_process(time_first_call, *arguments, quick=options.quick))
+    rows = []
+    ours = np.array(seconds["sk_mtl"])
+    for who, values in seconds.items():
+        reading, first = np.array(values).T
+        ratio = "" if who == "sk_mtl" else times(reading + first, ours.sum(axis=1))
+        rows.append((who, milliseconds(reading), milliseconds(first), ratio))
+    return ("fresh process", "ms to read", "ms, first call", "both ÷ sk_mtl's"), rows
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run from the command line."""
+    options: Any = parse_options(__doc__, argv, repeats=5)
+    work, many = WORK, replace(WORK, n_rows=MANY_ROWS)
+    if options.quick:
+        work, many = replace(work, n_rows=150), replace(work, n_rows=9_000)
+    predictors = make_predictors(work)
+    tables = [
+        tabulate_one_row(predictors, work, options),
+        tabulate_many_rows(predictors, many, options),
+        tabulate_first_call(work, options),
+    ]
+    report(__file__, options, tables)
+
+
+if __name__ == "__main__":
+    main()
