@@ -39,6 +39,7 @@ from sk_mtl._problem import (
     require_labels,
     warn_of_degenerate_tasks,
 )
+from sk_mtl._processes import refuse_fork
 from sk_mtl._program import TrainingPlan, TrainingState, resolve_jit_compile
 from sk_mtl._progress import ProgressBar
 from sk_mtl._routing import RoutedParamsMixin, make_callbacks, make_optimizer
@@ -430,6 +431,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         """Train the network, from a state or from the beginning; None if there is none to train."""
         if not problem.active_names:
             return None
+        refuse_fork()
         spec, optimizer, custom_values = self._specify_network(problem, seed)
         if start is not None and self._network is not None and self._network.spec != spec:
             raise ValueError(

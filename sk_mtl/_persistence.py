@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from sk_mtl._network import NetworkSpec, build_network, network_variables
 from sk_mtl._prediction import compute_logits, compute_probabilities
+from sk_mtl._processes import refuse_fork
 from sk_mtl._program import TrainingState
 from sk_mtl._stored_dtypes import decode_dtype, encode_dtype
 from sk_mtl._targets import TargetSchema
@@ -154,6 +155,7 @@ class FittedNetwork:
         return compute_probabilities(self.spec, self._placed_values(), X)
 
     def _placed_values(self) -> list[tf.Tensor]:
+        refuse_fork()
         if self._tensors is None:
             self._tensors = [tf.constant(v) for v in self.state.network]
         return self._tensors
@@ -161,6 +163,7 @@ class FittedNetwork:
     @property
     def model(self) -> keras.Model:
         """The Keras model with these values, built at the first call."""
+        refuse_fork()
         if self._model is None:
             model = build_network(self.spec)
             for variable, value in zip(network_variables(model), self.state.network, strict=True):

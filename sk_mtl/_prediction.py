@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -18,7 +19,7 @@ import keras
 import numpy as np
 import scipy.sparse as sp
 import tensorflow as tf
-from sklearn.utils import assert_all_finite
+from sklearn import get_config
 
 from sk_mtl._network import NetworkSpec, build_network, logits_of
 
@@ -90,10 +91,13 @@ def compute_probabilities(
     """
     widths = (max(width, 2) for width in spec.n_outputs)
     probabilities = [np.empty((X.shape[0], width), dtype=np.float32) for width in widths]
-    for rows, logits in _logits_by_batch(spec, values, X):
+
+    def keep(rows: slice, logits: np.ndarray) -> None:
         parts = task_probabilities(logits, spec.n_outputs)
         for whole, part in zip(probabilities, parts, strict=True):
             whole[rows] = part
+
+    _run_by_batch(spec, values, X, keep)
     return probabilities
 
 
@@ -120,34 +124,60 @@ def compute_logits(spec: NetworkSpec, values: Sequence[tf.Tensor], X: Any) -> np
         If a number of X is too large for float32.
     """
     whole = np.empty((X.shape[0], sum(spec.n_outputs)), dtype=np.float32)
-    for rows, logits in _logits_by_batch(spec, values, X):
-        whole[rows] = logits
+    _run_by_batch(spec, values, X, whole.__setitem__)
     return whole
 
 
-def _logits_by_batch(
-    spec: NetworkSpec, values: Sequence[tf.Tensor], X: Any
-) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield rows of X, as a slice, and their logits."""
+def _run_by_batch(
+    spec: NetworkSpec,
+    values: Sequence[tf.Tensor],
+    X: Any,
+    keep: Callable[[slice, np.ndarray], None],
+) -> None:
+    """Compute the logits of X, and give them to a function with the rows that they are of."""
     program = _forward_program(spec)
     trainable, others = list(values[: program.n_trainable]), list(values[program.n_trainable :])
     n_rows = max(_BATCH_CELLS // program.widest, 1)
-    for start in range(0, X.shape[0], n_rows):
+    starts = range(0, X.shape[0], n_rows)
+    is_checked = not get_config()["assume_finite"]
+
+    def run(start: int) -> None:
         rows = slice(start, start + n_rows)
-        yield rows, program.run(trainable, others, tf.constant(_dense_batch(X[rows]))).numpy()
+        batch = tf.constant(_dense_batch(X[rows], is_checked))
+        keep(rows, program.run(trainable, others, batch).numpy())
+
+    if len(starts) == 1:
+        run(0)
+        return
+    # A new thread knows nothing of a `tf.device` that its maker is in.
+    device = tf.constant(0.0).device
+
+    def run_there(start: int) -> None:
+        with tf.device(device):
+            run(start)
+
+    # One batch is copied to and fro while TensorFlow computes another.
+    with ThreadPoolExecutor(2) as pool:
+        for _ in pool.map(run_there, starts):
+            pass
 
 
-def _dense_batch(batch: Any) -> np.ndarray:
+def _dense_batch(batch: Any, is_checked: bool) -> np.ndarray:
     """Return rows of X as a dense array of float32."""
     if sp.issparse(batch):
         batch = batch.toarray()
     if batch.dtype == np.float32:
         return batch
     with np.errstate(over="ignore"):
-        batch = batch.astype(np.float32)
-    # Only here can it be seen that a number was finite in float64 and is not in float32.
-    assert_all_finite(batch, input_name="X")
-    return batch
+        cast = batch.astype(np.float32)
+    # X was found finite in its own dtype.
+    if is_checked and not np.isfinite(cast).all():
+        too_large = batch.flat[np.argmax(~np.isfinite(cast))]
+        raise ValueError(
+            f"Input X contains a value too large for dtype('float32'), in which the network "
+            f"computes: {too_large}. Scale X, for instance with StandardScaler."
+        )
+    return cast
 
 
 def task_probabilities(logits: np.ndarray, n_outputs: Sequence[int]) -> list[np.ndarray]:

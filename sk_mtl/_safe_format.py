@@ -168,7 +168,7 @@ def _load(content: bytes) -> MultiTaskClassifier:
     text, arrays = unpack(content)
     try:
         return restore_model(text, arrays)
-    except (ImportError, MemoryError):
+    except (ImportError, MemoryError, RuntimeError):
         raise
     except Exception as error:  # the libraries that read its parts raise what they like
         raise ValueError(f"This file does not describe a model: {str(error)[:500]}") from error

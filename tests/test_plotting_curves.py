@@ -477,3 +477,13 @@ def test_reference_line_takes_the_colour_of_text(display, predicted):
         dashed = [line for line in drawn.axes_[0].lines if line.get_linestyle() == "--"]
 
         assert [line.get_color() for line in dashed] == [plt.rcParams["text.color"]]
+
+
+@pytest.mark.parametrize(("height", "place"), [(0.9, "lower left"), (0.1, "upper right")])
+def test_legend_of_precision_recall_stands_where_no_curve_is(height, place):
+    recall = {"t": {label: np.linspace(1, 0, 9) for label in "abc"}}
+    precision = {"t": {label: np.full(9, height) for label in "abc"}}
+
+    display = TaskPrecisionRecallDisplay(precision, recall, {"t": height})
+
+    assert display._legend_place("t") == place

@@ -40,9 +40,10 @@ def batches(monkeypatch):
     """Return the batches that are placed, of 3 rows each."""
     seen = []
 
-    def noting(batch):
-        seen.append(dense_batch(batch))
-        return seen[-1]
+    def noting(*args):
+        batch = dense_batch(*args)
+        seen.append(batch)
+        return batch
 
     dense_batch = _prediction._dense_batch
     monkeypatch.setattr(_prediction, "_BATCH_CELLS", 3 * WIDEST)
@@ -80,7 +81,7 @@ def test_probabilities_are_those_of_the_logits(batches):
     _, values = make_values()
     X = make_X()
     found = compute_probabilities(SPEC, values, X)
-    assert [len(b) for b in batches] == [3, 3, 3, 1]
+    assert sorted(len(b) for b in batches) == [1, 3, 3, 3]
     expected = task_probabilities(compute_logits(SPEC, values, X), SPEC.n_outputs)
     for p, wanted in zip(found, expected, strict=True):
         np.testing.assert_array_equal(p, wanted)
@@ -122,7 +123,7 @@ class RefusingToBeDense(sp.csr_matrix):
 
 def test_sparse_rows_are_made_dense_by_batch(batches):
     compute_probabilities(SPEC, make_values()[1], RefusingToBeDense(make_X()))
-    assert [len(b) for b in batches] == [3, 3, 3, 1]
+    assert sorted(len(b) for b in batches) == [1, 3, 3, 3]
 
 
 @pytest.mark.parametrize(

@@ -199,17 +199,16 @@ def test_scorer_brings_its_parameters_and_its_sign():
 
 
 def test_scorer_of_a_function_gets_the_probabilities():
-    two = Y[["a", "c"]]
+    binary = Y[["a"]].assign(c=Y["c"].map({"x": 0, "y": 1}))
     scorer = make_multitask_scorer(
         skm.brier_score_loss, response_method="predict_proba", greater_is_better=False
     )
-    scorers = {"brier": make_multitask_scorer("neg_brier_score"), "by hand": scorer}
-    y_proba = [PROBA["a"], PROBA["c"]]
+    metrics = {"named": make_multitask_scorer("neg_brier_score"), "function": scorer}
     frame = multitask_report(
-        two.replace({"x": 0, "y": 1}).astype(float), y_proba=y_proba, metrics=scorers
+        binary, y_proba=[PROBA["a"], PROBA["c"]], metrics=metrics, n_bootstraps=5, random_state=0
     ).frame
 
-    assert_allclose(frame["by hand"], frame["brier"])
+    assert_allclose(frame["function"], frame["named"])
 
 
 @pytest.mark.parametrize(
@@ -283,7 +282,8 @@ def test_boolean_and_time_labels_are_counted():
             "day": pd.to_datetime(["2024-01-01", None, "2024-01-02", "2024-01-02"]),
         }
     )
-    counts = multitask_report(y, y.ffill(), metrics="accuracy").class_counts["count"]
+    predicted = pd.DataFrame({"flag": [True] * 4, "day": [pd.Timestamp("2024-01-02")] * 4})
+    counts = multitask_report(y, predicted, metrics="accuracy").class_counts["count"]
 
     assert counts["flag"].to_dict() == {False: 1, True: 2}
     assert counts["day"].to_list() == [1, 2]
@@ -841,6 +841,14 @@ def test_estimator_predicts_only_what_the_metrics_need():
     assert frame["roc_auc", "score"].iloc[0] == skm.get_scorer("roc_auc")(
         GaussianNB().fit(X, y), X, y
     )
+
+
+def test_metrics_may_be_an_iterator():
+    X, y = np.arange(4.0)[:, None], np.array([0, 0, 1, 1])
+    model = GaussianNB().fit(X, y)
+    made = MultiTaskReport.from_estimator(model, X, y, metrics=iter(["f1", "roc_auc"]))
+
+    assert metric_names(made) == ["f1", "roc_auc"]
 
 
 def test_other_estimators_of_several_outputs_are_reported():

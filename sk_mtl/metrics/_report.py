@@ -7,7 +7,7 @@ Owns `multitask_report` and `MultiTaskReport`. The numbers are of `_report_score
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -17,7 +17,12 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import check_is_fitted
 
 from sk_mtl.metrics._report_cells import describe_labels, gather_predictions, read_true_labels
-from sk_mtl.metrics._report_request import LABELS, ReportOptions, find_reported_metrics
+from sk_mtl.metrics._report_request import (
+    LABELS,
+    ReportedMetric,
+    ReportOptions,
+    find_reported_metrics,
+)
 from sk_mtl.metrics._report_scores import (
     explain_left_out,
     explain_numbers,
@@ -102,7 +107,7 @@ class MultiTaskReport:
             Samples to report on.
         y : DataFrame, Series, array-like of shape (n_samples,) or (n_samples, n_tasks)
             Their labels; NaN, None, NaT or NA where missing.
-        metrics : str, callable, MultiTaskScorer, sequence or mapping of these, default=None
+        metrics : str, callable, MultiTaskScorer, iterable or mapping of these, default=None
             As in `multitask_report`. The estimator predicts only what they are computed from.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weight per row or per cell.
@@ -141,7 +146,6 @@ class MultiTaskReport:
         """
         check_is_fitted(estimator)
         options = ReportOptions(
-            metrics=metrics,
             sample_weight=sample_weight,
             missing_label=missing_label,
             classes=_classes_of(estimator, y),
@@ -151,8 +155,10 @@ class MultiTaskReport:
             random_state=random_state,
         )
         offered = [m for m in ("predict", "predict_proba") if hasattr(estimator, m)]
-        used = {r.metric.response_method for r in find_reported_metrics(metrics, offered)}
-        return _make_report(y, {m: getattr(estimator, m)(X) for m in offered if m in used}, options)
+        reported = find_reported_metrics(metrics, offered)
+        used = {r.metric.response_method for r in reported}
+        predictions = {m: getattr(estimator, m)(X) for m in offered if m in used}
+        return _make_report(y, predictions, reported, options)
 
     def to_text(self, *, digits: int = 3, line_width: int = 100) -> str:
         """Return the report as aligned text.
@@ -260,7 +266,7 @@ def multitask_report(
     y_proba : PerTask, sequence of arrays, mapping, DataFrame or array, default=None
         What ``predict_proba`` returned, in any form that `multitask_score` takes. At least one of
         `y_pred` and `y_proba` must be given.
-    metrics : str, callable, MultiTaskScorer, sequence or mapping of these, default=None
+    metrics : str, callable, MultiTaskScorer, iterable or mapping of these, default=None
         What to report. A name or a function of labels, as in `multitask_score`; a scorer from
         `make_multitask_scorer`, of which the metric with its parameters is taken, for metrics with
         parameters and functions of probabilities; several of them; or ``{name: metric}``, which
@@ -278,7 +284,7 @@ def multitask_report(
     y_train : DataFrame, Series, array-like, default=None
         Labels of the rows that the model was trained on, from which the constant predictor learns,
         too. None means that it learns from the labelled cells of `y_true`, which no real predictor
-        has seen: as strong as a constant can be for log loss and Brier score.
+        has seen: no other constant has a smaller log loss or Brier score on them.
     n_bootstraps : int, default=None
         Number of resamples for percentile intervals [1]_; None gives none. See Notes.
     confidence_level : float, default=0.95
@@ -352,7 +358,6 @@ def multitask_report(
     of X.
     """
     options = ReportOptions(
-        metrics=metrics,
         sample_weight=sample_weight,
         missing_label=missing_label,
         classes=classes,
@@ -362,14 +367,18 @@ def multitask_report(
         random_state=random_state,
     )
     given = {"predict": y_pred, "predict_proba": y_proba}
-    return _make_report(y_true, {m: p for m, p in given.items() if p is not None}, options)
+    predictions = {method: p for method, p in given.items() if p is not None}
+    reported = find_reported_metrics(metrics, predictions)
+    return _make_report(y_true, predictions, reported, options)
 
 
 def _make_report(
-    y_true: Any, predictions: dict[str, Any], options: ReportOptions
+    y_true: Any,
+    predictions: Mapping[str, Any],
+    reported: Sequence[ReportedMetric],
+    options: ReportOptions,
 ) -> MultiTaskReport:
     """Make a report from the predictions of each method."""
-    reported = find_reported_metrics(options.metrics, predictions)
     true = read_true_labels(y_true, options)
     used = {r.metric.response_method for r in reported}
     gathered = {

@@ -32,12 +32,10 @@ ARGUMENTS = {"predict": ("y_pred", "labels"), "predict_proba": ("y_proba", "prob
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """The options of a report, as `multitask_report` has them.
+    """The options of a report beside its metrics, as `multitask_report` has them.
 
     Attributes
     ----------
-    metrics : object
-        What to report.
     sample_weight : array-like or None
         Weight per row or per cell.
     missing_label : scalar
@@ -54,7 +52,6 @@ class ReportOptions:
         Of the resamples.
     """
 
-    metrics: Any
     sample_weight: Any
     missing_label: Any
     classes: Any
@@ -97,7 +94,7 @@ def find_reported_metrics(metrics: Any, methods: Iterable[str]) -> list[Reported
 
     Parameters
     ----------
-    metrics : None, str, callable, MultiTaskScorer, or sequence or mapping of {name: ...} of these
+    metrics : None, str, callable, MultiTaskScorer, iterable or mapping of these
         What to report; None means the usual metrics of what there is.
     methods : iterable of {"predict", "predict_proba"}
         What there is to compute them from.

@@ -28,7 +28,7 @@ Columns = dict[tuple[str, str], list[float]]
 
 def score_reported(
     reported: Sequence[ReportedMetric], gathered: Mapping[str, Predictions]
-) -> tuple[dict[tuple[str, str], list[float]], Problems]:
+) -> tuple[Columns, Problems]:
     """Score the predictions and the constant predictor.
 
     Parameters
@@ -45,7 +45,7 @@ def score_reported(
     problems : dict of {str: dict of {task: str}}
         Why scores are undefined.
     """
-    columns: dict[tuple[str, str], list[float]] = {}
+    columns: Columns = {}
     problems: Problems = {}
     for r in reported:
         predictions = gathered[r.metric.response_method]

@@ -365,7 +365,7 @@ class TaskCalibrationDisplay:
         self._finish_histogram(histogram, name, text_size)
         if few and 1 < len(curves) <= _MAX_CLASSES_IN_A_LEGEND:
             ax.legend(
-                loc="upper left",
+                loc="best",
                 fontsize="x-small",
                 framealpha=0.7,
                 handlelength=1,

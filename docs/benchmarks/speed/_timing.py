@@ -129,6 +129,8 @@ def parse_options(docstring: str, argv: Sequence[str] | None, repeats: int, **fl
     for name, text in flags.items():
         parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=text)
     options = parser.parse_args(argv)
+    if options.quick and options.page is not None:
+        parser.error("--quick measures nothing, so there is nothing to put on a page.")
     if options.quick:
         options.repeats = 1
     options.arguments = [

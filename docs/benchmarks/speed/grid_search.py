@@ -37,7 +37,7 @@ def sk_mtl_search(work: Work, epochs: int, n_candidates: int) -> Callable[[], ob
         "dropout": DROPOUT,
     }
     classifier = make_classifier(work, epochs)
-    return lambda: GridSearchCV(classifier, cut(grid, n_candidates), cv=FOLDS).fit(X, Y)
+    return lambda: GridSearchCV(classifier, pick(grid, n_candidates), cv=FOLDS).fit(X, Y)
 
 
 def mlp_search(work: Work, epochs: int, n_candidates: int) -> Callable[[], object]:
@@ -50,7 +50,7 @@ def mlp_search(work: Work, epochs: int, n_candidates: int) -> Callable[[], objec
     def run() -> None:
         for x, y in parts:
             classifier = make_mlp(work, len(y) * (FOLDS - 1) // FOLDS, epochs)
-            GridSearchCV(classifier, cut(grid, n_candidates), cv=FOLDS).fit(x, y)
+            GridSearchCV(classifier, pick(grid, n_candidates), cv=FOLDS).fit(x, y)
 
     return run
 
@@ -86,20 +86,16 @@ def scikeras_search(work: Work, epochs: int, n_candidates: int) -> Callable[[], 
         "optimizer__learning_rate": RATES,
         "model__dropout": DROPOUT,
     }
-    return lambda: GridSearchCV(classifier, cut(grid, n_candidates), cv=FOLDS).fit(x, y)
+    return lambda: GridSearchCV(classifier, pick(grid, n_candidates), cv=FOLDS).fit(x, y)
 
 
-def cut(grid: dict[str, list[Any]], n_candidates: int) -> list[dict[str, list[Any]]]:
-    """Return the first candidates of a grid, those that differ in the trunk first."""
+def pick(grid: dict[str, list[Any]], n_candidates: int) -> list[dict[str, list[Any]]]:
+    """Return candidates of a grid at equal distances, from the first to the last."""
     from sklearn.model_selection import ParameterGrid
 
-    trunk = next(iter(grid))
-    candidates = sorted(ParameterGrid(grid), key=lambda one: grid[trunk].index(one[trunk]))
-    half = len(candidates) // 2
-    in_turn = [
-        one for pair in zip(candidates[:half], candidates[half:], strict=True) for one in pair
-    ]
-    return [{name: [value] for name, value in one.items()} for one in in_turn[:n_candidates]]
+    candidates = list(ParameterGrid(grid))
+    numbers = np.linspace(0, len(candidates) - 1, n_candidates).round().astype(int)
+    return [{name: [value] for name, value in candidates[n].items()} for n in numbers]
 
 
 SEARCHES = {
@@ -123,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     work, epochs, n_candidates = WORK, EPOCHS, 12
     scikeras_candidates = 12 if options.all_candidates else 2
     if options.quick:
-        work, epochs, n_candidates, scikeras_candidates = replace(work, n_rows=200), 1, 1, 1
+        work, epochs, n_candidates, scikeras_candidates = replace(work, n_rows=600), 1, 1, 1
     seconds: dict[str, list[float]] = {who: [] for who in SEARCHES}
     for _ in range(options.repeats):
         for who, values in seconds.items():

@@ -43,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     options: Any = parse_options(__doc__, argv, repeats=5)
     work, epochs = WORK, EPOCHS
     if options.quick:
-        work, epochs = replace(WORK, n_rows=300, n_features=32, hidden=(16, 8)), 1
+        tasks = {"n_classes": (2,) * 2, "labelled": (0.83,) * 2}
+        work, epochs = replace(WORK, n_rows=300, n_features=32, hidden=(16, 8), **tasks), 1
     X, Y = work.make_table()
     fits = {
         "sk_mtl": sk_mtl_fit(work, X, Y),

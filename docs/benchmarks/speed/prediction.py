@@ -133,17 +133,16 @@ def measure_peak(who: str, work: Work) -> int:
 
 
 def save_models(folder: Path, work: Work) -> None:
-    """Save a fitted estimator and a fitted Keras model."""
-    X, Y = work.make_table()
-    classifier = make_classifier(work, epochs=1).fit(X, Y)
+    """Save a fitted estimator, and a Keras model of the same network."""
+    classifier = make_classifier(work, epochs=1).fit(*work.make_table())
     (folder / "sk_mtl.pickle").write_bytes(pickle.dumps(classifier))
-    model = make_keras_model(work)
-    model.save(folder / "model.keras")
+    make_keras_model(work).save(folder / "model.keras")
 
 
 def time_first_call(who: str, folder: Path, work: Work) -> tuple[float, float]:
     """Seconds that reading takes, and the first call with one row after it."""
     import keras
+
     from sk_mtl import MultiTaskClassifier  # noqa: F401 - imports are apart
 
     x = work.make_features()[:1]
@@ -151,7 +150,8 @@ def time_first_call(who: str, folder: Path, work: Work) -> tuple[float, float]:
     if who == "sk_mtl":
         predict = pickle.loads((folder / "sk_mtl.pickle").read_bytes()).predict_proba
     else:
-        predict = partial(keras.models.load_model(folder / "model.keras").predict, verbose=0)
+        model = keras.models.load_model(folder / "model.keras", compile=False)
+        predict = partial(model.predict, verbose=0)
     reading = time.perf_counter() - start
     return reading, clock(predict, x)
 
