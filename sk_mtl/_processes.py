@@ -23,7 +23,7 @@ def refuse_fork() -> None:
     RuntimeError
         If this package has let it compute in the parent, before the fork.
     """
-    global _process_at_work
+    global _process_at_work  # noqa: PLW0603 - a fact about the process
     if _process_at_work is None:
         _process_at_work = os.getpid()
     elif _process_at_work != os.getpid():

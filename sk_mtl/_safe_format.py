@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from sk_mtl._archive import check_start, pack, unpack
 from sk_mtl._classifier import MultiTaskClassifier
 from sk_mtl._model_description import describe_model, restore_model
+from sk_mtl._processes import refuse_fork
 
 __all__ = ["load_model", "save_model"]
 
@@ -75,6 +76,7 @@ def save_model(estimator: MultiTaskClassifier, file: Any) -> None:
             "search (search.best_estimator_); skops.io and pickle save those whole."
         )
     check_is_fitted(estimator)
+    refuse_fork()
     content = pack(*describe_model(estimator))
     try:
         again = pack(*describe_model(_load(content)))
@@ -166,9 +168,10 @@ def _replace_file(path: str, content: bytes) -> None:
 def _load(content: bytes) -> MultiTaskClassifier:
     """Return the estimator that a content describes."""
     text, arrays = unpack(content)
+    refuse_fork()
     try:
         return restore_model(text, arrays)
-    except (ImportError, MemoryError, RuntimeError):
+    except (ImportError, MemoryError):
         raise
     except Exception as error:  # the libraries that read its parts raise what they like
         raise ValueError(f"This file does not describe a model: {str(error)[:500]}") from error

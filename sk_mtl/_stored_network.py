@@ -18,7 +18,6 @@ import numpy as np
 
 from sk_mtl._network import NetworkSpec, build_network, canonical_activation, network_variables
 from sk_mtl._persistence import FittedNetwork
-from sk_mtl._processes import refuse_fork
 from sk_mtl._program import TrainingState, optimizer_settings
 from sk_mtl._routing import make_optimizer
 from sk_mtl._stored_values import decode_value, encode_value, require
@@ -48,7 +47,6 @@ def describe_network(network: FittedNetwork | None, arrays: dict[str, np.ndarray
     if network is None:
         return None
     spec, state = network.spec, network.state
-    refuse_fork()
     names = _variable_names(build_network(spec))
     optimizer = state.optimizer
     return {
@@ -112,7 +110,6 @@ def restore_network(
     )
     require(_are_arrays(values), "the values of its network are no arrays")
     _check_size(spec, values)
-    refuse_fork()
     model = build_network(spec)
     for variable, value in zip(network_variables(model), values, strict=True):
         fits = value.shape == tuple(variable.shape) and value.dtype == variable.dtype

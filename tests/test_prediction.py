@@ -133,7 +133,7 @@ def test_sparse_rows_are_made_dense_by_batch(batches):
         np.asfortranarray,
         lambda X: np.repeat(X, 2, axis=1)[:, ::2],
         lambda X: sp.csr_matrix(X.astype(np.float64)),
-        lambda X: sp.csr_array(X),
+        sp.csr_array,
     ],
     ids=["float64", "Fortran", "strided", "float64 CSR", "CSR array"],
 )

@@ -14,9 +14,9 @@ from sk_mtl import MultiTaskClassifier
 from sk_mtl._validation import (
     PARAMETER_CONSTRAINTS,
     MissingLabelsError,
+    check_asker,
     check_features,
     check_parameters,
-    check_asker,
 )
 
 # ------------------------------------------------------------------------------------------------

@@ -127,8 +127,8 @@ class TaskPrecisionRecallDisplay(TaskCurves):
             np.interp(at, self.recall[name][label][::-1], self.precision[name][label][::-1])
             for label in self.recall[name]
         ]
-        left, right = at < 0.4, at > 0.6
-        low, high = np.array(curves) < 0.4, np.array(curves) > 0.6
+        left, right = at < 0.3, at > 0.65
+        low, high = np.array(curves) < 0.25, np.array(curves) > 0.75
         crossings = {
             "lower left": (low & left).sum(),
             "upper right": (high & right).sum(),

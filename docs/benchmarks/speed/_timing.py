@@ -142,7 +142,9 @@ def parse_options(docstring: str, argv: Sequence[str] | None, repeats: int, **fl
 
 
 def times(numerator: np.ndarray, denominator: np.ndarray) -> str:
-    """Median of the ratios of the same repeats, with the lowest and the highest."""
+    """Median of the ratios of the same repeats, with the lowest and the highest; 1 to itself."""
+    if np.array_equal(numerator, denominator):
+        return "1"
     ratios = numerator / denominator
     low, middle, high = ratios.min(), np.median(ratios), ratios.max()
     return f"{_short(middle)} ({_short(low)}–{_short(high)})"

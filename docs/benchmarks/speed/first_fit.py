@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows = []
     for (title, who), values in seconds.items():
         ours = np.array(seconds[title, "sk_mtl"])
-        ratio = "" if who == "sk_mtl" else times(np.array(values), ours)
+        ratio = times(np.array(values), ours)
         asked = "≥ 1" if who == "Keras `fit`" else ""
         rows.append((title, who, milliseconds(np.array(values)), ratio, asked))
     header = ("work", "contender", "ms", "time ÷ sk_mtl's", "asked")

@@ -132,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             who,
             f"{np.median(values):.1f}",
             milliseconds(values / N_FITS),
-            "" if who == "sk_mtl" else times(values, measured["sk_mtl"]),
+            times(values, measured["sk_mtl"]),
             ASKED.get(who, ""),
         )
         for who, values in measured.items()

@@ -46,40 +46,62 @@ BATCH_ROWS = 8_192
 NUMPY = "numpy's matrix products alone"
 
 
-def make_predictors(work: Work) -> dict[str, Callable[[np.ndarray], Any]]:
-    """Return fitted predictors by name."""
-    import keras  # noqa: F401 - with TensorFlow
+Predict = Callable[[np.ndarray], Any]
 
-    X, Y = work.make_table()
-    classifier = make_classifier(work, epochs=1).fit(X, Y)
+
+def sk_mtl_predictor(work: Work) -> Predict:
+    """Return predict_proba of a fitted estimator."""
+    return make_classifier(work, epochs=1).fit(*work.make_table()).predict_proba
+
+
+def keras_predictor(work: Work) -> Predict:
+    """Return predict of a Keras model."""
+    return partial(make_keras_model(work).predict, batch_size=BATCH_ROWS, verbose=0)
+
+
+def keras_caller(work: Work) -> Predict:
+    """Return a function that calls a Keras model itself."""
     model = make_keras_model(work)
-    mlps = [make_mlp(work, len(y), 1).fit(x, y) for x, y in labelled_parts(X, Y)]
-    predictors = {
-        "sk_mtl": classifier.predict_proba,
-        "`keras.Model.predict`": partial(model.predict, batch_size=BATCH_ROWS, verbose=0),
-        "Keras, the model called": lambda x: [np.asarray(z) for z in model(x).values()],
-        "MLPClassifier, three of them": lambda x: [mlp.predict_proba(x) for mlp in mlps],
-    }
-    if has_torch():
-        import torch
-
-        network = make_torch_network(work).eval()
-
-        def infer(x: np.ndarray) -> list[np.ndarray]:
-            with torch.inference_mode():
-                return [z.numpy() for z in network(torch.from_numpy(x))]
-
-        predictors["PyTorch, the module called"] = infer
-    return predictors
+    return lambda x: [np.asarray(z) for z in model(x).values()]
 
 
-def median_call(predict: Callable[[np.ndarray], Any], x: np.ndarray, n_calls: int) -> float:
+def mlp_predictor(work: Work) -> Predict:
+    """Return a function that calls three MLPClassifiers."""
+    parts = labelled_parts(*work.make_table())
+    mlps = [make_mlp(work, len(y), 1).fit(x, y) for x, y in parts]
+    return lambda x: [mlp.predict_proba(x) for mlp in mlps]
+
+
+def torch_caller(work: Work) -> Predict:
+    """Return a function that calls a PyTorch module."""
+    import torch
+
+    network = make_torch_network(work).eval()
+
+    def infer(x: np.ndarray) -> list[np.ndarray]:
+        with torch.inference_mode():
+            return [z.numpy() for z in network(torch.from_numpy(x))]
+
+    return infer
+
+
+PREDICTORS = {
+    "sk_mtl": sk_mtl_predictor,
+    "`keras.Model.predict`": keras_predictor,
+    "MLPClassifier, three of them": mlp_predictor,
+    "Keras, the model called": keras_caller,
+    "PyTorch, the module called": torch_caller,
+}
+BULK = list(PREDICTORS)[:3]
+
+
+def median_call(predict: Predict, x: np.ndarray, n_calls: int) -> float:
     """Median of the seconds of calls."""
     return float(np.median([clock(predict, x) for _ in range(n_calls)]))
 
 
 def tabulate_one_row(
-    predictors: dict[str, Callable[[np.ndarray], Any]], work: Work, options: Any
+    predictors: dict[str, Predict], work: Work, options: Any
 ) -> tuple[Sequence[str], list]:
     """Time calls with one row."""
     x = work.make_features()[:1]
@@ -92,26 +114,26 @@ def tabulate_one_row(
     )
     rows = []
     for who, values in seconds.items():
-        ratio = "" if who == "sk_mtl" else times(values, seconds["sk_mtl"])
+        ratio = times(values, seconds["sk_mtl"])
         asked = {"sk_mtl": "≤ 1 ms", "`keras.Model.predict`": "≥ 20 ×"}.get(who, "")
         rows.append((who, milliseconds(values), ratio, asked))
     return ("one row", "ms, median of the calls", "time ÷ sk_mtl's", "asked"), rows
 
 
 def tabulate_many_rows(
-    predictors: dict[str, Callable[[np.ndarray], Any]], work: Work, options: Any
+    predictors: dict[str, Predict], work: Work, options: Any
 ) -> tuple[Sequence[str], list]:
     """Time calls with all rows, and measure their memory."""
     X = work.make_features()
     products = MatrixProducts(work, BATCH_ROWS, training=False)
-    names = ["sk_mtl", "`keras.Model.predict`", "MLPClassifier, three of them"]
-    contenders = {who: partial(clock, predictors[who], X) for who in names}
-    seconds = measure_in_turn(contenders | {NUMPY: partial(clock, products.run)}, options)
+    contenders = {who: partial(clock, predictors[who], X) for who in BULK}
+    seconds = measure_in_turn(contenders | {NUMPY: products.seconds}, options)
     rows = []
     for who, values in seconds.items():
         row = [who, milliseconds(values), f"{products.rate(np.median(values)):.0f}", "", "", "", ""]
         if who != NUMPY:
             row[3] = times(seconds[NUMPY], values)
+        if who == "sk_mtl" or (who in BULK and not options.quick):
             peak = in_fresh_process(measure_peak, who, work, quick=options.quick)
             row[5] = f"{peak / 1e6:,.0f}"
         if who == "sk_mtl":
@@ -124,7 +146,7 @@ def tabulate_many_rows(
 
 def measure_peak(who: str, work: Work) -> int:
     """Bytes at the peak of a prediction beyond X and the result, after a first call of one row."""
-    predict = make_predictors(replace(WORK, n_rows=min(WORK.n_rows, work.n_rows)))[who]
+    predict = PREDICTORS[who](WORK)
     X = work.make_features()
     predict(X[:1])
     peak, result = peak_memory(lambda: predict(X))
@@ -170,7 +192,7 @@ def tabulate_first_call(work: Work, options: Any) -> tuple[Sequence[str], list]:
     ours = np.array(seconds["sk_mtl"])
     for who, values in seconds.items():
         reading, first = np.array(values).T
-        ratio = "" if who == "sk_mtl" else times(reading + first, ours.sum(axis=1))
+        ratio = times(reading + first, ours.sum(axis=1))
         rows.append((who, milliseconds(reading), milliseconds(first), ratio))
     return ("fresh process", "ms to read", "ms, first call", "both ÷ sk_mtl's"), rows
 
@@ -181,7 +203,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     work, many = WORK, replace(WORK, n_rows=MANY_ROWS)
     if options.quick:
         work, many = replace(work, n_rows=150), replace(work, n_rows=9_000)
-    predictors = make_predictors(work)
+    predictors = {
+        who: make(work)
+        for who, make in PREDICTORS.items()
+        if has_torch() or not who.startswith("PyTorch")
+    }
     tables = [
         tabulate_one_row(predictors, work, options),
         tabulate_many_rows(predictors, many, options),

@@ -1,0 +1,212 @@
+"""Tests of sk_mtl._processes, and of one estimator in many threads and processes."""
+
+import io
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import joblib
+import numpy as np
+import pytest
+
+from sk_mtl import MultiTaskClassifier, clear_program_cache, load_model, save_model
+
+N_THREADS = 8
+
+
+def make_table(n=60):
+    X = np.random.default_rng(0).normal(size=(n, 3)).astype(np.float32)
+    Y = np.column_stack([X[:, 0] > 0, np.digitize(X[:, 1], [-0.5, 0.5])]).astype(float)
+    Y[::3, 1] = np.nan
+    return X, Y
+
+
+X, Y = make_table()
+
+
+def make_tiny(**settings):
+    return MultiTaskClassifier((4,), **{"epochs": 2, "random_state": 0, **settings})
+
+
+def probabilities_of(clf, X=X):
+    return np.hstack(clf.predict_proba(X))
+
+
+def at_once(function, n=N_THREADS):
+    """Return what a function gives in each of many threads, which begin together."""
+    barrier = threading.Barrier(n)
+
+    def begin(number):
+        barrier.wait()
+        return function(number)
+
+    with ThreadPoolExecutor(n) as pool:
+        return list(pool.map(begin, range(n)))
+
+
+# -- Threads -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_compiled", [False, True], ids=["cold", "warm"])
+def test_threads_predict_from_one_estimator(is_compiled):
+    clf = make_tiny(dropout=0.2, normalization="batch").fit(X, Y)
+    expected = probabilities_of(clf)
+    clf = pickle.loads(pickle.dumps(clf))  # nothing placed, nothing built
+    if not is_compiled:
+        clear_program_cache()
+    for found in at_once(lambda number: probabilities_of(clf)):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_threads_ask_one_estimator_for_different_things():
+    clf = make_tiny().fit(X, Y)
+    expected = pickle.loads(pickle.dumps(clf))
+    ask = [
+        lambda clf: clf.predict(X),
+        lambda clf: clf.predict_proba(X)[1],
+        lambda clf: clf.score(X, Y),
+        lambda clf: clf.task_view("y0").predict(X),
+        lambda clf: clf.model_.count_params(),
+        lambda clf: pickle.loads(pickle.dumps(clf)).predict(X),
+        lambda clf: clf.predict(X[:7]),
+        lambda clf: probabilities_of(clf, X[::-1]),
+    ]
+    found = at_once(lambda number: ask[number](clf))
+    for question, answer in zip(ask, found, strict=True):
+        np.testing.assert_array_equal(answer, question(expected))
+
+
+@pytest.mark.parametrize("settings", [{}, {"dropout": 0.2, "normalization": "batch"}])
+def test_threads_fit_estimators_to_the_bits_of_one_after_another(settings):
+    seeds = [0, 1, 0, 1]
+    expected = [probabilities_of(make_tiny(**settings, random_state=s).fit(X, Y)) for s in seeds]
+    clear_program_cache()
+
+    def fit(number):
+        return probabilities_of(make_tiny(**settings, random_state=seeds[number]).fit(X, Y))
+
+    for found, wanted in zip(at_once(fit, len(seeds)), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_thread_predicts_while_others_fit_and_load():
+    clf = make_tiny().fit(X, Y)
+    expected = probabilities_of(clf)
+    file = io.BytesIO()
+    save_model(clf, file)
+
+    def work(number):
+        if number % 3 == 0:
+            return probabilities_of(make_tiny().fit(X, Y))
+        if number % 3 == 1:
+            return probabilities_of(load_model(io.BytesIO(file.getvalue())))
+        return probabilities_of(clf)
+
+    for found in at_once(work):
+        np.testing.assert_array_equal(found, expected)
+
+
+# -- Processes -----------------------------------------------------------------------------------
+
+
+def fit_and_predict(X, Y, mapped):
+    """Fit on arrays that must not be written to, and predict from a memory-mapped estimator."""
+    assert isinstance(X, np.memmap)
+    assert not X.flags.writeable
+    assert all(isinstance(v, np.memmap) for v in mapped._network.state.network)
+    return probabilities_of(make_tiny().fit(X, Y), X), probabilities_of(mapped, X)
+
+
+def test_loky_workers_read_memory_mapped_rows_and_estimators(tmp_path):
+    clf = make_tiny().fit(X, Y)
+    joblib.dump(clf, tmp_path / "model.joblib")
+    mapped = joblib.load(tmp_path / "model.joblib", mmap_mode="r")
+    parallel = joblib.Parallel(n_jobs=2, backend="loky", max_nbytes=1)
+    for found in parallel(joblib.delayed(fit_and_predict)(X, Y, mapped) for _ in range(2)):
+        for probabilities in found:
+            np.testing.assert_array_equal(probabilities, probabilities_of(clf))
+
+
+FORKS = """
+import io, os, pickle, warnings
+import numpy as np
+import sk_mtl
+warnings.simplefilter("ignore", DeprecationWarning)  # Python's own, of forks among threads
+
+def fit():
+    return sk_mtl.MultiTaskClassifier((4,), epochs=1, random_state=0).fit(X, Y)
+
+def fork(name, act):
+    if child := os.fork():
+        os.waitpid(child, 0)
+        return
+    try:
+        act()
+        print(name, "done", flush=True)
+    except BaseException as error:
+        print(name, repr(error), flush=True)
+    os._exit(0)
+
+X = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
+Y = np.column_stack([X[:, 0] > 0, X[:, 1] > 0])
+fork("early", lambda: fit().predict(X))
+clf, file = fit(), io.BytesIO()
+sk_mtl.save_model(clf, file)
+fork("fit", fit)
+fork("partial_fit", lambda: clf.partial_fit(X, Y))
+fork("predict", lambda: clf.predict(X))
+fork("model_", lambda: clf.model_)
+fork("save_model", lambda: sk_mtl.save_model(clf, io.BytesIO()))
+fork("load_model", lambda: sk_mtl.load_model(io.BytesIO(file.getvalue())))
+fork("pickle", lambda: pickle.loads(pickle.dumps(clf)).get_params())
+"""
+
+
+@pytest.fixture(scope="module")
+def forks():
+    """What forked children of one process said, by what they did; none hangs."""
+    if not hasattr(os, "fork"):
+        pytest.skip("needs os.fork")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize(
+    "name", ["fit", "partial_fit", "predict", "model_", "save_model", "load_model"]
+)
+def test_fork_after_a_fit_is_refused_and_does_not_hang(forks, name):
+    said = forks[name]
+    assert said.startswith("RuntimeError"), said
+    assert "was forked from one in which an estimator of sk_mtl had been fitted" in said
+    assert "'loky'" in said
+
+
+def test_fork_before_the_first_fit_is_safe(forks):
+    assert forks["early"] == "done"
+
+
+def test_fork_after_a_fit_may_do_what_needs_no_tensorflow(forks):
+    assert forks["pickle"] == "done"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_joblibs_multiprocessing_backend_is_refused_after_a_fit():
+    clf = make_tiny().fit(X, Y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python's own, of forks among threads
+        parallel = joblib.Parallel(n_jobs=2, backend="multiprocessing", timeout=60)
+        with pytest.raises(RuntimeError, match="Use joblib's backend 'loky'"):
+            parallel(joblib.delayed(probabilities_of)(clf) for _ in range(2))
