@@ -78,7 +78,7 @@ def test_page_has_a_table_and_the_command_of_each_script(script, load):
 
     assert f"python docs/benchmarks/speed/{script} --repeats " in section
     assert "--quick" not in section
-    assert read_tables(section)
+    assert read_tables(section) or "Not measured yet" in section
 
 
 def test_report_takes_the_place_of_the_section_on_the_page(load, tmp_path, capsys):

@@ -76,6 +76,8 @@ def measure_in_turn(
             time.sleep(0 if options.quick else PAUSE)
             seconds[name].append(contenders[name]())
         print(f"repeat {repeat + 1} of {options.repeats}", file=sys.stderr, flush=True)
+        for name, values in seconds.items():
+            print(f"    {1000 * values[-1]:12.3f} ms  {name}", file=sys.stderr, flush=True)
     gc.unfreeze()
     return {name: np.array(values) for name, values in seconds.items()}
 

@@ -30,7 +30,7 @@ WORKS = {
     "2,000 × 50, trunk 64-32, batch 64": Work(2_000, 50, (64, 32), 64, head=(32,)),
 }
 # Enough that the difference is some tenths of a second, of the fastest too.
-EPOCHS = {10_000: 20, 2_000: 60}
+EPOCHS = {10_000: 12, 2_000: 40}
 DROPOUT = 0.2
 
 ASKED = {
