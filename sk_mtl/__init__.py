@@ -9,11 +9,13 @@ from sk_mtl._validation import MissingLabelsError as MissingLabelsError
 
 if TYPE_CHECKING:
     from sk_mtl._classifier import MultiTaskClassifier as MultiTaskClassifier
-    from sk_mtl._program import clear_program_cache as clear_program_cache
+    from sk_mtl._program_cache import clear_program_cache as clear_program_cache
     from sk_mtl._safe_format import load_model as load_model
     from sk_mtl._safe_format import save_model as save_model
+    from sk_mtl._summary import FitSummary as FitSummary
 
 __all__ = [
+    "FitSummary",
     "MissingLabelsError",
     "MultiTaskClassifier",
     "PerTask",
@@ -27,8 +29,9 @@ __version__ = "0.1.0"
 
 # TensorFlow takes seconds to import, and whoever wants a splitter or a scorer does not need it.
 _LAZY = {
+    "FitSummary": "_summary",
     "MultiTaskClassifier": "_classifier",
-    "clear_program_cache": "_program",
+    "clear_program_cache": "_program_cache",
     "load_model": "_safe_format",
     "save_model": "_safe_format",
 }

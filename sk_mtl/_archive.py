@@ -25,8 +25,9 @@ __all__ = ["ARCHIVE_VERSION", "check_start", "pack", "read_json", "unpack"]
 
 ARCHIVE_VERSION = 1
 
-# JSON takes up to some twenty times its size in memory when it is read.
 _MAX_HEADER_BYTES = 32 * 2**20
+# An empty list takes three bytes in a file, and some hundred in memory while it is read.
+_MAX_VALUES = 2**21
 _MAX_DIMENSIONS = 32
 _MAX_DEPTH = 64
 
@@ -188,11 +189,13 @@ def read_json(text: bytes | str) -> Any:
     Raises
     ------
     ValueError
-        If it is not JSON, is nested too deep, or repeats a key of an object.
+        If it is not JSON, holds too many values, is nested too deep, or repeats a key of an object.
     """
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8")
+        if text.count(",") >= _MAX_VALUES:
+            raise ValueError(f"it holds more than {_MAX_VALUES} values")
         value = json.loads(
             text,
             object_pairs_hook=_distinct,

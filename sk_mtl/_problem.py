@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -52,7 +52,7 @@ class LabelledRows:
         Class indices, 0 where the label is missing.
     weight : ndarray of float32 of shape (n_samples, n_active_tasks)
         Cell weights, 0 where the label is missing.
-    rows : ndarray of int of shape (n_rows,)
+    rows : ndarray of int32 of shape (n_rows,)
         The rows that count.
     """
 
@@ -60,6 +60,11 @@ class LabelledRows:
     codes: np.ndarray
     weight: np.ndarray
     rows: np.ndarray
+
+    def among(self, rows: np.ndarray) -> LabelledRows:
+        """Return the same arrays with those of some rows that count."""
+        # A class weight of zero may leave a row without any cell that does.
+        return replace(self, rows=rows[self.weight[rows].any(axis=1)])
 
     def class_frequencies(self, n_classes: tuple[int, ...]) -> list[np.ndarray]:
         """Return the relative weight of each class among the rows that count, by task."""
@@ -113,7 +118,8 @@ class Problem:
     def rows(self) -> np.ndarray:
         """The rows with a labelled cell of a task that the network learns."""
         # Rows without any never enter training, so they cannot change a bit of it.
-        return np.flatnonzero(self.targets.label_mask[:, self.is_active].any(axis=1))
+        is_labelled = self.targets.label_mask[:, self.is_active].any(axis=1)
+        return np.flatnonzero(is_labelled).astype(np.int32)
 
     def class_factors(self, rows: np.ndarray) -> list[np.ndarray]:
         """Return the weights of the classes, "balanced" ones counted over some rows."""
@@ -122,14 +128,15 @@ class Problem:
 
     def labelled_rows(self, rows: np.ndarray, factors: list[np.ndarray]) -> LabelledRows:
         """Return arrays of the active tasks over some rows, weighed by class weights."""
-        targets, active = self.targets, self.is_active
-        learned = EncodedTargets(
-            targets.codes[:, active], targets.label_mask[:, active], targets.cell_weight[:, active]
-        )
+        learned, active = self.targets, self.is_active
+        if not active.all():
+            learned = EncodedTargets(
+                learned.codes[:, active],
+                learned.label_mask[:, active],
+                learned.cell_weight[:, active],
+            )
         weight = weigh_classes(learned, factors)
-        # A class weight of zero may leave a row without any cell that counts.
-        counting = rows[weight[rows].any(axis=1)]
-        return LabelledRows(self.X, learned.codes, weight, counting)
+        return LabelledRows(self.X, learned.codes, weight, rows).among(rows)
 
 
 def require_labels(table: LabelTable) -> None:
@@ -329,10 +336,8 @@ def hold_out(problem: Problem, fraction: float, seed: int) -> tuple[LabelledRows
             "fraction, or set early_stopping=False."
         )
     factors = problem.class_factors(rows[train_part])
-    return (
-        problem.labelled_rows(rows[train_part], factors),
-        problem.labelled_rows(rows[watched_part], factors),
-    )
+    training = problem.labelled_rows(rows[train_part], factors)
+    return training, training.among(rows[watched_part])
 
 
 def read_validation(

@@ -1,16 +1,12 @@
 """The compiled program: a network, its optimizer and weighting, and the functions over them.
 
-Owns the steps of an epoch and the evaluation as compiled functions, and the cache of programs. A
-program is built once per shape and used again: values, learning rate, data and batch size are fed
-into it, so a second fit of the same shape traces nothing. Does not know epochs, callbacks or
-history.
+Owns the steps of an epoch and the evaluation as compiled functions. A program is built once per
+shape and used again: values, learning rate, data and batch size are fed into it, so a second fit of
+the same shape traces nothing (`_program_cache`). Does not know epochs, callbacks or history.
 """
 
 from __future__ import annotations
 
-import json
-import threading
-from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -30,7 +26,6 @@ from sk_mtl._network import (
     logits_of,
     network_variables,
 )
-from sk_mtl._prediction import clear_forward_programs
 from sk_mtl.losses import task_cross_entropy, task_means
 from sk_mtl.weighting import TaskWeighting
 
@@ -38,17 +33,12 @@ __all__ = [
     "TrainingPlan",
     "TrainingProgram",
     "TrainingState",
-    "acquire_program",
-    "clear_program_cache",
-    "optimizer_settings",
+    "optimizer_and_inner",
     "place_features",
-    "program_key",
-    "release_program",
     "resolve_jit_compile",
 ]
 
 _EVALUATION_ROWS = 8192
-_MAX_IDLE_PROGRAMS = 16
 # Steps that pay for what XLA takes to compile; measured in docs/benchmarks/speed.md.
 _MIN_XLA_STEPS = 400
 _XLA_CELLS = 2**20  # of X and of noise that wait for one call of what XLA compiled
@@ -489,99 +479,13 @@ def resolve_jit_compile(jit_compile: bool | str, plan: TrainingPlan, n_steps: in
             )
         return True
     # What is not Keras's or ours may do what XLA cannot compile.
-    parts = (*_optimizer_and_inner(plan.optimizer), plan.weighting)
+    parts = (*optimizer_and_inner(plan.optimizer), plan.weighting)
     is_known = all(type(p).__module__.startswith(("keras.", "sk_mtl.")) for p in parts)
-    schedules = [getattr(o, "_learning_rate", None) for o in _optimizer_and_inner(plan.optimizer)]
+    schedules = [getattr(o, "_learning_rate", None) for o in optimizer_and_inner(plan.optimizer)]
     is_known &= all(type(s).__module__.startswith(("keras.", "builtins")) for s in schedules)
     on_cpu = not tf.config.list_physical_devices("GPU")
     return is_safe and is_known and on_cpu and n_steps >= _MIN_XLA_STEPS
 
 
-def _optimizer_and_inner(optimizer: Any) -> tuple[Any, Any]:
+def optimizer_and_inner(optimizer: Any) -> tuple[Any, Any]:
     return optimizer, getattr(optimizer, "inner_optimizer", optimizer)
-
-
-# ------------------------------------------------------------------------------------------------
-# The cache of compiled programs
-# ------------------------------------------------------------------------------------------------
-
-_idle_programs: OrderedDict[int, tuple[Hashable, TrainingProgram]] = OrderedDict()
-_lock = threading.Lock()
-
-
-def optimizer_settings(optimizer: keras.optimizers.Optimizer) -> tuple[str, float | None]:
-    """Return an optimizer's kind and configuration as text, and its learning rate apart."""
-    kind = f"{type(optimizer).__module__}.{type(optimizer).__qualname__}"
-    try:
-        config = _without_names(keras.optimizers.serialize(optimizer)["config"])
-        rate = config.get("learning_rate")
-        rate = float(config.pop("learning_rate")) if isinstance(rate, (int, float)) else None
-        return f"{kind} {json.dumps(config, sort_keys=True)}", rate
-    except (TypeError, ValueError, NotImplementedError):
-        return kind, None
-
-
-def _without_names(config: Any) -> Any:
-    """Return a configuration without the names that Keras gives by counting."""
-    if isinstance(config, dict):
-        return {k: _without_names(v) for k, v in config.items() if k != "name"}
-    return config
-
-
-def program_key(
-    plan: TrainingPlan, settings: tuple[str, float | None], is_sparse: bool
-) -> Hashable | None:
-    """Return what shapes the program; None if it cannot be told, or may outlive the training."""
-    # Classes of the user's own may do what their configuration does not tell.
-    is_told = all(
-        type(o).__module__.startswith("keras.") for o in _optimizer_and_inner(plan.optimizer)
-    )
-    weighting_key = plan.weighting.program_key()
-    # A callback may keep the model beyond the fit.
-    if not is_told or weighting_key is None or plan.spec.custom_model or plan.callbacks:
-        return None
-    weighting = (type(plan.weighting), weighting_key)
-    jit_batch_size = plan.batch_size if plan.jit_compile else 0
-    return (
-        plan.spec,
-        settings[0],
-        weighting,
-        plan.loss_normalization,
-        is_sparse,
-        jit_batch_size,
-    )
-
-
-def acquire_program(key: Hashable | None, plan: TrainingPlan, is_sparse: bool) -> TrainingProgram:
-    """Take an idle program of this key out of the cache, or build one."""
-    with _lock:
-        for number in reversed(_idle_programs):
-            if key is not None and _idle_programs[number][0] == key:
-                return _idle_programs.pop(number)[1]
-    return TrainingProgram(plan, is_sparse)
-
-
-def release_program(key: Hashable | None, program: TrainingProgram) -> None:
-    """Put a program back; the least recently used one leaves when there are too many."""
-    if key is None:
-        return
-    with _lock:
-        _idle_programs[id(program)] = (key, program)
-        while len(_idle_programs) > _MAX_IDLE_PROGRAMS:
-            _idle_programs.popitem(last=False)
-
-
-def clear_program_cache() -> None:
-    """Forget all compiled programs, of training and of prediction, and the memory they hold.
-
-    A fit takes the compiled program of an earlier fit of the same shape (network, optimizer,
-    task weighting), which changes no result; at most 16 idle ones are kept.
-
-    Examples
-    --------
-    >>> from sk_mtl import clear_program_cache
-    >>> clear_program_cache()
-    """
-    with _lock:
-        _idle_programs.clear()
-    clear_forward_programs()

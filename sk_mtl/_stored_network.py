@@ -18,7 +18,8 @@ import numpy as np
 
 from sk_mtl._network import NetworkSpec, build_network, canonical_activation, network_variables
 from sk_mtl._persistence import FittedNetwork
-from sk_mtl._program import TrainingState, optimizer_settings
+from sk_mtl._program import TrainingState
+from sk_mtl._program_cache import optimizer_settings
 from sk_mtl._routing import make_optimizer
 from sk_mtl._stored_values import decode_value, encode_value, require
 from sk_mtl.weighting import make_weighting

@@ -182,8 +182,10 @@ class TargetSchema:
                 )
             codes[present, t] = found
         codes[~mask] = 0
-        weight = mask.astype(np.float32) if cell_weight is None else cell_weight.astype(np.float32)
-        return EncodedTargets(codes, mask, np.where(mask, weight, np.float32(0)))
+        weight = mask.astype(np.float32)
+        if cell_weight is not None:
+            weight *= np.where(mask, cell_weight, 0)
+        return EncodedTargets(codes, mask, weight)
 
     def decode(self, codes: np.ndarray, is_trained: np.ndarray, like: Any = None) -> Any:
         """Turn predicted codes into labels in the form y had.
@@ -461,8 +463,10 @@ def weigh_classes(targets: EncodedTargets, factors: Sequence[np.ndarray]) -> np.
     Returns
     -------
     weight : ndarray of float32 of shape (n_samples, n_tasks)
-        Cell weights times class weights.
+        Cell weights times class weights; the cell weights themselves if those are all 1.
     """
+    if all((factor == 1).all() for factor in factors):
+        return targets.cell_weight
     weight = targets.cell_weight.copy()
     for t, factor in enumerate(factors):
         if (factor != 1).any():

@@ -20,13 +20,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sk_mtl._network import NetworkSpec, draw_initial_values
 from sk_mtl._problem import LabelledRows
-from sk_mtl._program import (
-    TrainingPlan,
-    TrainingProgram,
-    TrainingState,
+from sk_mtl._program import TrainingPlan, TrainingProgram, TrainingState, place_features
+from sk_mtl._program_cache import (
     acquire_program,
     optimizer_settings,
-    place_features,
     program_key,
     release_program,
 )

@@ -249,6 +249,13 @@ def test_what_is_not_json_is_refused(text):
         read_json(text)
 
 
+def test_more_values_than_any_model_has_are_refused_before_they_are_read(monkeypatch):
+    monkeypatch.setattr("sk_mtl._archive._MAX_VALUES", 100)
+    assert len(read_json("[" + "0," * 99 + "0]")) == 100
+    with pytest.raises(ValueError, match="more than 100 values"):
+        read_json("[" + "0," * 100 + "0]")
+
+
 def test_nest_of_some_levels_is_json():
     assert read_json("[" * 64 + "]" * 64)
 

@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse as sp
 import tensorflow as tf
 
-from sk_mtl import MultiTaskClassifier, _program, clear_program_cache
+from sk_mtl import MultiTaskClassifier, _program, _program_cache, clear_program_cache
 from sk_mtl._network import NetworkSpec, NoiseDropout, draw_bits
 from sk_mtl._program import TrainingPlan, resolve_jit_compile
 from sk_mtl.weighting import FixedWeighting, TaskWeighting
@@ -276,7 +276,9 @@ def test_true_is_refused_with_batch_normalization():
 def test_plan_without_xla_has_another_key():
     plan = make_plan()
     keys = {
-        _program.program_key(replace(plan, jit_compile=jit, batch_size=size), ("", None), False)
+        _program_cache.program_key(
+            replace(plan, jit_compile=jit, batch_size=size), ("", None), False
+        )
         for jit in (True, False)
         for size in (8, 16)
     }

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import os
 import pickle
 import subprocess
 import sys
@@ -154,7 +155,13 @@ def test_estimator_loaded_in_another_process_predicts_the_same_bits(fitted, X, t
         "with open('model.pickle', 'rb') as file: clf = pickle.load(file)\n"
         "np.save('p.npy', np.hstack(clf.predict_proba(np.load('X.npy'))))\n"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+    )
     np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), np.hstack(fitted.predict_proba(X)))
 
 

@@ -35,7 +35,7 @@ from sk_mtl.weighting import FixedWeighting, UncertaintyWeighting
 
 IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 N_DAMAGED = 100_000 if IS_LONG else 1_000
-N_FORGED = 20_000 if IS_LONG else 200
+N_FORGED = 5_000 if IS_LONG else 200
 
 
 def make_X(n=40):

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import json
-import zoneinfo
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -16,7 +15,7 @@ PANDAS = [
     *(pd.Int8Dtype(), pd.UInt64Dtype(), pd.Float32Dtype(), pd.BooleanDtype()),
     *(pd.StringDtype("python"), pd.Series(["a"], dtype="str").dtype),
     pd.DatetimeTZDtype("ns", "Europe/Berlin"),
-    pd.DatetimeTZDtype("s", zoneinfo.ZoneInfo("America/Argentina/Ushuaia")),
+    pd.DatetimeTZDtype("s", "America/Argentina/Ushuaia"),
     pd.DatetimeTZDtype("us", dt.timezone(dt.timedelta(hours=-3, minutes=-30))),
     pd.DatetimeTZDtype("ns", dt.UTC),
 ]

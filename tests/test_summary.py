@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
 
 import sk_mtl._program
+import sk_mtl._program_cache
 from sk_mtl import MultiTaskClassifier
 
 N_ROWS = 40
@@ -319,7 +320,7 @@ def test_summary_compiles_and_trains_nothing(fitted, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("the training program was asked for")
 
-    monkeypatch.setattr(sk_mtl._program, "acquire_program", refuse)
+    monkeypatch.setattr(sk_mtl._program_cache, "acquire_program", refuse)
     monkeypatch.setattr(sk_mtl._program.TrainingProgram, "__init__", refuse)
     copied = pickle_copy(fitted)
     before = dict(vars(copied))

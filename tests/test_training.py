@@ -15,7 +15,7 @@ import scipy.sparse as sp
 import tensorflow as tf
 from sklearn.exceptions import ConvergenceWarning
 
-from sk_mtl import MultiTaskClassifier, _program, clear_program_cache
+from sk_mtl import MultiTaskClassifier, _program, _program_cache, clear_program_cache
 from sk_mtl._early_stopping import EarlyStopping
 from sk_mtl._network import NetworkSpec, build_network, network_variables
 from sk_mtl._problem import LabelledRows
@@ -608,11 +608,11 @@ def test_what_shapes_the_program_is_not_mixed_up(changes, traces):
 
 
 def test_cache_is_bounded_and_drops_the_least_recently_used(monkeypatch, traces):
-    monkeypatch.setattr(_program, "_MAX_IDLE_PROGRAMS", 2)
+    monkeypatch.setattr(_program_cache, "_MAX_IDLE_PROGRAMS", 2)
     specs = [replace(SPEC, hidden_layer_sizes=(n,)) for n in (2, 3, 4)]
     for spec in specs[:2] * 2 + specs[2:]:
         run(make_plan(epochs=1, spec=spec))
-    assert len(_program._idle_programs) == 2
+    assert len(_program_cache._idle_programs) == 2
     assert len(traces) == 3
     run(make_plan(epochs=1, spec=specs[1]))
     assert len(traces) == 3
@@ -623,7 +623,7 @@ def test_cache_is_bounded_and_drops_the_least_recently_used(monkeypatch, traces)
 def test_clearing_the_cache_forgets_all_programs(traces):
     run(make_plan(epochs=1))
     clear_program_cache()
-    assert not _program._idle_programs
+    assert not _program_cache._idle_programs
     run(make_plan(epochs=1))
     assert len(traces) == 2
 
@@ -631,7 +631,7 @@ def test_clearing_the_cache_forgets_all_programs(traces):
 def test_program_that_a_callback_may_have_kept_is_not_used_again():
     clear_program_cache()
     run(make_plan(epochs=1, callbacks=[keras.callbacks.Callback()]))
-    assert not _program._idle_programs
+    assert not _program_cache._idle_programs
 
 
 def test_strategy_without_a_key_is_not_shared(traces):

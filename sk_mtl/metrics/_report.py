@@ -30,7 +30,7 @@ from sk_mtl.metrics._report_scores import (
     score_reported,
 )
 from sk_mtl.metrics._report_text import split_class_counts, write_html, write_text
-from sk_mtl.metrics._scorers import MEAN, _classes_of
+from sk_mtl.metrics._scorers import MEAN, classes_of
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -148,7 +148,7 @@ class MultiTaskReport:
         options = ReportOptions(
             sample_weight=sample_weight,
             missing_label=missing_label,
-            classes=_classes_of(estimator, y),
+            classes=classes_of(estimator, y),
             y_train=y_train,
             n_bootstraps=n_bootstraps,
             confidence_level=confidence_level,

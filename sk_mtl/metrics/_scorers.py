@@ -118,7 +118,7 @@ class MultiTaskScorer(BaseEstimator):
             response_method=metric.response_method,
             sample_weight=sample_weight,
             missing_label=self.missing_label,
-            classes=_classes_of(estimator, y),
+            classes=classes_of(estimator, y),
             task=self.task,
         )
         average = self.average if self.task is None else "macro"
@@ -331,7 +331,7 @@ def get_multitask_scorer_names() -> list[str]:
     return sorted(name for name, metric in METRICS.items() if metric.greater_is_better)
 
 
-def _classes_of(estimator: Any, y: Any) -> Any:
+def classes_of(estimator: Any, y: Any) -> Any:
     """Return the classes that an estimator knows, if it says so per task."""
     classes = getattr(estimator, "classes_", None)
     shape = np.shape(y)

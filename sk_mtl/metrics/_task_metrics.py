@@ -109,6 +109,8 @@ def _balanced_accuracy(cells: TaskCells) -> float:
 
 def _matthews_corrcoef(cells: TaskCells) -> float:
     _require_two_classes(cells)
+    if (cells.predicted == cells.predicted[0]).all():
+        return 0.0  # scikit-learn's own, which weights that are no integers turn into NaN
     return float(
         sklearn.metrics.matthews_corrcoef(cells.true, cells.predicted, sample_weight=cells.weight)
     )

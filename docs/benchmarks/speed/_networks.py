@@ -94,11 +94,18 @@ def make_classifier(work: Work, epochs: int, **settings: Any) -> Any:
     )
 
 
-def sk_mtl_fit(work: Work, X: np.ndarray, Y: pd.DataFrame) -> Callable[[int], object]:
+def sk_mtl_fit(
+    work: Work, X: np.ndarray, Y: pd.DataFrame, **settings: Any
+) -> Callable[[int], object]:
     """Return a function that fits for a number of epochs."""
     from sk_mtl import MultiTaskClassifier  # noqa: F401 - and with it TensorFlow, not measured
 
-    return lambda epochs: make_classifier(work, epochs).fit(X, Y)
+    return lambda epochs: make_classifier(work, epochs, **settings).fit(X, Y)
+
+
+def sk_mtl_steady_fit(work: Work, X: np.ndarray, Y: pd.DataFrame) -> Callable[[int], object]:
+    """As `sk_mtl_fit`, by XLA however few the epochs, as in a fit long enough to measure."""
+    return sk_mtl_fit(work, X, Y, jit_compile=True)
 
 
 # ------------------------------------------------------------------------------------------------

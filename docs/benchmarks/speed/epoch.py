@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from _networks import MatrixProducts, Work, keras_fit, mlp_fit, sk_mtl_fit, torch_fit
+from _networks import MatrixProducts, Work, keras_fit, mlp_fit, sk_mtl_steady_fit, torch_fit
 from _timing import (
     epoch_seconds,
     has_torch,
@@ -46,7 +46,7 @@ def contend(work: Work, epochs: int, threads: Sequence[int]) -> dict[str, Callab
     """Return the contenders for a work, each of which measures its own steady epoch."""
     X, Y = work.make_table()
     fits = {
-        "sk_mtl": sk_mtl_fit(work, X, Y),
+        "sk_mtl": sk_mtl_steady_fit(work, X, Y),
         "Keras `fit`": keras_fit(work, X, Y),
         "Keras `fit` with steps_per_execution": keras_fit(work, X, Y, work.n_steps),
     }

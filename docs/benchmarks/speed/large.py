@@ -18,7 +18,7 @@ from _networks import (
     Work,
     keras_fit,
     keras_wide_fit,
-    sk_mtl_fit,
+    sk_mtl_steady_fit,
     torch_wide_fit,
 )
 from _timing import (
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         work, epochs = replace(WORK, n_rows=300, n_features=32, hidden=(16, 8), **tasks), 1
     X, Y = work.make_table()
     fits = {
-        "sk_mtl": sk_mtl_fit(work, X, Y),
+        "sk_mtl": sk_mtl_steady_fit(work, X, Y),
         "Keras `fit`, an output per task": keras_fit(work, X, Y),
         "Keras `fit`, one wide output, a masked loss of one's own": keras_wide_fit(work, X, Y),
     }

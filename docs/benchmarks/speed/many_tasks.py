@@ -18,7 +18,7 @@ from _networks import (
     Work,
     keras_fit,
     keras_wide_fit,
-    sk_mtl_fit,
+    sk_mtl_steady_fit,
     torch_wide_fit,
 )
 from _timing import (
@@ -65,7 +65,7 @@ def contend(works: dict[int, Work], epochs: int) -> dict[Any, Callable[[], float
     for n_tasks, work in works.items():
         X, Y = make_bits(work), make_holed_labels(work)
         fits = {
-            "sk_mtl": sk_mtl_fit(work, X, Y),
+            "sk_mtl": sk_mtl_steady_fit(work, X, Y),
             "Keras `fit`, one wide output, a masked loss of one's own": keras_wide_fit(work, X, Y),
         }
         if has_torch():
