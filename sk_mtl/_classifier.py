@@ -19,9 +19,11 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sk_mtl._custom_model import classify_outputs, serialize_model
 from sk_mtl._early_stopping import EarlyStopping
+from sk_mtl._features import learn_statistics
 from sk_mtl._labels import has_missing_labels, read_cell_weight, read_labels
 from sk_mtl._network import NetworkSpec, canonical_activation, network_variables
 from sk_mtl._persistence import (
+    ADDED_PARAMETERS,
     FORMAT_VERSION,
     FittedNetwork,
     check_format_version,
@@ -80,6 +82,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     activation : str or callable, default="relu"
         Activation of the hidden layers, one that Keras knows, or scikit-learn's names
         "identity" and "logistic".
+    standardize : "auto" or bool, default="auto"
+        Whether the network standardises X before anything else, by the means and standard
+        deviations of the rows that it is trained on; see Notes. "auto" does so unless there is a
+        `model` of your own.
     dropout : float, default=0.0
         Share of the activations of each hidden layer that is dropped while training, in [0, 1).
     normalization : {None, "batch", "layer"}, default=None
@@ -197,6 +203,15 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     missing labels before it comes to `fit`. With None, plain `KFold` is taken; use the splitters of
     `sk_mtl.model_selection` where strata matter. `task_view` gives an ordinary classifier.
 
+    Where X is standardised, a feature becomes :math:`(x - \mu) / \sigma`, with its mean and its
+    standard deviation over the rows that are trained on (with labels, not held out, by their
+    weight). A feature of two values, :math:`d` apart, becomes
+    :math:`(x - \mu) / (d \sqrt{\max(\sigma / d, 0.01)})`, so that rare bits of fingerprints do not
+    become huge; one with one value becomes 0. Numbers farther than 1000 from 0 after this count as
+    1000. The network computes in float32: a feature whose values differ by less than
+    :math:`10^{-7}` of their size has lost the difference before. With `partial_fit`, the first rows
+    with labels fix the statistics.
+
     A task with one class is predicted as that class, and a task without any label as missing,
     both with a warning.
 
@@ -242,6 +257,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         head_hidden_layer_sizes: Any = (),
         activation: Any = "relu",
         *,
+        standardize: Any = "auto",
         dropout: float = 0.0,
         normalization: str | None = None,
         l2: float = 0.0,
@@ -269,6 +285,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.head_hidden_layer_sizes = head_hidden_layer_sizes
         self.activation = activation
+        self.standardize = standardize
         self.dropout = dropout
         self.normalization = normalization
         self.l2 = l2
@@ -390,7 +407,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 schema, seed = declare_schema(table, declared), self._draw_seed()
             problem = pose_problem(X, table, sample_weight, self.class_weight, schema)
             training = problem.labelled_rows(problem.rows, problem.class_factors(problem.rows))
-            start = self._network.state if going_on and self._network is not None else None
+            # What the first rows with labels have taught of X is kept.
+            is_trained = going_on and self._network is not None and self.n_iter_ > 0
+            start = self._network.state if is_trained else None
             trained = self._train(problem, training, None, seed, start, None, epochs=1)
             return self._keep(problem, trained, seed, going_on, adds_labels=going_on)
 
@@ -461,7 +480,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         if start is None:
             n_classes = tuple(len(c) for c in problem.active_classes)
             frequencies = training.class_frequencies(n_classes)
-            start = draw_start(spec, plan.weighting, frequencies, seed, custom_values)
+            learned = _learn_features(training) if spec.standardize else None
+            start = draw_start(spec, plan.weighting, frequencies, seed, custom_values, learned)
         if not len(training.rows):  # a stream may bring a batch without any label
             return plan, TrainingOutcome(start, {}, 0, 0)
         return plan, train(plan, start, training, watched)
@@ -502,6 +522,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             dropout=float(self.dropout),
             normalization=self.normalization,
             l2=float(self.l2),
+            standardize=self.model is None if self.standardize == "auto" else self.standardize,
         )
         if self.model is None:
             if self._routed("model"):
@@ -791,7 +812,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         check_format_version(state, type(self).__name__)
         state = {k: v for k, v in state.items() if k != "format_version"}
         # Parameters that an earlier release did not have yet.
-        super().__setstate__({**vars(MultiTaskClassifier()), **state})
+        super().__setstate__({**vars(MultiTaskClassifier()), **ADDED_PARAMETERS, **state})
         if "_schema" in state:
             self._schema = with_dtypes(self._schema)
             self._describe_targets()
@@ -807,6 +828,14 @@ def _unchanged_on_error(estimator: MultiTaskClassifier) -> Iterator[None]:
         estimator.__dict__.clear()
         estimator.__dict__.update(before)
         raise
+
+
+def _learn_features(training: LabelledRows) -> dict[str, np.ndarray]:
+    """Return the values of the network's input layers."""
+    rows = training.rows
+    # By weight, so that a row of weight 2 counts as the row twice here, too.
+    statistics = learn_statistics(training.X, rows, training.weight[rows].max(axis=1))
+    return {"standardize/shift": statistics.shift, "standardize/scale": statistics.scale}
 
 
 def _continue_history(

@@ -22,6 +22,7 @@ from sk_mtl import weighting
 from sk_mtl._archive import read_json
 from sk_mtl._classifier import DERIVED_ATTRIBUTES, MultiTaskClassifier
 from sk_mtl._labels import TargetForm
+from sk_mtl._persistence import ADDED_PARAMETERS
 from sk_mtl._stored_dtypes import decode_dtype, encode_dtype
 from sk_mtl._stored_network import describe_network, restore_network
 from sk_mtl._stored_values import decode_value, encode_value, require
@@ -47,9 +48,6 @@ _FITTED = {
     "n_features_in": "n_features_in_",
     "feature_names_in": "feature_names_in_",
 }
-# Parameters that the estimator did not have when files of this format were first written: where
-# they are missing, they take their defaults.
-_ADDED_PARAMETERS: frozenset[str] = frozenset()
 _REQUESTED = ("fit", "partial_fit", "score")
 _PARTS = ("estimator", "fitted", "network", "parameters", "requests", "targets", "versions")
 _BACKENDS = ("pandas", "polars", "pyarrow")
@@ -205,11 +203,11 @@ def _strategies() -> dict[str, type]:
 
 
 def _restore_parameters(nodes: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
-    expected = MultiTaskClassifier().get_params(deep=False).keys() - _ADDED_PARAMETERS
+    expected = MultiTaskClassifier().get_params(deep=False).keys() - ADDED_PARAMETERS.keys()
     missing = sorted(expected - nodes.keys())
     require(not missing, f"it lacks the parameter(s) {enumerate_some(missing)}")
     values = {name: _restore_parameter(node, arrays) for name, node in nodes.items()}
-    estimator = MultiTaskClassifier(**values)
+    estimator = MultiTaskClassifier(**{**ADDED_PARAMETERS, **values})
     require(estimator.model is None, "it has a model of its own")
     check_parameters(estimator)
     return estimator

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -19,6 +19,7 @@ import tensorflow as tf
 from keras import ops
 
 from sk_mtl._custom_model import CustomOutputs, deserialize_model, outputs_to_logits
+from sk_mtl._input_layers import Standardize
 
 __all__ = [
     "NetworkSpec",
@@ -54,6 +55,7 @@ def check_backend() -> None:
 
 check_backend()
 
+_CUSTOM = "<custom>"  # the layer of all variables of a custom model
 _SCIKIT_LEARN_ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid"}
 
 
@@ -83,6 +85,8 @@ class NetworkSpec:
         Configuration of the user's own model: the trunk, or, with `custom_outputs`, all of it.
     custom_outputs : CustomOutputs or None
         What the outputs of a whole custom network are.
+    standardize : bool
+        Whether features are standardised before anything else.
     """
 
     n_features: int
@@ -95,6 +99,7 @@ class NetworkSpec:
     l2: float = 0.0
     custom_model: str | None = None
     custom_outputs: CustomOutputs | None = None
+    standardize: bool = False
 
     def __post_init__(self) -> None:
         if not self.head_hidden_layer_sizes:
@@ -245,13 +250,18 @@ def build_network(spec: NetworkSpec) -> keras.Model:
     model : keras.Model
         From X to the logits in task order, or whatever a whole custom network gives.
     """
-    if spec.custom_model is not None and spec.custom_outputs is not None:
+    is_whole = spec.custom_model is not None and spec.custom_outputs is not None
+    if is_whole and not spec.standardize:
         return deserialize_model(spec.custom_model)
     inputs = keras.Input((spec.n_features,), dtype="float32", name="X")
+    shared = (
+        Standardize(dtype="float32", name="standardize")(inputs) if spec.standardize else inputs
+    )
     if spec.custom_model is not None:
-        shared = deserialize_model(spec.custom_model)(inputs)
+        shared = deserialize_model(spec.custom_model)(shared)
+        if is_whole:
+            return keras.Model(inputs, shared, name="multitask_network")
     else:
-        shared = inputs
         for depth, units in enumerate(spec.hidden_layer_sizes):
             layer = keras.layers.Dense(units, name=f"trunk_{depth}", **_dense_settings(spec))
             shared = _finish_hidden(layer(shared), spec, f"trunk_{depth}", n_heads=1)
@@ -493,6 +503,7 @@ def draw_initial_values(
     class_frequencies: Sequence[np.ndarray],
     rng: np.random.Generator,
     custom_values: Sequence[np.ndarray] | None = None,
+    input_values: Mapping[str, np.ndarray] | None = None,
 ) -> list[np.ndarray]:
     """Draw the values that a network's variables start from.
 
@@ -512,19 +523,21 @@ def draw_initial_values(
         Source of the draw.
     custom_values : sequence of ndarray, default=None
         The values of the variables of a custom model.
+    input_values : mapping of str to ndarray, default=None
+        What was learned of X: the values of fixed variables of input layers, by their paths.
 
     Returns
     -------
     values : list of ndarray
         One array per variable, in the order of `network_variables`.
     """
-    if spec.custom_outputs is not None:
-        return list(custom_values or ())
-    from_custom = iter(custom_values or ())
-    bias = _output_bias(spec, class_frequencies)
+    from_custom, from_input = iter(custom_values or ()), dict(input_values or {})
+    bias = {} if spec.custom_outputs else _output_bias(spec, class_frequencies)
     values = []
     for layer, kind, default in _default_values(spec):
-        if spec.custom_model is not None and not layer.startswith("heads_"):
+        if f"{layer}/{kind}" in from_input:
+            values.append(from_input[f"{layer}/{kind}"])
+        elif layer == _CUSTOM:
             values.append(next(from_custom))
         elif kind == "seed_generator_state":
             values.append(np.array([rng.integers(2**31), 0], dtype=default.dtype))
@@ -546,15 +559,18 @@ def _default_values(spec: NetworkSpec) -> tuple[tuple[str, str, np.ndarray], ...
     """Return the layer, the kind and the value by Keras of each variable of a network."""
     found = []
     model = build_network(spec)
-    # Layers of a custom trunk may have names like ours.
-    trunk = [id(v) for v in model.layers[1].variables] if spec.custom_model is not None else []
+    # Layers of a custom model may have names like ours.
+    custom: list[int] = []
+    if spec.custom_model is not None:
+        is_whole = spec.custom_outputs is not None and not spec.standardize
+        own = model if is_whole else model.layers[2 if spec.standardize else 1]
+        custom = [id(v) for v in own.variables]
     for variable in network_variables(model):
         path, _, kind = variable.path.rpartition("/")
-        if id(variable) in trunk:
-            path = "custom"
         value = np.array(variable.numpy())
         value.flags.writeable = False
-        found.append((path.rpartition("/")[2], kind, value))
+        layer = _CUSTOM if id(variable) in custom else path.rpartition("/")[2]
+        found.append((layer, kind, value))
     return tuple(found)
 
 

@@ -22,6 +22,7 @@ from sk_mtl._stored_dtypes import decode_dtype, encode_dtype
 from sk_mtl._targets import TargetSchema
 
 __all__ = [
+    "ADDED_PARAMETERS",
     "FORMAT_VERSION",
     "FittedNetwork",
     "check_format_version",
@@ -31,6 +32,8 @@ __all__ = [
 
 # 1: release 0.1.0. 2: dtypes of y as plain values; what follows from other attributes left out.
 FORMAT_VERSION = 2
+# Parameters that came later, and what they are in the files and pickles that lack them.
+ADDED_PARAMETERS: dict[str, Any] = {"standardize": False}
 
 
 def check_format_version(state: dict[str, Any], name: str) -> None:

@@ -28,6 +28,8 @@ __all__ = ["describe_network", "restore_network"]
 
 # Keras builds some two hundred layers a second.
 _MAX_VARIABLES = 8_000
+# Settings of a network that files did not have at first, and what they are in those.
+_ADDED = {"standardize": False}
 
 
 def describe_network(network: FittedNetwork | None, arrays: dict[str, np.ndarray]) -> Any:
@@ -141,6 +143,7 @@ def _restore_spec(
     arrays: dict[str, np.ndarray],
 ) -> NetworkSpec:
     settings = {name: decode_value(node, arrays) for name, node in nodes.items()}
+    settings = {**_ADDED, **settings}
     known = {field.name for field in fields(NetworkSpec) if not field.name.startswith("custom_")}
     require(settings.keys() == known, "its network has other settings")
     rules: dict[str, Callable[[Any], bool]] = {
@@ -155,6 +158,7 @@ def _restore_spec(
         "dropout": lambda share: type(share) is float and 0 <= share < 1,
         "normalization": lambda kind: kind in (None, "batch", "layer"),
         "l2": lambda factor: type(factor) is float and 0 <= factor < math.inf,
+        "standardize": lambda does: type(does) is bool,
         "activation": lambda name: type(name) is str and canonical_activation(name) == name,
     }
     for name, holds in rules.items():

@@ -8,7 +8,7 @@ estimator.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,6 +70,7 @@ def draw_start(
     class_frequencies: Sequence[np.ndarray],
     seed: int,
     custom_values: list[np.ndarray] | None = None,
+    input_values: Mapping[str, np.ndarray] | None = None,
 ) -> TrainingState:
     """Draw the state that a first training starts from.
 
@@ -85,6 +86,8 @@ def draw_start(
         Seed of the draw.
     custom_values : list of ndarray, default=None
         The values that a custom model came with.
+    input_values : mapping of str to ndarray, default=None
+        The values of the input layers.
 
     Returns
     -------
@@ -92,7 +95,7 @@ def draw_start(
         Initial values.
     """
     rng = np.random.default_rng([seed, 0])
-    values = draw_initial_values(spec, class_frequencies, rng, custom_values)
+    values = draw_initial_values(spec, class_frequencies, rng, custom_values, input_values)
     return TrainingState(values, weighting.initial_state(len(spec.n_outputs)))
 
 

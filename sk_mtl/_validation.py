@@ -36,6 +36,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "head_hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left"), dict],
     "activation": [str, callable],
+    "standardize": [StrOptions({"auto"}), "boolean"],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "normalization": [StrOptions({"batch", "layer"}), None],
     "l2": [Interval(Real, 0, None, closed="left")],

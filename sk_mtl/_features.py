@@ -1,0 +1,146 @@
+"""Features: what `fit` learns of X itself, before any network sees it.
+
+Owns where each feature lies and how far it spreads, counted over the rows that are trained on. Does
+not know y, nor what the network makes of these numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+__all__ = ["FeatureStatistics", "learn_statistics"]
+
+_BLOCK_CELLS = 2**18
+# Of a feature with two values, coded 0 and 1: rarer ones are not blown up further.
+_LEAST_BINARY_SPREAD = 0.01
+
+
+@dataclass(frozen=True)
+class FeatureStatistics:
+    """Where features lie and how far they spread.
+
+    Attributes
+    ----------
+    shift : ndarray of float32 of shape (n_features,)
+        Means.
+    scale : ndarray of float32 of shape (n_features,)
+        By what the distance from the mean is multiplied; 0 for a feature with one value.
+    """
+
+    shift: np.ndarray
+    scale: np.ndarray
+
+
+def learn_statistics(X: Any, rows: np.ndarray, weight: np.ndarray) -> FeatureStatistics:
+    """Count the statistics of features over some rows.
+
+    Parameters
+    ----------
+    X : ndarray of float32 or CSR matrix of shape (n_samples, n_features)
+        Features; NaN is left out.
+    rows : ndarray of int of shape (n_rows,)
+        The rows that count.
+    weight : ndarray of shape (n_rows,)
+        How often each of them counts.
+
+    Returns
+    -------
+    statistics : FeatureStatistics
+        Those of the features, computed in float64. A sparse matrix has the same as a dense one.
+
+    Notes
+    -----
+    A feature with mean :math:`\\mu` and standard deviation :math:`\\sigma` has the scale
+    :math:`1 / \\sigma`. One with two values that lie :math:`d` apart has
+    :math:`1 / (d \\sqrt{\\max(\\sigma / d, 0.01)})`: rare values of bits do not become as large as
+    by :math:`1 / \\sigma`.
+    """
+    weight = np.asarray(weight, dtype=np.float64)
+    zeros, low, high, mean, known = _locate(X, rows, weight)
+    spread, is_binary = zeros * mean**2, np.ones(len(mean), dtype=bool)
+    for block, times in _blocks(X, rows, weight):
+        x = _cells(block)
+        # A zero that is written counts as one that is not, so that both give the same bits.
+        counted = ~np.isnan(x) & (x != 0)
+        distance = np.where(counted, x - _by_column(block, mean), 0)
+        spread += _sum(block, _by_row(block, times) * distance**2)
+        others = counted & (x != _by_column(block, low)) & (x != _by_column(block, high))
+        is_binary &= _sum(block, others) == 0
+    is_binary &= (zeros == 0) | (low == 0) | (high == 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        deviation, width = np.sqrt(spread / known), high - low
+        of_two = width * np.sqrt(np.maximum(deviation / width, _LEAST_BINARY_SPREAD))
+        scale = 1 / np.where(is_binary, of_two, deviation)
+    # Neither a feature with one value, nor one without any, tells rows apart.
+    scale = np.where(width > 0, np.minimum(scale, np.finfo(np.float32).max), 0)
+    return FeatureStatistics(mean.astype(np.float32), scale.astype(np.float32))
+
+
+def _locate(X: Any, rows: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return by feature the weight of zeros, the lowest and highest value, mean, and weight."""
+    n_features = X.shape[1]
+    total, missing, nonzero, n_written = np.zeros((4, n_features))
+    low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
+    for block, times in _blocks(X, rows, weight):
+        x, times = _cells(block), _by_row(block, times)
+        is_missing = np.isnan(x)
+        counted = ~is_missing & (x != 0)
+        total += _sum(block, np.where(counted, times * x, 0))
+        missing += _sum(block, times * is_missing)
+        nonzero += _sum(block, times * counted)
+        n_written += _sum(block, is_missing | counted)
+        low = np.fmin(low, _reduce(block, np.fmin, np.inf))
+        high = np.fmax(high, _reduce(block, np.fmax, -np.inf))
+    known = weight.sum() - missing
+    has_zeros = n_written < len(rows)
+    zeros = np.where(has_zeros, known - nonzero, 0)
+    low[has_zeros], high[has_zeros] = np.minimum(low[has_zeros], 0), np.maximum(high[has_zeros], 0)
+    mean = np.divide(total, known, out=np.zeros(n_features), where=low <= high)
+    return zeros, low, high, np.where(low == high, low, mean), known
+
+
+def _blocks(X: Any, rows: np.ndarray, weight: np.ndarray) -> Iterator[tuple[Any, np.ndarray]]:
+    """Yield rows that count, and their weights, a few at a time."""
+    n_rows = max(_BLOCK_CELLS // max(X.shape[1], 1), 1)
+    for start in range(0, len(rows), n_rows):
+        some = slice(start, start + n_rows)
+        block = X[rows[some]]
+        if sp.issparse(block):
+            block.sum_duplicates()
+        yield block, weight[some]
+
+
+def _cells(block: Any) -> np.ndarray:
+    """Return the values of a block: all of a dense one, the written ones of a sparse one."""
+    return block.data if sp.issparse(block) else block
+
+
+def _by_column(block: Any, values: np.ndarray) -> np.ndarray:
+    """Return for each cell of a block the value of its column."""
+    return values[block.indices] if sp.issparse(block) else values
+
+
+def _by_row(block: Any, values: np.ndarray) -> np.ndarray:
+    """Return for each cell of a block the value of its row."""
+    return np.repeat(values, np.diff(block.indptr)) if sp.issparse(block) else values[:, None]
+
+
+def _sum(block: Any, cells: np.ndarray) -> np.ndarray:
+    """Return the sums of cells by column."""
+    if sp.issparse(block):
+        return np.bincount(block.indices, cells, minlength=block.shape[1])
+    return cells.sum(axis=0, dtype=np.float64)
+
+
+def _reduce(block: Any, function: np.ufunc, start: float) -> np.ndarray:
+    """Return the lowest or highest value of each column."""
+    if not sp.issparse(block):
+        return function.reduce(block, axis=0, initial=start)
+    found = np.full(block.shape[1], start)
+    function.at(found, block.indices, block.data)
+    return found

@@ -1,0 +1,124 @@
+"""Tests of sk_mtl._features: what is counted of X."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from sk_mtl import _features
+from sk_mtl._features import learn_statistics
+
+
+def make_X(n_rows=60):
+    """Return X of float32: normal, bits, one value, half zeros, two values, an offset."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_rows, 6))
+    X[:, 1] = X[:, 1] > 1
+    X[:, 2] = 7
+    X[:, 3] = np.where(X[:, 3] > 0, X[:, 3], 0)
+    X[:, 4] = np.where(X[:, 4] > 0, -3, 5)
+    X[:, 5] += 1000
+    return X.astype(np.float32)
+
+
+def learn(X, rows=None, weight=None):
+    rows = np.arange(X.shape[0]) if rows is None else np.asarray(rows)
+    return learn_statistics(X, rows, np.ones(len(rows)) if weight is None else np.asarray(weight))
+
+
+def assert_same(first, second):
+    np.testing.assert_array_equal(first.shift, second.shift)
+    np.testing.assert_array_equal(first.scale, second.scale)
+
+
+def test_features_get_mean_and_deviation():
+    X = make_X()
+    found, exact = learn(X), X.astype(np.float64)
+    p = X[:, 1].mean()
+    np.testing.assert_allclose(found.shift, exact.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(found.scale[[0, 3, 5]], 1 / exact.std(axis=0)[[0, 3, 5]], rtol=1e-6)
+    assert found.scale[1] == pytest.approx((p * (1 - p)) ** -0.25)
+    assert found.scale[2] == 0
+    assert found.scale.dtype == found.shift.dtype == np.float32
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (-1, 0), (3, 4), (-2, 6), (0, 1e-30)])
+def test_values_of_two_do_not_matter_but_for_their_distance(low, high):
+    bits = make_X()[:, [1]]
+    found = learn(np.where(bits > 0, high, low).astype(np.float32))
+    assert found.scale[0] * (high - low) == pytest.approx(learn(bits).scale[0], rel=1e-5)
+
+
+def test_rare_bit_is_not_blown_up():
+    bits = np.zeros((100_000, 1), dtype=np.float32)
+    bits[0] = 1
+    assert learn(bits).scale[0] == pytest.approx(10)
+
+
+@pytest.mark.parametrize("form", [sp.csr_matrix, sp.csr_array])
+@pytest.mark.parametrize("n_cells", [2**18, 60])
+def test_sparse_matrix_has_the_same_bits_as_a_dense_one(form, n_cells, monkeypatch):
+    monkeypatch.setattr(_features, "_BLOCK_CELLS", n_cells)
+    X = make_X()
+    X[::7, 4] = np.nan
+    X[::2, 0] = 0
+    weight = np.arange(1, 61) / 7
+    assert_same(learn(form(X), weight=weight), learn(X, weight=weight))
+
+
+def test_written_zeros_and_repeated_cells_of_a_sparse_matrix_count_as_what_they_stand_for():
+    values, columns, starts = [1, 1, 0, 2, 5, 0], [0, 0, 1, 0, 1, 0], [0, 3, 5, 6]
+    X = sp.csr_matrix((np.float32(values), columns, starts), shape=(3, 2))
+    assert_same(learn(X), learn(X.toarray()))
+
+
+def test_number_of_rows_at_a_time_changes_rounding_alone(monkeypatch):
+    X = make_X()
+    whole = learn(X)
+    monkeypatch.setattr(_features, "_BLOCK_CELLS", 1)
+    found = learn(X)
+    np.testing.assert_allclose(found.shift, whole.shift, rtol=1e-6)
+    np.testing.assert_allclose(found.scale, whole.scale, rtol=1e-6)
+
+
+def test_other_rows_do_not_count():
+    X, rows = make_X(), np.arange(0, 60, 2)
+    changed = X.copy()
+    changed[1::2] = np.nan
+    assert_same(learn(changed, rows), learn(X, rows))
+    assert_same(learn(X[rows]), learn(X, rows))
+
+
+def test_row_of_weight_two_is_the_row_twice():
+    X = make_X()
+    weight = np.arange(60) % 3 + 1
+    found, repeated = learn(X, weight=weight), learn(X.repeat(weight, axis=0))
+    np.testing.assert_allclose(found.shift, repeated.shift, rtol=1e-6)
+    np.testing.assert_allclose(found.scale, repeated.scale, rtol=1e-6)
+
+
+def test_missing_cells_are_left_out():
+    X = make_X()
+    X[::3, :5] = np.nan
+    found, known = learn(X), learn(X[np.isfinite(X[:, 0])])
+    np.testing.assert_allclose(found.shift[:5], known.shift[:5], rtol=1e-6)
+    np.testing.assert_allclose(found.scale[:5], known.scale[:5], rtol=1e-6)
+
+
+@pytest.mark.parametrize("n_rows", [0, 4])
+def test_feature_without_a_value_has_scale_zero(n_rows):
+    found = learn(np.full((n_rows, 2), np.nan, dtype=np.float32))
+    assert found.shift.tolist() == found.scale.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("size", [1e-44, 1e-30, 1e30, 3e38])
+def test_numbers_of_any_size_give_finite_statistics(size):
+    X = (make_X()[:, [0, 4]] / 5 * size).astype(np.float32)
+    found = learn(X)
+    assert np.isfinite(found.shift).all()
+    assert np.isfinite(found.scale).all()
+    assert (found.scale > 0).all()
+
+
+def test_deviation_beside_a_large_offset_is_exact():
+    X = np.float32(2**30) + np.float32([[0], [128], [256], [1024]])
+    assert learn(X).scale[0] == pytest.approx(1 / np.std([0, 128, 256, 1024]))

@@ -1,0 +1,166 @@
+"""Tests of what X may be, through the estimator: what the network does with it first."""
+
+import io
+import pickle
+
+import keras
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from sk_mtl import MultiTaskClassifier, load_model, save_model
+
+N = 24
+
+
+@pytest.fixture(scope="module")
+def X():
+    X = np.random.default_rng(0).normal(size=(N, 4))
+    X[:, 3] = X[:, 3] > 0.5
+    return X.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def Y(X):
+    Y = np.stack([X[:, 0] > 0, np.digitize(X[:, 1], [-0.5, 0.5])], axis=1).astype(float)
+    Y[::3, 1] = np.nan
+    return Y
+
+
+CLASSES = [[0, 1], [0, 1, 2]]
+
+
+def make(**params):
+    """Return an estimator that is fitted in no time."""
+    settings = {"hidden_layer_sizes": (4,), "epochs": 2, "batch_size": 12, "random_state": 0}
+    return MultiTaskClassifier(**{**settings, "jit_compile": False, **params})
+
+
+def proba(clf, X):
+    return np.hstack(clf.predict_proba(X))
+
+
+def statistics_of(clf):
+    return np.stack(clf.model_.get_layer("standardize").get_weights())
+
+
+# ------------------------------------------------------------------------------ standardising
+
+
+def test_unit_of_a_feature_changes_no_bit(X, Y):
+    # By powers of two, which float32 multiplies by exactly.
+    units = np.float32([2**20, 2**-20, 1, 8])
+    expected = proba(make().fit(X, Y), X)
+    np.testing.assert_array_equal(proba(make().fit(X * units, Y), X * units), expected)
+
+
+def test_features_that_are_standardised_already_give_the_same_model(X, Y):
+    units, offset = np.float32([3, 0.1, 1e5, 7]), np.float32([5, -2, 1e4, 1])
+    moved = X * units + offset
+    scaled = (moved - moved.mean(axis=0)) / moved.std(axis=0)
+    first, second = make().fit(moved, Y), make().fit(scaled, Y)
+    np.testing.assert_allclose(proba(first, moved), proba(second, scaled), rtol=1e-4)
+
+
+def test_constant_feature_has_no_influence(X, Y):
+    with_constant = np.hstack([X, np.full((N, 1), 1e30, np.float32)])
+    clf = make().fit(with_constant, Y)
+    other = with_constant.copy()
+    other[:, 4] = -3e38
+    np.testing.assert_array_equal(proba(clf, other), proba(clf, with_constant))
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e30])
+@pytest.mark.parametrize("jit_compile", [True, False])
+def test_features_of_any_size_train(X, Y, size, jit_compile):
+    clf = make(jit_compile=jit_compile).fit(X, Y)
+    large = make(jit_compile=jit_compile).fit(X * np.float32(size), Y)
+    np.testing.assert_allclose(proba(large, X * np.float32(size)), proba(clf, X), rtol=1e-4)
+
+
+def test_row_without_labels_changes_no_bit_whatever_it_holds(X, Y):
+    more_X = np.vstack([X, np.full((2, 4), 3e38, np.float32)])
+    more_Y = np.vstack([Y, np.full((2, 2), np.nan)])
+    expected = proba(make().fit(X, Y), X)
+    np.testing.assert_array_equal(proba(make().fit(more_X, more_Y), X), expected)
+    sparse = make().fit(sp.csr_matrix(more_X), more_Y)
+    np.testing.assert_array_equal(proba(sparse, X), expected)
+
+
+def test_rows_that_are_watched_or_of_weight_zero_do_not_count(X, Y):
+    expected = statistics_of(make().fit(X, Y))
+    watched = (X * 100, Y)
+    np.testing.assert_array_equal(
+        statistics_of(make().fit(X, Y, validation_data=watched)), expected
+    )
+    weight = np.repeat([1, 0], N)
+    both = make().fit(np.vstack([X, X + 5]), np.vstack([Y, Y]), weight)
+    np.testing.assert_array_equal(statistics_of(both), expected)
+    held_out = statistics_of(make(early_stopping=True, validation_fraction=0.5).fit(X, Y))
+    assert (held_out != expected).any()
+
+
+def test_stream_keeps_the_statistics_of_its_first_rows_with_labels(X, Y):
+    nothing = np.full((N, 2), np.nan)
+    stream = make(epochs=1).partial_fit(X + 7, nothing, classes=CLASSES)
+    stream.partial_fit(X, Y)
+    expected = statistics_of(make().fit(X, Y))
+    np.testing.assert_array_equal(statistics_of(stream), expected)
+    stream.partial_fit(X * 3, Y)
+    np.testing.assert_array_equal(statistics_of(stream), expected)
+    assert stream.n_iter_ == 2
+
+
+def test_warm_start_keeps_the_statistics(X, Y):
+    clf = make(warm_start=True).fit(X, Y)
+    expected = statistics_of(clf)
+    np.testing.assert_array_equal(statistics_of(clf.fit(X * 3, Y)), expected)
+    with pytest.raises(ValueError, match="parameters have changed since"):
+        clf.set_params(standardize=False).fit(X, Y)
+
+
+def test_features_are_left_as_they_are_when_asked_or_for_a_network_of_ones_own(X, Y):
+    trunk = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    plain = make(standardize=False).fit(X, Y)
+    for clf in (plain, make(model=trunk).fit(X, Y)):
+        assert "standardize" not in [layer.name for layer in clf.model_.layers]
+    assert (proba(make(standardize=False).fit(X * 2, Y), X * 2) != proba(plain, X)).any()
+
+
+def build_trunk(meta):
+    inputs = keras.Input((meta["n_features_in_"],))
+    hidden = keras.layers.BatchNormalization(name="standardize")(inputs)  # a name like ours
+    return keras.Model(inputs, keras.layers.Dense(3, "relu")(hidden))
+
+
+def build_whole(meta):
+    inputs = keras.Input((meta["n_features_in_"],))
+    hidden = keras.layers.Dense(3, "relu")(inputs)
+    outputs = [keras.layers.Dense(1, "sigmoid"), keras.layers.Dense(3, "softmax")]
+    return keras.Model(inputs, [output(hidden) for output in outputs])
+
+
+@pytest.mark.parametrize("build", [build_trunk, build_whole])
+def test_network_of_ones_own_gets_standardised_features_when_asked(X, Y, build):
+    clf = make(model=build, standardize=True).fit(X, Y)
+    shift, scale = statistics_of(clf)
+    ready = (X - shift) * scale
+    expected = make(model=build).fit(ready, Y)
+    np.testing.assert_allclose(proba(clf, X), proba(expected, ready), rtol=1e-4)
+    again = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(proba(again, X), proba(clf, X))
+
+
+def test_saved_model_standardises(X, Y):
+    clf = make().fit(X, Y)
+    file = io.BytesIO()
+    save_model(clf, file)
+    for again in (load_model(io.BytesIO(file.getvalue())), pickle.loads(pickle.dumps(clf))):
+        np.testing.assert_array_equal(proba(again, X), proba(clf, X))
+        np.testing.assert_array_equal(statistics_of(again), statistics_of(clf))
+
+
+@pytest.mark.parametrize("value", ["yes", None, 2])
+def test_other_values_of_standardize_are_refused(X, Y, value):
+    with pytest.raises(ValueError, match="'standardize' parameter"):
+        make(standardize=value).fit(X, Y)
