@@ -408,8 +408,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             problem = pose_problem(X, table, sample_weight, self.class_weight, schema)
             training = problem.labelled_rows(problem.rows, problem.class_factors(problem.rows))
             # What the first rows with labels have taught of X is kept.
-            is_trained = going_on and self._network is not None and self.n_iter_ > 0
-            start = self._network.state if is_trained else None
+            start = None
+            if going_on and self._network is not None and self.n_iter_ > 0:
+                start = self._network.state
             trained = self._train(problem, training, None, seed, start, None, epochs=1)
             return self._keep(problem, trained, seed, going_on, adds_labels=going_on)
 

@@ -250,15 +250,16 @@ def build_network(spec: NetworkSpec) -> keras.Model:
     model : keras.Model
         From X to the logits in task order, or whatever a whole custom network gives.
     """
-    is_whole = spec.custom_model is not None and spec.custom_outputs is not None
-    if is_whole and not spec.standardize:
-        return deserialize_model(spec.custom_model)
+    custom = None if spec.custom_model is None else deserialize_model(spec.custom_model)
+    is_whole = spec.custom_outputs is not None
+    if custom is not None and is_whole and not spec.standardize:
+        return custom
     inputs = keras.Input((spec.n_features,), dtype="float32", name="X")
     shared = (
         Standardize(dtype="float32", name="standardize")(inputs) if spec.standardize else inputs
     )
-    if spec.custom_model is not None:
-        shared = deserialize_model(spec.custom_model)(shared)
+    if custom is not None:
+        shared = custom(shared)
         if is_whole:
             return keras.Model(inputs, shared, name="multitask_network")
     else:

@@ -300,7 +300,7 @@ def _deal_with_divergence(
     message = (
         f"Training diverged: the objective is {logs['objective']} after epoch {epoch}"
         + (f" (tasks {enumerate_some(tasks)})" if tasks else ", and the weights are not finite")
-        + ". Scale X (StandardScaler), lower optimizer__learning_rate, or clip gradients "
+        + ". Scale X (standardize=True), lower optimizer__learning_rate, or clip gradients "
         "(optimizer__global_clipnorm=1.0)."
     )
     if not best_epoch:

@@ -407,7 +407,7 @@ def test_sequential_feature_selector_selects_features():
 
 def test_select_from_model_selects_by_the_first_kernel():
     def first_kernel(clf):
-        return np.abs(np.asarray(clf.model_.layers[1].kernel)).sum(axis=1)
+        return np.abs(np.asarray(clf.model_.get_layer("trunk_0").kernel)).sum(axis=1)
 
     selector = SelectFromModel(
         make_tiny(), importance_getter=first_kernel, max_features=2, threshold=-np.inf
