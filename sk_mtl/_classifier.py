@@ -19,7 +19,8 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sk_mtl._custom_model import classify_outputs, serialize_model
 from sk_mtl._early_stopping import EarlyStopping
-from sk_mtl._features import learn_statistics
+from sk_mtl._features import FeatureStatistics, learn_statistics
+from sk_mtl._input_layers import InputSpec
 from sk_mtl._labels import has_missing_labels, read_cell_weight, read_labels
 from sk_mtl._network import NetworkSpec, canonical_activation, network_variables
 from sk_mtl._persistence import (
@@ -84,8 +85,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         "identity" and "logistic".
     standardize : "auto" or bool, default="auto"
         Whether the network standardises X before anything else, by the means and standard
-        deviations of the rows that it is trained on; see Notes. "auto" does so unless there is a
-        `model` of your own.
+        deviations of the rows that it is trained on; see Notes. Then cells of X may be missing
+        (NaN), too. "auto" does so unless there is a `model` of your own.
     dropout : float, default=0.0
         Share of the activations of each hidden layer that is dropped while training, in [0, 1).
     normalization : {None, "batch", "layer"}, default=None
@@ -210,7 +211,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     become huge; one with one value becomes 0. Numbers farther than 1000 from 0 after this count as
     1000. The network computes in float32: a feature whose values differ by less than
     :math:`10^{-7}` of their size has lost the difference before. With `partial_fit`, the first rows
-    with labels fix the statistics.
+    with labels fix the statistics. A missing cell becomes a weight, one for each feature, that is
+    learned from 0 on, which is the mean; if training had no missing cell, it is the mean.
 
     A task with one class is predicted as that class, and a task without any label as missing,
     both with a warning.
@@ -322,7 +324,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            Features, finite numbers.
+            Features: finite numbers, NaN where missing.
         y : DataFrame, Series, or array-like of shape (n_samples,) or (n_samples, n_tasks)
             Class labels, one column per task, NaN, None or NA where a label is missing.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
@@ -349,7 +351,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         going_on = self.warm_start and hasattr(self, "_schema")
         with _unchanged_on_error(self):
             table = read_labels(y, missing_label=self.missing_label)
-            X = check_features(self, X, reset=not going_on)
+            X = self._check_features(X, reset=not going_on)
             require_labels(table)
             schema = self._schema if going_on else None
             problem = pose_problem(X, table, sample_weight, self.class_weight, schema, self.classes)
@@ -374,7 +376,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            Features, finite numbers.
+            Features: finite numbers, NaN where missing.
         y : DataFrame, Series, or array-like of shape (n_samples,) or (n_samples, n_tasks)
             Class labels, NaN, None or NA where missing.
         classes : array-like, list of array-like or dict, default=None
@@ -397,7 +399,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         going_on = hasattr(self, "_schema")
         with _unchanged_on_error(self):
             table = read_labels(y, missing_label=self.missing_label)
-            X = check_features(self, X, reset=not going_on)
+            X = self._check_features(X, reset=not going_on)
             if going_on:
                 schema, seed = self._schema, self._seed
                 if classes is not None:
@@ -434,7 +436,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             return training, None
 
         def check_X(X: Any) -> Any:
-            return check_features(self, X, reset=False)
+            return self._check_features(X, reset=False)
 
         return training, read_validation(validation_data, problem, check_X, self.missing_label)
 
@@ -452,7 +454,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         if not problem.active_names:
             return None
         refuse_fork()
-        spec, optimizer, custom_values = self._specify_network(problem, seed)
+        learned = None
+        if start is None and self._standardizes():
+            learned = _learn_features(training)
+        spec, optimizer, custom_values = self._specify_network(problem, learned, seed)
         if start is not None and self._network is not None and self._network.spec != spec:
             raise ValueError(
                 "warm_start and partial_fit go on with the network that was fitted, but its "
@@ -481,8 +486,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         if start is None:
             n_classes = tuple(len(c) for c in problem.active_classes)
             frequencies = training.class_frequencies(n_classes)
-            learned = _learn_features(training) if spec.standardize else None
-            start = draw_start(spec, plan.weighting, frequencies, seed, custom_values, learned)
+            values = None
+            if learned is not None:
+                values = {"standardize/shift": learned.shift, "standardize/scale": learned.scale}
+            start = draw_start(spec, plan.weighting, frequencies, seed, custom_values, values)
         if not len(training.rows):  # a stream may bring a batch without any label
             return plan, TrainingOutcome(start, {}, 0, 0)
         return plan, train(plan, start, training, watched)
@@ -508,8 +515,24 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             return min(int(self.batch_size), max(n_rows, 1))
         return 32 if n_rows <= 2_000 else 128 if n_rows <= 10_000 else 256
 
+    def _standardizes(self) -> bool:
+        return self.model is None if self.standardize == "auto" else bool(self.standardize)
+
+    def _check_features(self, X: Any, *, reset: bool, keep_float64: bool = False) -> Any:
+        fitted = None if reset else vars(self).get("_network")
+        allow_nan = self._standardizes() if fitted is None else fitted.spec.input is not None
+        return check_features(self, X, reset=reset, allow_nan=allow_nan, keep_float64=keep_float64)
+
+    def _specify_input(self, learned: FeatureStatistics | None) -> InputSpec | None:
+        if not self._standardizes():
+            return None
+        if learned is None:  # training goes on
+            fitted = None if self._network is None else self._network.spec.input
+            return fitted or InputSpec()
+        return InputSpec(bool(learned.has_missing.any()))
+
     def _specify_network(
-        self, problem: Problem, seed: int
+        self, problem: Problem, learned: FeatureStatistics | None, seed: int
     ) -> tuple[NetworkSpec, Any, list[np.ndarray] | None]:
         """Return the network's specification, its optimizer, and the values of a custom model."""
         optimizer = make_optimizer(self.optimizer, self._routed("optimizer"))
@@ -523,7 +546,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             dropout=float(self.dropout),
             normalization=self.normalization,
             l2=float(self.l2),
-            standardize=self.model is None if self.standardize == "auto" else self.standardize,
+            input=self._specify_input(learned),
         )
         if self.model is None:
             if self._routed("model"):
@@ -625,7 +648,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     def _probabilities(self, X: Any) -> list[np.ndarray]:
         """Return class probabilities of each task; NaN for a task that is not trained."""
         check_is_fitted(self)
-        X = check_features(self, X, reset=False, keep_float64=True)
+        X = self._check_features(X, reset=False, keep_float64=True)
         learned = iter([] if self._network is None else self._network.probabilities(X))
         probabilities = []
         for t, n in enumerate(self._schema.n_classes):
@@ -795,6 +818,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.estimator_type = None
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self._standardizes()
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = True
@@ -831,12 +855,11 @@ def _unchanged_on_error(estimator: MultiTaskClassifier) -> Iterator[None]:
         raise
 
 
-def _learn_features(training: LabelledRows) -> dict[str, np.ndarray]:
-    """Return the values of the network's input layers."""
+def _learn_features(training: LabelledRows) -> FeatureStatistics:
+    """Return the statistics of the features over the rows that are trained on."""
     rows = training.rows
     # By weight, so that a row of weight 2 counts as the row twice here, too.
-    statistics = learn_statistics(training.X, rows, training.weight[rows].max(axis=1))
-    return {"standardize/shift": statistics.shift, "standardize/scale": statistics.scale}
+    return learn_statistics(training.X, rows, training.weight[rows].max(axis=1))
 
 
 def _continue_history(

@@ -30,10 +30,13 @@ class FeatureStatistics:
         Means.
     scale : ndarray of float32 of shape (n_features,)
         By what the distance from the mean is multiplied; 0 for a feature with one value.
+    has_missing : ndarray of bool of shape (n_features,)
+        Whether any cell is missing.
     """
 
     shift: np.ndarray
     scale: np.ndarray
+    has_missing: np.ndarray
 
 
 def learn_statistics(X: Any, rows: np.ndarray, weight: np.ndarray) -> FeatureStatistics:
@@ -61,7 +64,7 @@ def learn_statistics(X: Any, rows: np.ndarray, weight: np.ndarray) -> FeatureSta
     by :math:`1 / \\sigma`.
     """
     weight = np.asarray(weight, dtype=np.float64)
-    zeros, low, high, mean, known = _locate(X, rows, weight)
+    zeros, low, high, mean, known, has_missing = _locate(X, rows, weight)
     spread, is_binary = zeros * mean**2, np.ones(len(mean), dtype=bool)
     for block, times in _blocks(X, rows, weight):
         x = _cells(block)
@@ -78,11 +81,11 @@ def learn_statistics(X: Any, rows: np.ndarray, weight: np.ndarray) -> FeatureSta
         scale = 1 / np.where(is_binary, of_two, deviation)
     # Neither a feature with one value, nor one without any, tells rows apart.
     scale = np.where(width > 0, np.minimum(scale, np.finfo(np.float32).max), 0)
-    return FeatureStatistics(mean.astype(np.float32), scale.astype(np.float32))
+    return FeatureStatistics(mean.astype(np.float32), scale.astype(np.float32), has_missing)
 
 
 def _locate(X: Any, rows: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return by feature the weight of zeros, the lowest and highest value, mean, and weight."""
+    """Return by feature weight of zeros, lowest, highest and mean value, weight, missing ones."""
     n_features = X.shape[1]
     total, missing, nonzero, n_written = np.zeros((4, n_features))
     low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
@@ -101,7 +104,7 @@ def _locate(X: Any, rows: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, .
     zeros = np.where(has_zeros, known - nonzero, 0)
     low[has_zeros], high[has_zeros] = np.minimum(low[has_zeros], 0), np.maximum(high[has_zeros], 0)
     mean = np.divide(total, known, out=np.zeros(n_features), where=low <= high)
-    return zeros, low, high, np.where(low == high, low, mean), known
+    return zeros, low, high, np.where(low == high, low, mean), known, missing > 0
 
 
 def _blocks(X: Any, rows: np.ndarray, weight: np.ndarray) -> Iterator[tuple[Any, np.ndarray]]:

@@ -19,7 +19,7 @@ import tensorflow as tf
 from keras import ops
 
 from sk_mtl._custom_model import CustomOutputs, deserialize_model, outputs_to_logits
-from sk_mtl._input_layers import Standardize
+from sk_mtl._input_layers import InputSpec, build_input
 
 __all__ = [
     "NetworkSpec",
@@ -85,8 +85,8 @@ class NetworkSpec:
         Configuration of the user's own model: the trunk, or, with `custom_outputs`, all of it.
     custom_outputs : CustomOutputs or None
         What the outputs of a whole custom network are.
-    standardize : bool
-        Whether features are standardised before anything else.
+    input : InputSpec or None
+        What is done with X before anything else; None for nothing.
     """
 
     n_features: int
@@ -99,7 +99,7 @@ class NetworkSpec:
     l2: float = 0.0
     custom_model: str | None = None
     custom_outputs: CustomOutputs | None = None
-    standardize: bool = False
+    input: InputSpec | None = None
 
     def __post_init__(self) -> None:
         if not self.head_hidden_layer_sizes:
@@ -252,16 +252,14 @@ def build_network(spec: NetworkSpec) -> keras.Model:
     """
     custom = None if spec.custom_model is None else deserialize_model(spec.custom_model)
     is_whole = spec.custom_outputs is not None
-    if custom is not None and is_whole and not spec.standardize:
+    if custom is not None and is_whole and spec.input is None:
         return custom
     inputs = keras.Input((spec.n_features,), dtype="float32", name="X")
-    shared = (
-        Standardize(dtype="float32", name="standardize")(inputs) if spec.standardize else inputs
-    )
+    shared = inputs if spec.input is None else build_input(inputs, spec.input)
     if custom is not None:
         shared = custom(shared)
         if is_whole:
-            return keras.Model(inputs, shared, name="multitask_network")
+            return keras.Model(inputs, shared, name="whole_network")
     else:
         for depth, units in enumerate(spec.hidden_layer_sizes):
             layer = keras.layers.Dense(units, name=f"trunk_{depth}", **_dense_settings(spec))
@@ -563,8 +561,8 @@ def _default_values(spec: NetworkSpec) -> tuple[tuple[str, str, np.ndarray], ...
     # Layers of a custom model may have names like ours.
     custom: list[int] = []
     if spec.custom_model is not None:
-        is_whole = spec.custom_outputs is not None and not spec.standardize
-        own = model if is_whole else model.layers[2 if spec.standardize else 1]
+        is_whole = spec.custom_outputs is not None and spec.input is None
+        own = model if is_whole else next(x for x in model.layers if isinstance(x, keras.Model))
         custom = [id(v) for v in own.variables]
     for variable in network_variables(model):
         path, _, kind = variable.path.rpartition("/")

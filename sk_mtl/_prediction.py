@@ -170,9 +170,9 @@ def _dense_batch(batch: Any, is_checked: bool) -> np.ndarray:
         return batch
     with np.errstate(over="ignore"):
         cast = batch.astype(np.float32)
-    # X was found finite in its own dtype.
-    if is_checked and not np.isfinite(cast).all():
-        too_large = batch.flat[np.argmax(~np.isfinite(cast))]
+    # X was found finite, or missing, in its own dtype.
+    if is_checked and np.isinf(cast).any():
+        too_large = batch.flat[np.argmax(np.isinf(cast))]
         raise ValueError(
             f"Input X contains a value too large for dtype('float32'), in which the network "
             f"computes: {too_large}. Scale X, for instance with StandardScaler."

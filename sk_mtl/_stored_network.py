@@ -16,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from sk_mtl._input_layers import InputSpec
 from sk_mtl._network import NetworkSpec, build_network, canonical_activation, network_variables
 from sk_mtl._persistence import FittedNetwork
 from sk_mtl._program import TrainingState
@@ -29,7 +30,7 @@ __all__ = ["describe_network", "restore_network"]
 # Keras builds some two hundred layers a second.
 _MAX_VARIABLES = 8_000
 # Settings of a network that files did not have at first, and what they are in those.
-_ADDED = {"standardize": False}
+_ADDED = {"input": None}
 
 
 def describe_network(network: FittedNetwork | None, arrays: dict[str, np.ndarray]) -> Any:
@@ -54,9 +55,8 @@ def describe_network(network: FittedNetwork | None, arrays: dict[str, np.ndarray
     optimizer = state.optimizer
     return {
         "spec": {
-            field.name: encode_value(getattr(spec, field.name), f"spec/{field.name}", arrays)
-            for field in fields(spec)
-            if not field.name.startswith("custom_")
+            name: encode_value(value, f"spec/{name}", arrays)
+            for name, value in _settings_of(spec).items()
         },
         "values": [
             encode_value(np.asarray(value), name, arrays)
@@ -66,6 +66,17 @@ def describe_network(network: FittedNetwork | None, arrays: dict[str, np.ndarray
         "optimizer": encode_value(optimizer, "optimizer", arrays),
         "optimizer_settings": encode_value(state.optimizer_settings, "optimizer", arrays),
     }
+
+
+def _settings_of(spec: NetworkSpec) -> dict[str, Any]:
+    """Return the settings of a network by name, without those of a model of the user's own."""
+    names = (field.name for field in fields(spec))
+    settings = {name: getattr(spec, name) for name in names if not name.startswith("custom_")}
+    if spec.input is not None:
+        settings["input"] = {
+            field.name: getattr(spec.input, field.name) for field in fields(spec.input)
+        }
+    return settings
 
 
 def _variable_names(model: keras.Model) -> list[str]:
@@ -158,12 +169,18 @@ def _restore_spec(
         "dropout": lambda share: type(share) is float and 0 <= share < 1,
         "normalization": lambda kind: kind in (None, "batch", "layer"),
         "l2": lambda factor: type(factor) is float and 0 <= factor < math.inf,
-        "standardize": lambda does: type(does) is bool,
+        "input": lambda of_X: of_X is None or _is_input(of_X),
         "activation": lambda name: type(name) is str and canonical_activation(name) == name,
     }
     for name, holds in rules.items():
         require(holds(settings[name]), f"its network cannot have {name}={str(settings[name])[:80]}")
+    if settings["input"] is not None:
+        settings["input"] = InputSpec(**settings["input"])
     return NetworkSpec(**settings)
+
+
+def _is_input(settings: Any) -> bool:
+    return settings.keys() == {"learns_missing"} and type(settings["learns_missing"]) is bool
 
 
 def _are_widths(sizes: Any) -> bool:

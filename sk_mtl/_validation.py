@@ -93,7 +93,9 @@ def check_parameters(estimator: Any) -> None:
     )
 
 
-def check_features(estimator: Any, X: Any, *, reset: bool, keep_float64: bool = False) -> Any:
+def check_features(
+    estimator: Any, X: Any, *, reset: bool, allow_nan: bool = False, keep_float64: bool = False
+) -> Any:
     """Check X and return it as float32.
 
     Parameters
@@ -101,9 +103,11 @@ def check_features(estimator: Any, X: Any, *, reset: bool, keep_float64: bool = 
     estimator : BaseEstimator
         Notes, or compares, the number and names of features.
     X : array-like or sparse matrix of shape (n_samples, n_features)
-        Features: numbers, finite.
+        Features: numbers, finite or missing.
     reset : bool
         Whether to note the number and names of the features, or to compare.
+    allow_nan : bool, default=False
+        Whether cells may be missing: NaN.
     keep_float64 : bool, default=False
         Whether to leave an X of float32 or float64 as it is, in any order, for whoever takes it
         batch by batch, and then has to see whether its numbers fit into float32.
@@ -113,14 +117,14 @@ def check_features(estimator: Any, X: Any, *, reset: bool, keep_float64: bool = 
     X : ndarray of float32, C-ordered, or CSR matrix of float32
         Not copied where it is that already.
     """
+    rules: dict[str, Any] = {"ensure_all_finite": "allow-nan" if allow_nan else True}
     if not keep_float64:
-        return validate_data(
-            estimator, X, reset=reset, accept_sparse="csr", dtype=np.float32, order="C"
-        )
+        rules |= {"dtype": np.float32, "order": "C"}
+        return validate_data(estimator, X, reset=reset, accept_sparse="csr", **rules)
     floats = [np.float32, np.float64]
-    X = validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=floats)
+    X = validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=floats, **rules)
     # A frame of numbers and booleans comes as objects.
-    return X if X.dtype in floats else check_array(X, dtype=np.float32, input_name="X")
+    return X if X.dtype in floats else check_array(X, dtype=np.float32, input_name="X", **rules)
 
 
 # ------------------------------------------------------------------------------------------------

@@ -761,7 +761,8 @@ def test_unusable_validation_data_are_refused(X, Y, spoil, words):
 # ------------------------------------------------------------------------------------------------
 
 BAD_FITS = {
-    "X with NaN": (lambda X, Y: (X * np.nan, Y), {}, "X contains NaN"),
+    "X with infinity": (lambda X, Y: (np.abs(X) + np.inf, Y), {}, "X contains infinity"),
+    "X with NaN": (lambda X, Y: (X * np.nan, Y), {"standardize": False}, "X contains NaN"),
     "lengths": (lambda X, Y: (X, Y[:5]), {}, r"inconsistent numbers of samples: \[40, 5\]"),
     "no label": (
         lambda X, Y: (X, Y.assign(flag=np.nan, colour=None)),
@@ -857,7 +858,7 @@ class Interrupt(keras.callbacks.Callback):
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda clf, X, Y: clf.fit(X[["u"]] * np.nan, Y),
+        lambda clf, X, Y: clf.fit(X[["u"]].abs() + np.inf, Y),
         lambda clf, X, Y: clf.fit(X[["u"]], Y[:3]),
         lambda clf, X, Y: clf.fit(X, Y.assign(flag=0.5)),
         lambda clf, X, Y: clf.fit(X, Y, -np.ones(N)),

@@ -5,6 +5,8 @@ import pickle
 
 import keras
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 import scipy.sparse as sp
 
@@ -41,7 +43,7 @@ def proba(clf, X):
 
 
 def statistics_of(clf):
-    return np.stack(clf.model_.get_layer("standardize").get_weights())
+    return np.stack(clf.model_.get_layer("standardize").non_trainable_variables)
 
 
 # ------------------------------------------------------------------------------ standardising
@@ -151,7 +153,9 @@ def test_network_of_ones_own_gets_standardised_features_when_asked(X, Y, build):
     np.testing.assert_array_equal(proba(again, X), proba(clf, X))
 
 
-def test_saved_model_standardises(X, Y):
+@pytest.mark.parametrize("has_holes", [False, True])
+def test_saved_model_standardises(X, Y, has_holes):
+    X = with_holes(X) if has_holes else X
     clf = make().fit(X, Y)
     file = io.BytesIO()
     save_model(clf, file)
@@ -164,3 +168,101 @@ def test_saved_model_standardises(X, Y):
 def test_other_values_of_standardize_are_refused(X, Y, value):
     with pytest.raises(ValueError, match="'standardize' parameter"):
         make(standardize=value).fit(X, Y)
+
+
+# ------------------------------------------------------------------------------ missing cells
+
+
+def with_holes(X):
+    X = X.copy()
+    X[::2, 0] = X[1::5, 3] = np.nan
+    return X
+
+
+def missing_of(clf):
+    return clf.model_.get_layer("standardize").missing.numpy()
+
+
+@pytest.mark.parametrize("jit_compile", [True, False])
+def test_what_stands_for_missing_cells_is_learned_where_there_are_some(X, Y, jit_compile):
+    clf = make(jit_compile=jit_compile).fit(with_holes(X), Y)
+    assert (missing_of(clf) != 0).tolist() == [True, False, False, True]
+    assert np.isfinite(proba(clf, with_holes(X))).all()
+
+
+def test_steps_compiled_by_xla_learn_the_same_but_for_rounding(X, Y):
+    first, second = (make(jit_compile=jit).fit(with_holes(X), Y) for jit in (True, False))
+    np.testing.assert_allclose(missing_of(first), missing_of(second), rtol=1e-4)
+
+
+def test_missing_cell_is_the_mean_where_training_had_none(X, Y):
+    clf = make().fit(X, Y)
+    filled = np.where(np.isnan(with_holes(X)), statistics_of(clf)[0], X)
+    np.testing.assert_array_equal(proba(clf, with_holes(X)), proba(clf, filled))
+
+
+def test_missing_cell_of_a_sparse_matrix_is_one_that_is_written(X, Y):
+    holes = with_holes(X)
+    holes[holes < 0] = 0
+    dense, sparse = make().fit(holes, Y), make().fit(sp.csr_matrix(holes), Y)
+    np.testing.assert_array_equal(proba(sparse, sp.csr_matrix(holes)), proba(dense, holes))
+
+
+def test_missing_cells_of_rows_without_labels_change_no_bit(X, Y):
+    more_X, more_Y = np.vstack([X, X * np.nan]), np.vstack([Y, np.full(Y.shape, np.nan)])
+    expected = proba(make().fit(X, Y), X)
+    np.testing.assert_array_equal(proba(make().fit(more_X, more_Y), X), expected)
+
+
+def test_stream_takes_later_missing_cells_for_the_mean(X, Y):
+    stream = make(classes=CLASSES).partial_fit(X, Y)
+    stream.partial_fit(with_holes(X), Y)
+    assert stream.model_.get_layer("standardize").trainable_variables == []
+    started = make(classes=CLASSES).partial_fit(with_holes(X), Y)
+    first = missing_of(started)
+    assert (missing_of(started.partial_fit(with_holes(X), Y)) != first).any()
+
+
+def test_that_a_cell_is_missing_can_tell_the_label():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(200, 2)), rng.integers(0, 2, size=200)
+    X[y == 1, 0] = np.nan
+    clf = make(epochs=60, optimizer__learning_rate=0.05, batch_size=200).fit(X, y)
+    assert clf.score(X, y) > 0.9
+
+
+def test_missing_cells_come_from_frames_of_any_kind(X, Y):
+    frame = pd.DataFrame(with_holes(X).astype(float), columns=list("abcd"))
+    frame["c"] = np.arange(N)
+    frame.loc[::2, "c"] = np.nan
+    expected = proba(make().fit(frame.to_numpy(), Y), frame.to_numpy())
+    for form in (frame, frame.convert_dtypes(), pl.from_pandas(frame), frame.astype(object)):
+        np.testing.assert_array_equal(proba(make().fit(form, Y), form), expected)
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf])
+def test_infinity_is_refused(X, Y, bad):
+    X_bad = X.copy()
+    X_bad[3, 1] = bad
+    clf = make().fit(X, Y)
+    for use in (lambda: make().fit(X_bad, Y), lambda: clf.predict(X_bad)):
+        with pytest.raises(ValueError, match="Input X contains infinity"):
+            use()
+
+
+def test_missing_cells_are_refused_where_features_are_left_as_they_are(X, Y):
+    trunk = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    for clf in (make(standardize=False), make(model=trunk)):
+        with pytest.raises(ValueError, match="Input X contains NaN"):
+            clf.fit(with_holes(X), Y)
+        clf.fit(X, Y)
+        with pytest.raises(ValueError, match="Input X contains NaN"):
+            clf.predict(with_holes(X))
+
+
+def test_number_too_large_for_the_network_is_named_beside_missing_cells(X, Y):
+    clf = make().fit(X, Y)
+    huge = with_holes(X).astype(np.float64)
+    huge[1, 1] = 1e39
+    with pytest.raises(ValueError, match=r"too large for dtype\('float32'\).*1e\+39"):
+        clf.predict(huge)

@@ -7,10 +7,13 @@ import pytest
 from sk_mtl._input_layers import Standardize
 
 
-def make_standardize(shift, scale):
-    layer = Standardize(dtype="float32")
+def make_standardize(shift, scale, missing=None):
+    layer = Standardize(missing is not None, dtype="float32")
     layer.build((None, len(shift)))
-    layer.set_weights([np.float32(shift), np.float32(scale)])
+    layer.shift.assign(shift)
+    layer.scale.assign(scale)
+    if missing is not None:
+        layer.missing.assign(missing)
     return layer
 
 
@@ -40,10 +43,18 @@ def test_small_differences_beside_a_large_offset_are_kept():
     np.testing.assert_array_equal(apply(layer, X), [[0], [1], [-2]])
 
 
+def test_missing_cell_becomes_what_stands_for_it():
+    X = [[np.nan, 3], [2, np.nan]]
+    np.testing.assert_array_equal(apply(make_standardize([1, 2], [2, 1]), X), [[0, 1], [2, 0]])
+    learned = make_standardize([1, 2], [2, 1], missing=[-4, 5])
+    np.testing.assert_array_equal(apply(learned, X), [[-4, 1], [2, 5]])
+    assert [v.name for v in learned.trainable_variables] == ["missing"]
+
+
 def test_values_are_fixed_and_layer_is_restored_from_its_config():
-    layer = make_standardize([1], [2])
-    assert layer.trainable_variables == []
+    layer = make_standardize([1], [2], missing=[3])
+    assert [v.name for v in layer.non_trainable_variables] == ["shift", "scale"]
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     again.set_weights(layer.get_weights())
-    np.testing.assert_array_equal(apply(again, [[2]]), [[2]])
+    np.testing.assert_array_equal(apply(again, [[2], [np.nan]]), [[2], [3]])
     assert again.compute_output_shape((None, 1)) == (None, 1)

@@ -180,7 +180,8 @@ def test_tags_tell_what_y_may_be():
     assert target.one_d_labels
     assert target.two_d_labels
     assert tags.classifier_tags.multi_label
-    assert not tags.input_tags.allow_nan
+    assert tags.input_tags.allow_nan
+    assert not make_tiny(standardize=False).__sklearn_tags__().input_tags.allow_nan
     assert not tags.non_deterministic
 
 
