@@ -17,10 +17,16 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sk_mtl._categories import (
+    Categories,
+    find_categorical,
+    keep_used,
+    learn_categories,
+    split_columns,
+)
 from sk_mtl._custom_model import classify_outputs, serialize_model
 from sk_mtl._early_stopping import EarlyStopping
-from sk_mtl._features import FeatureStatistics, learn_statistics
-from sk_mtl._input_layers import InputSpec
+from sk_mtl._features import InputSpec, learn_input
 from sk_mtl._labels import has_missing_labels, read_cell_weight, read_labels
 from sk_mtl._network import NetworkSpec, canonical_activation, network_variables
 from sk_mtl._persistence import (
@@ -87,6 +93,11 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         Whether the network standardises X before anything else, by the means and standard
         deviations of the rows that it is trained on; see Notes. Then cells of X may be missing
         (NaN), too. "auto" does so unless there is a `model` of your own.
+    categorical_features : "from_dtype", None or array-like of bool, int or str, \
+            default="from_dtype"
+        The features that are categories, not numbers: by their names, their positions, or a mask.
+        "from_dtype" takes the columns of a frame that are of a categorical dtype; None takes none.
+        A category that the rows trained on do not have counts as missing.
     dropout : float, default=0.0
         Share of the activations of each hidden layer that is dropped while training, in [0, 1).
     normalization : {None, "batch", "layer"}, default=None
@@ -243,6 +254,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
 
     # Set by `_keep`.
     _schema: TargetSchema
+    _categories: Categories | None
     _seed: int
     _network: FittedNetwork | None
     _is_active: np.ndarray
@@ -260,6 +272,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         activation: Any = "relu",
         *,
         standardize: Any = "auto",
+        categorical_features: Any = "from_dtype",
         dropout: float = 0.0,
         normalization: str | None = None,
         l2: float = 0.0,
@@ -288,6 +301,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         self.head_hidden_layer_sizes = head_hidden_layer_sizes
         self.activation = activation
         self.standardize = standardize
+        self.categorical_features = categorical_features
         self.dropout = dropout
         self.normalization = normalization
         self.l2 = l2
@@ -454,10 +468,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         if not problem.active_names:
             return None
         refuse_fork()
-        learned = None
-        if start is None and self._standardizes():
-            learned = _learn_features(training)
-        spec, optimizer, custom_values = self._specify_network(problem, learned, seed)
+        of_input, input_values = self._learn_input(training, watched, start)
+        spec, optimizer, custom_values = self._specify_network(problem, of_input, seed)
         if start is not None and self._network is not None and self._network.spec != spec:
             raise ValueError(
                 "warm_start and partial_fit go on with the network that was fitted, but its "
@@ -486,10 +498,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         if start is None:
             n_classes = tuple(len(c) for c in problem.active_classes)
             frequencies = training.class_frequencies(n_classes)
-            values = None
-            if learned is not None:
-                values = {"standardize/shift": learned.shift, "standardize/scale": learned.scale}
-            start = draw_start(spec, plan.weighting, frequencies, seed, custom_values, values)
+            start = draw_start(spec, plan.weighting, frequencies, seed, custom_values, input_values)
         if not len(training.rows):  # a stream may bring a batch without any label
             return plan, TrainingOutcome(start, {}, 0, 0)
         return plan, train(plan, start, training, watched)
@@ -519,20 +528,73 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         return self.model is None if self.standardize == "auto" else bool(self.standardize)
 
     def _check_features(self, X: Any, *, reset: bool, keep_float64: bool = False) -> Any:
-        fitted = None if reset else vars(self).get("_network")
-        allow_nan = self._standardizes() if fitted is None else fitted.spec.input is not None
-        return check_features(self, X, reset=reset, allow_nan=allow_nan, keep_float64=keep_float64)
+        """Return X as numbers; where it is the first one, learn which categories it has."""
+        allow_nan = self._standardizes()
+        if reset:
+            self._categories = None
+            is_categorical = find_categorical(X, self.categorical_features)
+            if is_categorical is not None:
+                self._refuse_categories_beside_model(is_categorical)
+                self._categories = learn_categories(X, is_categorical)
+        elif vars(self).get("_network") is not None:
+            of_input = self._network.spec.input  # type: ignore[union-attr]
+            allow_nan = of_input is not None and of_input.standardize
+        categories, split = vars(self).get("_categories"), None
+        if categories is not None:
+            mask = np.array([of_feature is not None for of_feature in categories])
 
-    def _specify_input(self, learned: FeatureStatistics | None) -> InputSpec | None:
-        if not self._standardizes():
-            return None
-        if learned is None:  # training goes on
-            fitted = None if self._network is None else self._network.spec.input
-            return fitted or InputSpec()
-        return InputSpec(bool(learned.has_missing.any()))
+            def split(X: Any) -> tuple[Any, np.ndarray, np.ndarray]:
+                return *split_columns(X, categories), mask
+
+        return check_features(
+            self,
+            X,
+            reset=reset,
+            allow_nan=allow_nan,
+            keep_float64=keep_float64,
+            split=split,
+        )
+
+    def _refuse_categories_beside_model(self, is_categorical: np.ndarray) -> None:
+        if self.model is not None:
+            raise ValueError(
+                f"X has {is_categorical.sum()} categorical feature(s), and a `model` of your own "
+                "takes numbers. Encode them (OneHotEncoder), or set categorical_features=None if "
+                "they are numbers."
+            )
+
+    def _learn_input(
+        self, training: LabelledRows, watched: LabelledRows | None, start: TrainingState | None
+    ) -> tuple[InputSpec | None, dict[str, np.ndarray] | None]:
+        """Return the input layers and the values that they start from, None where they go on."""
+        standardize, categories = self._standardizes(), vars(self).get("_categories")
+        if start is not None and self._network is not None:
+            fitted = self._network.spec.input
+            if fitted is not None and fitted.standardize == standardize:
+                return fitted, None
+            return (InputSpec() if standardize else None), None
+        if not standardize and categories is None:
+            return None, None
+        rows = training.rows
+        if categories is not None:
+            self._categories, new_codes = keep_used(categories, training.X, rows)
+            parts = (
+                [training] if watched is None or watched.X is training.X else [training, watched]
+            )
+            for position, codes in new_codes:
+                for part in parts:
+                    # X was made by `split_columns`: it is nobody else's.
+                    column = np.nan_to_num(part.X[:, position], nan=len(codes) - 1)
+                    part.X[:, position] = codes[column.astype(np.int64)]
+        n_categories = tuple(0 if c is None else len(c) for c in self._categories or ())
+        # By weight, so that a row of weight 2 counts as the row twice here, too.
+        weight = training.weight[rows].max(axis=1)
+        return learn_input(
+            training.X, rows, weight, standardize=standardize, n_categories=n_categories
+        )
 
     def _specify_network(
-        self, problem: Problem, learned: FeatureStatistics | None, seed: int
+        self, problem: Problem, of_input: InputSpec | None, seed: int
     ) -> tuple[NetworkSpec, Any, list[np.ndarray] | None]:
         """Return the network's specification, its optimizer, and the values of a custom model."""
         optimizer = make_optimizer(self.optimizer, self._routed("optimizer"))
@@ -546,7 +608,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             dropout=float(self.dropout),
             normalization=self.normalization,
             l2=float(self.l2),
-            input=self._specify_input(learned),
+            input=of_input,
         )
         if self.model is None:
             if self._routed("model"):
@@ -853,13 +915,6 @@ def _unchanged_on_error(estimator: MultiTaskClassifier) -> Iterator[None]:
         estimator.__dict__.clear()
         estimator.__dict__.update(before)
         raise
-
-
-def _learn_features(training: LabelledRows) -> FeatureStatistics:
-    """Return the statistics of the features over the rows that are trained on."""
-    rows = training.rows
-    # By weight, so that a row of weight 2 counts as the row twice here, too.
-    return learn_statistics(training.X, rows, training.weight[rows].max(axis=1))
 
 
 def _continue_history(

@@ -1,7 +1,7 @@
 """Features: what `fit` learns of X itself, before any network sees it.
 
-Owns where each feature lies and how far it spreads, counted over the rows that are trained on. Does
-not know y, nor what the network makes of these numbers.
+Owns where each feature lies and how far it spreads, counted over the rows that are trained on, and
+the specification of the input layers that follows. Does not know y, nor Keras.
 """
 
 from __future__ import annotations
@@ -13,11 +13,64 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-__all__ = ["FeatureStatistics", "learn_statistics"]
+__all__ = ["FeatureStatistics", "InputSpec", "learn_input", "learn_statistics"]
 
 _BLOCK_CELLS = 2**18
+# More than these have an embedding in place of a column each, which would take memory and time.
+_MOST_ONE_HOT = 64
 # Of a feature with two values, coded 0 and 1: rarer ones are not blown up further.
 _LEAST_BINARY_SPREAD = 0.01
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What stands between X and the first weights: hashable, as the network's specification.
+
+    Attributes
+    ----------
+    standardize : bool
+        Whether numbers are standardised; codes of categories always are.
+    learns_missing : bool
+        Whether numbers had missing cells in training, so that what stands for one is learned.
+    categories : tuple of int
+        By feature the number of its categories, 0 for a number; () if all are numbers.
+    missing_categories : tuple of bool
+        By feature whether it is a category that was missing in training.
+    """
+
+    standardize: bool = True
+    learns_missing: bool = False
+    categories: tuple[int, ...] = ()
+    missing_categories: tuple[bool, ...] = ()
+
+    @property
+    def numeric(self) -> list[int]:
+        """The features that are numbers, if not all are."""
+        return [j for j, n in enumerate(self.categories) if n == 0]
+
+    @property
+    def looked_up(self) -> list[int]:
+        """The features with an embedding."""
+        return [j for j, n in enumerate(self.categories) if n > _MOST_ONE_HOT]
+
+    @property
+    def one_hot_columns(self) -> tuple[list[int], list[int]]:
+        """The feature and the code of each column that is 1 for one category."""
+        pairs = [
+            (j, k)
+            for j, n in enumerate(self.categories)
+            if 0 < n <= _MOST_ONE_HOT
+            for k in range(n + self.missing_categories[j])
+        ]
+        return [j for j, _ in pairs], [k for _, k in pairs]
+
+    @property
+    def missing_codes(self) -> list[float]:
+        """The code of a missing value, by column that is 1 for one category; NaN for none."""
+        return [
+            float(self.categories[j]) if self.missing_categories[j] else np.nan
+            for j in self.one_hot_columns[0]
+        ]
 
 
 @dataclass(frozen=True)
@@ -37,6 +90,69 @@ class FeatureStatistics:
     shift: np.ndarray
     scale: np.ndarray
     has_missing: np.ndarray
+
+
+def learn_input(
+    X: Any,
+    rows: np.ndarray,
+    weight: np.ndarray,
+    *,
+    standardize: bool = True,
+    n_categories: tuple[int, ...] = (),
+) -> tuple[InputSpec, dict[str, np.ndarray]]:
+    """Specify the input layers, and learn their values, from the rows that are trained on.
+
+    Parameters
+    ----------
+    X : ndarray of float32 or CSR matrix of shape (n_samples, n_features)
+        Numbers, NaN where missing, and codes of categories.
+    rows : ndarray of int of shape (n_rows,)
+        The rows that count.
+    weight : ndarray of shape (n_rows,)
+        How often each of them counts.
+    standardize : bool, default=True
+        Whether numbers are standardised.
+    n_categories : tuple of int, default=()
+        By feature the number of its categories, 0 for a number; () if all are numbers.
+
+    Returns
+    -------
+    spec : InputSpec
+        What stands between X and the first weights.
+    values : dict of str to ndarray
+        The values of its fixed variables, by layer and name.
+    """
+    statistics = learn_statistics(X, rows, weight)
+    is_number = np.array(n_categories or (0,) * X.shape[1]) == 0
+    spec = InputSpec(
+        standardize,
+        bool(statistics.has_missing[is_number].any()),
+        n_categories,
+        tuple((statistics.has_missing & ~is_number).tolist()) if n_categories else (),
+    )
+    shift, scale = statistics.shift[is_number], statistics.scale[is_number]
+    if not standardize:
+        shift, scale = np.zeros_like(shift), np.ones_like(scale)
+    if n_categories:
+        share = _shares_of_categories(X, rows, weight, spec)
+        deviation = np.sqrt(share * (1 - share))
+        of_category = 1 / np.sqrt(np.maximum(deviation, _LEAST_BINARY_SPREAD))
+        shift = np.append(shift, share.astype(np.float32))
+        scale = np.append(scale, np.where(deviation > 0, of_category, 0).astype(np.float32))
+    return spec, {"standardize/shift": shift, "standardize/scale": scale}
+
+
+def _shares_of_categories(
+    X: np.ndarray, rows: np.ndarray, weight: np.ndarray, spec: InputSpec
+) -> np.ndarray:
+    """Return the share of the rows that have a category, by column that is 1 for one."""
+    shares = []
+    for j in dict.fromkeys(spec.one_hot_columns[0]):
+        n = spec.categories[j]
+        codes = np.where(np.isnan(X[rows, j]), n, X[rows, j]).astype(np.int64)
+        counts = np.bincount(codes, weight, minlength=n + 1)
+        shares.append(counts[: n + spec.missing_categories[j]] / max(weight.sum(), 1e-300))
+    return np.concatenate(shares) if shares else np.empty(0)
 
 
 def learn_statistics(X: Any, rows: np.ndarray, weight: np.ndarray) -> FeatureStatistics:

@@ -7,29 +7,20 @@ are learned (`_features`), nor the network behind them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
-__all__ = ["InputSpec", "Standardize", "build_input"]
+from sk_mtl._features import InputSpec
+
+__all__ = ["CategoryEmbedding", "OneHot", "Standardize", "build_input"]
 
 # Farther from the mean than any cell of a million rows can be: what lies beyond tells nothing more.
 _FARTHEST = 1e3
-
-
-@dataclass(frozen=True)
-class InputSpec:
-    """What stands between X and the first weights: hashable, as the network's specification.
-
-    Attributes
-    ----------
-    learns_missing : bool
-        Whether features had missing cells in training, so that what stands for one is learned.
-    """
-
-    learns_missing: bool = False
+# Numbers that stand for a category where there are too many for a column each.
+_EMBEDDING_SIZE = 16
 
 
 def build_input(X: Any, spec: InputSpec) -> Any:
@@ -47,7 +38,27 @@ def build_input(X: Any, spec: InputSpec) -> Any:
     outputs : keras.KerasTensor of shape (batch_size, n_outputs)
         What the trunk reads.
     """
-    return Standardize(spec.learns_missing, dtype="float32", name="standardize")(X)
+    settings = {"dtype": "float32"}
+    parts = X
+    if spec.categories:
+        features, values = spec.one_hot_columns
+        parts = OneHot(
+            spec.numeric, features, values, spec.missing_codes, name="one_hot", **settings
+        )(X)
+    limit = _FARTHEST if spec.standardize else None
+    standardize = Standardize(spec.learns_missing, limit, name="standardize", **settings)
+    parts = [standardize(parts)]
+    if spec.looked_up:
+        embedding = CategoryEmbedding(
+            spec.looked_up,
+            [spec.categories[j] for j in spec.looked_up],
+            [spec.missing_categories[j] for j in spec.looked_up],
+            _EMBEDDING_SIZE,
+            name="categories",
+            **settings,
+        )
+        parts.append(embedding(X))
+    return keras.layers.Concatenate(name="inputs", **settings)(parts) if parts[1:] else parts[0]
 
 
 @keras.saving.register_keras_serializable("sk_mtl")
@@ -58,19 +69,22 @@ class Standardize(keras.layers.Layer):
     ----------
     learns_missing : bool, default=False
         Whether what stands for a missing cell is learned, by feature.
+    limit : float or None, default=None
+        How far from 0 a result may be, so that numbers near the end of float32 stay finite.
     **kwargs : dict
         Settings of `keras.layers.Layer`.
 
     Notes
     -----
-    :math:`z = \\max(-1000, \\min(1000, (x - \\text{shift}) \\cdot \\text{scale}))`, so that numbers
-    near the end of float32 stay finite. NaN becomes a weight that starts at 0, which is the mean,
+    :math:`z = \\max(-l, \\min(l, (x - \\text{shift}) \\cdot \\text{scale}))` with the limit
+    :math:`l`. NaN becomes a weight that starts at 0, which is the mean,
     and stays there unless it is learned.
     """
 
-    def __init__(self, learns_missing: bool = False, **kwargs: Any):
+    def __init__(self, learns_missing: bool = False, limit: float | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.learns_missing = learns_missing
+        self.limit = limit
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Create shift and scale.
@@ -102,7 +116,10 @@ class Standardize(keras.layers.Layer):
         """
         z = (inputs - self.shift) * self.scale
         # A feature with one value has no number either where the difference is infinite.
-        return ops.where(ops.isnan(z), self.missing, ops.clip(z, -_FARTHEST, _FARTHEST))
+        is_missing = ops.isnan(z)
+        if self.limit is not None:
+            z = ops.clip(z, -self.limit, self.limit)
+        return ops.where(is_missing, self.missing, z)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         """Return the shape of the output.
@@ -127,4 +144,184 @@ class Standardize(keras.layers.Layer):
         config : dict
             Keyword arguments of the constructor.
         """
-        return {**super().get_config(), "learns_missing": self.learns_missing}
+        own = {"learns_missing": self.learns_missing, "limit": self.limit}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable("sk_mtl")
+class OneHot(keras.layers.Layer):
+    """Puts a column per category in the place of codes, after the features that are numbers.
+
+    Parameters
+    ----------
+    numeric : sequence of int
+        The features that are numbers.
+    features : sequence of int
+        By column of the output, the feature whose code is looked at.
+    values : sequence of int
+        By column, the code for which it is 1.
+    missing_codes : sequence of float
+        By column, the code of a missing value; NaN where it has none, and makes the column NaN.
+    **kwargs : dict
+        Settings of `keras.layers.Layer`.
+    """
+
+    def __init__(
+        self,
+        numeric: Sequence[int],
+        features: Sequence[int],
+        values: Sequence[int],
+        missing_codes: Sequence[float],
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.numeric = [int(j) for j in numeric]
+        self.features = [int(j) for j in features]
+        self.values = [int(k) for k in values]
+        self.missing_codes = [None if np.isnan(k or 0) else k for k in missing_codes]
+
+    def call(self, inputs: Any) -> Any:
+        """Take the numbers, and compare the codes.
+
+        Parameters
+        ----------
+        inputs : tensor of shape (batch_size, n_features)
+            Numbers and codes.
+
+        Returns
+        -------
+        outputs : tensor of shape (batch_size, n_columns)
+            Numbers, then zeros and ones.
+        """
+        codes = ops.take(inputs, np.array(self.features, np.int32), axis=1)
+        missing = np.array([np.nan if k is None else k for k in self.missing_codes], np.float32)
+        codes = ops.where(ops.isnan(codes), missing, codes)
+        is_one = ops.cast(ops.equal(codes, np.array(self.values, np.float32)), inputs.dtype)
+        columns = ops.where(ops.isnan(codes), codes, is_one)
+        numbers = ops.take(inputs, np.array(self.numeric, np.int32), axis=1)
+        return ops.concatenate([numbers, columns], axis=1)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, int]:
+        """Return the shape of the output.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            ``(batch_size, n_features)``.
+
+        Returns
+        -------
+        output_shape : tuple
+            ``(batch_size, n_columns)``.
+        """
+        return (input_shape[0], len(self.numeric) + len(self.features))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the settings, for Keras's serialisation.
+
+        Returns
+        -------
+        config : dict
+            Keyword arguments of the constructor.
+        """
+        own = ("numeric", "features", "values", "missing_codes")
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}
+
+
+@keras.saving.register_keras_serializable("sk_mtl")
+class CategoryEmbedding(keras.layers.Layer):
+    """Looks up a learned vector for the category of each of some features.
+
+    Parameters
+    ----------
+    features : sequence of int
+        The features.
+    n_categories : sequence of int
+        By feature, the number of its categories.
+    learns_missing : sequence of bool
+        By feature, whether it has a learned vector for missing values, too, or zeros.
+    size : int
+        Length of a vector.
+    **kwargs : dict
+        Settings of `keras.layers.Layer`.
+    """
+
+    def __init__(
+        self,
+        features: Sequence[int],
+        n_categories: Sequence[int],
+        learns_missing: Sequence[bool],
+        size: int,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.features = [int(j) for j in features]
+        self.n_categories = [int(n) for n in n_categories]
+        self.learns_missing = [bool(x) for x in learns_missing]
+        self.size = int(size)
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Create the vectors: one table, in which a feature follows the other.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            ``(batch_size, n_features)``.
+        """
+        ends = np.cumsum(np.array(self.n_categories) + 1)
+        # The vector of a missing value is the last of its feature.
+        start = np.ones((ends[-1], self.size), np.float32)
+        start[ends[~np.array(self.learns_missing)] - 1] = 0
+        self.embeddings = self.add_weight(
+            shape=start.shape,
+            initializer=lambda shape, dtype: ops.convert_to_tensor(start, dtype),
+            name="embeddings",
+        )
+
+    def call(self, inputs: Any) -> Any:
+        """Look up.
+
+        Parameters
+        ----------
+        inputs : tensor of shape (batch_size, n_features)
+            Numbers and codes.
+
+        Returns
+        -------
+        outputs : tensor of shape (batch_size, n_embedded * size)
+            The vectors of the features side by side.
+        """
+        counts = np.array(self.n_categories)
+        codes = ops.take(inputs, np.array(self.features, np.int32), axis=1)
+        codes = ops.where(ops.isnan(codes), np.float32(counts), codes)
+        first = np.cumsum(counts + 1) - (counts + 1)
+        rows = ops.cast(codes, "int32") + np.int32(first)
+        # By a product, the gradient of the table is a dense one, as XLA and optimizers want it.
+        vectors = ops.take(self.embeddings * 1.0, rows, axis=0)
+        return ops.reshape(vectors, (-1, len(self.features) * self.size))
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, int]:
+        """Return the shape of the output.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            ``(batch_size, n_features)``.
+
+        Returns
+        -------
+        output_shape : tuple
+            ``(batch_size, n_embedded * size)``.
+        """
+        return (input_shape[0], len(self.features) * self.size)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the settings, for Keras's serialisation.
+
+        Returns
+        -------
+        config : dict
+            Keyword arguments of the constructor.
+        """
+        own = ("features", "n_categories", "learns_missing", "size")
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}

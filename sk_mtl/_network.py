@@ -19,7 +19,8 @@ import tensorflow as tf
 from keras import ops
 
 from sk_mtl._custom_model import CustomOutputs, deserialize_model, outputs_to_logits
-from sk_mtl._input_layers import InputSpec, build_input
+from sk_mtl._features import InputSpec
+from sk_mtl._input_layers import build_input
 
 __all__ = [
     "NetworkSpec",
@@ -546,6 +547,10 @@ def draw_initial_values(
                 n_out //= _n_heads(spec, layer)
             limit = math.sqrt(6.0 / (default.shape[-2] + n_out))
             values.append(rng.uniform(-limit, limit, default.shape).astype(np.float32))
+        elif kind == "embeddings":
+            # 0 where a missing category is not learned, and of length 1 in the mean elsewhere.
+            scale = 1 / math.sqrt(default.shape[-1])
+            values.append((rng.normal(0, scale, default.shape) * default).astype(np.float32))
         elif kind == "bias" and layer in bias:
             values.append(bias[layer].reshape(default.shape))
         else:

@@ -38,6 +38,7 @@ __all__ = [
     "resolve_jit_compile",
 ]
 
+_DECAYED = ("kernel", "embeddings")
 _EVALUATION_ROWS = 8192
 # Steps that pay for what XLA takes to compile; measured in docs/benchmarks/speed.md.
 _MIN_XLA_STEPS = 400
@@ -182,11 +183,12 @@ class TrainingProgram:
         # Weight decay is the inner optimizer's where the outer one only scales the loss.
         optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         if optimizer.weight_decay:
-            # Decay is for kernels: it would draw the output biases away from the log-odds of the
-            # classes, and the log-variances of tasks to 0. A custom model decays as Keras does.
+            # Decay is for kernels and embeddings: it would draw the output biases away from the
+            # log-odds of the classes, and the log-variances of tasks to 0. A custom model decays as
+            # Keras does.
             exempt = list(learned)
             if self.spec.custom_model is None:
-                exempt += [v for v in self.model.trainable_variables if v.name != "kernel"]
+                exempt += [v for v in self.model.trainable_variables if v.name not in _DECAYED]
             if exempt:
                 optimizer.exclude_from_weight_decay(var_list=exempt)
         self.optimizer.build(self.trainable)

@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from sk_mtl._input_layers import InputSpec
+from sk_mtl._features import InputSpec
 from sk_mtl._network import NetworkSpec, build_network, canonical_activation, network_variables
 from sk_mtl._persistence import FittedNetwork
 from sk_mtl._program import TrainingState
@@ -117,7 +117,7 @@ def restore_network(
         require(not n_outputs, "it has tasks to learn, and no network")
         return None
     require(n_outputs and len(nodes) == 5, "its network says something else")
-    spec = _restore_spec(nodes["spec"], estimator.n_features_in_, n_outputs, arrays)
+    spec = _restore_spec(nodes["spec"], estimator, n_outputs, arrays)
     values, state, optimizer, settings = (
         decode_value(nodes[part], arrays)
         for part in ("values", "weighting", "optimizer", "optimizer_settings")
@@ -149,7 +149,7 @@ def _are_arrays(values: Any) -> bool:
 
 def _restore_spec(
     nodes: dict[str, Any],
-    n_features: int,
+    estimator: Any,
     n_outputs: tuple[int, ...],
     arrays: dict[str, np.ndarray],
 ) -> NetworkSpec:
@@ -158,7 +158,7 @@ def _restore_spec(
     known = {field.name for field in fields(NetworkSpec) if not field.name.startswith("custom_")}
     require(settings.keys() == known, "its network has other settings")
     rules: dict[str, Callable[[Any], bool]] = {
-        "n_features": lambda n: type(n) is int and n == n_features,
+        "n_features": lambda n: type(n) is int and n == estimator.n_features_in_,
         "n_outputs": lambda sizes: _are_widths(sizes) and sizes == n_outputs,
         "hidden_layer_sizes": _are_widths,
         "head_hidden_layer_sizes": lambda heads: (
@@ -169,7 +169,7 @@ def _restore_spec(
         "dropout": lambda share: type(share) is float and 0 <= share < 1,
         "normalization": lambda kind: kind in (None, "batch", "layer"),
         "l2": lambda factor: type(factor) is float and 0 <= factor < math.inf,
-        "input": lambda of_X: of_X is None or _is_input(of_X),
+        "input": lambda of_X: of_X is None or _is_input(of_X, estimator),
         "activation": lambda name: type(name) is str and canonical_activation(name) == name,
     }
     for name, holds in rules.items():
@@ -179,8 +179,21 @@ def _restore_spec(
     return NetworkSpec(**settings)
 
 
-def _is_input(settings: Any) -> bool:
-    return settings.keys() == {"learns_missing"} and type(settings["learns_missing"]) is bool
+def _is_input(settings: Any, estimator: Any) -> bool:
+    """Return whether these are settings of an InputSpec that fits the features of an estimator."""
+    if settings.keys() != {field.name for field in fields(InputSpec)}:
+        return False
+    categories, missing = settings["categories"], settings["missing_categories"]
+    known = estimator._categories or ()
+    return (
+        all(type(settings[name]) is bool for name in ("standardize", "learns_missing"))
+        and categories == tuple(0 if c is None else len(c) for c in known)
+        and type(missing) is tuple
+        and len(missing) == len(categories)
+        and all(
+            type(has) is bool and has <= (n > 0) for has, n in zip(missing, categories, strict=True)
+        )
+    )
 
 
 def _are_widths(sizes: Any) -> bool:

@@ -7,12 +7,13 @@ how.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from numbers import Integral, Real
 from types import FrameType
 from typing import Any
 
+import narwhals.stable.v2 as nw
 import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import (
@@ -22,6 +23,8 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 from sklearn.utils.validation import validate_data
+
+from sk_mtl._tasks import enumerate_some
 
 __all__ = [
     "PARAMETER_CONSTRAINTS",
@@ -37,6 +40,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "head_hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left"), dict],
     "activation": [str, callable],
     "standardize": [StrOptions({"auto"}), "boolean"],
+    "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "normalization": [StrOptions({"batch", "layer"}), None],
     "l2": [Interval(Real, 0, None, closed="left")],
@@ -94,7 +98,13 @@ def check_parameters(estimator: Any) -> None:
 
 
 def check_features(
-    estimator: Any, X: Any, *, reset: bool, allow_nan: bool = False, keep_float64: bool = False
+    estimator: Any,
+    X: Any,
+    *,
+    reset: bool,
+    allow_nan: bool = False,
+    keep_float64: bool = False,
+    split: Callable[[Any], tuple[Any, np.ndarray, np.ndarray]] | None = None,
 ) -> Any:
     """Check X and return it as float32.
 
@@ -111,6 +121,9 @@ def check_features(
     keep_float64 : bool, default=False
         Whether to leave an X of float32 or float64 as it is, in any order, for whoever takes it
         batch by batch, and then has to see whether its numbers fit into float32.
+    split : callable, default=None
+        If X has categories, from it to its numbers, the codes of its categories, and the mask of
+        the features that are categories.
 
     Returns
     -------
@@ -118,6 +131,24 @@ def check_features(
         Not copied where it is that already.
     """
     rules: dict[str, Any] = {"ensure_all_finite": "allow-nan" if allow_nan else True}
+    with _explained_text(X):
+        if split is None:
+            return _check_numbers(estimator, X, reset, keep_float64, rules)
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        numbers, codes, is_categorical = split(X)
+        table = np.empty((len(codes), len(is_categorical)), dtype=np.float32)
+        table[:, is_categorical] = codes
+        if not is_categorical.all():
+            table[:, ~is_categorical] = check_array(
+                numbers, dtype=np.float32, input_name="X", **rules
+            )
+        return check_array(table, ensure_all_finite=False)
+
+
+def _check_numbers(
+    estimator: Any, X: Any, reset: bool, keep_float64: bool, rules: dict[str, Any]
+) -> Any:
+    """Check an X of numbers."""
     if not keep_float64:
         rules |= {"dtype": np.float32, "order": "C"}
         return validate_data(estimator, X, reset=reset, accept_sparse="csr", **rules)
@@ -125,6 +156,23 @@ def check_features(
     X = validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=floats, **rules)
     # A frame of numbers and booleans comes as objects.
     return X if X.dtype in floats else check_array(X, dtype=np.float32, input_name="X", **rules)
+
+
+@contextmanager
+def _explained_text(X: Any) -> Iterator[None]:
+    """Say what to do with columns of text, where these are what is wrong with X."""
+    try:
+        yield
+    except ValueError as error:
+        frame = nw.from_native(X, eager_only=True, pass_through=True)
+        if not isinstance(frame, nw.DataFrame) or "could not convert" not in str(error):
+            raise
+        kinds = (nw.String, nw.Object)
+        columns = [repr(name) for name, dtype in frame.schema.items() if dtype in kinds]
+        raise ValueError(
+            f"{error}. X has text in {enumerate_some(columns)}: convert such columns to a "
+            "categorical dtype, or name them in categorical_features."
+        ) from error
 
 
 # ------------------------------------------------------------------------------------------------
