@@ -18,8 +18,6 @@ __all__ = ["FeatureStatistics", "InputSpec", "learn_input", "learn_statistics"]
 _BLOCK_CELLS = 2**18
 # More than these have an embedding in place of a column each, which would take memory and time.
 _MOST_ONE_HOT = 64
-# Of a feature with two values, coded 0 and 1: rarer ones are not blown up further.
-_LEAST_BINARY_SPREAD = 0.01
 
 
 @dataclass(frozen=True)
@@ -29,48 +27,34 @@ class InputSpec:
     Attributes
     ----------
     standardize : bool
-        Whether numbers are standardised; codes of categories always are.
-    learns_missing : bool
-        Whether numbers had missing cells in training, so that what stands for one is learned.
+        Whether numbers are standardised; other columns are centred anyway.
+    missing : tuple of int
+        The features with missing cells in training, so that what stands for one is learned.
     categories : tuple of int
         By feature the number of its categories, 0 for a number; () if all are numbers.
-    missing_categories : tuple of bool
-        By feature whether it is a category that was missing in training.
     """
 
     standardize: bool = True
-    learns_missing: bool = False
+    missing: tuple[int, ...] = ()
     categories: tuple[int, ...] = ()
-    missing_categories: tuple[bool, ...] = ()
 
-    @property
-    def numeric(self) -> list[int]:
-        """The features that are numbers, if not all are."""
-        return [j for j, n in enumerate(self.categories) if n == 0]
+    def numeric(self, n_features: int) -> list[int]:
+        """Return the features that are numbers."""
+        return [j for j in range(n_features) if not self.categories or self.categories[j] == 0]
 
     @property
     def looked_up(self) -> list[int]:
-        """The features with an embedding."""
+        """The categorical features with an embedding."""
         return [j for j, n in enumerate(self.categories) if n > _MOST_ONE_HOT]
 
     @property
-    def one_hot_columns(self) -> tuple[list[int], list[int]]:
-        """The feature and the code of each column that is 1 for one category."""
-        pairs = [
-            (j, k)
-            for j, n in enumerate(self.categories)
-            if 0 < n <= _MOST_ONE_HOT
-            for k in range(n + self.missing_categories[j])
+    def indicators(self) -> list[tuple[int, int | None]]:
+        """The feature and the code of each column of zeros and ones; None for a missing cell."""
+        columns: list[tuple[int, int | None]] = [
+            (j, k) for j, n in enumerate(self.categories) if n <= _MOST_ONE_HOT for k in range(n)
         ]
-        return [j for j, _ in pairs], [k for _, k in pairs]
-
-    @property
-    def missing_codes(self) -> list[float]:
-        """The code of a missing value, by column that is 1 for one category; NaN for none."""
-        return [
-            float(self.categories[j]) if self.missing_categories[j] else np.nan
-            for j in self.one_hot_columns[0]
-        ]
+        looked_up = self.looked_up
+        return columns + [(j, None) for j in self.missing if j not in looked_up]
 
 
 @dataclass(frozen=True)
@@ -83,13 +67,13 @@ class FeatureStatistics:
         Means.
     scale : ndarray of float32 of shape (n_features,)
         By what the distance from the mean is multiplied; 0 for a feature with one value.
-    has_missing : ndarray of bool of shape (n_features,)
-        Whether any cell is missing.
+    missing : ndarray of float64 of shape (n_features,)
+        The share of missing cells.
     """
 
     shift: np.ndarray
     scale: np.ndarray
-    has_missing: np.ndarray
+    missing: np.ndarray
 
 
 def learn_input(
@@ -123,36 +107,31 @@ def learn_input(
         The values of its fixed variables, by layer and name.
     """
     statistics = learn_statistics(X, rows, weight)
-    is_number = np.array(n_categories or (0,) * X.shape[1]) == 0
-    spec = InputSpec(
-        standardize,
-        bool(statistics.has_missing[is_number].any()),
-        n_categories,
-        tuple((statistics.has_missing & ~is_number).tolist()) if n_categories else (),
-    )
-    shift, scale = statistics.shift[is_number], statistics.scale[is_number]
+    missing = tuple(np.flatnonzero(statistics.missing > 0).tolist())
+    spec = InputSpec(standardize, missing, n_categories)
+    numeric = spec.numeric(X.shape[1])
+    shift, scale = statistics.shift[numeric], statistics.scale[numeric]
     if not standardize:
         shift, scale = np.zeros_like(shift), np.ones_like(scale)
-    if n_categories:
-        share = _shares_of_categories(X, rows, weight, spec)
-        deviation = np.sqrt(share * (1 - share))
-        of_category = 1 / np.sqrt(np.maximum(deviation, _LEAST_BINARY_SPREAD))
-        shift = np.append(shift, share.astype(np.float32))
-        scale = np.append(scale, np.where(deviation > 0, of_category, 0).astype(np.float32))
-    return spec, {"standardize/shift": shift, "standardize/scale": scale}
+    counts = {
+        j: np.bincount(_codes(X[rows, j], n), weight, minlength=n + 1) / weight.sum()
+        for j, n in enumerate(n_categories)
+        if n > 0
+    }
+    shares = np.array(
+        [statistics.missing[j] if k is None else counts[j][k] for j, k in spec.indicators]
+    )
+    varies = (shares > 0) & (shares < 1)
+    shift, scale = np.append(shift, shares), np.append(scale, varies)
+    return spec, {
+        "standardize/shift": shift.astype(np.float32),
+        "standardize/scale": scale.astype(np.float32),
+    }
 
 
-def _shares_of_categories(
-    X: np.ndarray, rows: np.ndarray, weight: np.ndarray, spec: InputSpec
-) -> np.ndarray:
-    """Return the share of the rows that have a category, by column that is 1 for one."""
-    shares = []
-    for j in dict.fromkeys(spec.one_hot_columns[0]):
-        n = spec.categories[j]
-        codes = np.where(np.isnan(X[rows, j]), n, X[rows, j]).astype(np.int64)
-        counts = np.bincount(codes, weight, minlength=n + 1)
-        shares.append(counts[: n + spec.missing_categories[j]] / max(weight.sum(), 1e-300))
-    return np.concatenate(shares) if shares else np.empty(0)
+def _codes(column: np.ndarray, n_categories: int) -> np.ndarray:
+    """Return codes as integers, a missing one as the next after the last."""
+    return np.where(np.isnan(column), n_categories, column).astype(np.int64)
 
 
 def learn_statistics(X: Any, rows: np.ndarray, weight: np.ndarray) -> FeatureStatistics:
@@ -175,12 +154,12 @@ def learn_statistics(X: Any, rows: np.ndarray, weight: np.ndarray) -> FeatureSta
     Notes
     -----
     A feature with mean :math:`\\mu` and standard deviation :math:`\\sigma` has the scale
-    :math:`1 / \\sigma`. One with two values that lie :math:`d` apart has
-    :math:`1 / (d \\sqrt{\\max(\\sigma / d, 0.01)})`: rare values of bits do not become as large as
-    by :math:`1 / \\sigma`.
+    :math:`1 / \\sigma`; one with two values that lie :math:`d` apart has :math:`1 / d`, so that
+    rare bits do not become large.
     """
     weight = np.asarray(weight, dtype=np.float64)
-    zeros, low, high, mean, known, has_missing = _locate(X, rows, weight)
+    zeros, low, high, mean, missing = _locate(X, rows, weight)
+    total = weight.sum()
     spread, is_binary = zeros * mean**2, np.ones(len(mean), dtype=bool)
     for block, times in _blocks(X, rows, weight):
         x = _cells(block)
@@ -192,16 +171,15 @@ def learn_statistics(X: Any, rows: np.ndarray, weight: np.ndarray) -> FeatureSta
         is_binary &= _sum(block, others) == 0
     is_binary &= (zeros == 0) | (low == 0) | (high == 0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        deviation, width = np.sqrt(spread / known), high - low
-        of_two = width * np.sqrt(np.maximum(deviation / width, _LEAST_BINARY_SPREAD))
-        scale = 1 / np.where(is_binary, of_two, deviation)
+        scale = 1 / np.where(is_binary, high - low, np.sqrt(spread / (total - missing)))
     # Neither a feature with one value, nor one without any, tells rows apart.
-    scale = np.where(width > 0, np.minimum(scale, np.finfo(np.float32).max), 0)
-    return FeatureStatistics(mean.astype(np.float32), scale.astype(np.float32), has_missing)
+    scale = np.where(high > low, np.minimum(scale, np.finfo(np.float32).max), 0)
+    share = missing / total if total else missing
+    return FeatureStatistics(mean.astype(np.float32), scale.astype(np.float32), share)
 
 
 def _locate(X: Any, rows: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return by feature weight of zeros, lowest, highest and mean value, weight, missing ones."""
+    """Return by feature the lowest, highest and mean value, and the weights of 0 and of NaN."""
     n_features = X.shape[1]
     total, missing, nonzero, n_written = np.zeros((4, n_features))
     low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
@@ -220,7 +198,7 @@ def _locate(X: Any, rows: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, .
     zeros = np.where(has_zeros, known - nonzero, 0)
     low[has_zeros], high[has_zeros] = np.minimum(low[has_zeros], 0), np.maximum(high[has_zeros], 0)
     mean = np.divide(total, known, out=np.zeros(n_features), where=low <= high)
-    return zeros, low, high, np.where(low == high, low, mean), known, missing > 0
+    return zeros, low, high, np.where(low == high, low, mean), missing
 
 
 def _blocks(X: Any, rows: np.ndarray, weight: np.ndarray) -> Iterator[tuple[Any, np.ndarray]]:

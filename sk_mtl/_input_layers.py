@@ -15,7 +15,7 @@ from keras import ops
 
 from sk_mtl._features import InputSpec
 
-__all__ = ["CategoryEmbedding", "OneHot", "Standardize", "build_input"]
+__all__ = ["CategoryEmbedding", "Columns", "Standardize", "build_input"]
 
 # Farther from the mean than any cell of a million rows can be: what lies beyond tells nothing more.
 _FARTHEST = 1e3
@@ -39,20 +39,16 @@ def build_input(X: Any, spec: InputSpec) -> Any:
         What the trunk reads.
     """
     settings = {"dtype": "float32"}
-    parts = X
-    if spec.categories:
-        features, values = spec.one_hot_columns
-        parts = OneHot(
-            spec.numeric, features, values, spec.missing_codes, name="one_hot", **settings
-        )(X)
+    columns = X
+    if spec.categories or spec.missing:
+        columns = Columns(spec.numeric(X.shape[1]), spec.indicators, name="columns", **settings)(X)
     limit = _FARTHEST if spec.standardize else None
-    standardize = Standardize(spec.learns_missing, limit, name="standardize", **settings)
-    parts = [standardize(parts)]
+    parts = [Standardize(limit, name="standardize", **settings)(columns)]
     if spec.looked_up:
         embedding = CategoryEmbedding(
             spec.looked_up,
             [spec.categories[j] for j in spec.looked_up],
-            [spec.missing_categories[j] for j in spec.looked_up],
+            [j in spec.missing for j in spec.looked_up],
             _EMBEDDING_SIZE,
             name="categories",
             **settings,
@@ -67,8 +63,6 @@ class Standardize(keras.layers.Layer):
 
     Parameters
     ----------
-    learns_missing : bool, default=False
-        Whether what stands for a missing cell is learned, by feature.
     limit : float or None, default=None
         How far from 0 a result may be, so that numbers near the end of float32 stay finite.
     **kwargs : dict
@@ -77,13 +71,11 @@ class Standardize(keras.layers.Layer):
     Notes
     -----
     :math:`z = \\max(-l, \\min(l, (x - \\text{shift}) \\cdot \\text{scale}))` with the limit
-    :math:`l`. NaN becomes a weight that starts at 0, which is the mean,
-    and stays there unless it is learned.
+    :math:`l`. NaN becomes 0, which is the mean.
     """
 
-    def __init__(self, learns_missing: bool = False, limit: float | None = None, **kwargs: Any):
+    def __init__(self, limit: float | None = None, **kwargs: Any):
         super().__init__(**kwargs)
-        self.learns_missing = learns_missing
         self.limit = limit
 
     def build(self, input_shape: Sequence[int | None]) -> None:
@@ -97,9 +89,6 @@ class Standardize(keras.layers.Layer):
         shape, fixed = (input_shape[-1],), {"trainable": False, "dtype": "float32"}
         self.shift = self.add_weight(shape=shape, initializer="zeros", name="shift", **fixed)
         self.scale = self.add_weight(shape=shape, initializer="ones", name="scale", **fixed)
-        self.missing: Any = 0.0
-        if self.learns_missing:
-            self.missing = self.add_weight(shape=shape, initializer="zeros", name="missing")
 
     def call(self, inputs: Any) -> Any:
         """Standardise a batch.
@@ -119,7 +108,7 @@ class Standardize(keras.layers.Layer):
         is_missing = ops.isnan(z)
         if self.limit is not None:
             z = ops.clip(z, -self.limit, self.limit)
-        return ops.where(is_missing, self.missing, z)
+        return ops.where(is_missing, 0.0, z)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         """Return the shape of the output.
@@ -144,24 +133,20 @@ class Standardize(keras.layers.Layer):
         config : dict
             Keyword arguments of the constructor.
         """
-        own = {"learns_missing": self.learns_missing, "limit": self.limit}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), "limit": self.limit}
 
 
 @keras.saving.register_keras_serializable("sk_mtl")
-class OneHot(keras.layers.Layer):
-    """Puts a column per category in the place of codes, after the features that are numbers.
+class Columns(keras.layers.Layer):
+    """Puts columns of zeros and ones beside the numbers: for categories, and for missing cells.
 
     Parameters
     ----------
     numeric : sequence of int
         The features that are numbers.
-    features : sequence of int
-        By column of the output, the feature whose code is looked at.
-    values : sequence of int
-        By column, the code for which it is 1.
-    missing_codes : sequence of float
-        By column, the code of a missing value; NaN where it has none, and makes the column NaN.
+    indicators : sequence of tuple (int, int or None)
+        By further column, the feature, and the code for which it is 1; None for a missing cell. A
+        feature that is missing, without a column for that, makes its columns NaN.
     **kwargs : dict
         Settings of `keras.layers.Layer`.
     """
@@ -169,16 +154,12 @@ class OneHot(keras.layers.Layer):
     def __init__(
         self,
         numeric: Sequence[int],
-        features: Sequence[int],
-        values: Sequence[int],
-        missing_codes: Sequence[float],
+        indicators: Sequence[tuple[int, int | None]],
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.numeric = [int(j) for j in numeric]
-        self.features = [int(j) for j in features]
-        self.values = [int(k) for k in values]
-        self.missing_codes = [None if np.isnan(k or 0) else k for k in missing_codes]
+        self.indicators = [(int(j), None if k is None else int(k)) for j, k in indicators]
 
     def call(self, inputs: Any) -> Any:
         """Take the numbers, and compare the codes.
@@ -193,11 +174,14 @@ class OneHot(keras.layers.Layer):
         outputs : tensor of shape (batch_size, n_columns)
             Numbers, then zeros and ones.
         """
-        codes = ops.take(inputs, np.array(self.features, np.int32), axis=1)
-        missing = np.array([np.nan if k is None else k for k in self.missing_codes], np.float32)
-        codes = ops.where(ops.isnan(codes), missing, codes)
-        is_one = ops.cast(ops.equal(codes, np.array(self.values, np.float32)), inputs.dtype)
-        columns = ops.where(ops.isnan(codes), codes, is_one)
+        features = np.array([j for j, _ in self.indicators], np.int32)
+        codes = np.array([np.nan if k is None else k for _, k in self.indicators], np.float32)
+        has_own = np.isin(features, features[np.isnan(codes)])
+        cells = ops.take(inputs, features, axis=1)
+        is_missing = ops.isnan(cells)
+        is_one = ops.where(np.isnan(codes), is_missing, ops.equal(cells, codes))
+        is_unknown = ops.logical_and(is_missing, ~has_own)
+        columns = ops.where(is_unknown, np.float32(np.nan), ops.cast(is_one, inputs.dtype))
         numbers = ops.take(inputs, np.array(self.numeric, np.int32), axis=1)
         return ops.concatenate([numbers, columns], axis=1)
 
@@ -214,7 +198,7 @@ class OneHot(keras.layers.Layer):
         output_shape : tuple
             ``(batch_size, n_columns)``.
         """
-        return (input_shape[0], len(self.numeric) + len(self.features))
+        return (input_shape[0], len(self.numeric) + len(self.indicators))
 
     def get_config(self) -> dict[str, Any]:
         """Return the settings, for Keras's serialisation.
@@ -224,8 +208,8 @@ class OneHot(keras.layers.Layer):
         config : dict
             Keyword arguments of the constructor.
         """
-        own = ("numeric", "features", "values", "missing_codes")
-        return {**super().get_config(), **{name: getattr(self, name) for name in own}}
+        own = {"numeric": self.numeric, "indicators": self.indicators}
+        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable("sk_mtl")

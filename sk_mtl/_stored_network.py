@@ -183,16 +183,14 @@ def _is_input(settings: Any, estimator: Any) -> bool:
     """Return whether these are settings of an InputSpec that fits the features of an estimator."""
     if settings.keys() != {field.name for field in fields(InputSpec)}:
         return False
-    categories, missing = settings["categories"], settings["missing_categories"]
+    categories, missing = settings["categories"], settings["missing"]
     known = estimator._categories or ()
     return (
-        all(type(settings[name]) is bool for name in ("standardize", "learns_missing"))
+        type(settings["standardize"]) is bool
         and categories == tuple(0 if c is None else len(c) for c in known)
         and type(missing) is tuple
-        and len(missing) == len(categories)
-        and all(
-            type(has) is bool and has <= (n > 0) for has, n in zip(missing, categories, strict=True)
-        )
+        and all(type(j) is int and 0 <= j < estimator.n_features_in_ for j in missing)
+        and list(missing) == sorted(set(missing))
     )
 
 

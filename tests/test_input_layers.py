@@ -4,16 +4,14 @@ import keras
 import numpy as np
 import pytest
 
-from sk_mtl._input_layers import Standardize
+from sk_mtl._input_layers import CategoryEmbedding, Columns, Standardize
 
 
-def make_standardize(shift, scale, missing=None):
-    layer = Standardize(missing is not None, dtype="float32")
+def make_standardize(shift, scale):
+    layer = Standardize(limit=1000.0, dtype="float32")
     layer.build((None, len(shift)))
     layer.shift.assign(shift)
     layer.scale.assign(scale)
-    if missing is not None:
-        layer.missing.assign(missing)
     return layer
 
 
@@ -43,18 +41,66 @@ def test_small_differences_beside_a_large_offset_are_kept():
     np.testing.assert_array_equal(apply(layer, X), [[0], [1], [-2]])
 
 
-def test_missing_cell_becomes_what_stands_for_it():
+def test_missing_cell_becomes_the_mean():
     X = [[np.nan, 3], [2, np.nan]]
     np.testing.assert_array_equal(apply(make_standardize([1, 2], [2, 1]), X), [[0, 1], [2, 0]])
-    learned = make_standardize([1, 2], [2, 1], missing=[-4, 5])
-    np.testing.assert_array_equal(apply(learned, X), [[-4, 1], [2, 5]])
-    assert [v.name for v in learned.trainable_variables] == ["missing"]
 
 
-def test_values_are_fixed_and_layer_is_restored_from_its_config():
-    layer = make_standardize([1], [2], missing=[3])
-    assert [v.name for v in layer.non_trainable_variables] == ["shift", "scale"]
+def restored(layer):
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     again.set_weights(layer.get_weights())
-    np.testing.assert_array_equal(apply(again, [[2], [np.nan]]), [[2], [3]])
-    assert again.compute_output_shape((None, 1)) == (None, 1)
+    return again
+
+
+def test_standardising_is_fixed_and_restored_from_its_config():
+    layer = make_standardize([1], [2])
+    assert layer.trainable_variables == []
+    np.testing.assert_array_equal(apply(restored(layer), [[2], [1e9]]), [[2], [1000]])
+    assert layer.compute_output_shape((None, 1)) == (None, 1)
+
+
+def test_limit_is_kept_by_whoever_asks_for_none():
+    layer = Standardize(dtype="float32")
+    np.testing.assert_array_equal(apply(layer, [[1e9]]), [[1e9]])
+
+
+# ------------------------------------------------------------------------------------- columns
+
+
+def test_codes_and_missing_cells_become_columns():
+    layer = Columns([1], [(0, 0), (0, 1), (2, 0), (2, 1), (1, None), (2, None)])
+    X = [[1, 0.5, 0], [np.nan, np.nan, np.nan]]
+    nan = np.nan
+    expected = [[0.5, 0, 1, 1, 0, 0, 0], [nan, nan, nan, 0, 0, 1, 1]]
+    np.testing.assert_array_equal(apply(layer, X), expected)
+    np.testing.assert_array_equal(apply(restored(layer), X), expected)
+    assert layer.compute_output_shape((None, 3)) == (None, 7)
+
+
+def test_features_that_are_all_categories_leave_no_number():
+    np.testing.assert_array_equal(
+        apply(Columns([], [(0, 0), (0, 1)]), [[1], [0]]), [[0, 1], [1, 0]]
+    )
+
+
+# ------------------------------------------------------------------------------------ embedding
+
+
+def make_embedding():
+    layer = CategoryEmbedding([0, 2], [2, 3], [False, True], size=2, dtype="float32")
+    layer.build((None, 3))
+    return layer
+
+
+def test_vector_of_an_unknown_category_starts_at_zero():
+    assert make_embedding().embeddings.numpy()[:, 0].tolist() == [1, 1, 0, 1, 1, 1, 1]
+
+
+def test_vectors_are_looked_up_by_feature():
+    layer = make_embedding()
+    layer.embeddings.assign(np.arange(14).reshape(7, 2))
+    X = [[1, 9, 0], [np.nan, 9, 2], [0, 9, np.nan]]
+    expected = [[2, 3, 6, 7], [4, 5, 10, 11], [0, 1, 12, 13]]
+    np.testing.assert_array_equal(apply(layer, X), expected)
+    np.testing.assert_array_equal(apply(restored(layer), X), expected)
+    assert layer.compute_output_shape((None, 3)) == (None, 4)
