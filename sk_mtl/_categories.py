@@ -41,20 +41,23 @@ def find_categorical(X: Any, categorical_features: Any) -> np.ndarray | None:
     ValueError
         If `categorical_features` does not fit X.
     """
-    frame = nw.from_native(X, eager_only=True, pass_through=True)
-    is_frame = isinstance(frame, nw.DataFrame)
+    # The names of a pandas frame may repeat, which narwhals does not take.
+    is_pandas = isinstance(X, pd.DataFrame)
+    is_frame = is_pandas or nw.dependencies.is_into_dataframe(X)
     if isinstance(categorical_features, str) and categorical_features == "from_dtype":
-        if not is_frame:
+        if is_pandas:
+            found = [isinstance(dtype, pd.CategoricalDtype) for dtype in X.dtypes]
+        elif is_frame:
+            dtypes = nw.from_native(X, eager_only=True).schema.dtypes()
+            found = [dtype in (nw.Categorical, nw.Enum) for dtype in dtypes]
+        else:
             return None
-        kinds = (nw.Categorical, nw.Enum)
-        # By position: names of a pandas frame may repeat.
-        is_categorical = np.array([frame[:, j].dtype in kinds for j in range(frame.shape[1])])
+        is_categorical = np.array(found, dtype=bool)
     elif categorical_features is None:
         return None
     else:
-        n_features = frame.shape[1] if is_frame else _shape_of(X)[1]
         names = list(X.columns) if is_frame else None
-        is_categorical = _read_choice(categorical_features, n_features, names)
+        is_categorical = _read_choice(categorical_features, _shape_of(X)[1], names)
     if not is_categorical.any():
         return None
     if sp.issparse(X):

@@ -218,11 +218,13 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     Where X is standardised, a feature becomes :math:`(x - \mu) / \sigma`, with its mean and its
     standard deviation over the rows that are trained on (with labels, not held out, by their
     weight). A feature of two values, :math:`d` apart, becomes :math:`(x - \mu) / d`, so that rare
-    bits of fingerprints do not become large; one with one value becomes 0. Numbers farther than 1000 from 0 after this count as
-    1000. The network computes in float32: a feature whose values differ by less than
-    :math:`10^{-7}` of their size has lost the difference before. With `partial_fit`, the first rows
-    with labels fix the statistics. A missing cell becomes 0, the mean, and a further column tells where a
-    feature is missing, if that happened in training; its weights are what is learned for it.
+    bits of fingerprints do not become large; one with one value becomes 0. Numbers farther than
+    1000 from 0 after this count as 1000. The network computes in float32: a feature whose values
+    differ by less than :math:`10^{-7}` of their size has lost the difference before. With
+    `partial_fit`, the first rows with labels fix the statistics.
+
+    A missing cell becomes 0, the mean, and a further column tells where a feature is missing, if
+    that happened in training; its weights are what is learned for it.
 
     A category becomes a column of zeros and ones, centred; more than 64 categories of a feature
     become vectors of 16 learned numbers. A missing category has its own column or vector, if it

@@ -15,6 +15,7 @@ from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
+import pandas as pd
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -164,11 +165,15 @@ def _explained_text(X: Any) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        frame = nw.from_native(X, eager_only=True, pass_through=True)
-        if not isinstance(frame, nw.DataFrame) or "could not convert" not in str(error):
+        if not isinstance(X, pd.DataFrame) and nw.dependencies.is_into_dataframe(X):
+            X = nw.from_native(X, eager_only=True).to_pandas()
+        if not isinstance(X, pd.DataFrame) or "could not convert" not in str(error):
             raise
-        kinds = (nw.String, nw.Object)
-        columns = [repr(name) for name, dtype in frame.schema.items() if dtype in kinds]
+        is_text = pd.api.types.is_string_dtype, pd.api.types.is_object_dtype
+        pairs = zip(X.columns, X.dtypes, strict=True)
+        columns = [
+            repr(name) for name, dtype in pairs if any(is_kind(dtype) for is_kind in is_text)
+        ]
         raise ValueError(
             f"{error}. X has text in {enumerate_some(columns)}: convert such columns to a "
             "categorical dtype, or name them in categorical_features."

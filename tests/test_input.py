@@ -9,6 +9,11 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse as sp
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from sk_mtl import MultiTaskClassifier, load_model, save_model
 
@@ -183,9 +188,8 @@ def with_holes(X):
 def test_features_with_missing_cells_have_a_column_each_for_that(X, Y, jit_compile):
     clf = make(jit_compile=jit_compile).fit(with_holes(X), Y)
     assert clf.model_.get_layer("trunk_0").kernel.shape == (4 + 2, 4)
-    assert (
-        statistics_of(clf)[0, 4:].tolist() == np.isnan(with_holes(X)).mean(axis=0)[[0, 3]].tolist()
-    )
+    shares = np.isnan(with_holes(X)).mean(axis=0)[[0, 3]]
+    np.testing.assert_array_equal(statistics_of(clf)[0, 4:], shares.astype(np.float32))
     assert np.isfinite(proba(clf, with_holes(X))).all()
 
 
@@ -264,3 +268,192 @@ def test_number_too_large_for_the_network_is_named_beside_missing_cells(X, Y):
     huge[1, 1] = 1e39
     with pytest.raises(ValueError, match=r"too large for dtype\('float32'\).*1e\+39"):
         clf.predict(huge)
+
+
+# ------------------------------------------------------------------------------ categories
+
+
+def make_frame(n_jobs=3):
+    """Return numbers and two categorical columns, of which one has missing cells."""
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"age": rng.normal(size=N), "rooms": rng.integers(0, 4, size=N)})
+    frame.insert(1, "job", pd.Categorical([f"job {i % n_jobs:02d}" for i in range(N)]))
+    frame["town"] = pd.Categorical(rng.choice(["x", "y"], size=N))
+    frame.loc[::6, "town"] = None
+    return frame
+
+
+def one_hot_by_hand(frame):
+    """Return the columns that the network makes of `make_frame`."""
+    columns = [frame["age"], frame["rooms"]]
+    columns += [frame["job"] == job for job in sorted(frame["job"].unique())]
+    columns += [frame["town"] == "x", frame["town"] == "y", frame["town"].isna()]
+    return np.column_stack(columns).astype(float)
+
+
+def test_categories_are_what_columns_made_by_hand_are(Y):
+    frame = make_frame()
+    by_hand = one_hot_by_hand(frame)
+    first, second = make().fit(frame, Y), make().fit(by_hand, Y)
+    np.testing.assert_allclose(proba(first, frame), proba(second, by_hand), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        pl.from_pandas,
+        lambda X: X.astype({"job": object, "town": object}),
+        lambda X: X.assign(job=X["job"].cat.codes, town=X["town"].astype("string")),
+        lambda X: X.to_numpy(dtype=object),
+        lambda X: X.to_numpy(dtype=object).tolist(),
+    ],
+    ids=["polars", "text", "codes", "array", "lists"],
+)
+def test_form_of_a_table_changes_no_bit(Y, convert):
+    frame = make_frame()
+    expected = proba(make().fit(frame, Y), frame)
+    other = convert(frame)
+    clf = make(categorical_features=[1, 3]).fit(other, Y)
+    np.testing.assert_array_equal(proba(clf, other), expected)
+
+
+@pytest.mark.parametrize("n_jobs", [3, 70])
+def test_steps_with_categories_are_those_without_xla_but_for_rounding(n_jobs):
+    rng = np.random.default_rng(0)
+    jobs = pd.Categorical(rng.integers(0, n_jobs, size=300))
+    frame = pd.DataFrame({"job": jobs, "age": rng.normal(size=300)})
+    y = (jobs.codes % 2).astype(int)
+    settings = {"batch_size": 30, "optimizer__learning_rate": 0.03, "epochs": 15}
+    settings |= {"optimizer": "adamw", "optimizer__weight_decay": 0.01}
+    first, second = (make(jit_compile=jit, **settings).fit(frame, y) for jit in (True, False))
+    np.testing.assert_allclose(proba(first, frame), proba(second, frame), atol=1e-3)
+    assert first.score(frame, y) > 0.95
+
+
+def test_many_categories_of_a_feature_are_vectors():
+    frame = pd.DataFrame({"job": pd.Categorical(np.arange(200) % 65), "b": np.arange(200.0)})
+    clf = make(epochs=1).fit(frame, (np.arange(200) % 2))
+    assert clf.model_.get_layer("categories").embeddings.shape == (66, 16)
+    assert clf.model_.get_layer("trunk_0").kernel.shape == (1 + 16, 4)
+    unknown = frame.assign(job="none of them")
+    assert np.unique(proba(clf, unknown.assign(b=0.0))[:, 0]).size == 1
+    missing = frame.assign(job=pd.Series(dtype=object))
+    np.testing.assert_array_equal(proba(clf, missing), proba(clf, unknown))
+
+
+def test_unknown_category_is_a_missing_one(Y):
+    frame = make_frame()
+    clf = make().fit(frame, Y)
+    unknown, missing = frame.assign(town="z"), frame.assign(town=None)
+    np.testing.assert_array_equal(proba(clf, unknown), proba(clf, missing))
+    # No job was missing, so an unknown one is the mean of all columns.
+    first = clf.model_.get_layer("trunk_0").kernel.numpy()[2:5]
+    shares = statistics_of(clf)[0, 2:5]
+    assert np.abs(first).max() > 0
+    known = clf._network.logits(np.float32([[0, k, 0, 0] for k in (0, 1, 2)]))
+    mean = clf._network.logits(np.float32([[0, np.nan, 0, 0]]))
+    assert np.isfinite(mean).all()
+    assert known.shape == (3, 4)
+    assert shares.sum() == pytest.approx(1)
+
+
+def test_category_of_rows_without_labels_changes_no_bit(Y):
+    frame = make_frame()
+    more = pd.concat([frame, frame.head(3).assign(job="new", town="new", age=1e9)])
+    more = more.astype({"job": "category", "town": "category"})
+    more_Y = np.vstack([Y, np.full((3, 2), np.nan)])
+    first, second = make().fit(frame, Y), make().fit(more, more_Y)
+    np.testing.assert_array_equal(proba(first, frame), proba(second, frame))
+    np.testing.assert_array_equal(proba(first, more), proba(second, more))
+
+
+def test_category_that_only_watched_rows_have_is_unknown(Y):
+    frame = make_frame()
+    watched = (frame.assign(job="new"), Y)
+    clf = make().fit(frame, Y, validation_data=watched)
+    logits = clf.history_["val_loss"]
+    unknown = make().fit(frame, Y, validation_data=(frame.assign(job=None), Y))
+    assert logits == unknown.history_["val_loss"]
+
+
+def test_names_of_categories_change_no_bit(Y):
+    frame = make_frame()
+    renamed = frame.assign(job=frame["job"].cat.rename_categories(lambda job: f"~{job}"))
+    expected = proba(make().fit(frame, Y), frame)
+    np.testing.assert_array_equal(proba(make().fit(renamed, Y), renamed), expected)
+
+
+def test_X_is_left_as_it_was(Y):
+    frame = make_frame()
+    array = frame.to_numpy(dtype=object)
+    make(early_stopping=True).fit(frame, Y).predict(frame)
+    make(categorical_features=[1, 3], early_stopping=True).fit(array, Y).predict(array)
+    pd.testing.assert_frame_equal(frame, make_frame())
+    assert all(a is b or a == b for a, b in zip(array[:, 0], make_frame()["age"], strict=True))
+
+
+def test_estimator_with_categories_is_kept_in_every_way(Y):
+    frame = make_frame(n_jobs=N)
+    clf = make().fit(frame, Y)
+    file = io.BytesIO()
+    save_model(clf, file)
+    for again in (load_model(io.BytesIO(file.getvalue())), pickle.loads(pickle.dumps(clf))):
+        np.testing.assert_array_equal(proba(again, frame), proba(clf, frame))
+        assert again.feature_names_in_.tolist() == ["age", "job", "rooms", "town"]
+        with pytest.raises(ValueError, match="feature names should match"):
+            again.predict(frame[["job", "age", "rooms", "town"]])
+
+
+def test_searches_and_pipelines_take_raw_frames(Y):
+    frame = make_frame()
+    grid = {"categorical_features": ["from_dtype", ["job", "rooms", "town"]]}
+    search = GridSearchCV(make(), grid, cv=KFold(2)).fit(frame, Y)
+    assert search.predict(frame).shape == Y.shape
+    codes = make_column_transformer(
+        (OneHotEncoder(sparse_output=False), ["job", "town"]), remainder="passthrough"
+    )
+    model = make_pipeline(codes.set_output(transform="pandas"), make()).fit(frame, Y)
+    assert model[-1].model_.get_layer("trunk_0").kernel.shape[0] == 2 + 3 + 3
+    assert clone(model).fit(frame, Y).predict(frame).shape == Y.shape
+
+
+def test_training_goes_on_with_the_categories_it_began_with(Y):
+    frame = make_frame()
+    stream = make(classes=CLASSES).partial_fit(frame, Y)
+    stream.partial_fit(frame.assign(job="new"), Y)
+    assert stream.model_.get_layer("trunk_0").kernel.shape[0] == 2 + 3 + 3
+    warm = make(warm_start=True).fit(frame, Y)
+    warm.fit(frame.assign(town="new"), Y)
+    assert np.isfinite(proba(warm, frame)).all()
+
+
+def test_numbers_beside_categories_may_be_left_as_they_are(Y):
+    frame = make_frame()
+    clf = make(standardize=False).fit(frame, Y)
+    shift, scale = statistics_of(clf)
+    assert shift[:2].tolist() == [0, 0]
+    assert scale[:2].tolist() == [1, 1]
+    with pytest.raises(ValueError, match="contains NaN"):
+        clf.predict(frame.assign(age=np.nan))
+    assert np.isfinite(proba(clf, frame.assign(town=None))).all()
+
+
+def test_table_of_categories_alone_is_learned(Y):
+    frame = make_frame()[["job", "town"]]
+    assert np.isfinite(proba(make().fit(frame, Y), frame)).all()
+    nothing = frame.assign(job=pd.Categorical([None] * N))
+    assert np.isfinite(proba(make().fit(nothing, Y), frame)).all()
+
+
+def test_text_that_is_no_category_is_refused_and_named(Y):
+    frame = make_frame().assign(note="a", other="b")
+    for form in (frame, pl.from_pandas(frame), frame.astype({"note": object})):
+        with pytest.raises(ValueError, match="text in 'note' and 'other'.*categorical_features"):
+            make().fit(form, Y)
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        make().fit(frame[["note", "age"]].to_numpy(), Y)
+
+
+def test_categories_are_refused_by_a_network_of_ones_own(Y):
+    with pytest.raises(ValueError, match=r"X has 2 categorical feature\(s\), and a `model`"):
+        make(model=build_trunk).fit(make_frame(), Y)

@@ -256,6 +256,7 @@ def make_estimator(optimizer, learning_rate, **params):
         "batch_size": 100,
         "optimizer": optimizer,
         "optimizer__learning_rate": learning_rate,
+        "standardize": False,
     }
     return MultiTaskClassifier(**{**settings, **params})
 

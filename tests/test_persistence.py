@@ -323,6 +323,7 @@ def test_there_is_a_model_of_every_format():
 # What docs/guide/saving.md names.
 TRUSTED = [
     "sk_mtl._classifier.MultiTaskClassifier",
+    "sk_mtl._features.InputSpec",
     "sk_mtl._labels.TargetForm",
     "sk_mtl._network.NetworkSpec",
     "sk_mtl._persistence.FittedNetwork",
