@@ -16,6 +16,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_string_dtype
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -169,11 +170,8 @@ def _explained_text(X: Any) -> Iterator[None]:
             X = nw.from_native(X, eager_only=True).to_pandas()
         if not isinstance(X, pd.DataFrame) or "could not convert" not in str(error):
             raise
-        is_text = pd.api.types.is_string_dtype, pd.api.types.is_object_dtype
-        pairs = zip(X.columns, X.dtypes, strict=True)
-        columns = [
-            repr(name) for name, dtype in pairs if any(is_kind(dtype) for is_kind in is_text)
-        ]
+        # Text, and objects, which may be text.
+        columns = [repr(n) for n in X.columns[[is_string_dtype(dtype) for dtype in X.dtypes]]]
         raise ValueError(
             f"{error}. X has text in {enumerate_some(columns)}: convert such columns to a "
             "categorical dtype, or name them in categorical_features."
