@@ -67,6 +67,10 @@ DERIVED_ATTRIBUTES = ("classes_", "label_coverage_", "n_classes_", "n_tasks_", "
 
 # With early_stopping="auto", fewer labelled rows than this are all trained on.
 _MIN_ROWS_TO_HOLD_OUT = 1000
+_CHANGED = (
+    "warm_start and partial_fit go on with the network that was fitted, but its parameters have "
+    "changed since. Clone the estimator to start afresh."
+)
 
 
 class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
@@ -98,6 +102,12 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         The features that are categories, not numbers: by their names, their positions, or a mask.
         "from_dtype" takes the columns of a frame that are of a categorical dtype; None takes none.
         A category that the rows trained on do not have counts as missing.
+    numeric_embedding : {None, "piecewise_linear", "periodic"}, default=None
+        What numbers of more than two values become beside themselves [2]_: how far they have come
+        through each of `embedding_size` bins between quantiles, or learned functions of
+        `embedding_size` waves of learned frequencies. Not with a `model` of your own.
+    embedding_size : int, default=16
+        Bins, or frequencies and functions, of each number.
     dropout : float, default=0.0
         Share of the activations of each hidden layer that is dropped while training, in [0, 1).
     normalization : {None, "batch", "layer"}, default=None
@@ -237,6 +247,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     ----------
     .. [1] A. Kendall, Y. Gal, R. Cipolla. "Multi-Task Learning Using Uncertainty to Weigh Losses
        for Scene Geometry and Semantics". CVPR 2018, arXiv 1705.07115.
+    .. [2] Y. Gorishniy, I. Rubachev, A. Babenko. "On Embeddings for Numerical Features in Tabular
+       Deep Learning". NeurIPS 2022, arXiv 2203.05556.
 
     Examples
     --------
@@ -278,6 +290,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         *,
         standardize: Any = "auto",
         categorical_features: Any = "from_dtype",
+        numeric_embedding: str | None = None,
+        embedding_size: int = 16,
         dropout: float = 0.0,
         normalization: str | None = None,
         l2: float = 0.0,
@@ -307,6 +321,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         self.activation = activation
         self.standardize = standardize
         self.categorical_features = categorical_features
+        self.numeric_embedding = numeric_embedding
+        self.embedding_size = embedding_size
         self.dropout = dropout
         self.normalization = normalization
         self.l2 = l2
@@ -476,10 +492,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         of_input, input_values = self._learn_input(training, watched, start)
         spec, optimizer, custom_values = self._specify_network(problem, of_input, seed)
         if start is not None and self._network is not None and self._network.spec != spec:
-            raise ValueError(
-                "warm_start and partial_fit go on with the network that was fitted, but its "
-                "parameters have changed since. Clone the estimator to start afresh."
-            )
+            raise ValueError(_CHANGED)
         plan = TrainingPlan(
             spec=spec,
             task_names=problem.series_labels,
@@ -573,12 +586,21 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     ) -> tuple[InputSpec | None, dict[str, np.ndarray] | None]:
         """Return the input layers and the values that they start from, None where they go on."""
         standardize, categories = self._standardizes(), vars(self).get("_categories")
+        if self.model is not None and self.numeric_embedding is not None:
+            raise ValueError(
+                "numeric_embedding is of the built-in network, and there is a `model` of your own: "
+                "embed numbers there, or leave it None."
+            )
         if start is not None and self._network is not None:
             fitted = self._network.spec.input
-            if fitted is not None and fitted.standardize == standardize:
-                return fitted, None
-            return (InputSpec() if standardize else None), None
-        if not standardize and categories is None:
+            now = fitted or InputSpec(standardize=False)
+            sizes = {now.embedding_size, self.embedding_size}
+            if now.embedding != self.numeric_embedding or (now.embedding and len(sizes) > 1):
+                raise ValueError(_CHANGED)
+            if now.standardize != standardize:
+                raise ValueError(_CHANGED)
+            return fitted, None
+        if not standardize and categories is None and self.numeric_embedding is None:
             return None, None
         rows = training.rows
         if categories is not None:
@@ -595,7 +617,13 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         # By weight, so that a row of weight 2 counts as the row twice here, too.
         weight = training.weight[rows].max(axis=1)
         return learn_input(
-            training.X, rows, weight, standardize=standardize, n_categories=n_categories
+            training.X,
+            rows,
+            weight,
+            standardize=standardize,
+            n_categories=n_categories,
+            embedding=self.numeric_embedding,
+            embedding_size=self.embedding_size,
         )
 
     def _specify_network(

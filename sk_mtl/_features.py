@@ -7,15 +7,18 @@ the specification of the input layers that follows. Does not know y, nor Keras.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-__all__ = ["FeatureStatistics", "InputSpec", "learn_input", "learn_statistics"]
+__all__ = ["FARTHEST", "FeatureStatistics", "InputSpec", "learn_input", "learn_statistics"]
 
 _BLOCK_CELLS = 2**18
+# From the mean, after standardising: no cell of a million rows is farther, and what lies beyond
+# tells nothing more.
+FARTHEST = 1e3
 # More than these have an embedding in place of a column each, which would take memory and time.
 _MOST_ONE_HOT = 64
 
@@ -32,11 +35,20 @@ class InputSpec:
         The features with missing cells in training, so that what stands for one is learned.
     categories : tuple of int
         By feature the number of its categories, 0 for a number; () if all are numbers.
+    embedding : {None, "piecewise_linear", "periodic"}
+        What numbers of more than two values become beside themselves.
+    embedding_size : int
+        Bins, or frequencies and results, of each of them; 0 for none.
+    embedded : tuple of int
+        Which they are, among the numbers.
     """
 
     standardize: bool = True
     missing: tuple[int, ...] = ()
     categories: tuple[int, ...] = ()
+    embedding: str | None = None
+    embedding_size: int = 0
+    embedded: tuple[int, ...] = ()
 
     def numeric(self, n_features: int) -> list[int]:
         """Return the features that are numbers."""
@@ -69,11 +81,14 @@ class FeatureStatistics:
         By what the distance from the mean is multiplied; 0 for a feature with one value.
     missing : ndarray of float64 of shape (n_features,)
         The share of missing cells.
+    is_plain : ndarray of bool of shape (n_features,)
+        Whether there are two values at most.
     """
 
     shift: np.ndarray
     scale: np.ndarray
     missing: np.ndarray
+    is_plain: np.ndarray
 
 
 def learn_input(
@@ -83,6 +98,8 @@ def learn_input(
     *,
     standardize: bool = True,
     n_categories: tuple[int, ...] = (),
+    embedding: str | None = None,
+    embedding_size: int = 0,
 ) -> tuple[InputSpec, dict[str, np.ndarray]]:
     """Specify the input layers, and learn their values, from the rows that are trained on.
 
@@ -98,6 +115,10 @@ def learn_input(
         Whether numbers are standardised.
     n_categories : tuple of int, default=()
         By feature the number of its categories, 0 for a number; () if all are numbers.
+    embedding : {None, "piecewise_linear", "periodic"}, default=None
+        What numbers of more than two values become beside themselves.
+    embedding_size : int, default=0
+        Bins, or frequencies and results, of each of them.
 
     Returns
     -------
@@ -110,6 +131,14 @@ def learn_input(
     missing = tuple(np.flatnonzero(statistics.missing > 0).tolist())
     spec = InputSpec(standardize, missing, n_categories)
     numeric = spec.numeric(X.shape[1])
+    embedded = np.flatnonzero(~statistics.is_plain[numeric]) if embedding else []
+    if len(embedded):
+        spec = replace(
+            spec,
+            embedding=embedding,
+            embedding_size=embedding_size,
+            embedded=tuple(int(k) for k in embedded),
+        )
     shift, scale = statistics.shift[numeric], statistics.scale[numeric]
     if not standardize:
         shift, scale = np.zeros_like(shift), np.ones_like(scale)
@@ -123,10 +152,46 @@ def learn_input(
     )
     varies = (shares > 0) & (shares < 1)
     shift, scale = np.append(shift, shares), np.append(scale, varies)
-    return spec, {
+    values = {
         "standardize/shift": shift.astype(np.float32),
         "standardize/scale": scale.astype(np.float32),
     }
+    if spec.embedding == "piecewise_linear":
+        features = np.array(numeric)[list(spec.embedded)]
+        bins = _learn_bins(X, rows, weight, features, spec, values)
+        values |= {f"piecewise_linear/{name}": array for name, array in bins.items()}
+    return spec, values
+
+
+def _learn_bins(
+    X: Any,
+    rows: np.ndarray,
+    weight: np.ndarray,
+    features: np.ndarray,
+    spec: InputSpec,
+    values: dict[str, np.ndarray],
+) -> dict[str, np.ndarray]:
+    """Return the bins of features between quantiles, and the mean of what they give."""
+    shape = (len(features), spec.embedding_size)
+    lower, slope, center = (np.zeros(shape, np.float32) for _ in range(3))
+    by_column = X[rows][:, features]
+    by_column = by_column.tocsc() if sp.issparse(X) else by_column
+    for k, position in enumerate(spec.embedded):
+        x = by_column[:, [k]].toarray()[:, 0] if sp.issparse(X) else by_column[:, k]
+        known = ~np.isnan(x)
+        z = x[known] - values["standardize/shift"][position]
+        z = np.clip(z * values["standardize/scale"][position], -FARTHEST, FARTHEST)
+        order = np.argsort(z, kind="stable")
+        z, w = z[order], np.asarray(weight, dtype=np.float64)[known][order]
+        reached = np.cumsum(w)
+        wanted = reached[-1] * np.linspace(0, 1, spec.embedding_size + 1)
+        edges = np.unique(z[np.searchsorted(reached, wanted).clip(max=len(z) - 1)])
+        n_bins = len(edges) - 1  # fewer where many rows share a value; the others give 0
+        lower[k, :n_bins], slope[k, :n_bins] = edges[:-1], 1 / np.diff(edges)
+        for t in range(n_bins):
+            parts = np.clip((z - lower[k, t]) * slope[k, t], 0, 1)
+            center[k, t] = (parts * w).sum(dtype=np.float64) / reached[-1]
+    return {"lower": lower, "slope": slope, "center": center}
 
 
 def _codes(column: np.ndarray, n_categories: int) -> np.ndarray:
@@ -175,7 +240,8 @@ def learn_statistics(X: Any, rows: np.ndarray, weight: np.ndarray) -> FeatureSta
     # Neither a feature with one value, nor one without any, tells rows apart.
     scale = np.where(high > low, np.minimum(scale, np.finfo(np.float32).max), 0)
     share = missing / total if total else missing
-    return FeatureStatistics(mean.astype(np.float32), scale.astype(np.float32), share)
+    is_plain = is_binary | ~(high > low)
+    return FeatureStatistics(mean.astype(np.float32), scale.astype(np.float32), share, is_plain)
 
 
 def _locate(X: Any, rows: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, ...]:

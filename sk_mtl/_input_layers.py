@@ -13,17 +13,22 @@ import keras
 import numpy as np
 from keras import ops
 
-from sk_mtl._features import InputSpec
+from sk_mtl._features import FARTHEST, InputSpec
 
-__all__ = ["CategoryEmbedding", "Columns", "Standardize", "build_input"]
+__all__ = [
+    "CategoryEmbedding",
+    "Columns",
+    "Periodic",
+    "PiecewiseLinear",
+    "Standardize",
+    "build_input",
+]
 
-# Farther from the mean than any cell of a million rows can be: what lies beyond tells nothing more.
-_FARTHEST = 1e3
 # Numbers that stand for a category where there are too many for a column each.
 _EMBEDDING_SIZE = 16
 
 
-def build_input(X: Any, spec: InputSpec) -> Any:
+def build_input(X: Any, spec: InputSpec, kernel_regularizer: Any = None) -> Any:
     """Put the input layers on X.
 
     Parameters
@@ -32,6 +37,8 @@ def build_input(X: Any, spec: InputSpec) -> Any:
         The input of the network.
     spec : InputSpec
         What to put there.
+    kernel_regularizer : keras.Regularizer, default=None
+        Of kernels.
 
     Returns
     -------
@@ -42,8 +49,20 @@ def build_input(X: Any, spec: InputSpec) -> Any:
     columns = X
     if spec.categories or spec.missing:
         columns = Columns(spec.numeric(X.shape[1]), spec.indicators, name="columns", **settings)(X)
-    limit = _FARTHEST if spec.standardize else None
+    limit = FARTHEST if spec.standardize else None
     parts = [Standardize(limit, name="standardize", **settings)(columns)]
+    if spec.embedding == "piecewise_linear":
+        bins = PiecewiseLinear(spec.embedded, spec.embedding_size, name=spec.embedding, **settings)
+        parts.append(bins(parts[0]))
+    elif spec.embedding == "periodic":
+        waves = Periodic(
+            spec.embedded,
+            spec.embedding_size,
+            kernel_regularizer=kernel_regularizer,
+            name=spec.embedding,
+            **settings,
+        )
+        parts.append(waves(parts[0]))
     if spec.looked_up:
         embedding = CategoryEmbedding(
             spec.looked_up,
@@ -309,3 +328,196 @@ class CategoryEmbedding(keras.layers.Layer):
         """
         own = ("features", "n_categories", "learns_missing", "size")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
+
+
+@keras.saving.register_keras_serializable("sk_mtl")
+class PiecewiseLinear(keras.layers.Layer):
+    """Encodes each of some numbers by how far it has come through the bins of its feature.
+
+    Parameters
+    ----------
+    columns : sequence of int
+        The numbers' columns.
+    n_bins : int
+        Bins of each.
+    **kwargs : dict
+        Settings of `keras.layers.Layer`.
+
+    Notes
+    -----
+    Between the edges :math:`b_{t-1} < b_t` of bin :math:`t`, [1]_ has in equation 1
+
+    .. math:: e_t = \\max(0, \\min(1, (x - b_{t-1}) / (b_t - b_{t-1}))),
+
+    but lets the first and the last bin go on beyond their outer edges; here the number itself,
+    which stands beside them, does. Of each :math:`e_t` its mean in training is subtracted.
+
+    References
+    ----------
+    .. [1] Y. Gorishniy, I. Rubachev, A. Babenko. "On Embeddings for Numerical Features in Tabular
+       Deep Learning". NeurIPS 2022, arXiv 2203.05556.
+    """
+
+    def __init__(self, columns: Sequence[int], n_bins: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.columns = [int(c) for c in columns]
+        self.n_bins = int(n_bins)
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Create the edges and slopes of the bins.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            ``(batch_size, n_columns)``.
+        """
+        shape = (len(self.columns), self.n_bins)
+        fixed = {"shape": shape, "initializer": "zeros", "trainable": False}
+        self.lower = self.add_weight(name="lower", **fixed)
+        self.slope = self.add_weight(name="slope", **fixed)
+        self.center = self.add_weight(name="center", **fixed)
+
+    def call(self, inputs: Any) -> Any:
+        """Encode.
+
+        Parameters
+        ----------
+        inputs : tensor of shape (batch_size, n_columns)
+            Numbers.
+
+        Returns
+        -------
+        outputs : tensor of shape (batch_size, n_embedded * n_bins)
+            The bins of each number side by side.
+        """
+        x = ops.take(inputs, np.array(self.columns, np.int32), axis=1)[:, :, None]
+        parts = ops.clip((x - self.lower) * self.slope, 0.0, 1.0) - self.center
+        return ops.reshape(parts, (-1, len(self.columns) * self.n_bins))
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, int]:
+        """Return the shape of the output.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            ``(batch_size, n_columns)``.
+
+        Returns
+        -------
+        output_shape : tuple
+            ``(batch_size, n_embedded * n_bins)``.
+        """
+        return (input_shape[0], len(self.columns) * self.n_bins)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the settings, for Keras's serialisation.
+
+        Returns
+        -------
+        config : dict
+            Keyword arguments of the constructor.
+        """
+        return {**super().get_config(), "columns": self.columns, "n_bins": self.n_bins}
+
+
+@keras.saving.register_keras_serializable("sk_mtl")
+class Periodic(keras.layers.Layer):
+    """Encodes each of some numbers by waves of learned frequencies, and a layer of its own on them.
+
+    Parameters
+    ----------
+    columns : sequence of int
+        The numbers' columns.
+    size : int
+        Frequencies of each, and results.
+    kernel_regularizer : keras.Regularizer, default=None
+        Of the layers' kernels.
+    **kwargs : dict
+        Settings of `keras.layers.Layer`.
+
+    Notes
+    -----
+    With the frequencies :math:`c_1 \\dots c_k` of a feature, which start at random, normally with
+    deviation 0.1,
+
+    .. math:: \\mathrm{ReLU}(W [\\sin(2 \\pi c_l x), \\cos(2 \\pi c_l x)]_{l=1}^k + b):
+
+    equations 2 and 3 of [1]_, "PLR" there.
+
+    References
+    ----------
+    .. [1] Y. Gorishniy, I. Rubachev, A. Babenko. "On Embeddings for Numerical Features in Tabular
+       Deep Learning". NeurIPS 2022, arXiv 2203.05556.
+    """
+
+    def __init__(
+        self, columns: Sequence[int], size: int, kernel_regularizer: Any = None, **kwargs: Any
+    ):
+        super().__init__(**kwargs)
+        self.columns = [int(c) for c in columns]
+        self.size = int(size)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Create frequencies, kernels and biases.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            ``(batch_size, n_columns)``.
+        """
+        n, size = len(self.columns), self.size
+        self.frequencies = self.add_weight(shape=(n, size), initializer="zeros", name="frequencies")
+        self.kernel = self.add_weight(
+            shape=(n, 2 * size, size),
+            initializer="zeros",
+            regularizer=self.kernel_regularizer,
+            name="kernel",
+        )
+        self.bias = self.add_weight(shape=(n, 1, size), initializer="zeros", name="bias")
+
+    def call(self, inputs: Any) -> Any:
+        """Encode.
+
+        Parameters
+        ----------
+        inputs : tensor of shape (batch_size, n_columns)
+            Numbers.
+
+        Returns
+        -------
+        outputs : tensor of shape (batch_size, n_embedded * size)
+            The results of each number side by side.
+        """
+        x = ops.take(inputs, np.array(self.columns, np.int32), axis=1)
+        angle = 2 * np.pi * ops.transpose(x)[:, :, None] * self.frequencies[:, None, :]
+        waves = ops.concatenate([ops.sin(angle), ops.cos(angle)], axis=-1)
+        results = ops.relu(ops.matmul(waves, self.kernel) + self.bias)
+        return ops.reshape(ops.transpose(results, (1, 0, 2)), (-1, len(self.columns) * self.size))
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, int]:
+        """Return the shape of the output.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            ``(batch_size, n_columns)``.
+
+        Returns
+        -------
+        output_shape : tuple
+            ``(batch_size, n_embedded * size)``.
+        """
+        return (input_shape[0], len(self.columns) * self.size)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the settings, for Keras's serialisation.
+
+        Returns
+        -------
+        config : dict
+            Keyword arguments of the constructor.
+        """
+        regularizer = keras.regularizers.serialize(self.kernel_regularizer)
+        own = {"columns": self.columns, "size": self.size, "kernel_regularizer": regularizer}
+        return {**super().get_config(), **own}

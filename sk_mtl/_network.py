@@ -56,6 +56,7 @@ def check_backend() -> None:
 
 check_backend()
 
+_FREQUENCY_SCALE = 0.1  # of periodic embeddings at the start
 _CUSTOM = "<custom>"  # the layer of all variables of a custom model
 _SCIKIT_LEARN_ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid"}
 
@@ -256,7 +257,7 @@ def build_network(spec: NetworkSpec) -> keras.Model:
     if custom is not None and is_whole and spec.input is None:
         return custom
     inputs = keras.Input((spec.n_features,), dtype="float32", name="X")
-    shared = inputs if spec.input is None else build_input(inputs, spec.input)
+    shared = inputs if spec.input is None else build_input(inputs, spec.input, _regularizer(spec))
     if custom is not None:
         shared = custom(shared)
         if is_whole:
@@ -547,6 +548,8 @@ def draw_initial_values(
                 n_out //= _n_heads(spec, layer)
             limit = math.sqrt(6.0 / (default.shape[-2] + n_out))
             values.append(rng.uniform(-limit, limit, default.shape).astype(np.float32))
+        elif kind == "frequencies" and layer == "periodic":
+            values.append(rng.normal(0, _FREQUENCY_SCALE, default.shape).astype(np.float32))
         elif kind == "embeddings":
             # 0 where a missing category is not learned, and of length 1 in the mean elsewhere.
             scale = 1 / math.sqrt(default.shape[-1])

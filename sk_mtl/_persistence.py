@@ -33,7 +33,12 @@ __all__ = [
 # 1: release 0.1.0. 2: dtypes of y as plain values; what follows from other attributes left out.
 FORMAT_VERSION = 2
 # Parameters that came later, and what they are in the files and pickles that lack them.
-ADDED_PARAMETERS: dict[str, Any] = {"categorical_features": None, "standardize": False}
+ADDED_PARAMETERS: dict[str, Any] = {
+    "categorical_features": None,
+    "embedding_size": 16,
+    "numeric_embedding": None,
+    "standardize": False,
+}
 
 
 def check_format_version(state: dict[str, Any], name: str) -> None:

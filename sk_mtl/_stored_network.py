@@ -184,6 +184,7 @@ def _is_input(settings: Any, estimator: Any) -> bool:
     if settings.keys() != {field.name for field in fields(InputSpec)}:
         return False
     categories, missing = settings["categories"], settings["missing"]
+    size, embedded = settings["embedding_size"], settings["embedded"]
     known = estimator._categories or ()
     return (
         type(settings["standardize"]) is bool
@@ -191,6 +192,12 @@ def _is_input(settings: Any, estimator: Any) -> bool:
         and type(missing) is tuple
         and all(type(j) is int and 0 <= j < estimator.n_features_in_ for j in missing)
         and list(missing) == sorted(set(missing))
+        and settings["embedding"] in (None, "piecewise_linear", "periodic")
+        and type(size) is int
+        and (0 < size < 2**31 if settings["embedding"] else size == 0)
+        and type(embedded) is tuple
+        and all(type(k) is int and 0 <= k < estimator.n_features_in_ for k in embedded)
+        and list(embedded) == sorted(set(embedded))
     )
 
 
@@ -202,6 +209,8 @@ def _check_size(spec: NetworkSpec, values: list[np.ndarray]) -> None:
     """Refuse a network that would be larger than the values there are, before it is built."""
     trunk = (spec.n_features, *spec.hidden_layer_sizes)
     n_numbers, n_layers = _count(trunk)
+    if spec.input is not None:
+        n_numbers += spec.input.embedding_size * len(spec.input.embedded)
     for hidden, width in zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True):
         n_numbers += _count((trunk[-1], *hidden, width))[0]
     for shape in set(zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True)):

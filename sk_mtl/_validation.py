@@ -42,6 +42,8 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "head_hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left"), dict],
     "activation": [str, callable],
     "standardize": [StrOptions({"auto"}), "boolean"],
+    "numeric_embedding": [StrOptions({"piecewise_linear", "periodic"}), None],
+    "embedding_size": [Interval(Integral, 1, None, closed="left")],
     "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "normalization": [StrOptions({"batch", "layer"}), None],

@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from sk_mtl import _features
-from sk_mtl._features import learn_statistics
+from sk_mtl._features import learn_input, learn_statistics
 
 
 def make_X(n_rows=60):
@@ -117,3 +117,53 @@ def test_numbers_of_any_size_give_finite_statistics(size):
 def test_deviation_beside_a_large_offset_is_exact():
     X = np.float32(2**30) + np.float32([[0], [128], [256], [1024]])
     assert learn(X).scale[0] == pytest.approx(1 / np.std([0, 128, 256, 1024]))
+
+
+# ------------------------------------------------------------------------------------ the input
+
+
+def learn_bins(x, n_bins, weight=None):
+    """Return lower edges, slopes and means of the bins of one feature that is left as it is."""
+    X = np.float32(x)[:, None]
+    weight = np.ones(len(X)) if weight is None else weight
+    settings = {"embedding": "piecewise_linear", "embedding_size": n_bins, "standardize": False}
+    spec, values = learn_input(X, np.arange(len(X)), weight, **settings)
+    assert spec.embedded == (0,)
+    return [values[f"piecewise_linear/{name}"][0] for name in ("lower", "slope", "center")]
+
+
+def test_bins_lie_between_quantiles():
+    lower, slope, center = learn_bins(np.arange(101), 4)
+    np.testing.assert_allclose(lower, [0, 25, 50, 75], atol=1)
+    np.testing.assert_allclose(1 / slope, 25, atol=1)
+    np.testing.assert_allclose(center, [7 / 8, 5 / 8, 3 / 8, 1 / 8], atol=0.02)
+
+
+def test_bins_are_fewer_where_many_rows_share_a_value():
+    lower, slope, center = learn_bins([0] * 50 + [1, 2], 4)
+    assert lower[0] == 0
+    assert slope.tolist() == [0.5, 0, 0, 0]
+    np.testing.assert_allclose(center, [1.5 / 52, 0, 0, 0], rtol=1e-6)
+
+
+def test_bins_of_weighted_rows_are_those_of_repeated_ones():
+    x, weight = np.random.default_rng(0).normal(size=40), np.arange(40) % 3 + 1
+    for found, repeated in zip(
+        learn_bins(x, 5, weight), learn_bins(x.repeat(weight), 5), strict=True
+    ):
+        np.testing.assert_allclose(found, repeated, rtol=1e-5)
+
+
+def test_missing_cells_have_no_part_in_bins():
+    x = np.random.default_rng(0).normal(size=40)
+    for found, known in zip(
+        learn_bins(np.append(x, [np.nan] * 9), 5), learn_bins(x, 5), strict=True
+    ):
+        np.testing.assert_allclose(found, known, rtol=1e-6)
+
+
+def test_category_without_any_value_is_a_number_that_tells_nothing():
+    X = np.full((4, 1), np.nan, dtype=np.float32)
+    spec, values = learn_input(X, np.arange(4), np.ones(4), n_categories=(0,))
+    assert spec.indicators == [(0, None)]
+    assert values["standardize/scale"].tolist() == [0, 0]

@@ -458,3 +458,85 @@ def test_text_that_is_no_category_is_refused_and_named(Y):
 def test_categories_are_refused_by_a_network_of_ones_own(Y):
     with pytest.raises(ValueError, match=r"X has 2 categorical feature\(s\), and a `model`"):
         make(model=build_trunk).fit(make_frame(), Y)
+
+
+# ------------------------------------------------------------------------------ embedded numbers
+
+EMBEDDINGS = ["piecewise_linear", "periodic"]
+
+
+def wavy(n_rows=200):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_rows, 3)).astype(np.float32)
+    X[:, 2] = X[:, 2] > 0
+    X[::9, 0] = np.nan
+    return X, (np.sin(6 * X[:, 1]) > 0).astype(int)
+
+
+@pytest.mark.parametrize("embedding", EMBEDDINGS)
+def test_embedded_numbers_tell_what_a_linear_model_cannot(embedding):
+    X, y = wavy()
+    settings = {"hidden_layer_sizes": (), "epochs": 60, "optimizer__learning_rate": 0.05}
+    assert make(**settings).fit(X, y).score(X, y) < 0.7
+    assert make(**settings, numeric_embedding=embedding).fit(X, y).score(X, y) > 0.9
+
+
+@pytest.mark.parametrize("embedding", EMBEDDINGS)
+def test_steps_with_embeddings_are_those_without_xla_but_for_rounding(X, Y, embedding):
+    first, second = (
+        make(numeric_embedding=embedding, jit_compile=jit).fit(X, Y) for jit in (True, False)
+    )
+    np.testing.assert_allclose(proba(first, X), proba(second, X), rtol=1e-4)
+
+
+@pytest.mark.parametrize("embedding", EMBEDDINGS)
+def test_numbers_of_two_values_are_not_embedded(embedding):
+    X, y = wavy()
+    clf = make(numeric_embedding=embedding, embedding_size=5).fit(X, y)
+    # Three numbers, a column for missing cells, and five of each of two numbers.
+    assert clf.model_.get_layer("trunk_0").kernel.shape[0] == 3 + 1 + 2 * 5
+    bits = make(numeric_embedding=embedding).fit(X[:, [2]], y)
+    assert bits.model_.get_layer("trunk_0").kernel.shape[0] == 1
+
+
+@pytest.mark.parametrize("embedding", EMBEDDINGS)
+def test_unit_of_an_embedded_number_changes_no_bit(X, Y, embedding):
+    units = np.float32([2**20, 2**-20, 1, 8])
+    params = {"numeric_embedding": embedding}
+    expected = proba(make(**params).fit(X, Y), X)
+    np.testing.assert_array_equal(proba(make(**params).fit(X * units, Y), X * units), expected)
+
+
+@pytest.mark.parametrize("embedding", EMBEDDINGS)
+def test_embeddings_from_sparse_features_are_those_from_dense_ones(X, Y, embedding):
+    X = np.where(X < 0, 0, X)
+    params = {"numeric_embedding": embedding}
+    first, second = make(**params).fit(X, Y), make(**params).fit(sp.csr_matrix(X), Y)
+    np.testing.assert_array_equal(proba(first, X), proba(second, sp.csr_matrix(X)))
+
+
+@pytest.mark.parametrize("embedding", EMBEDDINGS)
+@pytest.mark.parametrize("standardize", [True, False])
+def test_estimator_with_embeddings_is_kept_in_every_way(Y, embedding, standardize):
+    frame = make_frame()
+    params = {"numeric_embedding": embedding, "standardize": standardize, "l2": 1e-3}
+    clf = make(**params, warm_start=True).fit(frame, Y)
+    file = io.BytesIO()
+    save_model(clf, file)
+    for again in (load_model(io.BytesIO(file.getvalue())), pickle.loads(pickle.dumps(clf))):
+        np.testing.assert_array_equal(proba(again, frame), proba(clf, frame))
+    assert clf.fit(frame, Y).n_iter_ == 4
+    for changes in ({"numeric_embedding": None}, {"embedding_size": 3}):
+        with pytest.raises(ValueError, match="parameters have changed since"):
+            clone(clf).set_params().fit(frame, Y).set_params(**changes).fit(frame, Y)
+
+
+def test_embeddings_are_refused_beside_a_network_of_ones_own(X, Y):
+    with pytest.raises(ValueError, match="numeric_embedding is of the built-in network"):
+        make(model=build_trunk, numeric_embedding="periodic").fit(X, Y)
+
+
+@pytest.mark.parametrize("params", [{"numeric_embedding": "linear"}, {"embedding_size": 0}])
+def test_other_values_of_embedding_parameters_are_refused(X, Y, params):
+    with pytest.raises(ValueError, match=f"{next(iter(params))!r} parameter"):
+        make(**params).fit(X, Y)

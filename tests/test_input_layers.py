@@ -4,7 +4,13 @@ import keras
 import numpy as np
 import pytest
 
-from sk_mtl._input_layers import CategoryEmbedding, Columns, Standardize
+from sk_mtl._input_layers import (
+    CategoryEmbedding,
+    Columns,
+    Periodic,
+    PiecewiseLinear,
+    Standardize,
+)
 
 
 def make_standardize(shift, scale):
@@ -104,3 +110,36 @@ def test_vectors_are_looked_up_by_feature():
     np.testing.assert_array_equal(apply(layer, X), expected)
     np.testing.assert_array_equal(apply(restored(layer), X), expected)
     assert layer.compute_output_shape((None, 3)) == (None, 4)
+
+
+# ---------------------------------------------------------------------------- embedded numbers
+
+
+def test_bins_are_filled_one_after_the_other():
+    layer = PiecewiseLinear([1], 3, dtype="float32")
+    layer.build((None, 2))
+    layer.set_weights([np.float32([v]) for v in ([0, 1, 3], [1, 0.5, 0], [0, 0, 0.25])])
+    X = [[9, -1], [9, 0.5], [9, 2], [9, 7]]
+    expected = [[0, 0, -0.25], [0.5, 0, -0.25], [1, 0.5, -0.25], [1, 1, -0.25]]
+    np.testing.assert_array_equal(apply(layer, X), expected)
+    np.testing.assert_array_equal(apply(restored(layer), X), expected)
+    assert layer.trainable_variables == []
+    assert layer.compute_output_shape((None, 2)) == (None, 3)
+
+
+def test_waves_are_those_of_the_paper():
+    layer = Periodic([2, 0], 3, keras.regularizers.L2(0.1), dtype="float32")
+    layer.build((None, 3))
+    rng = np.random.default_rng(0)
+    c, kernel, bias = (rng.normal(size=w.shape).astype(np.float32) for w in layer.get_weights())
+    layer.set_weights([c, kernel, bias])
+    X = rng.normal(size=(5, 3)).astype(np.float32)
+    expected = []
+    for k, j in enumerate([2, 0]):
+        angle = 2 * np.pi * X[:, [j]] * c[k]
+        waves = np.hstack([np.sin(angle), np.cos(angle)])
+        expected.append(np.maximum(waves @ kernel[k] + bias[k], 0))
+    np.testing.assert_allclose(apply(layer, X), np.hstack(expected), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(apply(restored(layer), X), apply(layer, X))
+    assert float(layer.losses[0]) == pytest.approx(0.1 * (kernel**2).sum(), rel=1e-5)
+    assert layer.compute_output_shape((None, 3)) == (None, 6)
