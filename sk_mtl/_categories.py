@@ -95,7 +95,8 @@ def _read_choice(chosen: Any, n_features: int, names: list[Any] | None) -> np.nd
                 f"categorical_features names {enumerate_some(unknown)}, which X does not have. Its "
                 f"features are {enumerate_some([repr(n) for n in names])}."
             )
-        return np.isin(np.array(names, dtype=object), given.astype(object))
+        wanted = set(given.tolist())
+        return np.array([name in wanted for name in names])
     outside = [str(f) for f in given if not 0 <= f < n_features]
     if outside:
         raise ValueError(
@@ -230,12 +231,12 @@ def _order(value: Any) -> tuple[str, Any]:
 
 
 def _shape_of(X: Any) -> tuple[int, int]:
-    return tuple(X.shape) if hasattr(X, "shape") else _as_array(X).shape
+    shape = tuple(X.shape) if hasattr(X, "shape") else _as_array(X).shape
+    if len(shape) != 2:
+        raise ValueError(f"Expected 2D array, got {len(shape)}D array instead.")
+    return shape
 
 
 def _as_array(X: Any) -> np.ndarray:
     """Return an array-like as an array, in which no number has become text."""
-    array = X if isinstance(X, np.ndarray) else np.array(X, dtype=object)
-    if array.ndim != 2:
-        raise ValueError(f"Expected 2D array, got {array.ndim}D array instead.")
-    return array
+    return X if isinstance(X, np.ndarray) else np.array(X, dtype=object)

@@ -386,7 +386,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         going_on = self.warm_start and hasattr(self, "_schema")
         with _unchanged_on_error(self):
             table = read_labels(y, missing_label=self.missing_label)
-            X = self._check_features(X, reset=not going_on)
+            X = self._check_features(X, reset=not going_on, is_first=not (going_on and self._is_begun()))
             require_labels(table)
             schema = self._schema if going_on else None
             problem = pose_problem(X, table, sample_weight, self.class_weight, schema, self.classes)
@@ -398,7 +398,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             if self._stops_early(problem, watched is not None):
                 stopping = EarlyStopping(self.n_iter_no_change, self.tol)
             start = None
-            if going_on and self._network is not None:
+            if going_on and self._is_begun() and self._network is not None:
                 start = replace(self._network.state, optimizer=None)
             trained = self._train(problem, training, watched, seed, start, stopping)
             return self._keep(problem, trained, seed, going_on)
@@ -434,7 +434,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         going_on = hasattr(self, "_schema")
         with _unchanged_on_error(self):
             table = read_labels(y, missing_label=self.missing_label)
-            X = self._check_features(X, reset=not going_on)
+            X = self._check_features(X, reset=not going_on, is_first=not (going_on and self._is_begun()))
             if going_on:
                 schema, seed = self._schema, self._seed
                 if classes is not None:
@@ -444,9 +444,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 schema, seed = declare_schema(table, declared), self._draw_seed()
             problem = pose_problem(X, table, sample_weight, self.class_weight, schema)
             training = problem.labelled_rows(problem.rows, problem.class_factors(problem.rows))
-            # What the first rows with labels have taught of X is kept.
             start = None
-            if going_on and self._network is not None and self.n_iter_ > 0:
+            if going_on and self._is_begun() and self._network is not None:
                 start = self._network.state
             trained = self._train(problem, training, None, seed, start, None, epochs=1)
             return self._keep(problem, trained, seed, going_on, adds_labels=going_on)
@@ -542,13 +541,19 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             return min(int(self.batch_size), max(n_rows, 1))
         return 32 if n_rows <= 2_000 else 128 if n_rows <= 10_000 else 256
 
+    def _is_begun(self) -> bool:
+        """Return whether training goes on; a stream may have brought no label yet."""
+        return getattr(self, "n_iter_", 0) > 0
+
     def _standardizes(self) -> bool:
         return self.model is None if self.standardize == "auto" else bool(self.standardize)
 
-    def _check_features(self, X: Any, *, reset: bool, keep_float64: bool = False) -> Any:
+    def _check_features(
+        self, X: Any, *, reset: bool, keep_float64: bool = False, is_first: bool | None = None
+    ) -> Any:
         """Return X as numbers; where it is the first one, learn which categories it has."""
         allow_nan = self._standardizes()
-        if reset:
+        if reset if is_first is None else is_first:
             self._categories = None
             is_categorical = find_categorical(X, self.categorical_features)
             if is_categorical is not None:

@@ -131,13 +131,10 @@ def learn_input(
     missing = tuple(np.flatnonzero(statistics.missing > 0).tolist())
     spec = InputSpec(standardize, missing, n_categories)
     numeric = spec.numeric(X.shape[1])
-    embedded = np.flatnonzero(~statistics.is_plain[numeric]) if embedding else []
-    if len(embedded):
+    if embedding is not None:
+        embedded = tuple(np.flatnonzero(~statistics.is_plain[numeric]).tolist())
         spec = replace(
-            spec,
-            embedding=embedding,
-            embedding_size=embedding_size,
-            embedded=tuple(int(k) for k in embedded),
+            spec, embedding=embedding, embedding_size=embedding_size, embedded=embedded
         )
     shift, scale = statistics.shift[numeric], statistics.scale[numeric]
     if not standardize:
@@ -156,7 +153,7 @@ def learn_input(
         "standardize/shift": shift.astype(np.float32),
         "standardize/scale": scale.astype(np.float32),
     }
-    if spec.embedding == "piecewise_linear":
+    if spec.embedded and spec.embedding == "piecewise_linear":
         features = np.array(numeric)[list(spec.embedded)]
         bins = _learn_bins(X, rows, weight, features, spec, values)
         values |= {f"piecewise_linear/{name}": array for name, array in bins.items()}
@@ -174,20 +171,22 @@ def _learn_bins(
     """Return the bins of features between quantiles, and the mean of what they give."""
     shape = (len(features), spec.embedding_size)
     lower, slope, center = (np.zeros(shape, np.float32) for _ in range(3))
-    by_column = X[rows][:, features]
-    by_column = by_column.tocsc() if sp.issparse(X) else by_column
-    for k, position in enumerate(spec.embedded):
-        x = by_column[:, [k]].toarray()[:, 0] if sp.issparse(X) else by_column[:, k]
+    by_column = X[rows].tocsc() if sp.issparse(X) else None
+    for k, (j, position) in enumerate(zip(features, spec.embedded, strict=True)):
+        x = X[rows, j] if by_column is None else by_column[:, [j]].toarray()[:, 0]
         known = ~np.isnan(x)
         z = x[known] - values["standardize/shift"][position]
-        z = np.clip(z * values["standardize/scale"][position], -FARTHEST, FARTHEST)
+        z *= values["standardize/scale"][position]
+        if spec.standardize:
+            z = np.clip(z, -FARTHEST, FARTHEST)
         order = np.argsort(z, kind="stable")
         z, w = z[order], np.asarray(weight, dtype=np.float64)[known][order]
         reached = np.cumsum(w)
         wanted = reached[-1] * np.linspace(0, 1, spec.embedding_size + 1)
         edges = np.unique(z[np.searchsorted(reached, wanted).clip(max=len(z) - 1)])
         n_bins = len(edges) - 1  # fewer where many rows share a value; the others give 0
-        lower[k, :n_bins], slope[k, :n_bins] = edges[:-1], 1 / np.diff(edges)
+        lower[k, :n_bins] = edges[:-1]
+        slope[k, :n_bins] = 1 / np.maximum(np.diff(edges), np.finfo(np.float32).tiny)
         for t in range(n_bins):
             parts = np.clip((z - lower[k, t]) * slope[k, t], 0, 1)
             center[k, t] = (parts * w).sum(dtype=np.float64) / reached[-1]

@@ -51,10 +51,10 @@ def build_input(X: Any, spec: InputSpec, kernel_regularizer: Any = None) -> Any:
         columns = Columns(spec.numeric(X.shape[1]), spec.indicators, name="columns", **settings)(X)
     limit = FARTHEST if spec.standardize else None
     parts = [Standardize(limit, name="standardize", **settings)(columns)]
-    if spec.embedding == "piecewise_linear":
+    if spec.embedded and spec.embedding == "piecewise_linear":
         bins = PiecewiseLinear(spec.embedded, spec.embedding_size, name=spec.embedding, **settings)
         parts.append(bins(parts[0]))
-    elif spec.embedding == "periodic":
+    elif spec.embedded and spec.embedding == "periodic":
         waves = Periodic(
             spec.embedded,
             spec.embedding_size,

@@ -167,3 +167,17 @@ def test_category_without_any_value_is_a_number_that_tells_nothing():
     spec, values = learn_input(X, np.arange(4), np.ones(4), n_categories=(0,))
     assert spec.indicators == [(0, None)]
     assert values["standardize/scale"].tolist() == [0, 0]
+
+
+def test_order_of_features_is_that_of_their_statistics():
+    X, order = make_X(), [3, 1, 5, 0, 2, 4]
+    found, expected = learn(X[:, order]), learn(X)
+    np.testing.assert_array_equal(found.shift, expected.shift[order])
+    np.testing.assert_array_equal(found.scale, expected.scale[order])
+    np.testing.assert_array_equal(found.is_plain, expected.is_plain[order])
+
+
+def test_bins_of_raw_numbers_of_any_size_are_finite():
+    for size in (1e-44, 1e4, 1e30):
+        assert all(np.isfinite(a).all() for a in learn_bins(np.arange(9) * size, 4))
+    assert learn_bins(np.arange(9) * 1e4, 4)[0].max() > 1000

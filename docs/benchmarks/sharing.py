@@ -32,6 +32,7 @@ SETTINGS = {
     "optimizer__weight_decay": 0.1,
     "batch_size": 256,
     "early_stopping": True,
+    "standardize": False,  # the columns are scaled below
 }
 
 
