@@ -312,16 +312,23 @@ def _deal_with_divergence(
 ) -> None:
     """Warn where an earlier epoch is kept, else raise; name the tasks whose loss is not finite."""
     tasks = [repr(n) for n in plan.task_names if not np.isfinite(logs[f"{n}_loss"])]
+    if tasks:
+        what = f" (tasks {enumerate_some(tasks)})"
+    elif np.isfinite(logs["objective"]):
+        what = ", and the weights are not finite"
+    else:
+        what = ", though the loss of each task is finite: task weights or the l2 penalty are not"
     message = (
-        f"Training diverged: the objective is {logs['objective']} after epoch {epoch}"
-        + (f" (tasks {enumerate_some(tasks)})" if tasks else ", and the weights are not finite")
-        + ". Scale X (StandardScaler), lower optimizer__learning_rate, or clip gradients "
-        "(optimizer__global_clipnorm=1.0)."
+        f"Training diverged: the objective is {logs['objective']} after epoch "
+        f"{plan.first_epoch + epoch}{what}. Scale X (StandardScaler), lower "
+        "optimizer__learning_rate, or clip gradients (optimizer__global_clipnorm=1.0)."
     )
     if not best_epoch:
         raise NonFiniteLossError(message)
     warnings.warn(
-        f"{message} The weights of epoch {best_epoch} are kept.", ConvergenceWarning, stacklevel=6
+        f"{message} The weights of epoch {plan.first_epoch + best_epoch} are kept.",
+        ConvergenceWarning,
+        stacklevel=6,
     )
 
 
