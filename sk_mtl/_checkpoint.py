@@ -105,6 +105,7 @@ class Checkpoint:
         try:
             text, arrays = unpack(content)
             nodes = read_json(text)
+            require("epoch" in nodes, "it is no checkpoint")
             refusal = self._refuse(nodes)
             if refusal is None:
                 return _restore(nodes, arrays, program, stopping)
