@@ -675,12 +675,13 @@ def test_description_that_does_not_fit_is_refused(written, spoil):
 
 # A process that has imported the package, and forks before TensorFlow has computed anything.
 PROCESSES = multiprocessing.get_context("forkserver")
-LONG = {"hidden_layer_sizes": (8,), "batch_size": 4, "dropout": 0.2}
+LONG = {"hidden_layer_sizes": (8,), "epochs": 1000, "batch_size": 8, "dropout": 0.2}
 CASES = {
     "plain": {**LONG, "epochs": 150, "task_weighting": "uncertainty"},
-    "xla": {**LONG, "epochs": 400, "jit_compile": True},
-    "stopping": {**LONG, "epochs": 150, "early_stopping": True, "n_iter_no_change": 150},
-    "sparse": {**LONG, "epochs": 150},
+    "weighting": {**LONG, "task_weighting": "uncertainty"},
+    "xla": {**LONG, "epochs": 4000, "jit_compile": True},
+    "stopping": {**LONG, "early_stopping": True, "n_iter_no_change": 1000},
+    "sparse": LONG,
 }
 
 
@@ -730,7 +731,7 @@ def test_fit_killed_by_sigkill_goes_on_to_the_same_bits(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [case for case in CASES if case != "plain"])
 def test_fit_survives_many_kills(tmp_path, case, capsys):
     n_kills = int(os.environ.get("SK_MTL_KILLS", "25"))
     n_resumable = kill_at_random(case, tmp_path, n_kills, seed=1)
