@@ -203,7 +203,9 @@ SEARCHES = {
     "randomized": lambda clf, cv: RandomizedSearchCV(
         clf, {"optimizer__learning_rate": loguniform(1e-3, 1e-1)}, n_iter=2, cv=cv, random_state=0
     ),
-    "halving": lambda clf, cv: HalvingGridSearchCV(clf, GRID, cv=cv, factor=2, min_resources=24),
+    "halving": lambda clf, cv: HalvingGridSearchCV(
+        clf, GRID, cv=cv, factor=2, min_resources=24, random_state=0
+    ),
 }
 
 
