@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sk_mtl._custom_model import classify_outputs, serialize_model
 from sk_mtl._early_stopping import EarlyStopping
+from sk_mtl._features import check_features
 from sk_mtl._labels import has_missing_labels, read_cell_weight, read_labels
 from sk_mtl._network import NetworkSpec, canonical_activation, network_variables
 from sk_mtl._persistence import (
@@ -48,7 +50,7 @@ from sk_mtl._targets import TargetSchema
 from sk_mtl._task_view import TaskView
 from sk_mtl._tasks import PerTask, resolve_task
 from sk_mtl._training import TrainingOutcome, draw_start, train
-from sk_mtl._validation import check_asker, check_features, check_parameters
+from sk_mtl._validation import check_asker, check_parameters
 from sk_mtl.weighting import make_weighting
 
 __all__ = ["DERIVED_ATTRIBUTES", "MultiTaskClassifier"]
@@ -58,6 +60,7 @@ DERIVED_ATTRIBUTES = ("classes_", "label_coverage_", "n_classes_", "n_tasks_", "
 
 # With early_stopping="auto", fewer labelled rows than this are all trained on.
 _MIN_ROWS_TO_HOLD_OUT = 1000
+_MAX_WIDTH = 1_000_000  # of a hidden layer
 
 
 class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
@@ -470,7 +473,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         """Return the position of the watched task among those that the network learns."""
         if self.monitor is None:
             return None
-        task = resolve_task(self.monitor, problem.schema.task_names)
+        task = resolve_task(self.monitor, problem.schema.task_names, parameter="monitor")
         position = int(problem.is_active[:task].sum())
         if problem.is_active[task] and watched.weight[watched.rows, position].any():
             return position
@@ -539,11 +542,12 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     def _head_sizes(self, problem: Problem) -> tuple[tuple[int, ...], ...]:
         """Return the hidden layer sizes of each active head."""
         given, names = self.head_hidden_layer_sizes, problem.schema.task_names
+        parameter = "head_hidden_layer_sizes"
         if not isinstance(given, Mapping):
-            sizes = _layer_sizes(given, "head_hidden_layer_sizes")
+            sizes = _layer_sizes(given, parameter)
             return (sizes,) * len(problem.active_names)
         by_name = {
-            names[resolve_task(task, names)]: _layer_sizes(sizes, "head_hidden_layer_sizes")
+            names[resolve_task(task, names, parameter=parameter)]: _layer_sizes(sizes, parameter)
             for task, sizes in given.items()
         }
         return tuple(by_name.get(name, ()) for name in problem.active_names)
@@ -822,9 +826,15 @@ def _continue_history(
 
 def _layer_sizes(sizes: Any, name: str) -> tuple[int, ...]:
     """Return layer widths as a tuple of int."""
-    listed = np.atleast_1d(np.asarray(sizes))
-    if listed.ndim != 1 or (listed.size and (listed.dtype.kind not in "iu" or (listed < 1).any())):
+    listed = np.atleast_1d(np.asarray(sizes, dtype=object))
+    are_widths = (type(n) is not bool and isinstance(n, Integral) for n in listed.ravel())
+    if listed.ndim != 1 or not all(are_widths) or (listed < 1).any():
         raise ValueError(f"{name} must hold integers of at least 1. Got {sizes!r}.")
+    if (listed > _MAX_WIDTH).any():
+        raise ValueError(
+            f"{name} must hold integers of at most {_MAX_WIDTH:,}: the weights of a wider layer "
+            f"fit into no memory. Got {sizes!r}."
+        )
     return tuple(int(n) for n in listed)
 
 

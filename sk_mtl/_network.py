@@ -19,6 +19,7 @@ import tensorflow as tf
 from keras import ops
 
 from sk_mtl._custom_model import CustomOutputs, deserialize_model, outputs_to_logits
+from sk_mtl._names import did_you_mean
 
 __all__ = [
     "NetworkSpec",
@@ -220,7 +221,11 @@ def canonical_activation(activation: Any) -> str:
         is_lambda = getattr(function, "__name__", None) == "<lambda>"
         name = None if is_lambda else keras.activations.serialize(function)
     except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"activation must be one that Keras knows. Got {activation!r}.") from error
+        names = [*_SCIKIT_LEARN_ACTIVATIONS, *vars(keras.activations)]
+        raise ValueError(
+            f"activation must be one that Keras knows. Got {activation!r}."
+            f"{did_you_mean(activation, names)}"
+        ) from error
     if not isinstance(name, str):
         raise ValueError(
             "activation must be the name of a Keras activation, or one of its functions. "

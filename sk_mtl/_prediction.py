@@ -21,6 +21,7 @@ import scipy.sparse as sp
 import tensorflow as tf
 from sklearn import get_config
 
+from sk_mtl._features import describe_too_large
 from sk_mtl._network import NetworkSpec, build_network, logits_of
 
 __all__ = [
@@ -173,10 +174,7 @@ def _dense_batch(batch: Any, is_checked: bool) -> np.ndarray:
     # X was found finite in its own dtype.
     if is_checked and not np.isfinite(cast).all():
         too_large = batch.flat[np.argmax(~np.isfinite(cast))]
-        raise ValueError(
-            f"Input X contains a value too large for dtype('float32'), in which the network "
-            f"computes: {too_large}. Scale X, for instance with StandardScaler."
-        )
+        raise ValueError(describe_too_large(too_large))
     return cast
 
 
