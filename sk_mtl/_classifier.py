@@ -18,6 +18,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sk_mtl._checkpoint import Checkpoint, open_checkpoint
 from sk_mtl._custom_model import classify_outputs, serialize_model
 from sk_mtl._early_stopping import EarlyStopping
 from sk_mtl._features import check_features
@@ -136,6 +137,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     callbacks : keras.callbacks.Callback, class, list or dict of these, default=None
         Called as by `keras.Model.fit`; the settings of classes are routed:
         ``callbacks__patience=3``, ``callbacks__0__patience=3``.
+    checkpoint : path-like, default=None
+        A folder, in which `fit` notes how far it has come. Killed and called again with the same
+        data and parameters, it goes on from there and ends with the same bits. Needs a
+        `random_state` and no `callbacks`. Not used by `partial_fit`.
     model : callable or keras.Model, default=None
         A builder of a Keras model, as scikeras takes it, or a model, which is copied. Its output
         is the trunk, on which the heads are put, or it is the whole network, with an output per
@@ -262,6 +267,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         tol: float = 1e-4,
         warm_start: bool = False,
         callbacks: Any = None,
+        checkpoint: Any = None,
         model: Any = None,
         classes: Any = None,
         missing_label: Any = None,
@@ -289,6 +295,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         self.tol = tol
         self.warm_start = warm_start
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
         self.model = model
         self.classes = classes
         self.missing_label = missing_label
@@ -467,7 +474,25 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             start = draw_start(spec, plan.weighting, frequencies, seed, custom_values)
         if not len(training.rows):  # a stream may bring a batch without any label
             return plan, TrainingOutcome(start, {}, 0, 0)
-        return plan, train(plan, start, training, watched)
+        checkpoint = None
+        if self.checkpoint is not None and epochs is None:
+            checkpoint = self._open_checkpoint(plan, start, training, watched)
+        return plan, train(plan, start, training, watched, checkpoint)
+
+    def _open_checkpoint(
+        self,
+        plan: TrainingPlan,
+        start: TrainingState,
+        training: LabelledRows,
+        watched: LabelledRows | None,
+    ) -> Checkpoint:
+        if self.random_state is None:
+            # Nor could it be told from another fit of the same table that goes on at this moment.
+            raise ValueError(
+                "checkpoint needs a random_state: with None a fit that is started again draws "
+                "other weights, and is another fit. Set random_state to an integer."
+            )
+        return open_checkpoint(self.checkpoint, plan, start, training, watched)
 
     def _monitored_task(self, problem: Problem, watched: LabelledRows) -> int | None:
         """Return the position of the watched task among those that the network learns."""
@@ -808,8 +833,8 @@ def _unchanged_on_error(estimator: MultiTaskClassifier) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        estimator.__dict__.clear()
-        estimator.__dict__.update(before)
+        # In one step: a second Ctrl-C may come at once.
+        estimator.__dict__ = before
         raise
 
 

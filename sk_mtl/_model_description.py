@@ -49,7 +49,7 @@ _FITTED = {
 }
 # Parameters that the estimator did not have when files of this format were first written: where
 # they are missing, they take their defaults.
-_ADDED_PARAMETERS: frozenset[str] = frozenset()
+_ADDED_PARAMETERS = frozenset({"checkpoint"})
 _REQUESTED = ("fit", "partial_fit", "score")
 _PARTS = ("estimator", "fitted", "network", "parameters", "requests", "targets", "versions")
 _BACKENDS = ("pandas", "polars", "pyarrow")
@@ -57,6 +57,7 @@ _BACKENDS = ("pandas", "polars", "pyarrow")
 _ADVICE = {
     "activation": "Name the activation by a string.",
     "callbacks": "A fitted model needs none: set_params(callbacks=None) takes them away.",
+    "checkpoint": "Give the folder as a str, or None: a fitted model needs none.",
     "classes": "Give the classes as lists.",
     "optimizer": "Name the optimizer by a string, and give its settings as optimizer__…=.",
     "random_state": "Give an int.",

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from numbers import Integral, Real
+from os import PathLike
 from types import FrameType
 from typing import Any
 
@@ -67,6 +68,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "tol": [Interval(Real, 0, None, closed="left")],
     "warm_start": ["boolean"],
     "callbacks": [object, None],
+    "checkpoint": [str, PathLike, None],
     "model": [callable, object, None],
     "classes": ["array-like", dict, None],
     "missing_label": [object, None],

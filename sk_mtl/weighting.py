@@ -308,7 +308,8 @@ class UncertaintyWeighting(TaskWeighting):
         weights : ndarray of float32 of shape (n_tasks,)
             The factor on each task's loss.
         """
-        return np.exp(-np.asarray(state["log_variance"], dtype=np.float32))
+        with np.errstate(over="ignore"):  # training says what diverged
+            return np.exp(-np.asarray(state["log_variance"], dtype=np.float32))
 
     def program_key(self) -> Hashable:
         """Return the key of the compiled program.

@@ -571,7 +571,7 @@ def test_foreign_file_is_refused(fitted, tmp_path, kind):
                 "safetensors": len(header).to_bytes(8, "little") + header + b"\0",
             }[kind]
         )
-    with pytest.raises(ValueError, match=r"not a file that sk_mtl.save_model has written"):
+    with pytest.raises(ValueError, match=r"not a file that sk_mtl has written"):
         load_model(path)
 
 
