@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sk_mtl._calibration import calibrate_tasks, require_watched_rows
 from sk_mtl._custom_model import classify_outputs, serialize_model
 from sk_mtl._early_stopping import EarlyStopping
 from sk_mtl._labels import has_missing_labels, read_cell_weight, read_labels
@@ -128,6 +129,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         Epochs without an improvement after which training stops early.
     tol : float, default=1e-4
         How much lower the watched loss must be to count as an improvement.
+    calibrate : bool, default=False
+        Whether to divide the logits of each task by a temperature, the one with the lowest log
+        loss over the labelled cells that were watched [2]_. It needs rows held out for early
+        stopping, or validation data. `predict` and ranking scores stay as they are.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the fit before.
     callbacks : keras.callbacks.Callback, class, list or dict of these, default=None
@@ -177,10 +182,12 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         The epoch whose weights were kept, counted from 1.
     task_weights_ : ndarray of float32 of shape (n_tasks,)
         The weights :math:`\lambda_t`; 0 for a task that the network does not learn.
+    temperatures_ : ndarray of float32 of shape (n_tasks,)
+        What the logits of each task are divided by for its probabilities; 1 without `calibrate`.
     model_ : keras.Model
-        The network as a Keras model, from X to the logits in task order (a binary task has one).
-        Built from the fitted weights at the first access; changing it does not change the
-        estimator.
+        The network as a Keras model, from X to the logits in task order (a binary task has one),
+        divided by the temperatures. A whole network of your own gives what it always gives. Built
+        from the fitted weights at the first access; changing it does not change the estimator.
     n_features_in_ : int
         The number of features.
     feature_names_in_ : ndarray of object of shape (n_features,)
@@ -204,6 +211,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     ----------
     .. [1] A. Kendall, Y. Gal, R. Cipolla. "Multi-Task Learning Using Uncertainty to Weigh Losses
        for Scene Geometry and Semantics". CVPR 2018, arXiv 1705.07115.
+    .. [2] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger. "On Calibration of Modern Neural
+       Networks". ICML 2017, arXiv 1706.04599.
 
     Examples
     --------
@@ -257,6 +266,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         monitor: Hashable | None = None,
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
+        calibrate: bool = False,
         warm_start: bool = False,
         callbacks: Any = None,
         model: Any = None,
@@ -284,6 +294,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         self.monitor = monitor
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.calibrate = calibrate
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.model = model
@@ -340,6 +351,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 warn_of_degenerate_tasks(problem, stacklevel=2)
             seed = self._seed if going_on else self._draw_seed()
             training, watched = self._split_rows(problem, validation_data, seed)
+            if self.calibrate and problem.active_names:
+                require_watched_rows(watched)
             stopping = None
             if self._stops_early(problem, watched is not None):
                 stopping = EarlyStopping(self.n_iter_no_change, self.tol)
@@ -347,7 +360,13 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             if going_on and self._network is not None:
                 start = replace(self._network.state, optimizer=None)
             trained = self._train(problem, training, watched, seed, start, stopping)
-            return self._keep(problem, trained, seed, going_on)
+            temperatures = None
+            if self.calibrate and trained is not None and watched is not None:
+                network = FittedNetwork(trained[0].spec, trained[1].state)
+                logits = network.logits(watched.X[watched.rows])
+                n_outputs, names = network.spec.n_outputs, problem.active_names
+                temperatures = calibrate_tasks(logits, watched, n_outputs, names, stacklevel=2)
+            return self._keep(problem, trained, seed, going_on, temperatures)
 
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
@@ -386,13 +405,17 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 if classes is not None:
                     check_same_classes(schema, classes)
             else:
+                if self.calibrate:
+                    require_watched_rows(None)
                 declared = self.classes if classes is None else classes
                 schema, seed = declare_schema(table, declared), self._draw_seed()
             problem = pose_problem(X, table, sample_weight, self.class_weight, schema)
             training = problem.labelled_rows(problem.rows, problem.class_factors(problem.rows))
-            start = self._network.state if going_on and self._network is not None else None
+            network = self._network if going_on else None
+            start = None if network is None else network.state
             trained = self._train(problem, training, None, seed, start, None, epochs=1)
-            return self._keep(problem, trained, seed, going_on, adds_labels=going_on)
+            temperatures = None if network is None else network.temperatures
+            return self._keep(problem, trained, seed, going_on, temperatures, adds_labels=going_on)
 
     def _draw_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -554,6 +577,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         trained: tuple[TrainingPlan, TrainingOutcome] | None,
         seed: int,
         going_on: bool,
+        temperatures: np.ndarray | None,
         adds_labels: bool = False,
     ) -> MultiTaskClassifier:
         """Set all fitted attributes."""
@@ -568,7 +592,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             plan, outcome = trained
             history = _continue_history(history, outcome.history, n_iter, outcome.n_epochs)
             best_iter, n_iter = n_iter + outcome.best_epoch, n_iter + outcome.n_epochs
-            network = FittedNetwork(plan.spec, outcome.state)
+            network = FittedNetwork(plan.spec, outcome.state, temperatures)
             state, n_active = outcome.state.weighting, len(problem.active_names)
             weights[problem.is_active] = plan.weighting.weights(state, n_active)
         self._schema, self._seed, self._network = schema, seed, network
@@ -600,11 +624,12 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     # Predicting
     # --------------------------------------------------------------------------------------------
 
-    def _probabilities(self, X: Any) -> list[np.ndarray]:
+    def _probabilities(self, X: Any, calibrated: bool = True) -> list[np.ndarray]:
         """Return class probabilities of each task; NaN for a task that is not trained."""
         check_is_fitted(self)
         X = check_features(self, X, reset=False, keep_float64=True)
-        learned = iter([] if self._network is None else self._network.probabilities(X))
+        network = self._network
+        learned = iter([] if network is None else network.probabilities(X, calibrated))
         probabilities = []
         for t, n in enumerate(self._schema.n_classes):
             p = next(learned) if self._is_active[t] else np.ones((X.shape[0], n), np.float32)
@@ -615,7 +640,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
 
     def _predicted_codes(self, X: Any) -> np.ndarray:
         """Return the index of the most probable class of each cell, 0 where not trained."""
-        probabilities = self._probabilities(X)
+        # A temperature changes no order, but could round two probabilities to the same number.
+        probabilities = self._probabilities(X, calibrated=False)
         codes = np.zeros((len(probabilities[0]), len(probabilities)), dtype=np.int64)
         for t in np.flatnonzero(self._is_trained):
             codes[:, t] = probabilities[t].argmax(axis=1)
@@ -756,6 +782,15 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     # --------------------------------------------------------------------------------------------
     # scikit-learn
     # --------------------------------------------------------------------------------------------
+
+    @property
+    def temperatures_(self) -> np.ndarray:
+        """The temperature of each task."""
+        check_is_fitted(self)
+        temperatures = np.ones(len(self._is_active), dtype=np.float32)
+        if self._network is not None and self._network.temperatures is not None:
+            temperatures[self._is_active] = self._network.temperatures
+        return temperatures
 
     @property
     def model_(self) -> Any:

@@ -28,6 +28,7 @@ __all__ = [
     "build_network",
     "canonical_activation",
     "check_backend",
+    "divide_logits",
     "draw_bits",
     "draw_initial_values",
     "logits_of",
@@ -289,6 +290,28 @@ def logits_of(spec: NetworkSpec, outputs: Any) -> Any:
     if spec.custom_outputs is None:
         return outputs
     return outputs_to_logits(keras.tree.flatten(outputs), spec.custom_outputs)
+
+
+def divide_logits(model: keras.Model, spec: NetworkSpec, temperatures: np.ndarray) -> keras.Model:
+    """Return a network that gives its logits divided by the temperatures of the tasks.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From X to the logits in task order.
+    spec : NetworkSpec
+        Its specification.
+    temperatures : ndarray of float32 of shape (n_tasks,)
+        Positive numbers.
+
+    Returns
+    -------
+    model : keras.Model
+        The same layers, and one more.
+    """
+    factors = np.repeat(1 / temperatures, spec.n_outputs).tolist()
+    layer = keras.layers.Rescaling(factors, dtype="float32", name="temperatures")
+    return keras.Model(model.input, layer(model.output), name=model.name)
 
 
 @keras.saving.register_keras_serializable("sk_mtl")

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from sk_mtl._network import NetworkSpec, build_network, network_variables
+from sk_mtl._network import NetworkSpec, build_network, divide_logits, network_variables
 from sk_mtl._prediction import compute_logits, compute_probabilities
 from sk_mtl._processes import refuse_fork
 from sk_mtl._program import TrainingState
@@ -116,16 +116,21 @@ class FittedNetwork:
         What the network is.
     state : TrainingState
         Its values, and what training needs to go on.
+    temperatures : ndarray of float32 of shape (n_tasks,) or None, default=None
+        What the logits of each task are divided by for its probabilities.
     """
 
-    def __init__(self, spec: NetworkSpec, state: TrainingState):
+    def __init__(
+        self, spec: NetworkSpec, state: TrainingState, temperatures: np.ndarray | None = None
+    ):
         self.spec = spec
         self.state = state
+        self.temperatures = temperatures
         self._tensors: list[tf.Tensor] | None = None
         self._model: keras.Model | None = None
 
     def logits(self, X: Any) -> np.ndarray:
-        """Return the logits of rows.
+        """Return the logits of rows, not divided by the temperatures.
 
         Parameters
         ----------
@@ -139,20 +144,23 @@ class FittedNetwork:
         """
         return compute_logits(self.spec, self._placed_values(), X)
 
-    def probabilities(self, X: Any) -> list[np.ndarray]:
+    def probabilities(self, X: Any, calibrated: bool = True) -> list[np.ndarray]:
         """Return the class probabilities of rows, task by task.
 
         Parameters
         ----------
         X : ndarray or CSR matrix of shape (n_samples, n_features)
             Features, of float32 or what can be cast to it.
+        calibrated : bool, default=True
+            Whether to divide the logits by the temperatures.
 
         Returns
         -------
         probabilities : list of ndarray of float32 of shape (n_samples, n_classes_t)
             One array per task that the network learns; two columns for a binary one.
         """
-        return compute_probabilities(self.spec, self._placed_values(), X)
+        temperatures = self.temperatures if calibrated else None
+        return compute_probabilities(self.spec, self._placed_values(), X, temperatures)
 
     def _placed_values(self) -> list[tf.Tensor]:
         refuse_fork()
@@ -168,12 +176,18 @@ class FittedNetwork:
             model = build_network(self.spec)
             for variable, value in zip(network_variables(model), self.state.network, strict=True):
                 variable.assign(value)
+            if self.temperatures is not None and self.spec.custom_outputs is None:
+                model = divide_logits(model, self.spec, self.temperatures)
             self._model = model
         return self._model
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"format_version": FORMAT_VERSION, "spec": self.spec, "state": self.state}
+        state = {"format_version": FORMAT_VERSION, "spec": self.spec, "state": self.state}
+        if self.temperatures is not None:
+            state["temperatures"] = self.temperatures
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         check_format_version(state, "a fitted network")
-        self.__init__(state["spec"], state["state"])  # type: ignore[misc]
+        parts = {name: value for name, value in state.items() if name != "format_version"}
+        self.__init__(**parts)  # type: ignore[misc]

@@ -50,7 +50,7 @@ def describe_network(network: FittedNetwork | None, arrays: dict[str, np.ndarray
     spec, state = network.spec, network.state
     names = _variable_names(build_network(spec))
     optimizer = state.optimizer
-    return {
+    node = {
         "spec": {
             field.name: encode_value(getattr(spec, field.name), f"spec/{field.name}", arrays)
             for field in fields(spec)
@@ -64,6 +64,9 @@ def describe_network(network: FittedNetwork | None, arrays: dict[str, np.ndarray
         "optimizer": encode_value(optimizer, "optimizer", arrays),
         "optimizer_settings": encode_value(state.optimizer_settings, "optimizer", arrays),
     }
+    if network.temperatures is not None:
+        node["temperatures"] = encode_value(network.temperatures, "temperatures", arrays)
+    return node
 
 
 def _variable_names(model: keras.Model) -> list[str]:
@@ -103,7 +106,9 @@ def restore_network(
     if nodes is None:
         require(not n_outputs, "it has tasks to learn, and no network")
         return None
-    require(n_outputs and len(nodes) == 5, "its network says something else")
+    required = {"spec", "values", "weighting", "optimizer", "optimizer_settings"}
+    says_all = required <= nodes.keys() <= {*required, "temperatures"}
+    require(n_outputs and says_all, "its network says something else")
     spec = _restore_spec(nodes["spec"], estimator.n_features_in_, n_outputs, arrays)
     values, state, optimizer, settings = (
         decode_value(nodes[part], arrays)
@@ -127,7 +132,22 @@ def restore_network(
         require(same, "its task weighting is of other tasks")
     learned = [state[name] for name in strategy.learned_state if name in state]
     _check_optimizer(estimator, optimizer, settings, model, learned)
-    return FittedNetwork(spec, TrainingState(values, state, optimizer, settings))
+    temperatures = _restore_temperatures(nodes.get("temperatures"), len(n_outputs), arrays)
+    return FittedNetwork(spec, TrainingState(values, state, optimizer, settings), temperatures)
+
+
+def _restore_temperatures(
+    node: Any, n_tasks: int, arrays: dict[str, np.ndarray]
+) -> np.ndarray | None:
+    temperatures = None if node is None else decode_value(node, arrays)
+    if temperatures is None:
+        return None
+    require(_are_arrays([temperatures]), "its temperatures are no array")
+    is_float32 = temperatures.dtype == np.float32 and temperatures.shape == (n_tasks,)
+    require(is_float32, "its temperatures are of other tasks")
+    is_positive = np.isfinite(temperatures) & (temperatures > 0)
+    require(is_positive.all(), "a temperature is no positive number")
+    return temperatures
 
 
 def _are_arrays(values: Any) -> bool:

@@ -54,8 +54,9 @@ class FitSummary:
         in the "best" and in the "last" epoch.
     tasks : pandas.DataFrame
         By task: "classes" (a tuple), "n_classes", "n_labelled" and "coverage" (labelled cells and
-        their share), "state" ("learned", "one class" or "no label"), "weight", and "loss" and
-        "val_loss" in the best epoch, NaN where they were not recorded.
+        their share), "state" ("learned", "one class" or "no label"), "weight", "temperature" (1
+        without `calibrate`), and "loss" and "val_loss" in the best epoch, NaN where they were not
+        recorded.
     layers : pandas.DataFrame
         By layer of the Keras model: "name", "kind", "output" (its shape without rows) and
         "n_parameters".
@@ -160,8 +161,12 @@ class FitSummary:
 
     def _tables(self) -> list[tuple[list[str], list[list[str]], str]]:
         """Return head, rows and sides ("l", "r") of the tables of tasks and of layers."""
-        has_validation = "val_loss" in self.losses.index
-        head = ["task", "classes", "labelled", "", "weight", "loss", "val_loss"]
+        # Columns that say nothing here are left out.
+        shown = {
+            "temperature": bool((self.tasks["temperature"] != 1).any()),
+            "val_loss": "val_loss" in self.losses.index,
+        }
+        head = ["task", "classes", "labelled", "", "weight", "temperature", "loss", "val_loss"]
         rows = [
             [
                 _short(name),
@@ -169,13 +174,15 @@ class FitSummary:
                 f"{task.n_labelled:,}",
                 _share(task.coverage),
                 f"{task.weight:.3g}",
+                f"{task.temperature:.3g}",
                 _number(task.loss),
                 _number(task.val_loss),
             ]
             for name, task in zip(self.tasks.index, self.tasks.itertuples(), strict=True)
         ]
-        n_columns = len(head) if has_validation else len(head) - 1
-        tables = [(head[:n_columns], [row[:n_columns] for row in rows], "llrrrrr"[:n_columns])]
+        kept = [k for k, title in enumerate(head) if shown.get(title, True)]
+        sides = "ll" + "r" * (len(kept) - 2)
+        tables = [([head[k] for k in kept], [[row[k] for k in kept] for row in rows], sides)]
         layers = [
             [_short(layer.name), layer.kind, layer.output, f"{layer.n_parameters:,}"]
             for layer in self.layers.itertuples(index=False)
@@ -275,6 +282,7 @@ def _table_of_tasks(estimator: Any) -> pd.DataFrame:
         "coverage": estimator.label_coverage_,
         "state": states,
         "weight": estimator.task_weights_,
+        "temperature": estimator.temperatures_,
         "loss": [_value_at(history, f"{s}_loss", estimator.best_iter_) for s in series],
         "val_loss": [_value_at(history, f"val_{s}_loss", estimator.best_iter_) for s in series],
     }

@@ -56,6 +56,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "monitor": [object, None],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
     "tol": [Interval(Real, 0, None, closed="left")],
+    "calibrate": ["boolean"],
     "warm_start": ["boolean"],
     "callbacks": [object, None],
     "model": [callable, object, None],
