@@ -56,7 +56,8 @@ def calibrate_tasks(
     watched: LabelledRows,
     n_outputs: Sequence[int],
     names: Sequence[Hashable],
-    stacklevel: int,
+    offsets: np.ndarray | None = None,
+    stacklevel: int = 1,
 ) -> np.ndarray:
     """Return the temperature of each task, 1 with a warning where labels are too few.
 
@@ -70,7 +71,9 @@ def calibrate_tasks(
         The width of each task.
     names : sequence of hashable
         The names of the tasks.
-    stacklevel : int
+    offsets : ndarray of float of shape (sum(n_outputs),), default=None
+        As for `find_temperatures`.
+    stacklevel : int, default=1
         Of the warning, as seen from the caller.
 
     Returns
@@ -79,7 +82,7 @@ def calibrate_tasks(
         Positive.
     """
     codes, weight = watched.codes[watched.rows], watched.weight[watched.rows]
-    temperatures = find_temperatures(logits, codes, weight, n_outputs)
+    temperatures = find_temperatures(logits, codes, weight, n_outputs, offsets)
     is_unknown = np.isnan(temperatures)
     if is_unknown.any():
         counts = (weight > 0).sum(axis=0)
@@ -103,6 +106,7 @@ def find_temperatures(
     codes: np.ndarray,
     weight: np.ndarray,
     n_outputs: Sequence[int],
+    offsets: np.ndarray | None = None,
 ) -> np.ndarray:
     """Find the temperature of each task.
 
@@ -116,6 +120,9 @@ def find_temperatures(
         Cell weights, 0 where the label is missing.
     n_outputs : sequence of int
         The width of each task.
+    offsets : ndarray of float of shape (sum(n_outputs),), default=None
+        Added to the logits over temperature: by how much the frequencies of the classes that the
+        labels are drawn from differ from those that are to be predicted.
 
     Returns
     -------
@@ -124,24 +131,28 @@ def find_temperatures(
     """
     temperatures = np.full(len(n_outputs), np.nan, dtype=np.float32)
     starts = np.cumsum([0, *n_outputs])
+    offsets = np.zeros(starts[-1]) if offsets is None else offsets.astype(np.float64)
     for t, width in enumerate(n_outputs):
         labelled = np.flatnonzero(weight[:, t] > 0)
         known = codes[labelled, t]
         if len(labelled) < _MIN_CELLS or (known == known[0]).all():
             continue
-        of_task = logits[labelled, starts[t] : starts[t + 1]].astype(np.float64)
+        columns = slice(starts[t], starts[t + 1])
+        of_task, offset = logits[labelled, columns].astype(np.float64), offsets[columns]
         if width == 1:
-            of_task = np.hstack([np.zeros_like(of_task), of_task])
-        temperatures[t] = find_temperature(of_task, known, weight[labelled, t])
+            of_task, offset = np.hstack([np.zeros_like(of_task), of_task]), np.r_[0, offset]
+        temperatures[t] = find_temperature(of_task, known, weight[labelled, t], offset)
     return temperatures
 
 
-def find_temperature(logits: np.ndarray, codes: np.ndarray, weight: np.ndarray) -> float:
+def find_temperature(
+    logits: np.ndarray, codes: np.ndarray, weight: np.ndarray, offset: np.ndarray | float = 0.0
+) -> float:
     r"""Find the temperature of one task.
 
     With :math:`\beta = 1 / T` it minimises
 
-    .. math:: \sum_i w_i \left(\log \sum_k e^{\beta z_{ik}} - \beta z_{i y_i}\right)
+    .. math:: \sum_i w_i \left(\log \sum_k e^{\beta z_{ik} + o_k} - \beta z_{i y_i}\right)
         + \bar w \, (\beta - 1 - \log \beta),
 
     which is convex in :math:`\beta`: the weighted log loss, and a pull towards 1 that weighs as
@@ -156,6 +167,8 @@ def find_temperature(logits: np.ndarray, codes: np.ndarray, weight: np.ndarray) 
         Indices of the true classes.
     weight : ndarray of float of shape (n_samples,)
         Weights, all positive.
+    offset : ndarray of float of shape (n_classes,) or float, default=0.0
+        The numbers :math:`o_k`.
 
     Returns
     -------
@@ -180,7 +193,7 @@ def find_temperature(logits: np.ndarray, codes: np.ndarray, weight: np.ndarray) 
 
     def slope(factor: float) -> float:
         """Return the derivative of the objective."""
-        log_odds = factor * logits
+        log_odds = factor * logits + offset
         shares = np.exp(log_odds - logsumexp(log_odds, axis=1, keepdims=True))
         return float(weight @ (shares * logits).sum(axis=1) + 1 - 1 / factor)
 

@@ -21,6 +21,7 @@ from sk_mtl._calibration import calibrate_tasks, require_watched_rows
 from sk_mtl._custom_model import classify_outputs, serialize_model
 from sk_mtl._early_stopping import EarlyStopping
 from sk_mtl._labels import has_missing_labels, read_cell_weight, read_labels
+from sk_mtl._logit_adjustment import find_adjusted_frequencies, find_logit_offsets
 from sk_mtl._network import NetworkSpec, canonical_activation, network_variables
 from sk_mtl._persistence import (
     FORMAT_VERSION,
@@ -99,6 +100,17 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         "balanced" weighs each task's classes inversely to their frequency among its labelled
         cells. A dict gives per task "balanced" or ``{label: weight}``; for a 1-D y it may be
         ``{label: weight}`` itself. It multiplies the sample weights, in validation too.
+    loss : {"cross_entropy", "focal"}, default="cross_entropy"
+        The loss :math:`\ell_{it}` of a cell with the probability :math:`p` of its true class:
+        :math:`-\log p`, or :math:`-(1 - p)^\gamma \log p`, which counts less what is predicted well
+        (equation 4 of [3]_, without its class weights, which are `class_weight`).
+    focal_gamma : float, default=2.0
+        The exponent :math:`\gamma` of the focal loss.
+    logit_adjustment : float, default=0.0
+        Add this many times :math:`\log \pi_k` to the logits inside the loss, with the frequencies
+        :math:`\pi_k` of the task's classes in the training rows, weights included (equation 10 of
+        [4]_). At 1, predictions are those for classes that are equally frequent: rare ones are
+        predicted more often, and `predict_proba` is calibrated for such a world, not for yours.
     optimizer : str, class or instance of keras.Optimizer, default="adam"
         Its settings are routed: ``optimizer__learning_rate=1e-3``. An instance is copied.
         A ``weight_decay`` acts on kernels, not on biases or normalisation; on all weights of a
@@ -108,6 +120,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     batch_size : "auto" or int, default="auto"
         Rows per step. "auto" is 32 for up to 2,000 training rows, 128 for up to 10,000, and 256
         beyond.
+    batching : {"random", "label_aware"}, default="random"
+        "random" shuffles the rows before each epoch. "label_aware" shuffles them so that the rows
+        with a label of a rare task are spread evenly over the batches; each still comes once.
     jit_compile : "auto" or bool, default="auto"
         Whether XLA compiles the training steps, which makes those of small networks several times
         faster, for half a second to two more before the first epoch. "auto" does so on a CPU if
@@ -213,6 +228,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
        for Scene Geometry and Semantics". CVPR 2018, arXiv 1705.07115.
     .. [2] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger. "On Calibration of Modern Neural
        Networks". ICML 2017, arXiv 1706.04599.
+    .. [3] T.-Y. Lin, P. Goyal, R. Girshick, K. He, P. Dollár. "Focal Loss for Dense Object
+       Detection". ICCV 2017, arXiv 1708.02002.
+    .. [4] A. K. Menon, S. Jayasumana, A. S. Rawat, H. Jain, A. Veit, S. Kumar. "Long-tail Learning
+       via Logit Adjustment". ICLR 2021, arXiv 2007.07314.
 
     Examples
     --------
@@ -257,9 +276,13 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         task_weighting: Any = "equal",
         loss_normalization: str = "tasks",
         class_weight: Any = None,
+        loss: str = "cross_entropy",
+        focal_gamma: float = 2.0,
+        logit_adjustment: float = 0.0,
         optimizer: Any = "adam",
         epochs: int = 100,
         batch_size: Any = "auto",
+        batching: str = "random",
         jit_compile: Any = "auto",
         early_stopping: Any = "auto",
         validation_fraction: float | None = 0.1,
@@ -285,9 +308,13 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         self.task_weighting = task_weighting
         self.loss_normalization = loss_normalization
         self.class_weight = class_weight
+        self.loss = loss
+        self.focal_gamma = focal_gamma
+        self.logit_adjustment = logit_adjustment
         self.optimizer = optimizer
         self.epochs = epochs
         self.batch_size = batch_size
+        self.batching = batching
         self.jit_compile = jit_compile
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -365,7 +392,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 network = FittedNetwork(trained[0].spec, trained[1].state)
                 logits = network.logits(watched.X[watched.rows])
                 n_outputs, names = network.spec.n_outputs, problem.active_names
-                temperatures = calibrate_tasks(logits, watched, n_outputs, names, stacklevel=2)
+                offsets = trained[0].logit_offsets
+                temperatures = calibrate_tasks(
+                    logits, watched, n_outputs, names, offsets, stacklevel=2
+                )
             return self._keep(problem, trained, seed, going_on, temperatures)
 
     def partial_fit(
@@ -461,6 +491,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 "warm_start and partial_fit go on with the network that was fitted, but its "
                 "parameters have changed since. Clone the estimator to start afresh."
             )
+        frequencies = training.class_frequencies(tuple(len(c) for c in problem.active_classes))
+        tau = float(self.logit_adjustment)
         plan = TrainingPlan(
             spec=spec,
             task_names=problem.series_labels,
@@ -477,13 +509,16 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             monitored_task=self._monitored_task(problem, watched or training),
             callbacks=make_callbacks(self.callbacks, self._routed("callbacks")),
             progress=ProgressBar(problem.series_labels, self.verbose > 1) if self.verbose else None,
+            focal_gamma=float(self.focal_gamma) if self.loss == "focal" else None,
+            logit_offsets=find_logit_offsets(frequencies, tau) if tau else None,
+            batching=self.batching,
         )
         # By `epochs`, not by those of this call: partial_fit trains as fit does.
         steps = self.epochs * -(-len(training.rows) // plan.batch_size)
         plan = replace(plan, jit_compile=resolve_jit_compile(self.jit_compile, plan, steps))
         if start is None:
-            n_classes = tuple(len(c) for c in problem.active_classes)
-            frequencies = training.class_frequencies(n_classes)
+            if tau:
+                frequencies = find_adjusted_frequencies(frequencies, tau)
             start = draw_start(spec, plan.weighting, frequencies, seed, custom_values)
         if not len(training.rows):  # a stream may bring a batch without any label
             return plan, TrainingOutcome(start, {}, 0, 0)

@@ -101,6 +101,12 @@ class TrainingPlan:
         Shows how training goes; keeps nothing.
     jit_compile : bool
         Whether XLA compiles the steps; see `_run_steps_by_xla`.
+    focal_gamma : float or None
+        Exponent of the focal loss; None for the cross-entropy.
+    logit_offsets : ndarray of float32 of shape (sum(n_outputs),) or None
+        What is added to the logits in the loss.
+    batching : {"random", "label_aware"}
+        How the rows of an epoch are ordered.
     """
 
     spec: NetworkSpec
@@ -117,6 +123,9 @@ class TrainingPlan:
     callbacks: list[keras.callbacks.Callback] = field(default_factory=list)
     progress: keras.callbacks.Callback | None = None
     jit_compile: bool = False
+    focal_gamma: float | None = None
+    logit_offsets: np.ndarray | None = None
+    batching: str = "random"
 
 
 # ------------------------------------------------------------------------------------------------
@@ -130,7 +139,7 @@ class TrainingProgram:
     Parameters
     ----------
     plan : TrainingPlan
-        Gives spec, optimizer, weighting and normalisation; nothing else of it is used.
+        Gives spec, optimizer, weighting, normalisation and loss; nothing else of it is used.
     is_sparse : bool
         Whether X is a CSR matrix.
     """
@@ -140,6 +149,13 @@ class TrainingProgram:
         self.jit_batch_size = plan.batch_size if plan.jit_compile else 0  # 0: no XLA
         self.weighting = plan.weighting
         self.loss_normalization = plan.loss_normalization
+        self.focal_gamma = plan.focal_gamma
+        self.logit_offsets = None
+        if plan.logit_offsets is not None:
+            # A variable: other data have other offsets, and no other program.
+            self.logit_offsets = keras.Variable(
+                plan.logit_offsets, trainable=False, name="logit_offsets", dtype="float32"
+            )
         self.model = build_network(plan.spec)
         self.optimizer = plan.optimizer
         self._build_state()
@@ -357,7 +373,7 @@ class TrainingProgram:
         """Make one step on one batch."""
         with tf.GradientTape() as tape:
             logits = logits_of(self.spec, self.model(X, training=True))
-            loss_sum, weight_sum = task_cross_entropy(logits, codes, weight, self.spec.n_outputs)
+            loss_sum, weight_sum = self._sum_losses(logits, codes, weight)
             if self.loss_normalization == "tasks":
                 losses = task_means(loss_sum, weight_sum)
             else:
@@ -376,6 +392,12 @@ class TrainingProgram:
             self.weighting_variables[name].assign(value)
         return loss_sum, weight_sum, objective
 
+    def _sum_losses(self, logits: tf.Tensor, codes: tf.Tensor, weight: tf.Tensor) -> Any:
+        """Return the sums of task losses and of weights over a batch."""
+        if self.logit_offsets is not None:
+            logits += self.logit_offsets.value
+        return task_cross_entropy(logits, codes, weight, self.spec.n_outputs, self.focal_gamma)
+
     def _evaluate(
         self,
         features: tuple[tf.Tensor, ...],
@@ -389,8 +411,8 @@ class TrainingProgram:
             some = rows[start : start + _EVALUATION_ROWS]
             X = _gather_rows(features, some, self.spec.n_features)
             logits = logits_of(self.spec, self.model(X, training=False))
-            loss_sum, weight_sum = task_cross_entropy(
-                logits, tf.gather(codes, some), tf.gather(weight, some), self.spec.n_outputs
+            loss_sum, weight_sum = self._sum_losses(
+                logits, tf.gather(codes, some), tf.gather(weight, some)
             )
             return start + _EVALUATION_ROWS, losses + loss_sum, weights + weight_sum
 

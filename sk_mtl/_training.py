@@ -18,6 +18,7 @@ import scipy.sparse as sp
 import tensorflow as tf
 from sklearn.exceptions import ConvergenceWarning
 
+from sk_mtl._batching import LabelAwareOrder, RandomOrder
 from sk_mtl._network import NetworkSpec, draw_initial_values
 from sk_mtl._problem import LabelledRows
 from sk_mtl._program import TrainingPlan, TrainingProgram, TrainingState, place_features
@@ -130,6 +131,8 @@ def train(
     key = program_key(plan, settings, is_sparse)
     program = acquire_program(key, plan, is_sparse)
     program.load(_with_weighting_of(plan, start), settings)
+    if plan.logit_offsets is not None:
+        program.logit_offsets.assign(plan.logit_offsets)
     try:
         outcome = _run_epochs(program, plan, training, validation)
     finally:
@@ -164,12 +167,13 @@ def _run_epochs(
         held_out = _placed_arrays(validation, arrays[0] if validation.X is training.X else None)
         watched_rows = tf.constant(validation.rows, tf.int32)
     callbacks = _start_callbacks(plan, program, len(training.rows))
+    shuffle = _make_order(plan, training)
     history: dict[str, list[float]] = {}
     best, best_epoch, epoch = None, 0, 0
     for epoch in range(1, plan.epochs + 1):
         callbacks.on_epoch_begin(plan.first_epoch + epoch - 1)
         rng = np.random.default_rng([plan.seed, 1, plan.first_epoch + epoch])
-        order = training.rows[rng.permutation(len(training.rows))].astype(np.int32)
+        order = training.rows[shuffle.draw(rng)].astype(np.int32)
         logs = _run_epoch(program, plan, arrays, order, callbacks)
         if held_out is not None:
             logs |= _validation_logs(program, plan, held_out, watched_rows)
@@ -195,6 +199,13 @@ def _run_epochs(
         # A step's objective is that of the weights before it.
         _deal_with_divergence(plan, logs, epoch, 0)
     return TrainingOutcome(state, history, epoch, best_epoch)
+
+
+def _make_order(plan: TrainingPlan, training: LabelledRows) -> RandomOrder | LabelAwareOrder:
+    """Return what orders the rows of each epoch."""
+    if plan.batching == "random":
+        return RandomOrder(len(training.rows))
+    return LabelAwareOrder(training.weight[training.rows] > 0, plan.batch_size)
 
 
 def _placed_arrays(
