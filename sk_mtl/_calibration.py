@@ -1,8 +1,9 @@
 r"""Calibration: one temperature per task, from logits and labels that training did not see.
 
-Owns the fit of the temperatures, and which tasks have the labels for it; knows no network. The probabilities of a task are
-those of its logits over its temperature, :math:`p = \mathrm{softmax}(z / T_t)` [1]_, with the logit
-0 of the first class beside the log-odds of a binary task.
+Owns the fit of the temperatures, and which tasks have the labels for it; knows no network. The
+probabilities of a task are those of its logits over its temperature,
+:math:`p = \mathrm{softmax}(z / T_t)` [1]_, with the logit 0 of the first class beside the log-odds
+of a binary task.
 
 References
 ----------

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sk_mtl._calibration import calibrate_tasks, require_watched_rows
 from sk_mtl._custom_model import classify_outputs, serialize_model
-from sk_mtl._early_stopping import EarlyStopping
+from sk_mtl._early_stopping import EarlyStopping, PlannedEpoch, TaskStopping
 from sk_mtl._labels import has_missing_labels, read_cell_weight, read_labels
 from sk_mtl._logit_adjustment import find_adjusted_frequencies, find_logit_offsets
 from sk_mtl._network import NetworkSpec, canonical_activation, network_variables
@@ -144,10 +144,21 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         Epochs without an improvement after which training stops early.
     tol : float, default=1e-4
         How much lower the watched loss must be to count as an improvement.
+    restore_best : {"common", "per_task"}, default="common"
+        Whose best epoch's weights early stopping keeps. "common" keeps those of one epoch, the best
+        for the loss that is watched. "per_task" predicts each task with all weights of its own best
+        epoch, as in [5]_, and stops when no task has improved for `n_iter_no_change` epochs;
+        prediction takes as many passes, and the model as many times the memory, as there are
+        different such epochs.
+    refit : bool, default=False
+        Whether to train afresh on all rows, those held out by early stopping among them, for as
+        many epochs as were found to be best, with the same seed and batch size. Not with validation
+        data. Callbacks are called in both trainings.
     calibrate : bool, default=False
         Whether to divide the logits of each task by a temperature, the one with the lowest log
         loss over the labelled cells that were watched [2]_. It needs rows held out for early
-        stopping, or validation data. `predict` and ranking scores stay as they are.
+        stopping, or validation data. `predict` stays as it is. With `refit` the temperatures are
+        those found for the network before.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the fit before.
     callbacks : keras.callbacks.Callback, class, list or dict of these, default=None
@@ -195,13 +206,17 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         Epochs trained, those of earlier fits with a warm start included.
     best_iter_ : int
         The epoch whose weights were kept, counted from 1.
+    best_iters_ : ndarray of int of shape (n_tasks,)
+        The same by task: they differ with ``restore_best="per_task"``. 0 for a task that the
+        network does not learn.
     task_weights_ : ndarray of float32 of shape (n_tasks,)
         The weights :math:`\lambda_t`; 0 for a task that the network does not learn.
     temperatures_ : ndarray of float32 of shape (n_tasks,)
         What the logits of each task are divided by for its probabilities; 1 without `calibrate`.
     model_ : keras.Model
         The network as a Keras model, from X to the logits in task order (a binary task has one),
-        divided by the temperatures. A whole network of your own gives what it always gives. Built
+        divided by the temperatures; the networks of several epochs are parts of it. A whole network
+        of your own has the weights of epoch `best_iter_`, and gives what it always gives. Built
         from the fitted weights at the first access; changing it does not change the estimator.
     n_features_in_ : int
         The number of features.
@@ -232,6 +247,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
        Detection". ICCV 2017, arXiv 1708.02002.
     .. [4] A. K. Menon, S. Jayasumana, A. S. Rawat, H. Jain, A. Veit, S. Kumar. "Long-tail Learning
        via Logit Adjustment". ICLR 2021, arXiv 2007.07314.
+    .. [5] "Adaptive Checkpointing with Specialization". Communications Chemistry, 2025.
 
     Examples
     --------
@@ -289,6 +305,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         monitor: Hashable | None = None,
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
+        restore_best: str = "common",
+        refit: bool = False,
         calibrate: bool = False,
         warm_start: bool = False,
         callbacks: Any = None,
@@ -321,6 +339,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         self.monitor = monitor
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.restore_best = restore_best
+        self.refit = refit
         self.calibrate = calibrate
         self.warm_start = warm_start
         self.callbacks = callbacks
@@ -380,6 +400,11 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             training, watched = self._split_rows(problem, validation_data, seed)
             if self.calibrate and problem.active_names:
                 require_watched_rows(watched)
+            if self.refit and validation_data is not None:
+                raise ValueError(
+                    "refit=True trains again on rows that were held out, but with validation_data "
+                    "none are. Put these rows into X and y, or set refit=False."
+                )
             stopping = None
             if self._stops_early(problem, watched is not None):
                 stopping = EarlyStopping(self.n_iter_no_change, self.tol)
@@ -389,13 +414,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             trained = self._train(problem, training, watched, seed, start, stopping)
             temperatures = None
             if self.calibrate and trained is not None and watched is not None:
-                network = FittedNetwork(trained[0].spec, trained[1].state)
-                logits = network.logits(watched.X[watched.rows])
-                n_outputs, names = network.spec.n_outputs, problem.active_names
-                offsets = trained[0].logit_offsets
-                temperatures = calibrate_tasks(
-                    logits, watched, n_outputs, names, offsets, stacklevel=2
-                )
+                temperatures = self._find_temperatures(problem, trained, watched)
+            if self.refit and trained is not None and watched is not None:
+                trained = self._train_on_all(problem, trained, seed, start)
             return self._keep(problem, trained, seed, going_on, temperatures)
 
     def partial_fit(
@@ -506,6 +527,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             seed=seed,
             first_epoch=0 if start is None else self.n_iter_,
             stopping=stopping,
+            task_stopping=None if stopping is None else self._watch_tasks(problem),
             monitored_task=self._monitored_task(problem, watched or training),
             callbacks=make_callbacks(self.callbacks, self._routed("callbacks")),
             progress=ProgressBar(problem.series_labels, self.verbose > 1) if self.verbose else None,
@@ -517,12 +539,72 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         steps = self.epochs * -(-len(training.rows) // plan.batch_size)
         plan = replace(plan, jit_compile=resolve_jit_compile(self.jit_compile, plan, steps))
         if start is None:
-            if tau:
-                frequencies = find_adjusted_frequencies(frequencies, tau)
-            start = draw_start(spec, plan.weighting, frequencies, seed, custom_values)
+            start = self._draw_start(plan, frequencies, custom_values)
         if not len(training.rows):  # a stream may bring a batch without any label
             return plan, TrainingOutcome(start, {}, 0, 0)
         return plan, train(plan, start, training, watched)
+
+    def _draw_start(
+        self, plan: TrainingPlan, frequencies: list[np.ndarray], custom_values: Any
+    ) -> TrainingState:
+        tau = float(self.logit_adjustment)
+        adjusted = find_adjusted_frequencies(frequencies, tau) if tau else frequencies
+        return draw_start(plan.spec, plan.weighting, adjusted, plan.seed, custom_values)
+
+    def _watch_tasks(self, problem: Problem) -> TaskStopping | None:
+        if self.restore_best == "common":
+            return None
+        settings = (self.n_iter_no_change, self.tol)
+        return TaskStopping([EarlyStopping(*settings) for _ in problem.active_names])
+
+    def _train_on_all(
+        self,
+        problem: Problem,
+        trained: tuple[TrainingPlan, TrainingOutcome],
+        seed: int,
+        start: TrainingState | None,
+    ) -> tuple[TrainingPlan, TrainingOutcome]:
+        """Train afresh on all rows for the epochs found; the history stays that of the search."""
+        plan, found = trained
+        training = problem.labelled_rows(problem.rows, problem.class_factors(problem.rows))
+        frequencies = training.class_frequencies(tuple(len(c) for c in problem.active_classes))
+        _, optimizer, custom_values = self._specify_network(problem, seed)
+        epochs: tuple[int, ...] = (found.best_epoch,) * len(problem.active_names)
+        if found.checkpoints is not None:
+            epochs = found.checkpoints.task_epochs
+        tau, is_shown = float(self.logit_adjustment), bool(self.verbose)
+        again = replace(
+            plan,
+            optimizer=optimizer,
+            epochs=max(*epochs, found.best_epoch),
+            stopping=PlannedEpoch(found.best_epoch),
+            task_stopping=TaskStopping([PlannedEpoch(epoch) for epoch in epochs]),
+            callbacks=make_callbacks(self.callbacks, self._routed("callbacks")),
+            progress=ProgressBar(problem.series_labels, self.verbose > 1) if is_shown else None,
+            logit_offsets=find_logit_offsets(frequencies, tau) if tau else None,
+        )
+        if start is None:
+            start = self._draw_start(again, frequencies, custom_values)
+        outcome = train(again, start, training)
+        return plan, replace(found, state=outcome.state, checkpoints=outcome.checkpoints)
+
+    def _find_temperatures(
+        self,
+        problem: Problem,
+        trained: tuple[TrainingPlan, TrainingOutcome],
+        watched: LabelledRows,
+    ) -> np.ndarray:
+        """Return the temperatures of the tasks that the network learns."""
+        plan, outcome = trained
+        network = FittedNetwork(plan.spec, outcome.state, None, outcome.checkpoints)
+        return calibrate_tasks(
+            network.logits(watched.X[watched.rows]),
+            watched,
+            plan.spec.n_outputs,
+            problem.active_names,
+            plan.logit_offsets,
+            stacklevel=3,
+        )
 
     def _monitored_task(self, problem: Problem, watched: LabelledRows) -> int | None:
         """Return the position of the watched task among those that the network learns."""
@@ -627,7 +709,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             plan, outcome = trained
             history = _continue_history(history, outcome.history, n_iter, outcome.n_epochs)
             best_iter, n_iter = n_iter + outcome.best_epoch, n_iter + outcome.n_epochs
-            network = FittedNetwork(plan.spec, outcome.state, temperatures)
+            checkpoints = outcome.checkpoints
+            if checkpoints is not None:
+                checkpoints = checkpoints.shift(n_iter - outcome.n_epochs)
+            network = FittedNetwork(plan.spec, outcome.state, temperatures, checkpoints)
             state, n_active = outcome.state.weighting, len(problem.active_names)
             weights[problem.is_active] = plan.weighting.weights(state, n_active)
         self._schema, self._seed, self._network = schema, seed, network
@@ -826,6 +911,15 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         if self._network is not None and self._network.temperatures is not None:
             temperatures[self._is_active] = self._network.temperatures
         return temperatures
+
+    @property
+    def best_iters_(self) -> np.ndarray:
+        """The epoch whose weights each task is predicted with."""
+        check_is_fitted(self)
+        epochs = np.where(self._is_active, self.best_iter_, 0)
+        if self._network is not None and self._network.checkpoints is not None:
+            epochs[self._is_active] = self._network.checkpoints.task_epochs
+        return epochs
 
     @property
     def model_(self) -> Any:

@@ -31,6 +31,7 @@ __all__ = [
     "divide_logits",
     "draw_bits",
     "draw_initial_values",
+    "join_networks",
     "logits_of",
     "network_variables",
 ]
@@ -312,6 +313,39 @@ def divide_logits(model: keras.Model, spec: NetworkSpec, temperatures: np.ndarra
     factors = np.repeat(1 / temperatures, spec.n_outputs).tolist()
     layer = keras.layers.Rescaling(factors, dtype="float32", name="temperatures")
     return keras.Model(model.input, layer(model.output), name=model.name)
+
+
+def join_networks(
+    models: Sequence[keras.Model], names: Sequence[str], spec: NetworkSpec, of_task: Sequence[int]
+) -> keras.Model:
+    """Return a network that takes the logits of each task from one of several.
+
+    Parameters
+    ----------
+    models : sequence of keras.Model
+        From X to the logits in task order.
+    names : sequence of str
+        What to call them.
+    spec : NetworkSpec
+        The specification of each of them.
+    of_task : sequence of int
+        By task, which model.
+
+    Returns
+    -------
+    model : keras.Model
+        From X to the logits in task order.
+    """
+    inputs = keras.Input((spec.n_features,), dtype="float32", name="X")
+    parts = [
+        keras.Model(model.input, model.output, name=name)(inputs)
+        for model, name in zip(models, names, strict=True)
+    ]
+    width = sum(spec.n_outputs)
+    columns = np.repeat(of_task, spec.n_outputs) * width + np.arange(width)
+    logits = keras.layers.Concatenate(dtype="float32", name="logits")(parts)
+    logits = TaskOrder(columns.tolist(), dtype="float32", name="task_order")(logits)
+    return keras.Model(inputs, logits, name="multitask_networks")
 
 
 @keras.saving.register_keras_serializable("sk_mtl")

@@ -17,7 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 import tensorflow as tf
 
-from sk_mtl._early_stopping import EarlyStopping
+from sk_mtl._early_stopping import EarlyStopping, PlannedEpoch, TaskStopping
 from sk_mtl._network import (
     NetworkSpec,
     NoiseDropout,
@@ -91,8 +91,10 @@ class TrainingPlan:
         Seed of everything drawn: with the number of the epoch it fixes its order.
     first_epoch : int
         Epochs that were trained before.
-    stopping : EarlyStopping or None
+    stopping : EarlyStopping, PlannedEpoch or None
         Watches the validation loss, or the training loss without validation rows.
+    task_stopping : TaskStopping or None
+        Watches the same of each task, whose best epochs are kept then; decides on the stop.
     monitored_task : int or None
         Task whose loss is watched; None for the mean over tasks.
     callbacks : list of keras.callbacks.Callback
@@ -118,7 +120,8 @@ class TrainingPlan:
     batch_size: int
     seed: int
     first_epoch: int = 0
-    stopping: EarlyStopping | None = None
+    stopping: EarlyStopping | PlannedEpoch | None = None
+    task_stopping: TaskStopping | None = None
     monitored_task: int | None = None
     callbacks: list[keras.callbacks.Callback] = field(default_factory=list)
     progress: keras.callbacks.Callback | None = None
@@ -243,11 +246,21 @@ class TrainingProgram:
             The program's variables as arrays.
         """
         return TrainingState(
-            [np.array(v.numpy()) for v in network_variables(self.model)],
+            self.read_network(),
             {name: np.array(v.numpy()) for name, v in self.weighting_variables.items()},
             [np.array(v.numpy()) for v in self.optimizer.variables],
             self.settings,
         )
+
+    def read_network(self) -> list[np.ndarray]:
+        """Return copies of the network's values.
+
+        Returns
+        -------
+        values : list of ndarray
+            In the order of `network_variables`.
+        """
+        return [np.array(v.numpy()) for v in network_variables(self.model)]
 
     def _run_steps(
         self,

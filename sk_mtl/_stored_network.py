@@ -16,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from sk_mtl._checkpoints import TaskCheckpoints
 from sk_mtl._network import NetworkSpec, build_network, canonical_activation, network_variables
 from sk_mtl._persistence import FittedNetwork
 from sk_mtl._program import TrainingState
@@ -66,7 +67,32 @@ def describe_network(network: FittedNetwork | None, arrays: dict[str, np.ndarray
     }
     if network.temperatures is not None:
         node["temperatures"] = encode_value(network.temperatures, "temperatures", arrays)
+    if network.checkpoints is not None:
+        node["checkpoints"] = _describe_checkpoints(network.checkpoints, state, names, arrays)
     return node
+
+
+def _describe_checkpoints(
+    checkpoints: TaskCheckpoints,
+    state: TrainingState,
+    names: list[str],
+    arrays: dict[str, np.ndarray],
+) -> dict[str, Any]:
+    """Return what is stored of the values of each task; those of the state are not repeated."""
+    values = [
+        None
+        if of_epoch is state.network
+        else [
+            encode_value(np.asarray(value), f"epoch_{epoch}/{name}", arrays)
+            for name, value in zip(names, of_epoch, strict=True)
+        ]
+        for epoch, of_epoch in zip(checkpoints.epochs, checkpoints.values, strict=True)
+    ]
+    return {
+        "epochs": list(checkpoints.epochs),
+        "of_task": list(checkpoints.of_task),
+        "values": values,
+    }
 
 
 def _variable_names(model: keras.Model) -> list[str]:
@@ -107,7 +133,7 @@ def restore_network(
         require(not n_outputs, "it has tasks to learn, and no network")
         return None
     required = {"spec", "values", "weighting", "optimizer", "optimizer_settings"}
-    says_all = required <= nodes.keys() <= {*required, "temperatures"}
+    says_all = required <= nodes.keys() <= {*required, "temperatures", "checkpoints"}
     require(n_outputs and says_all, "its network says something else")
     spec = _restore_spec(nodes["spec"], estimator.n_features_in_, n_outputs, arrays)
     values, state, optimizer, settings = (
@@ -117,10 +143,7 @@ def restore_network(
     require(_are_arrays(values), "the values of its network are no arrays")
     _check_size(spec, values)
     model = build_network(spec)
-    for variable, value in zip(network_variables(model), values, strict=True):
-        fits = value.shape == tuple(variable.shape) and value.dtype == variable.dtype
-        require(fits, f"{variable.path} has another shape or dtype")
-        require(value.dtype.kind != "f" or np.isfinite(value).all(), "a weight is not finite")
+    _check_values(model, values)
     require(type(state) is dict and _are_arrays(list(state.values())), "no task weighting")
     require(all(v.dtype == np.float32 for v in state.values()), "task weighting is float32")
     strategy = make_weighting(
@@ -133,7 +156,46 @@ def restore_network(
     learned = [state[name] for name in strategy.learned_state if name in state]
     _check_optimizer(estimator, optimizer, settings, model, learned)
     temperatures = _restore_temperatures(nodes.get("temperatures"), len(n_outputs), arrays)
-    return FittedNetwork(spec, TrainingState(values, state, optimizer, settings), temperatures)
+    training_state = TrainingState(values, state, optimizer, settings)
+    checkpoints = None
+    if "checkpoints" in nodes:
+        checkpoints = _restore_checkpoints(
+            nodes["checkpoints"], values, model, len(n_outputs), estimator.n_iter_, arrays
+        )
+    return FittedNetwork(spec, training_state, temperatures, checkpoints)
+
+
+def _check_values(model: keras.Model, values: list[np.ndarray]) -> None:
+    """Check that values are those of a network's variables."""
+    for variable, value in zip(network_variables(model), values, strict=True):
+        fits = value.shape == tuple(variable.shape) and value.dtype == variable.dtype
+        require(fits, f"{variable.path} has another shape or dtype")
+        require(value.dtype.kind != "f" or np.isfinite(value).all(), "a weight is not finite")
+
+
+def _restore_checkpoints(
+    node: dict[str, Any],
+    of_state: list[np.ndarray],
+    model: keras.Model,
+    n_tasks: int,
+    n_epochs: int,
+    arrays: dict[str, np.ndarray],
+) -> TaskCheckpoints:
+    """Return the values of each task."""
+    require(node.keys() == {"epochs", "of_task", "values"}, "its best epochs say something else")
+    epochs, of_task = node["epochs"], node["of_task"]
+    require(all(type(n) is int for n in (*epochs, *of_task)), "an epoch is no number")
+    ascends = all(a < b for a, b in itertools.pairwise([0, *epochs, n_epochs + 1]))
+    require(ascends, "its best epochs were never trained")
+    is_each = len(of_task) == n_tasks and set(of_task) == set(range(len(epochs)))
+    require(is_each and len(node["values"]) == len(epochs), "its best epochs are of other tasks")
+    values = []
+    for nodes in node["values"]:
+        of_epoch = of_state if nodes is None else [decode_value(part, arrays) for part in nodes]
+        require(_are_arrays(of_epoch), "the values of an epoch are no arrays")
+        _check_values(model, of_epoch)
+        values.append(of_epoch)
+    return TaskCheckpoints(tuple(epochs), tuple(values), tuple(of_task))
 
 
 def _restore_temperatures(

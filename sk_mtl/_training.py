@@ -19,6 +19,7 @@ import tensorflow as tf
 from sklearn.exceptions import ConvergenceWarning
 
 from sk_mtl._batching import LabelAwareOrder, RandomOrder
+from sk_mtl._checkpoints import CheckpointKeeper, TaskCheckpoints
 from sk_mtl._network import NetworkSpec, draw_initial_values
 from sk_mtl._problem import LabelledRows
 from sk_mtl._program import TrainingPlan, TrainingProgram, TrainingState, place_features
@@ -48,12 +49,15 @@ class TrainingOutcome:
         Epochs trained.
     best_epoch : int
         The epoch whose values were kept, from 1, within this training.
+    checkpoints : TaskCheckpoints or None
+        The values kept for each task, where not all have those of the best epoch.
     """
 
     state: TrainingState
     history: dict[str, list[float]]
     n_epochs: int
     best_epoch: int
+    checkpoints: TaskCheckpoints | None = None
 
 
 class NonFiniteLossError(ValueError):
@@ -131,7 +135,7 @@ def train(
     key = program_key(plan, settings, is_sparse)
     program = acquire_program(key, plan, is_sparse)
     program.load(_with_weighting_of(plan, start), settings)
-    if plan.logit_offsets is not None:
+    if program.logit_offsets is not None:
         program.logit_offsets.assign(plan.logit_offsets)
     try:
         outcome = _run_epochs(program, plan, training, validation)
@@ -169,6 +173,7 @@ def _run_epochs(
     callbacks = _start_callbacks(plan, program, len(training.rows))
     shuffle = _make_order(plan, training)
     history: dict[str, list[float]] = {}
+    keeper = CheckpointKeeper(len(plan.task_names))
     best, best_epoch, epoch = None, 0, 0
     for epoch in range(1, plan.epochs + 1):
         callbacks.on_epoch_begin(plan.first_epoch + epoch - 1)
@@ -181,12 +186,19 @@ def _run_epochs(
             history.setdefault(name, []).append(value)
         if plan.stopping is not None and plan.stopping.update(_watched(plan, logs)):
             best, best_epoch = program.read(), epoch
+        improved = []
+        if plan.task_stopping is not None:
+            improved = plan.task_stopping.update(_watched_by_task(plan, logs))
+        if improved and best is not None and best_epoch == epoch:
+            keeper.keep(improved, epoch, best.network)
+        elif improved:
+            keeper.keep(improved, epoch, program.read_network())
         callbacks.on_epoch_end(plan.first_epoch + epoch - 1, logs)
         if not np.isfinite(logs["objective"]):
             _deal_with_divergence(plan, logs, epoch, best_epoch)
             break
-        stops = plan.stopping is not None and plan.stopping.should_stop
-        if stops or program.model.stop_training:
+        stopping = plan.task_stopping or plan.stopping
+        if program.model.stop_training or (stopping is not None and stopping.should_stop):
             break
     if best is None:
         best_epoch = epoch
@@ -195,10 +207,12 @@ def _run_epochs(
         program.load(best, program.settings)
     callbacks.on_train_end({name: values[-1] for name, values in history.items()})
     state = program.read()
-    if not all(np.isfinite(value).all() for value in state.network):
+    checkpoints = keeper.checkpoints(best_epoch, state.network)
+    kept = [state.network, *(() if checkpoints is None else checkpoints.values)]
+    if not all(np.isfinite(value).all() for values in kept for value in values):
         # A step's objective is that of the weights before it.
         _deal_with_divergence(plan, logs, epoch, 0)
-    return TrainingOutcome(state, history, epoch, best_epoch)
+    return TrainingOutcome(state, history, epoch, best_epoch, checkpoints)
 
 
 def _make_order(plan: TrainingPlan, training: LabelledRows) -> RandomOrder | LabelAwareOrder:
@@ -298,6 +312,14 @@ def _watched(plan: TrainingPlan, logs: dict[str, float]) -> float:
     if plan.monitored_task is None:
         return logs[f"{prefix}loss"]
     return logs[f"{prefix}{plan.task_names[plan.monitored_task]}_loss"]
+
+
+def _watched_by_task(plan: TrainingPlan, logs: dict[str, float]) -> list[float]:
+    """Return the loss of each task that is watched; infinite where training diverged."""
+    if not np.isfinite(logs["objective"]):
+        return [float("inf")] * len(plan.task_names)
+    prefix = "val_" if "val_loss" in logs else ""
+    return [logs[f"{prefix}{name}_loss"] for name in plan.task_names]
 
 
 def _deal_with_divergence(

@@ -60,6 +60,8 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "monitor": [object, None],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
     "tol": [Interval(Real, 0, None, closed="left")],
+    "restore_best": [StrOptions({"common", "per_task"})],
+    "refit": ["boolean"],
     "calibrate": ["boolean"],
     "warm_start": ["boolean"],
     "callbacks": [object, None],
