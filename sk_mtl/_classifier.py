@@ -247,7 +247,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
        Detection". ICCV 2017, arXiv 1708.02002.
     .. [4] A. K. Menon, S. Jayasumana, A. S. Rawat, H. Jain, A. Veit, S. Kumar. "Long-tail Learning
        via Logit Adjustment". ICLR 2021, arXiv 2007.07314.
-    .. [5] "Adaptive Checkpointing with Specialization". Communications Chemistry, 2025.
+    .. [5] B. A. Eraqi, D. Khizbullin, S. S. Nagaraja, S. M. Sarathy. "Molecular Property
+       Prediction in the Ultra-Low Data Regime" (adaptive checkpointing with specialization).
+       Communications Chemistry 8, 201, 2025.
 
     Examples
     --------
