@@ -29,8 +29,10 @@ __all__ = [
     "build_network",
     "canonical_activation",
     "check_backend",
+    "divide_logits",
     "draw_bits",
     "draw_initial_values",
+    "join_networks",
     "logits_of",
     "network_variables",
 ]
@@ -294,6 +296,61 @@ def logits_of(spec: NetworkSpec, outputs: Any) -> Any:
     if spec.custom_outputs is None:
         return outputs
     return outputs_to_logits(keras.tree.flatten(outputs), spec.custom_outputs)
+
+
+def divide_logits(model: keras.Model, spec: NetworkSpec, temperatures: np.ndarray) -> keras.Model:
+    """Return a network that gives its logits divided by the temperatures of the tasks.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From X to the logits in task order.
+    spec : NetworkSpec
+        Its specification.
+    temperatures : ndarray of float32 of shape (n_tasks,)
+        Positive numbers.
+
+    Returns
+    -------
+    model : keras.Model
+        The same layers, and one more.
+    """
+    factors = np.repeat(1 / temperatures, spec.n_outputs).tolist()
+    layer = keras.layers.Rescaling(factors, dtype="float32", name="temperatures")
+    return keras.Model(model.input, layer(model.output), name=model.name)
+
+
+def join_networks(
+    models: Sequence[keras.Model], names: Sequence[str], spec: NetworkSpec, of_task: Sequence[int]
+) -> keras.Model:
+    """Return a network that takes the logits of each task from one of several.
+
+    Parameters
+    ----------
+    models : sequence of keras.Model
+        From X to the logits in task order.
+    names : sequence of str
+        What to call them.
+    spec : NetworkSpec
+        The specification of each of them.
+    of_task : sequence of int
+        By task, which model.
+
+    Returns
+    -------
+    model : keras.Model
+        From X to the logits in task order.
+    """
+    inputs = keras.Input((spec.n_features,), dtype="float32", name="X")
+    parts = [
+        keras.Model(model.input, model.output, name=name)(inputs)
+        for model, name in zip(models, names, strict=True)
+    ]
+    width = sum(spec.n_outputs)
+    columns = np.repeat(of_task, spec.n_outputs) * width + np.arange(width)
+    logits = keras.layers.Concatenate(dtype="float32", name="logits")(parts)
+    logits = TaskOrder(columns.tolist(), dtype="float32", name="task_order")(logits)
+    return keras.Model(inputs, logits, name="multitask_networks")
 
 
 @keras.saving.register_keras_serializable("sk_mtl")

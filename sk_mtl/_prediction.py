@@ -67,7 +67,10 @@ _lock = threading.Lock()
 
 
 def compute_probabilities(
-    spec: NetworkSpec, values: Sequence[tf.Tensor], X: Any
+    spec: NetworkSpec,
+    values: Sequence[tf.Tensor],
+    X: Any,
+    temperatures: np.ndarray | None = None,
 ) -> list[np.ndarray]:
     """Return the class probabilities of rows, task by task.
 
@@ -79,6 +82,8 @@ def compute_probabilities(
         The network's variables, in the order of `network_variables`.
     X : ndarray or CSR matrix of shape (n_samples, n_features)
         Features, of float32 or what can be cast to it.
+    temperatures : ndarray of float32 of shape (n_tasks,), default=None
+        What the logits of each task are divided by.
 
     Returns
     -------
@@ -92,8 +97,12 @@ def compute_probabilities(
     """
     widths = (max(width, 2) for width in spec.n_outputs)
     probabilities = [np.empty((X.shape[0], width), dtype=np.float32) for width in widths]
+    divisors = None if temperatures is None else np.repeat(temperatures, spec.n_outputs)
 
     def keep(rows: slice, logits: np.ndarray) -> None:
+        if divisors is not None:
+            with np.errstate(over="ignore"):
+                logits = logits / divisors
         parts = task_probabilities(logits, spec.n_outputs)
         for whole, part in zip(probabilities, parts, strict=True):
             whole[rows] = part

@@ -17,7 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 import tensorflow as tf
 
-from sk_mtl._early_stopping import EarlyStopping
+from sk_mtl._early_stopping import EarlyStopping, PlannedEpoch, TaskStopping
 from sk_mtl._network import (
     NetworkSpec,
     NoiseDropout,
@@ -91,8 +91,10 @@ class TrainingPlan:
         Seed of everything drawn: with the number of the epoch it fixes its order.
     first_epoch : int
         Epochs that were trained before.
-    stopping : EarlyStopping or None
+    stopping : EarlyStopping, PlannedEpoch or None
         Watches the validation loss, or the training loss without validation rows.
+    task_stopping : TaskStopping or None
+        Watches the same of each task, whose best epochs are kept then; decides on the stop.
     monitored_task : int or None
         Task whose loss is watched; None for the mean over tasks.
     callbacks : list of keras.callbacks.Callback
@@ -101,6 +103,12 @@ class TrainingPlan:
         Shows how training goes; keeps nothing.
     jit_compile : bool
         Whether XLA compiles the steps; see `_run_steps_by_xla`.
+    focal_gamma : float or None
+        Exponent of the focal loss; None for the cross-entropy.
+    logit_offsets : ndarray of float32 of shape (sum(n_outputs),) or None
+        What is added to the logits in the loss.
+    batching : {"random", "label_aware"}
+        How the rows of an epoch are ordered.
     """
 
     spec: NetworkSpec
@@ -112,11 +120,15 @@ class TrainingPlan:
     batch_size: int
     seed: int
     first_epoch: int = 0
-    stopping: EarlyStopping | None = None
+    stopping: EarlyStopping | PlannedEpoch | None = None
+    task_stopping: TaskStopping | None = None
     monitored_task: int | None = None
     callbacks: list[keras.callbacks.Callback] = field(default_factory=list)
     progress: keras.callbacks.Callback | None = None
     jit_compile: bool = False
+    focal_gamma: float | None = None
+    logit_offsets: np.ndarray | None = None
+    batching: str = "random"
 
 
 # ------------------------------------------------------------------------------------------------
@@ -130,7 +142,7 @@ class TrainingProgram:
     Parameters
     ----------
     plan : TrainingPlan
-        Gives spec, optimizer, weighting and normalisation; nothing else of it is used.
+        Gives spec, optimizer, weighting, normalisation and loss; nothing else of it is used.
     is_sparse : bool
         Whether X is a CSR matrix.
     """
@@ -140,6 +152,13 @@ class TrainingProgram:
         self.jit_batch_size = plan.batch_size if plan.jit_compile else 0  # 0: no XLA
         self.weighting = plan.weighting
         self.loss_normalization = plan.loss_normalization
+        self.focal_gamma = plan.focal_gamma
+        self.logit_offsets = None
+        if plan.logit_offsets is not None:
+            # A variable: other data have other offsets, and no other program.
+            self.logit_offsets = keras.Variable(
+                plan.logit_offsets, trainable=False, name="logit_offsets", dtype="float32"
+            )
         self.model = build_network(plan.spec)
         self.optimizer = plan.optimizer
         self._build_state()
@@ -228,11 +247,21 @@ class TrainingProgram:
             The program's variables as arrays.
         """
         return TrainingState(
-            [np.array(v.numpy()) for v in network_variables(self.model)],
+            self.read_network(),
             {name: np.array(v.numpy()) for name, v in self.weighting_variables.items()},
             [np.array(v.numpy()) for v in self.optimizer.variables],
             self.settings,
         )
+
+    def read_network(self) -> list[np.ndarray]:
+        """Return copies of the network's values.
+
+        Returns
+        -------
+        values : list of ndarray
+            In the order of `network_variables`.
+        """
+        return [np.array(v.numpy()) for v in network_variables(self.model)]
 
     def _run_steps(
         self,
@@ -358,7 +387,7 @@ class TrainingProgram:
         """Make one step on one batch."""
         with tf.GradientTape() as tape:
             logits = logits_of(self.spec, self.model(X, training=True))
-            loss_sum, weight_sum = task_cross_entropy(logits, codes, weight, self.spec.n_outputs)
+            loss_sum, weight_sum = self._sum_losses(logits, codes, weight)
             if self.loss_normalization == "tasks":
                 losses = task_means(loss_sum, weight_sum)
             else:
@@ -377,6 +406,12 @@ class TrainingProgram:
             self.weighting_variables[name].assign(value)
         return loss_sum, weight_sum, objective
 
+    def _sum_losses(self, logits: tf.Tensor, codes: tf.Tensor, weight: tf.Tensor) -> Any:
+        """Return the sums of task losses and of weights over a batch."""
+        if self.logit_offsets is not None:
+            logits += self.logit_offsets.value
+        return task_cross_entropy(logits, codes, weight, self.spec.n_outputs, self.focal_gamma)
+
     def _evaluate(
         self,
         features: tuple[tf.Tensor, ...],
@@ -390,8 +425,8 @@ class TrainingProgram:
             some = rows[start : start + _EVALUATION_ROWS]
             X = _gather_rows(features, some, self.spec.n_features)
             logits = logits_of(self.spec, self.model(X, training=False))
-            loss_sum, weight_sum = task_cross_entropy(
-                logits, tf.gather(codes, some), tf.gather(weight, some), self.spec.n_outputs
+            loss_sum, weight_sum = self._sum_losses(
+                logits, tf.gather(codes, some), tf.gather(weight, some)
             )
             return start + _EVALUATION_ROWS, losses + loss_sum, weights + weight_sum
 

@@ -108,6 +108,36 @@ def test_loss_and_gradient_equal_the_reference(n_outputs, normalization):
         np.testing.assert_allclose(found[2], expected[2], atol=1e-6)
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("n_outputs", WIDTHS)
+def test_focal_loss_equals_its_equation_on_the_labelled_cells(n_outputs, gamma):
+    logits, codes, weight = make_batch(n_outputs)
+    found, _ = task_cross_entropy(tf.constant(logits), codes, weight, n_outputs, gamma)
+    starts = np.cumsum([0, *n_outputs])
+    for t, width in enumerate(n_outputs):
+        z = logits[:, starts[t] : starts[t + 1]].astype(np.float64)
+        z = np.hstack([np.zeros_like(z), z]) if width == 1 else z
+        p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+        p = p[np.arange(len(p)), codes[:, t]]
+        expected = (weight[:, t] * -((1 - p) ** gamma) * np.log(p)).sum()
+        np.testing.assert_allclose(found[t], expected, rtol=2e-5)
+
+
+@pytest.mark.parametrize("size", [0.0, 50.0, 1e4, 1e30])
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_focal_loss_and_gradient_are_finite_however_sure_the_network_is(gamma, size):
+    n_outputs = (1, 3)
+    logits = tf.constant([[size, size, 0, -size], [-size, size, -size, 0]], tf.float32)
+    codes, weight = np.array([[1, 0], [1, 2]]), np.array([[1, 1], [1, 0]], np.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        loss, _ = task_cross_entropy(logits, codes, weight, n_outputs, gamma)
+    assert np.isfinite(loss).all()
+    gradient = tape.gradient(loss, logits).numpy()
+    assert np.isfinite(gradient).all()
+    np.testing.assert_array_equal(gradient[1, 1:], 0)
+
+
 def test_reference_gradient_equals_finite_differences():
     n_outputs = (3, 1)
     logits, codes, weight = make_batch(n_outputs)
