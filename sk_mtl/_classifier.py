@@ -245,6 +245,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         dropout: float = 0.0,
         normalization: str | None = None,
         l2: float = 0.0,
+        ensemble_size: int = 1,
+        ensemble_method: str = "shared",
         task_weighting: Any = "equal",
         loss_normalization: str = "tasks",
         class_weight: Any = None,
@@ -272,6 +274,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         self.dropout = dropout
         self.normalization = normalization
         self.l2 = l2
+        self.ensemble_size = ensemble_size
+        self.ensemble_method = ensemble_method
         self.task_weighting = task_weighting
         self.loss_normalization = loss_normalization
         self.class_weight = class_weight
@@ -502,6 +506,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             dropout=float(self.dropout),
             normalization=self.normalization,
             l2=float(self.l2),
+            ensemble_size=int(self.ensemble_size),
+            # One member is one network, whatever it might share.
+            ensemble_method=self.ensemble_method if self.ensemble_size > 1 else "shared",
         )
         if self.model is None:
             if self._routed("model"):
@@ -510,6 +517,12 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                     "is no builder that it belongs to."
                 )
             return spec, optimizer, None
+        if self.ensemble_size > 1:
+            raise ValueError(
+                f"ensemble_size={self.ensemble_size} needs a network built from "
+                "hidden_layer_sizes, and `model` gives one of your own. Set ensemble_size=1 and "
+                "fit the estimator with several random_states, or leave model=None."
+            )
         # scikeras is imported for custom models only.
         from sk_mtl._scikeras import build_custom_model, describe_for_builder
 
@@ -605,13 +618,18 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         check_is_fitted(self)
         X = check_features(self, X, reset=False, keep_float64=True)
         learned = iter([] if self._network is None else self._network.probabilities(X))
-        probabilities = []
+        return self._fill_in(learned, X.shape[0], 1.0)
+
+    def _fill_in(
+        self, learned: Iterator[np.ndarray], n_rows: int, of_one_class: float
+    ) -> list[np.ndarray]:
+        """Return numbers of each task: also of one with one class, NaN of one not trained."""
+        by_task = []
         for t, n in enumerate(self._schema.n_classes):
-            p = next(learned) if self._is_active[t] else np.ones((X.shape[0], n), np.float32)
-            if not self._is_trained[t]:
-                p = np.full_like(p, np.nan)
-            probabilities.append(p)
-        return probabilities
+            filled = np.full((n_rows, n), of_one_class, np.float32)
+            numbers = next(learned) if self._is_active[t] else filled
+            by_task.append(numbers if self._is_trained[t] else np.full_like(numbers, np.nan))
+        return by_task
 
     def _predicted_codes(self, X: Any) -> np.ndarray:
         """Return the index of the most probable class of each cell, 0 where not trained."""
@@ -670,6 +688,40 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         """
         with np.errstate(divide="ignore"):
             return self._by_task([np.log(p) for p in self._probabilities(X)])
+
+    def predict_std(self, X: Any) -> Any:
+        r"""Predict how far the members of the ensemble disagree.
+
+        The standard deviation over the :math:`K` members of each class's probability,
+        :math:`\sqrt{\tfrac1K \sum_k (p_k - \bar p)^2}`, where :math:`\bar p` is what
+        `predict_proba` gives.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        spread : PerTask of ndarray of float32, or ndarray
+            By task, of shape (n_samples, n_classes_t), in the form of `predict_proba`. NaN for a
+            task that had no label in training.
+
+        Raises
+        ------
+        ValueError
+            If the estimator was fitted with ``ensemble_size=1``.
+        """
+        check_is_fitted(self)
+        network = self._network
+        if (self.ensemble_size if network is None else network.spec.ensemble_size) == 1:
+            raise ValueError(
+                "predict_std is the spread over the members of an ensemble, and this estimator "
+                "was fitted with ensemble_size=1. Fit it with ensemble_size=8, for instance."
+            )
+        X = check_features(self, X, reset=False, keep_float64=True)
+        learned = iter([] if network is None else network.spread(X))
+        return self._by_task(self._fill_in(learned, X.shape[0], 0.0))
 
     def predict_proba_frame(self, X: Any) -> pd.DataFrame:
         """Predict class probabilities as one frame.

@@ -49,7 +49,7 @@ _FITTED = {
 }
 # Parameters that the estimator did not have when files of this format were first written: where
 # they are missing, they take their defaults.
-_ADDED_PARAMETERS: frozenset[str] = frozenset()
+_ADDED_PARAMETERS = frozenset({"ensemble_size", "ensemble_method"})
 _REQUESTED = ("fit", "partial_fit", "score")
 _PARTS = ("estimator", "fitted", "network", "parameters", "requests", "targets", "versions")
 _BACKENDS = ("pandas", "polars", "pyarrow")

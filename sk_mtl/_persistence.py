@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from sk_mtl._network import NetworkSpec, build_network, network_variables
-from sk_mtl._prediction import compute_logits, compute_probabilities
+from sk_mtl._prediction import compute_logits, compute_probabilities, compute_spread
 from sk_mtl._processes import refuse_fork
 from sk_mtl._program import TrainingState
 from sk_mtl._stored_dtypes import decode_dtype, encode_dtype
@@ -153,6 +153,21 @@ class FittedNetwork:
             One array per task that the network learns; two columns for a binary one.
         """
         return compute_probabilities(self.spec, self._placed_values(), X)
+
+    def spread(self, X: Any) -> list[np.ndarray]:
+        """Return the standard deviation over members of class probabilities, task by task.
+
+        Parameters
+        ----------
+        X : ndarray or CSR matrix of shape (n_samples, n_features)
+            Features, of float32 or what can be cast to it.
+
+        Returns
+        -------
+        spread : list of ndarray of float32 of shape (n_samples, n_classes_t)
+            One array per task that the network learns.
+        """
+        return compute_spread(self.spec, self._placed_values(), X)
 
     def _placed_values(self) -> list[tf.Tensor]:
         refuse_fork()
