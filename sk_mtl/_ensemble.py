@@ -32,7 +32,7 @@ class SharedDense(keras.layers.Layer):
     r"""Dense layers of the members of an ensemble, with one kernel and scalings of their own.
 
     Member :math:`k` computes :math:`s_k \circ (W^\top (r_k \circ x)) + b_k` (Wen, Tran & Ba 2020,
-    equation 5): its kernel is :math:`W \circ r_k s_k^\top`, which is never formed.
+    equation 5), so that its kernel is :math:`W \circ r_k s_k^\top`.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class SharedDense(keras.layers.Layer):
     n_heads : int, default=1
         Layers of each member, each with a kernel of its own and on its own slice of the input.
     reads_same : bool, default=False
-        Whether all members read one input.
+        Whether all members read one input; of one head only.
     kernel_regularizer : keras.Regularizer, default=None
         Applied to the kernels of all heads together.
     **kwargs : dict
@@ -52,7 +52,7 @@ class SharedDense(keras.layers.Layer):
     Notes
     -----
     Input of shape ``(batch_size, n_members * n_heads * n_in)``, members first, or
-    ``(batch_size, n_heads * n_in)`` if all read the same; output
+    ``(batch_size, n_in)`` if all read the same; output
     ``(batch_size, n_members * n_heads * units)``. Kernel ``(n_heads, n_in, units)``; scalings and
     biases have a row per member.
 
@@ -86,8 +86,9 @@ class SharedDense(keras.layers.Layer):
         input_shape : tuple
             ``(batch_size, n_columns)``.
         """
-        n_blocks = self.n_heads * (1 if self.reads_same else self.n_members)
-        n_in = int(input_shape[-1] or 0) // n_blocks
+        n_in = int(input_shape[-1] or 0) // (
+            1 if self.reads_same else self.n_members * self.n_heads
+        )
         self.kernel = self.add_weight(
             shape=(self.n_heads, n_in, self.units),
             initializer="zeros",
@@ -119,17 +120,21 @@ class SharedDense(keras.layers.Layer):
         outputs : tensor of shape (batch_size, n_members * n_heads * units)
             The members' outputs side by side.
         """
-        n_in = self.kernel.shape[1]
-        n_seen = 1 if self.reads_same else self.n_members
-        scaled = ops.reshape(inputs, (-1, n_seen, self.n_heads * n_in)) * self.input_scale
-        if self.n_heads == 1:
-            products = ops.matmul(ops.reshape(scaled, (-1, n_in)), self.kernel[0])
+        n_members, n_in = self.n_members, self.kernel.shape[1]
+        if self.reads_same:
+            # The members' kernels side by side: one product, and no gradient of its input.
+            kernels = ops.expand_dims(ops.transpose(self.input_scale), 2) * self.kernel[0][:, None]
+            products = ops.matmul(inputs, ops.reshape(kernels, (n_in, n_members * self.units)))
         else:
-            by_head = ops.transpose(ops.reshape(scaled, (-1, self.n_heads, n_in)), (1, 0, 2))
-            products = ops.transpose(ops.matmul(by_head, self.kernel), (1, 0, 2))
+            scaled = ops.reshape(inputs, (-1, n_members, self.n_heads * n_in)) * self.input_scale
+            if self.n_heads == 1:
+                products = ops.matmul(ops.reshape(scaled, (-1, n_in)), self.kernel[0])
+            else:
+                by_head = ops.transpose(ops.reshape(scaled, (-1, self.n_heads, n_in)), (1, 0, 2))
+                products = ops.transpose(ops.matmul(by_head, self.kernel), (1, 0, 2))
         width = self.n_heads * self.units
-        outputs = ops.reshape(products, (-1, self.n_members, width)) * self.output_scale + self.bias
-        return ops.reshape(outputs, (-1, self.n_members * width))
+        outputs = ops.reshape(products, (-1, n_members, width)) * self.output_scale + self.bias
+        return ops.reshape(outputs, (-1, n_members * width))
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, int]:
         """Return the shape of the output.

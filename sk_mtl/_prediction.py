@@ -292,12 +292,7 @@ def _forward_program(spec: NetworkSpec, by_member: bool = False) -> _ForwardProg
     compiled = tf.function(forward, input_signature=signature, autograph=False)
     # The concrete function: TensorFlow takes a new tf.function per network for a mistake.
     run = compiled.get_concrete_function()
-    # Members that share kernels read the features, each as it scales them.
-    widest = max(
-        spec.n_features * (spec.ensemble_size if spec.ensemble_method == "shared" else 1),
-        sum(spec.n_outputs),
-        _widest_output(model),
-    )
+    widest = max(spec.n_features, sum(spec.n_outputs), _widest_output(model))
     program = _ForwardProgram(run, len(model.trainable_variables), widest)
     with _lock:
         _programs[key] = program

@@ -163,11 +163,8 @@ def _restore_spec(
         "ensemble_size": lambda n: type(n) is int and 1 <= n < 2**31,
         "ensemble_method": lambda kind: kind in ("shared", "independent"),
     }
-    for name in settings:
-        require(
-            rules[name](settings[name]),
-            f"its network cannot have {name}={str(settings[name])[:80]}",
-        )
+    for name, value in settings.items():
+        require(rules[name](value), f"its network cannot have {name}={str(value)[:80]}")
     return NetworkSpec(**settings)
 
 
