@@ -87,6 +87,17 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     l2 : float, default=0.0
         Factor of the sum of squared kernel weights that is added to the objective, as Keras's
         `keras.regularizers.L2`.
+    ensemble_size : int, default=1
+        Members :math:`K` of an ensemble, trained together in one network. Each learns from every
+        row, with dropout of its own; the objective is the mean of the members' objectives, and
+        probabilities are the means of theirs. Time grows nearly with it. Not with a `model`.
+    ensemble_method : {"shared", "independent"}, default="shared"
+        "shared": a hidden layer of member :math:`k` is
+        :math:`s_k \circ (W^\top (r_k \circ x)) + b_k`, with one kernel :math:`W` for all members
+        (BatchEnsemble [2]_, equation 5). The scalings :math:`r_k` of the features start from -1 or
+        1 at random and all others from 1, and the layers of logits have their own kernels, as in
+        TabM [3]_. "independent": networks that share nothing, as if each was trained alone. Not
+        used with ``ensemble_size=1``.
     task_weighting : {"equal", "uncertainty"}, dict or TaskWeighting, default="equal"
         The weights :math:`\lambda_t` of the tasks: all 1; learned, as in [1]_; factors by task,
         with 1 for tasks left out; or a strategy of `sk_mtl.weighting`.
@@ -100,8 +111,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         ``{label: weight}`` itself. It multiplies the sample weights, in validation too.
     optimizer : str, class or instance of keras.Optimizer, default="adam"
         Its settings are routed: ``optimizer__learning_rate=1e-3``. An instance is copied.
-        A ``weight_decay`` acts on kernels, not on biases or normalisation; on all weights of a
-        custom model.
+        A ``weight_decay`` acts on kernels, not on biases, normalisation or the scalings of
+        members; on all weights of a custom model.
     epochs : int, default=100
         Passes over the training rows, at most.
     batch_size : "auto" or int, default="auto"
@@ -169,7 +180,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     history_ : dict of list of float
         Per epoch: "loss" and "val_loss" (means over tasks), "objective" (what the optimizer
         minimised), per task "<task>_loss" and "val_<task>_loss", and "<task>_weight" if the
-        weights of the tasks are learned. Where the name of a task would give two series one name,
+        weights of the tasks are learned. Of an ensemble, "loss" is the mean of the members' losses
+        and "val_loss" the loss of their mean probabilities. Where the name of a task would give two series one name,
         the task is called "task0:<name>" in them, by its position.
     n_iter_ : int
         Epochs trained, those of earlier fits with a warm start included.
@@ -178,7 +190,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     task_weights_ : ndarray of float32 of shape (n_tasks,)
         The weights :math:`\lambda_t`; 0 for a task that the network does not learn.
     model_ : keras.Model
-        The network as a Keras model, from X to the logits in task order (a binary task has one).
+        The network as a Keras model, from X to the logits in task order (a binary task has one);
+        those of an ensemble are of the mean probabilities.
         Built from the fitted weights at the first access; changing it does not change the
         estimator.
     n_features_in_ : int
@@ -204,6 +217,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     ----------
     .. [1] A. Kendall, Y. Gal, R. Cipolla. "Multi-Task Learning Using Uncertainty to Weigh Losses
        for Scene Geometry and Semantics". CVPR 2018, arXiv 1705.07115.
+    .. [2] Y. Wen, D. Tran, J. Ba. "BatchEnsemble: An Alternative Approach to Efficient Ensemble
+       and Lifelong Learning". ICLR 2020, arXiv 2002.06715.
+    .. [3] Y. Gorishniy, A. Kotelnikov, A. Babenko. "TabM: Advancing Tabular Deep Learning with
+       Parameter-Efficient Ensembling". ICLR 2025, arXiv 2410.24210.
 
     Examples
     --------
@@ -626,8 +643,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         """Return numbers of each task: also of one with one class, NaN of one not trained."""
         by_task = []
         for t, n in enumerate(self._schema.n_classes):
-            filled = np.full((n_rows, n), of_one_class, np.float32)
-            numbers = next(learned) if self._is_active[t] else filled
+            if self._is_active[t]:
+                numbers = next(learned)
+            else:
+                numbers = np.full((n_rows, n), of_one_class, np.float32)
             by_task.append(numbers if self._is_trained[t] else np.full_like(numbers, np.nan))
         return by_task
 
