@@ -94,10 +94,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     ensemble_method : {"shared", "independent"}, default="shared"
         "shared": a hidden layer of member :math:`k` is
         :math:`s_k \circ (W^\top (r_k \circ x)) + b_k`, with one kernel :math:`W` for all members
-        (BatchEnsemble [2]_, equation 5). The scalings :math:`r_k` of the features start from -1 or
+        (BatchEnsemble [2]_, equation 1). The scalings :math:`r_k` of the features start from -1 or
         1 at random and all others from 1, and the layers of logits have their own kernels, as in
-        TabM [3]_. "independent": networks that share nothing, as if each was trained alone. Not
-        used with ``ensemble_size=1``.
+        TabM [3]_, section 3.3. "independent": networks that share nothing, as if each was trained
+        alone. Not used with ``ensemble_size=1``.
     task_weighting : {"equal", "uncertainty"}, dict or TaskWeighting, default="equal"
         The weights :math:`\lambda_t` of the tasks: all 1; learned, as in [1]_; factors by task,
         with 1 for tasks left out; or a strategy of `sk_mtl.weighting`.
@@ -180,9 +180,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     history_ : dict of list of float
         Per epoch: "loss" and "val_loss" (means over tasks), "objective" (what the optimizer
         minimised), per task "<task>_loss" and "val_<task>_loss", and "<task>_weight" if the
-        weights of the tasks are learned. Of an ensemble, "loss" is the mean of the members' losses
-        and "val_loss" the loss of their mean probabilities. Where the name of a task would give two series one name,
-        the task is called "task0:<name>" in them, by its position.
+        weights of the tasks are learned. Of an ensemble, "loss" is the mean of the members'
+        losses, and "val_loss" the loss of their mean probabilities. Where the name of a task would
+        give two series one name, the task is called "task0:<name>" in them, by its position.
     n_iter_ : int
         Epochs trained, those of earlier fits with a warm start included.
     best_iter_ : int
