@@ -307,4 +307,4 @@ def member_model(model: keras.Model) -> keras.Model:
     model : keras.Model
         From X to the logits of members, of shape (n_samples, n_members, n_columns).
     """
-    return keras.Model(model.inputs, model.layers[-1].input, name="members")
+    return keras.Model(model.input, model.layers[-1].input, name="members")

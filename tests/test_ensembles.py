@@ -2,6 +2,7 @@
 
 import io
 import pickle
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -14,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_mtl import MultiTaskClassifier, _prediction, load_model, save_model
-from sk_mtl._ensemble import MeanOfMembers, SharedDense, average_logits
+from sk_mtl._ensemble import MeanOfMembers, SharedDense, average_logits, member_model
 from sk_mtl._network import (
     NetworkSpec,
     build_network,
@@ -118,8 +119,7 @@ def compute_shared(named, x, name, member):
 # ------------------------------------------------------------------------------------ the law
 
 
-@pytest.mark.parametrize("jit", [False, True], ids=["plain", "xla"])
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize(("optimizer", "jit"), [("sgd", False), ("adam", True)])
 def test_independent_members_train_as_networks_alone(optimizer, jit):
     spec = make_spec("independent", l2=0.01)
     values = draw_values(spec)
@@ -145,7 +145,7 @@ def test_independent_members_train_as_networks_alone(optimizer, jit):
         return train(plan, start, rows)
 
     together = train_from(spec, values)
-    each = [train_from(make_spec(n_members=1, l2=0.01), member) for member in members]
+    each = [train_from(replace(alone, l2=0.01), member) for member in members]
 
     _, trained = split_members(spec, together.state.network)
     for member, outcome in zip(trained, each, strict=True):
@@ -236,8 +236,7 @@ def test_order_of_members_changes_nothing(method):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("jit", [False, True], ids=["plain", "xla"])
+@pytest.mark.parametrize(("method", "jit"), [("shared", True), ("independent", False)])
 def test_what_lies_under_the_mask_changes_no_bit(method, jit):
     X, Y = make_table()
     other = np.where(np.isnan(Y), -1, Y)
@@ -248,20 +247,18 @@ def test_what_lies_under_the_mask_changes_no_bit(method, jit):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_weights_are_those_without_xla_but_for_rounding(method):
+def test_weights_are_those_without_xla_but_for_rounding():
     X, Y = make_table()
     settings = {"l2": 0.01, "task_weighting": "uncertainty", "head_hidden_layer_sizes": (3,)}
-    compiled, plain = (make(method, jit_compile=j, **settings).fit(X, Y) for j in (True, False))
+    compiled, plain = (make(jit_compile=j, **settings).fit(X, Y) for j in (True, False))
     for a, b in zip(compiled._network.state.network, plain._network.state.network, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_one_member_is_the_network_without_an_ensemble_bit_for_bit(method):
+def test_one_member_is_the_network_without_an_ensemble_bit_for_bit():
     X, Y = make_table()
     plain = MultiTaskClassifier((6,), epochs=2, batch_size=8, dropout=0.2, random_state=0).fit(X, Y)
-    one = make(method, ensemble_size=1, dropout=0.2).fit(X, Y)
+    one = make("independent", ensemble_size=1, dropout=0.2).fit(X, Y)
     assert one._network.spec == plain._network.spec
     for a, b in zip(one.model_.get_weights(), plain.model_.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -273,11 +270,11 @@ def test_one_member_is_the_network_without_an_ensemble_bit_for_bit(method):
 @pytest.mark.parametrize("jit", [False, True], ids=["plain", "xla"])
 def test_members_drop_activations_of_their_own(jit):
     # Members that start equal stay so without dropout, and part with it.
-    spec_settings = {"jit_compile": jit, "warm_start": True, "optimizer": "sgd"}
+    settings = {"jit_compile": jit, "warm_start": True, "optimizer": "sgd", "epochs": 1}
     X, Y = make_table()
     spread = []
     for dropout in (0.0, 0.5):
-        clf = make("independent", dropout=dropout, **spec_settings).fit(X, Y)
+        clf = make("independent", dropout=dropout, **settings).fit(X, Y)
         for value in clf._network.state.network:
             if value.dtype == np.float32:
                 axis = 0 if value.ndim == 3 else -1
@@ -364,17 +361,16 @@ def test_weight_decay_acts_on_kernels_alone():
             np.testing.assert_allclose(named[name], before, atol=1e-6)
 
 
-@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
-    "params",
+    ("method", "params"),
     [
-        {"normalization": "batch", "head_hidden_layer_sizes": (3, 2)},
-        {"normalization": "layer", "head_hidden_layer_sizes": {"y1": (3,)}},
-        {"hidden_layer_sizes": (), "head_hidden_layer_sizes": (3,), "class_weight": "balanced"},
-        {"hidden_layer_sizes": (), "optimizer__global_clipnorm": 1.0},
-        {"loss_normalization": "cells", "task_weighting": {"y0": 0.5}, "jit_compile": True},
+        ("shared", {"normalization": "batch", "head_hidden_layer_sizes": (3, 2)}),
+        ("shared", {"hidden_layer_sizes": (), "head_hidden_layer_sizes": (3,)}),
+        ("independent", {"normalization": "layer", "head_hidden_layer_sizes": {"y1": (3,)}}),
+        ("independent", {"hidden_layer_sizes": (), "optimizer__global_clipnorm": 1.0}),
+        ("independent", {"loss_normalization": "cells", "jit_compile": True}),
     ],
-    ids=["batch_norm", "layer_norm", "no_trunk", "linear", "cells"],
+    ids=["batch_norm", "no_trunk", "layer_norm", "linear", "cells"],
 )
 def test_every_kind_of_network_is_learned_by_members(method, params):
     X, Y = make_table()
@@ -386,11 +382,11 @@ def test_every_kind_of_network_is_learned_by_members(method, params):
         assert (spread > 0).all()
 
 
-@pytest.mark.parametrize("normalization", [None, "batch", "layer"])
+@pytest.mark.parametrize("normalization", ["batch", "layer"])
 def test_members_do_not_see_each_other(normalization):
     spec = make_spec("independent", normalization=normalization, activation="softmax")
     model = fill(build_network(spec), [np.abs(v) for v in draw_values(spec)])
-    members = keras.Model(model.inputs, model.get_layer("mean_of_members").input)
+    members = member_model(model)
     X, _ = make_table()
     before = np.asarray(members(X))
     layer = model.get_layer("trunk_0")
@@ -402,17 +398,16 @@ def test_members_do_not_see_each_other(normalization):
     assert (after[:, 1] != before[:, 1]).any()
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_training_goes_on(method):
+def test_training_goes_on():
     X, Y = make_table()
     classes = [[0, 1], [0, 1, 2], [0, 1]]
-    whole = make(method, dropout=0.3, jit_compile=False).fit(X, Y)
-    step = make(method, dropout=0.3, jit_compile=False, classes=classes)
+    whole = make(dropout=0.3, jit_compile=False).fit(X, Y)
+    step = make(dropout=0.3, jit_compile=False, classes=classes)
     for _ in range(2):
         step.partial_fit(X, Y)
     for a, b in zip(whole._network.state.network, step._network.state.network, strict=True):
         np.testing.assert_array_equal(a, b)
-    again = make(method, warm_start=True).fit(X, Y).fit(X, Y)
+    again = make(warm_start=True).fit(X, Y).fit(X, Y)
     assert again.n_iter_ == 4
     with pytest.raises(ValueError, match="parameters have changed"):
         again.set_params(ensemble_size=2).fit(X, Y)
@@ -455,8 +450,9 @@ def test_spread_has_the_form_of_the_probabilities():
 def test_spread_of_a_task_that_is_not_learned():
     X, Y = make_table()
     Y[:, 0], Y[:, 2] = 1, np.nan
-    with pytest.warns(UserWarning, match="Task"):
+    with pytest.warns(UserWarning) as warned:
         clf = make().fit(X, Y)
+    assert len(warned) == 2
     spread = clf.predict_std(X)
     np.testing.assert_array_equal(spread[0], np.zeros((24, 1)))
     assert spread[1].min() > 0
@@ -477,7 +473,7 @@ def test_rows_of_a_batch_are_fewer_the_more_members(monkeypatch):
     original = _prediction._dense_batch
 
     def noting(*args):
-        seen.append(len(args[0]))
+        seen.append(args[0].shape[0])
         return original(*args)
 
     monkeypatch.setattr(_prediction, "_BATCH_CELLS", 24 * 8)
