@@ -6,7 +6,7 @@ and log loss, mean over tasks. The test part is not touched. Time is the process
 on one thread, the first one with its compilation left out.
 
 Usage: python docs/benchmarks/ensembles.py FOLDER [--tables nhanes census tox21]
-       [--sizes 8 32] [--methods shared independent] [--seeds 2]
+       [--sizes 8 32] [--methods shared independent] [--seeds 0 1]
 where FOLDER holds the tables and their splits.
 """
 
@@ -122,7 +122,7 @@ def main():
     parser.add_argument("--tables", nargs="+", default=["nhanes", "census", "tox21"])
     parser.add_argument("--sizes", nargs="+", type=int, default=[8, 32])
     parser.add_argument("--methods", nargs="+", default=["shared", "independent"])
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     options = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -131,7 +131,7 @@ def main():
     for table in options.tables:
         parts = load_parts(table, options.folder)
         settings = FINGERPRINTS if table == "tox21" else TABULAR
-        for seed in range(options.seeds):
+        for seed in options.seeds:
             for size, method in shapes:
                 found = fit_and_score(parts, settings, size, method, seed)
                 rows.append({"table": table, "size": size, "method": method, **found})
