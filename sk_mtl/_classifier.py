@@ -93,6 +93,17 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     l2 : float, default=0.0
         Factor of the sum of squared kernel weights that is added to the objective, as Keras's
         `keras.regularizers.L2`.
+    ensemble_size : int, default=1
+        Members :math:`K` of an ensemble, trained together in one network. Each learns from every
+        row, with dropout of its own; the objective is the mean of the members' objectives, and
+        probabilities are the means of theirs. Time grows nearly with it. Not with a `model`.
+    ensemble_method : {"shared", "independent"}, default="shared"
+        "shared": a hidden layer of member :math:`k` is
+        :math:`s_k \circ (W^\top (r_k \circ x)) + b_k`, with one kernel :math:`W` for all members
+        (BatchEnsemble [6]_, equation 1). The scalings :math:`r_k` of the features start from -1 or
+        1 at random and all others from 1, and the layers of logits have their own kernels, as in
+        TabM [7]_, section 3.3. "independent": networks that share nothing, as if each was trained
+        alone. Not used with ``ensemble_size=1``.
     task_weighting : {"equal", "uncertainty"}, dict or TaskWeighting, default="equal"
         The weights :math:`\lambda_t` of the tasks: all 1; learned, as in [1]_; factors by task,
         with 1 for tasks left out; or a strategy of `sk_mtl.weighting`.
@@ -117,8 +128,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         predicted more often, and `predict_proba` is calibrated for such a world, not for yours.
     optimizer : str, class or instance of keras.Optimizer, default="adam"
         Its settings are routed: ``optimizer__learning_rate=1e-3``. An instance is copied.
-        A ``weight_decay`` acts on kernels, not on biases or normalisation; on all weights of a
-        custom model.
+        A ``weight_decay`` acts on kernels, not on biases, normalisation or the scalings of
+        members; on all weights of a custom model.
     epochs : int, default=100
         Passes over the training rows, at most.
     batch_size : "auto" or int, default="auto"
@@ -208,8 +219,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     history_ : dict of list of float
         Per epoch: "loss" and "val_loss" (means over tasks), "objective" (what the optimizer
         minimised), per task "<task>_loss" and "val_<task>_loss", and "<task>_weight" if the
-        weights of the tasks are learned. Where the name of a task would give two series one name,
-        the task is called "task0:<name>" in them, by its position.
+        weights of the tasks are learned. Of an ensemble, "loss" is the mean of the members'
+        losses, and "val_loss" the loss of their mean probabilities. Where the name of a task would
+        give two series one name, the task is called "task0:<name>" in them, by its position.
     n_iter_ : int
         Epochs trained, those of earlier fits with a warm start included.
     best_iter_ : int
@@ -223,9 +235,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         What the logits of each task are divided by for its probabilities; 1 without `calibrate`.
     model_ : keras.Model
         The network as a Keras model, from X to the logits in task order (a binary task has one),
-        divided by the temperatures; the networks of several epochs are parts of it. A whole network
-        of your own has the weights of epoch `best_iter_`, and gives what it always gives. Built
-        from the fitted weights at the first access; changing it does not change the estimator.
+        divided by the temperatures; those of an ensemble are of the mean probabilities. The
+        networks of several epochs are parts of it. A whole network of your own has the weights of
+        epoch `best_iter_`, and gives what it always gives. Built from the fitted weights at the
+        first access; changing it does not change the estimator.
     n_features_in_ : int
         The number of features.
     feature_names_in_ : ndarray of object of shape (n_features,)
@@ -258,6 +271,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     .. [5] B. A. Eraqi, D. Khizbullin, S. S. Nagaraja, S. M. Sarathy. "Molecular Property
        Prediction in the Ultra-Low Data Regime" (adaptive checkpointing with specialization).
        Communications Chemistry 8, 201, 2025.
+    .. [6] Y. Wen, D. Tran, J. Ba. "BatchEnsemble: An Alternative Approach to Efficient Ensemble
+       and Lifelong Learning". ICLR 2020, arXiv 2002.06715.
+    .. [7] Y. Gorishniy, A. Kotelnikov, A. Babenko. "TabM: Advancing Tabular Deep Learning with
+       Parameter-Efficient Ensembling". ICLR 2025, arXiv 2410.24210.
 
     Examples
     --------
@@ -299,6 +316,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         dropout: float = 0.0,
         normalization: str | None = None,
         l2: float = 0.0,
+        ensemble_size: int = 1,
+        ensemble_method: str = "shared",
         task_weighting: Any = "equal",
         loss_normalization: str = "tasks",
         class_weight: Any = None,
@@ -334,6 +353,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         self.dropout = dropout
         self.normalization = normalization
         self.l2 = l2
+        self.ensemble_size = ensemble_size
+        self.ensemble_method = ensemble_method
         self.task_weighting = task_weighting
         self.loss_normalization = loss_normalization
         self.class_weight = class_weight
@@ -672,6 +693,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             dropout=float(self.dropout),
             normalization=self.normalization,
             l2=float(self.l2),
+            ensemble_size=int(self.ensemble_size),
+            # One member is one network, whatever it might share.
+            ensemble_method=self.ensemble_method if self.ensemble_size > 1 else "shared",
         )
         if self.model is None:
             if self._routed("model"):
@@ -680,6 +704,12 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                     "is no builder that it belongs to."
                 )
             return spec, optimizer, None
+        if self.ensemble_size > 1:
+            raise ValueError(
+                f"ensemble_size={self.ensemble_size} needs a network built from "
+                "hidden_layer_sizes, and `model` gives one of your own. Set ensemble_size=1 and "
+                "fit the estimator with several random_states, or leave model=None."
+            )
         # scikeras is imported for custom models only.
         from sk_mtl._scikeras import build_custom_model, describe_for_builder
 
@@ -781,13 +811,20 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         X = check_features(self, X, reset=False, keep_float64=True)
         network = self._network
         learned = iter([] if network is None else network.probabilities(X, calibrated))
-        probabilities = []
+        return self._fill_in(learned, X.shape[0], 1.0)
+
+    def _fill_in(
+        self, learned: Iterator[np.ndarray], n_rows: int, of_one_class: float
+    ) -> list[np.ndarray]:
+        """Return numbers of each task: also of one with one class, NaN of one not trained."""
+        by_task = []
         for t, n in enumerate(self._schema.n_classes):
-            p = next(learned) if self._is_active[t] else np.ones((X.shape[0], n), np.float32)
-            if not self._is_trained[t]:
-                p = np.full_like(p, np.nan)
-            probabilities.append(p)
-        return probabilities
+            if self._is_active[t]:
+                numbers = next(learned)
+            else:
+                numbers = np.full((n_rows, n), of_one_class, np.float32)
+            by_task.append(numbers if self._is_trained[t] else np.full_like(numbers, np.nan))
+        return by_task
 
     def _predicted_codes(self, X: Any) -> np.ndarray:
         """Return the index of the most probable class of each cell, 0 where not trained."""
@@ -847,6 +884,40 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         """
         with np.errstate(divide="ignore"):
             return self._by_task([np.log(p) for p in self._probabilities(X)])
+
+    def predict_std(self, X: Any) -> Any:
+        r"""Predict how far the members of the ensemble disagree.
+
+        The standard deviation over the :math:`K` members of each class's probability,
+        :math:`\sqrt{\tfrac1K \sum_k (p_k - \bar p)^2}`, where :math:`\bar p` is what
+        `predict_proba` gives without `calibrate`.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        spread : PerTask of ndarray of float32, or ndarray
+            By task, of shape (n_samples, n_classes_t), in the form of `predict_proba`. NaN for a
+            task that had no label in training.
+
+        Raises
+        ------
+        ValueError
+            If the estimator was fitted with ``ensemble_size=1``.
+        """
+        check_is_fitted(self)
+        network = self._network
+        if (self.ensemble_size if network is None else network.spec.ensemble_size) == 1:
+            raise ValueError(
+                "predict_std is the spread over the members of an ensemble, and this estimator "
+                "was fitted with ensemble_size=1. Fit it with ensemble_size=8, for instance."
+            )
+        X = check_features(self, X, reset=False, keep_float64=True)
+        learned = iter([] if network is None else network.spread(X))
+        return self._by_task(self._fill_in(learned, X.shape[0], 0.0))
 
     def predict_proba_frame(self, X: Any) -> pd.DataFrame:
         """Predict class probabilities as one frame.

@@ -54,6 +54,8 @@ _ADDED_PARAMETERS = frozenset(
         "batching",
         "calibrate",
         "checkpoint",
+        "ensemble_method",
+        "ensemble_size",
         "focal_gamma",
         "logit_adjustment",
         "loss",

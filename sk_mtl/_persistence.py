@@ -21,7 +21,7 @@ from sk_mtl._network import (
     join_networks,
     network_variables,
 )
-from sk_mtl._prediction import compute_logits, compute_probabilities
+from sk_mtl._prediction import compute_logits, compute_probabilities, compute_spread
 from sk_mtl._processes import refuse_fork
 from sk_mtl._program import TrainingState
 from sk_mtl._stored_dtypes import decode_dtype, encode_dtype
@@ -188,6 +188,22 @@ class FittedNetwork:
             for task in np.flatnonzero(of_task == number):
                 probabilities[task] = found[task]
         return probabilities
+
+    def spread(self, X: Any) -> list[np.ndarray]:
+        """Return the standard deviation over members of class probabilities, task by task.
+
+        Parameters
+        ----------
+        X : ndarray or CSR matrix of shape (n_samples, n_features)
+            Features, of float32 or what can be cast to it.
+
+        Returns
+        -------
+        spread : list of ndarray of float32 of shape (n_samples, n_classes_t)
+            One array per task that the network learns, from logits as they are.
+        """
+        by_values = [compute_spread(self.spec, values, X) for values in self._placed_values()]
+        return [by_values[number][task] for task, number in enumerate(self._of_task())]
 
     def _values(self) -> tuple[list[np.ndarray], ...]:
         """Return the values of each of the networks that tasks are predicted with."""

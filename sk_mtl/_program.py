@@ -18,6 +18,7 @@ import scipy.sparse as sp
 import tensorflow as tf
 
 from sk_mtl._early_stopping import EarlyStopping, PlannedEpoch, TaskStopping
+from sk_mtl._ensemble import member_cross_entropy, member_model
 from sk_mtl._network import (
     NetworkSpec,
     NoiseDropout,
@@ -160,6 +161,8 @@ class TrainingProgram:
                 plan.logit_offsets, trainable=False, name="logit_offsets", dtype="float32"
             )
         self.model = build_network(plan.spec)
+        # What is trained: the logits of each member, where there are several.
+        self.members = member_model(self.model) if plan.spec.ensemble_size > 1 else self.model
         self.optimizer = plan.optimizer
         self._build_state()
         features: tuple[Any, ...] = (tf.TensorSpec((None, plan.spec.n_features), tf.float32),)
@@ -386,7 +389,7 @@ class TrainingProgram:
     def _train_on(self, X: tf.Tensor, codes: tf.Tensor, weight: tf.Tensor) -> tuple[Any, Any, Any]:
         """Make one step on one batch."""
         with tf.GradientTape() as tape:
-            logits = logits_of(self.spec, self.model(X, training=True))
+            logits = logits_of(self.spec, self.members(X, training=True))
             loss_sum, weight_sum = self._sum_losses(logits, codes, weight)
             if self.loss_normalization == "tasks":
                 losses = task_means(loss_sum, weight_sum)
@@ -395,9 +398,13 @@ class TrainingProgram:
                 losses = task_means(loss_sum, everything)
             state = {name: v.value for name, v in self.weighting_variables.items()}
             objective, new_state = self.weighting.combine(losses, weight_sum > 0, state)
-            if self.model.losses:
-                objective += tf.add_n(self.model.losses)
-            scaled = self.optimizer.scale_loss(objective)
+            if self.members.losses:
+                objective += tf.add_n(self.members.losses)
+            minimized = objective
+            if self.spec.ensemble_method == "independent":
+                # The gradient of a member is that of its own objective, not of its share of a mean.
+                minimized = objective * self.spec.ensemble_size
+            scaled = self.optimizer.scale_loss(minimized)
         # A custom network may have heads that no task reads.
         unread = tf.UnconnectedGradients.ZERO
         gradients = tape.gradient(scaled, [v.value for v in self.trainable], None, unread)
@@ -407,10 +414,11 @@ class TrainingProgram:
         return loss_sum, weight_sum, objective
 
     def _sum_losses(self, logits: tf.Tensor, codes: tf.Tensor, weight: tf.Tensor) -> Any:
-        """Return the sums of task losses and of weights over a batch."""
+        """Return the sums of task losses and of weights over a batch, as a mean over members."""
         if self.logit_offsets is not None:
             logits += self.logit_offsets.value
-        return task_cross_entropy(logits, codes, weight, self.spec.n_outputs, self.focal_gamma)
+        loss_of = task_cross_entropy if len(logits.shape) == 2 else member_cross_entropy
+        return loss_of(logits, codes, weight, self.spec.n_outputs, self.focal_gamma)
 
     def _evaluate(
         self,
@@ -420,15 +428,16 @@ class TrainingProgram:
         rows: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the sums of task losses and of weights over rows, in inference mode."""
+        n_rows = max(_EVALUATION_ROWS // self.spec.ensemble_size, 1)
 
         def step(start: tf.Tensor, losses: Any, weights: Any) -> Any:
-            some = rows[start : start + _EVALUATION_ROWS]
+            some = rows[start : start + n_rows]
             X = _gather_rows(features, some, self.spec.n_features)
             logits = logits_of(self.spec, self.model(X, training=False))
             loss_sum, weight_sum = self._sum_losses(
                 logits, tf.gather(codes, some), tf.gather(weight, some)
             )
-            return start + _EVALUATION_ROWS, losses + loss_sum, weights + weight_sum
+            return start + n_rows, losses + loss_sum, weights + weight_sum
 
         nothing = tf.zeros(len(self.spec.n_outputs))
         _, *sums = tf.while_loop(

@@ -29,6 +29,9 @@ __all__ = ["describe_network", "restore_network"]
 
 # Keras builds some two hundred layers a second.
 _MAX_VARIABLES = 8_000
+# Settings that a network did not have when files of this format were first written: where they are
+# missing, they are the defaults.
+_ADDED_SETTINGS = frozenset({"ensemble_size", "ensemble_method"})
 
 
 def describe_network(network: FittedNetwork | None, arrays: dict[str, np.ndarray]) -> Any:
@@ -224,7 +227,8 @@ def _restore_spec(
 ) -> NetworkSpec:
     settings = {name: decode_value(node, arrays) for name, node in nodes.items()}
     known = {field.name for field in fields(NetworkSpec) if not field.name.startswith("custom_")}
-    require(settings.keys() == known, "its network has other settings")
+    is_known = known - _ADDED_SETTINGS <= settings.keys() <= known
+    require(is_known, "its network has other settings")
     rules: dict[str, Callable[[Any], bool]] = {
         "n_features": lambda n: type(n) is int and n == n_features,
         "n_outputs": lambda sizes: _are_widths(sizes) and sizes == n_outputs,
@@ -238,9 +242,11 @@ def _restore_spec(
         "normalization": lambda kind: kind in (None, "batch", "layer"),
         "l2": lambda factor: type(factor) is float and 0 <= factor < math.inf,
         "activation": lambda name: type(name) is str and canonical_activation(name) == name,
+        "ensemble_size": lambda n: type(n) is int and 1 <= n < 2**31,
+        "ensemble_method": lambda kind: kind in ("shared", "independent"),
     }
-    for name, holds in rules.items():
-        require(holds(settings[name]), f"its network cannot have {name}={str(settings[name])[:80]}")
+    for name, value in settings.items():
+        require(rules[name](value), f"its network cannot have {name}={str(value)[:80]}")
     return NetworkSpec(**settings)
 
 
@@ -251,9 +257,10 @@ def _are_widths(sizes: Any) -> bool:
 def _check_size(spec: NetworkSpec, values: list[np.ndarray]) -> None:
     """Refuse a network that would be larger than the values there are, before it is built."""
     trunk = (spec.n_features, *spec.hidden_layer_sizes)
-    n_numbers, n_layers = _count(trunk)
+    n_numbers, n_layers = _count(spec, trunk)
     for hidden, width in zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True):
-        n_numbers += _count((trunk[-1], *hidden, width))[0]
+        n_numbers += _count(spec, (trunk[-1], *hidden))[0]
+        n_numbers += spec.ensemble_size * ((*trunk, *hidden)[-1] + 1) * width
     for shape in set(zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True)):
         n_layers += len(shape[0]) + 1
     fits = n_numbers <= sum(v.size for v in values) and 2 * n_layers <= len(values)
@@ -261,10 +268,12 @@ def _check_size(spec: NetworkSpec, values: list[np.ndarray]) -> None:
     require(len(values) <= _MAX_VARIABLES, f"it has more than {_MAX_VARIABLES} arrays of weights")
 
 
-def _count(widths: tuple[int, ...]) -> tuple[int, int]:
-    """Return the numbers of weights and of layers of a stack of dense layers."""
-    pairs = list(itertools.pairwise(widths))
-    return sum(n_in * n_out + n_out for n_in, n_out in pairs), len(pairs)
+def _count(spec: NetworkSpec, widths: tuple[int, ...]) -> tuple[int, int]:
+    """Return the numbers of weights and of layers, at least, of a stack of hidden layers."""
+    pairs, n_members = list(itertools.pairwise(widths)), spec.ensemble_size
+    n_kernels = 1 if spec.ensemble_method == "shared" else n_members
+    n_numbers = sum(n_kernels * n_in * n_out + n_members * n_out for n_in, n_out in pairs)
+    return n_numbers, len(pairs)
 
 
 def _check_optimizer(

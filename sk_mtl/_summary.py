@@ -61,6 +61,9 @@ class FitSummary:
     layers : pandas.DataFrame
         By layer of the Keras model: "name", "kind", "output" (its shape without rows) and
         "n_parameters".
+    ensemble : tuple (int, str), default=(1, "shared")
+        The number of members of the network, and whether they share kernels ("shared",
+        "independent").
 
     Examples
     --------
@@ -84,6 +87,7 @@ class FitSummary:
     losses: pd.DataFrame
     tasks: pd.DataFrame
     layers: pd.DataFrame
+    ensemble: tuple[int, str] = (1, "shared")
 
     def __str__(self) -> str:
         blocks = [[f"{self._title()}\n"], [_align(self._facts(), "ll", gap=3)]]
@@ -117,6 +121,10 @@ class FitSummary:
     def _facts(self) -> list[tuple[str, str]]:
         """Return the lines of the first table."""
         facts = [("tasks", self._describe_tasks()), ("labelled cells", self._describe_cells())]
+        n_members, method = self.ensemble
+        if n_members > 1:
+            kernels = "shared kernels" if method == "shared" else "kernels of their own"
+            facts.append(("ensemble", f"{_count(n_members, 'member')} with {kernels}"))
         facts.append(("parameters", f"{self.n_parameters:,}"))
         kept_last = self.best_epoch == self.n_epochs
         kept = "" if kept_last else f", weights of epoch {self.best_epoch:,} kept"
@@ -262,6 +270,7 @@ def summarize_fit(estimator: Any) -> FitSummary:
             **{key: outcome[key] for key in ("n_iter_no_change", "stopped", "best")},
         }
     layers = _table_of_layers(estimator)
+    spec = None if estimator._network is None else estimator._network.spec
     return FitSummary(
         estimator=type(estimator).__name__,
         n_samples=int(estimator._n_rows),
@@ -273,6 +282,7 @@ def summarize_fit(estimator: Any) -> FitSummary:
         losses=losses.loc[np.isfinite(losses["best"])],
         tasks=_table_of_tasks(estimator),
         layers=layers,
+        ensemble=(1, "shared") if spec is None else (spec.ensemble_size, spec.ensemble_method),
     )
 
 

@@ -49,6 +49,8 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "normalization": [_Choice({"batch", "layer"}), None],
     "l2": [Interval(Real, 0, None, closed="left")],
+    "ensemble_size": [Interval(Integral, 1, None, closed="left")],
+    "ensemble_method": [StrOptions({"shared", "independent"})],
     # Mappings are checked by `make_weighting`, which knows the tasks.
     "task_weighting": [
         _Choice({"equal", "uncertainty"}),
