@@ -578,7 +578,7 @@ def test_ensemble_goes_with_calibration_epochs_of_tasks_and_losses_for_rare_clas
         calibrate=True,
         optimizer__learning_rate=0.1,
         batch_size=32,
-        epochs=8,
+        epochs=30,
     ).fit(X, Y)
     assert len(set(clf.best_iters_)) > 1
     assert (clf.temperatures_ != 1).all()
