@@ -190,6 +190,7 @@ class TrainingProgram:
             if exempt:
                 optimizer.exclude_from_weight_decay(var_list=exempt)
         self.optimizer.build(self.trainable)
+        _shorten_adam(optimizer)
         self.optimizer_start = [np.array(v.numpy()) for v in self.optimizer.variables]
 
     def load(self, state: TrainingState, settings: tuple[str, float | None]) -> None:
@@ -409,6 +410,37 @@ def _compile(function: Any, signature: Sequence[Any]) -> Any:
     compiled = tf.function(function, input_signature=signature, autograph=False)
     # The concrete function: TensorFlow takes a new tf.function per fit for a retracing by mistake.
     return compiled.get_concrete_function()
+
+
+def _shorten_adam(optimizer: keras.optimizers.Optimizer) -> None:
+    """Let Adam update all variables with half the operations of Keras's own loop over them.
+
+    The arithmetic is Keras's, to the bit; what all variables have in common is computed once. In
+    small networks a step, and the tracing of the first fit, are mostly Adam's.
+    """
+    is_adam = type(optimizer) in (keras.optimizers.Adam, keras.optimizers.AdamW)
+    if not is_adam or optimizer.amsgrad:
+        return
+
+    def update(gradients: Sequence[Any], variables: Sequence[Any], learning_rate: Any) -> None:
+        rate = tf.cast(learning_rate, tf.float32)
+        n_steps = tf.cast(optimizer.iterations.value + 1, tf.float32)
+        unbias_1, unbias_2 = (1 - tf.pow(b, n_steps) for b in (optimizer.beta_1, optimizer.beta_2))
+        rate = rate * tf.sqrt(unbias_2) / unbias_1
+        for gradient, variable in zip(gradients, variables, strict=True):
+            if variable.dtype != "float32" or not isinstance(gradient, tf.Tensor):
+                optimizer.update_step(gradient, variable, learning_rate)
+                continue
+            index = optimizer._get_variable_index(variable)
+            first = optimizer._momentums[index].value
+            second = optimizer._velocities[index].value
+            m = first + (gradient - first) * (1 - optimizer.beta_1)
+            v = second + (tf.square(gradient) - second) * (1 - optimizer.beta_2)
+            first.assign(m)
+            second.assign(v)
+            variable.value.assign_sub(m * rate / (tf.sqrt(v) + optimizer.epsilon))
+
+    optimizer._backend_update_step = update
 
 
 def _by_step(array: tf.Tensor, n_steps: int) -> tf.Tensor:
