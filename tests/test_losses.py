@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sk_mtl.losses import (
@@ -124,7 +124,6 @@ def batches(draw, magnitudes=(1.0,), scale_of_weights=(1.0,)):
 
 
 @pytest.mark.parametrize("normalization", ["tasks", "cells"])
-@settings(max_examples=40)
 @given(batches(magnitudes=(0.1, 3.0, 50.0)), st.integers(0, 2**32 - 1))
 def test_loss_and_gradient_equal_the_reference_in_float64(normalization, batch, seed):
     factors = np.random.default_rng(seed).uniform(0, 2, size=len(batch[3]))
@@ -139,7 +138,6 @@ EXTREMES = {"magnitudes": (0.0, 1.0, 1e4), "scale_of_weights": (2.0**-120, 1.0, 
 
 
 @pytest.mark.parametrize("normalization", ["tasks", "cells"])
-@settings(max_examples=40)
 @given(batches(**EXTREMES))
 def test_loss_and_gradient_are_finite_for_any_mask_weights_and_logits(normalization, batch):
     objective, losses, gradient = compute_objective(*batch, normalization=normalization)
@@ -150,7 +148,6 @@ def test_loss_and_gradient_are_finite_for_any_mask_weights_and_logits(normalizat
     assert not gradient[columns_under_mask(batch[2], batch[3])].any()
 
 
-@settings(max_examples=40)
 @given(batches(magnitudes=(3.0,)), st.integers(0, 2**32 - 1))
 def test_rows_without_a_label_leave_the_loss_and_gradient_of_each_task(batch, seed):
     # So that what a shuffled batch holds beside its labelled rows does not matter.

@@ -25,7 +25,14 @@ from sk_mtl.model_selection import MultiTaskStratifiedKFold
 N_ROWS, N_FEATURES, N_CLASSES = 24, 3, (2, 3, 2)
 N_TASKS = len(N_CLASSES)
 CLASSES = [list(range(n)) for n in N_CLASSES]
-FEW = settings(max_examples=10)
+
+
+def examples(percent):
+    """Return settings for a share of the profile's examples: of 100, or of 2,000 in "long"."""
+    return settings(max_examples=settings.default.max_examples * percent // 100)
+
+
+FEW = examples(10)
 
 
 @dataclass(frozen=True)
@@ -260,7 +267,7 @@ def test_a_cell_of_weight_zero_is_a_missing_label(table):
 
 
 @pytest.mark.parametrize("name", ["plain", "cells, class weights"])
-@settings(max_examples=6)
+@examples(6)
 @given(tables(), st.sampled_from([1.2e-38, 1e-30, 1e30, 3e38]), st.booleans())
 def test_any_weights_that_float32_holds_leave_everything_finite(name, table, size, are_mixed):
     weight = table.rng.uniform(0.1, 1, size=table.codes.shape) * size
@@ -363,7 +370,7 @@ def start_from(clf, other):
 @pytest.mark.parametrize(
     "order", [["c", "kind", "b", "grade", "a"], ["b", "a", "kind", "c", "grade"]]
 )
-@settings(max_examples=4)
+@examples(3)
 @given(st.integers(0, 2**32 - 1))
 def test_permuting_tasks_permutes_heads(order, seed):
     rng = np.random.default_rng(seed)
@@ -399,7 +406,7 @@ def plain_keras_model(n_classes):
 
 @pytest.mark.parametrize("n_classes", [2, 4])
 @pytest.mark.parametrize("optimizer", [keras.optimizers.SGD, keras.optimizers.Adam])
-@settings(max_examples=4)
+@examples(3)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([5, 64]), st.booleans())
 def test_one_task_with_all_labels_is_the_plain_keras_network(
     n_classes, optimizer, seed, batch_size, has_weights
