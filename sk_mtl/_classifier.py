@@ -191,7 +191,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         given ``meta`` and ``compile_kwargs`` if it asks for them.
     classes : array-like, list of array-like or dict, default=None
         The classes of the tasks: of a 1-D y itself, one array-like per task, or by task. Tasks
-        left out have the categories of a categorical column, or else the labels found.
+        left out have the categories of a categorical column, or else the labels found; more than
+        1,000 of these, with hardly two labels each, are refused as identifiers of the rows.
     missing_label : scalar, default=None
         A label that means "missing", such as -1, besides NaN, None, NaT and NA. Inside other
         estimators that encode y themselves (stacking, bagging) mark missing labels with NaN: they

@@ -111,6 +111,8 @@ def _refuse_other_than_tables(X: Any) -> None:
         raise TypeError("X must hold numbers. Got structured records; pass a DataFrame of them.")
     if kind in ("M", "m"):
         raise TypeError(f"X must hold numbers. Got {X.dtype}; derive features from the times.")
+    if getattr(X, "ndim", 2) > 2:
+        raise ValueError(f"X must be 2-D. Got {X.ndim} dimensions.")
     if isinstance(X, pd.DataFrame) and not X.shape[1]:
         raise ValueError(f"X must have at least one feature. Got a frame of shape {X.shape}.")
     if isinstance(X, pd.DataFrame):

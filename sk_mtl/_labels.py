@@ -495,6 +495,12 @@ def read_cell_weight(sample_weight: Any, table: LabelTable) -> np.ndarray | None
             "sample_weight is out of the range of float32, in which training computes: the "
             f"largest weight is {largest}. Rescale the weights, for instance to mean 1."
         )
+    # Sums of weights and of weighted losses must stay within float32. Only proportions count, and
+    # a power of two changes no bit of them.
+    exponent = int(np.frexp(largest)[1])
+    shift = int(np.clip(exponent, -_LARGEST_EXPONENT, _LARGEST_EXPONENT)) - exponent
+    if shift:
+        weight = np.ldexp(weight, shift)
     # A weight that vanishes in float32 is a weight of 0.
     counts = table.label_mask & (np.where(table.label_mask, weight, 0) >= _SMALLEST_WEIGHT)
     return np.where(counts, weight, 0.0)
@@ -510,6 +516,7 @@ def _count_and_place(is_bad: np.ndarray, table: LabelTable) -> str:
     )
 
 
+_LARGEST_EXPONENT = 40
 _SMALLEST_WEIGHT = float(np.finfo(np.float32).tiny)
 
 

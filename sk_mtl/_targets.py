@@ -21,6 +21,7 @@ from sk_mtl._tasks import enumerate_some, resolve_task
 
 # More classes than this, with hardly two labels each, are taken for identifiers.
 _MAX_CLASSES_BY_ROW = 1000
+_MAX_CLASS_WEIGHT = 1e9  # so that float32 holds the sums of weights
 
 __all__ = [
     "EncodedTargets",
@@ -497,7 +498,8 @@ def weigh_classes(targets: EncodedTargets, factors: Sequence[np.ndarray]) -> np.
     weight = targets.cell_weight.copy()
     for t, factor in enumerate(factors):
         if (factor != 1).any():
-            weight[:, t] *= factor.astype(np.float32)[targets.codes[:, t]]
+            # In float64: the factor of a rare class may be large where its weights are small.
+            weight[:, t] = weight[:, t] * factor[targets.codes[:, t]]
     return weight
 
 
@@ -538,8 +540,12 @@ def _listed_class_weight(wanted: Mapping[Any, Any], classes: np.ndarray, name: H
         raise ValueError(
             f"class_weight of task {name!r} must be numbers. Got {wanted!r}."
         ) from error
-    if not (np.isfinite(factors).all() and (factors >= 0).all()):
+    in_range = (factors == 0) | (
+        (factors >= 1 / _MAX_CLASS_WEIGHT) & (factors <= _MAX_CLASS_WEIGHT)
+    )
+    if not in_range.all():
         raise ValueError(
-            f"class_weight of task {name!r} must be finite and not negative. Got {wanted!r}."
+            f"class_weight of task {name!r} must be finite and not negative, and 0 or between 1e-9 "
+            f"and 1e9. Got {wanted!r}."
         )
     return factors

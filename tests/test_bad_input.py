@@ -278,7 +278,7 @@ FEATURES = {
     "three dimensions": (
         lambda: A[None],
         ValueError,
-        "Found array with dim 3, while dim <= 2 is required by MultiTaskClassifier.",
+        "X must be 2-D. Got 3 dimensions.",
     ),
     "ragged rows": (
         lambda: [[1, 2], [3]],
@@ -997,13 +997,22 @@ PARAMETERS = [
         "class_weight",
         {"flag": {0: -1}},
         ValueError,
-        "class_weight of task 'flag' must be finite and not negative. Got {0: -1}.",
+        "class_weight of task 'flag' must be finite and not negative, and 0 or between 1e-9 "
+        "and 1e9. Got {0: -1}.",
     ),
     (
         "class_weight",
         {"flag": {0: np.nan}},
         ValueError,
-        "class_weight of task 'flag' must be finite and not negative. Got {0: nan}.",
+        "class_weight of task 'flag' must be finite and not negative, and 0 or between 1e-9 "
+        "and 1e9. Got {0: nan}.",
+    ),
+    (
+        "class_weight",
+        {"flag": {0: 1e38}},
+        ValueError,
+        "class_weight of task 'flag' must be finite and not negative, and 0 or between 1e-9 "
+        "and 1e9. Got {0: 1e+38}.",
     ),
     (
         "class_weight",

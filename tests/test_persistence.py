@@ -115,6 +115,13 @@ def test_estimator_of_a_newer_format_is_refused(fitted):
         MultiTaskClassifier().__setstate__(state)
 
 
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_every_protocol_of_pickle_gives_the_same_bits(fitted, X, protocol):
+    again = pickle.loads(pickle.dumps(fitted, protocol=protocol))
+    for a, b in zip(again.predict_proba(X), fitted.predict_proba(X), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_copied_estimator_goes_on_training_to_the_same_bits(fitted, X):
     again = pickle.loads(pickle.dumps(fitted))
     Y = np.column_stack([X[:, 0] > 0, np.zeros(len(X))]).astype(float)

@@ -6,10 +6,8 @@ test_task_view, what cannot work in test_sklearn_table.
 
 import copy
 import inspect
-import logging
 import os
 import pickle
-import random
 import subprocess
 import sys
 import warnings
@@ -22,7 +20,6 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import sklearn
-import tensorflow as tf
 from scipy.stats import loguniform
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.compose import ColumnTransformer
@@ -837,73 +834,3 @@ def test_html_shows_the_estimator_and_whether_it_is_fitted():
     html = estimator_html_repr(pipeline)
     assert "MultiTaskClassifier" in html
     assert "Not fitted" not in html
-
-
-# ------------------------------------------------------------------------------------------------
-# The process is left as it was
-# ------------------------------------------------------------------------------------------------
-
-
-def describe_process():
-    """Return whatever of the process a fit could have changed."""
-    from tensorflow.python.eager import context
-    from tensorflow.python.framework import config
-
-    return {
-        "numpy state": pickle.dumps(np.random.get_state()),  # noqa: NPY002
-        "numpy errors": np.geterr(),
-        "random state": random.getstate(),
-        "tensorflow seed": context.global_seed(),
-        "op determinism": config.is_op_determinism_enabled(),
-        "eager functions": tf.config.functions_run_eagerly(),
-        "threads": (
-            tf.config.threading.get_inter_op_parallelism_threads(),
-            tf.config.threading.get_intra_op_parallelism_threads(),
-        ),
-        "jit": tf.config.optimizer.get_jit(),
-        "device placement": tf.config.get_soft_device_placement(),
-        "tensorflow log level": tf.get_logger().level,
-        "float type": keras.config.floatx(),
-        "epsilon": keras.config.epsilon(),
-        "backend": keras.config.backend(),
-        "image format": keras.config.image_data_format(),
-        "dtype policy": keras.config.dtype_policy().name,
-        "keras logging": keras.config.is_interactive_logging_enabled(),
-        "traceback filtering": keras.config.is_traceback_filtering_enabled(),
-        "log level": logging.getLogger().level,
-        "log handlers": list(logging.getLogger().handlers),
-        "environment": dict(os.environ),
-        "warnings": list(warnings.filters),
-        "scikit-learn": sklearn.get_config(),
-        "path": list(sys.path),
-        "directory": os.getcwd(),
-        "pandas": pd.get_option("display.max_rows"),
-        "pickled models": (keras.Model.__reduce__, keras.losses.Loss.__reduce__),
-        "recursion": sys.getrecursionlimit(),
-    }
-
-
-def test_fit_and_predict_leave_the_process_as_it_was():
-    clf = make_tiny(dropout=0.2, early_stopping=True, task_weighting="uncertainty")
-    before = describe_process()
-    clf.fit(X, Y)
-    clf.predict_proba(X)
-    clf.partial_fit(X, Y)
-    clf.score(X, Y)
-    after = describe_process()
-    assert {name: after[name] for name in after if after[name] != before[name]} == {}
-
-
-@pytest.mark.parametrize("policy", ["float64", "mixed_bfloat16"])
-def test_fit_does_not_depend_on_what_the_process_has_set(policy):
-    expected = probabilities_of(make_tiny().fit(X, Y))
-    before = keras.config.floatx(), keras.config.dtype_policy()
-    try:
-        sk_mtl.clear_program_cache()
-        keras.config.set_floatx("float64")
-        keras.config.set_dtype_policy(policy)
-        found = probabilities_of(make_tiny().fit(X, Y))
-    finally:
-        keras.config.set_floatx(before[0])
-        keras.config.set_dtype_policy(before[1])
-    np.testing.assert_array_equal(found, expected)
