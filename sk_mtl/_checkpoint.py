@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,7 @@ from sk_mtl._problem import LabelledRows
 from sk_mtl._program import TrainingPlan, TrainingProgram, TrainingState
 from sk_mtl._program_cache import optimizer_settings
 from sk_mtl._stored_values import decode_value, encode_value, require
+from sk_mtl._task_checkpoints import CheckpointKeeper
 from sk_mtl._tasks import enumerate_some
 
 __all__ = ["Checkpoint", "Progress", "open_checkpoint"]
@@ -50,12 +52,15 @@ class Progress:
         The values of the best epoch, with early stopping.
     best_epoch : int
         That epoch, from 1; 0 without one.
+    keeper : CheckpointKeeper
+        The values of the best epochs of the tasks, where each has its own.
     """
 
     epoch: int = 0
     history: dict[str, list[float]] = field(default_factory=dict)
     best: TrainingState | None = None
     best_epoch: int = 0
+    keeper: CheckpointKeeper = field(default_factory=CheckpointKeeper)
 
 
 class Checkpoint:
@@ -76,15 +81,15 @@ class Checkpoint:
         self._due = -float("inf")
         self._has_warned = False
 
-    def resume(self, program: TrainingProgram, stopping: EarlyStopping | None) -> Progress:
+    def resume(self, program: TrainingProgram, plan: TrainingPlan) -> Progress:
         """Return how far the fit has come, and set all values to what they were then.
 
         Parameters
         ----------
         program : TrainingProgram
             With the values that the fit starts from; left so if there is no checkpoint.
-        stopping : EarlyStopping or None
-            As at the start of the fit.
+        plan : TrainingPlan
+            As at the start of the fit; its early stopping is set, too.
 
         Returns
         -------
@@ -108,7 +113,7 @@ class Checkpoint:
             require("epoch" in nodes, "it is no checkpoint")
             refusal = self._refuse(nodes)
             if refusal is None:
-                return _restore(nodes, arrays, program, stopping)
+                return _restore(nodes, arrays, program, plan)
         except MemoryError:
             raise
         except Exception as error:  # what reads its parts raises what it likes
@@ -135,17 +140,15 @@ class Checkpoint:
             return f"is of another fit, with other {enumerate_some(others)}."
         return None
 
-    def save_if_due(
-        self, program: TrainingProgram, stopping: EarlyStopping | None, progress: Progress
-    ) -> None:
+    def save_if_due(self, program: TrainingProgram, plan: TrainingPlan, progress: Progress) -> None:
         """Write the checkpoint if the last one is long enough ago.
 
         Parameters
         ----------
         program : TrainingProgram
             With the values at the end of the epoch.
-        stopping : EarlyStopping or None
-            What has watched the epochs so far.
+        plan : TrainingPlan
+            With the early stopping that has watched the epochs so far.
         progress : Progress
             How far the fit has come.
 
@@ -158,7 +161,7 @@ class Checkpoint:
         if begun < self._due:
             return
         try:
-            text, arrays = _describe(program, stopping, progress)
+            text, arrays = _describe(program, plan, progress)
             described = {"versions": _versions(), "fit": self._fit, **text}
             replace_file(self.path, pack(json.dumps(described, allow_nan=False), arrays))
         except OSError as error:
@@ -239,7 +242,9 @@ def _identify(
 ) -> dict[str, str]:
     """Return digests of all that the result of a training depends on."""
     stopping = plan.stopping
-    patience = [] if stopping is None else [int(stopping.n_iter_no_change), float(stopping.tol)]
+    patience: list[Any] = []
+    if isinstance(stopping, EarlyStopping):
+        patience = [int(stopping.n_iter_no_change), float(stopping.tol)]
     parts: dict[str, list[Any]] = {
         "layers": [plan.spec],
         "task names": [plan.task_names],
@@ -250,7 +255,9 @@ def _identify(
         "batch_size": [plan.batch_size],
         "jit_compile": [plan.jit_compile],
         "random_state": [plan.seed],
-        "early stopping": [*patience, plan.monitored_task],
+        "early stopping": [*patience, plan.monitored_task, plan.task_stopping is not None],
+        "loss": [plan.focal_gamma, plan.logit_offsets],
+        "batching": [plan.batching],
         "initial weights": [*start.network, *sorted(start.weighting), *start.weighting.values()],
         "X": _arrays_of(training.X),
         "y": [training.codes],
@@ -321,23 +328,33 @@ def _versions() -> dict[str, str]:
 
 
 def _describe(
-    program: TrainingProgram, stopping: EarlyStopping | None, progress: Progress
+    program: TrainingProgram, plan: TrainingPlan, progress: Progress
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return what is stored, for JSON, and its arrays."""
     arrays: dict[str, np.ndarray] = {}
     # The values of an epoch that is the best so far are stored once.
     is_best = progress.best is not None and progress.best_epoch == progress.epoch
+    kept = progress.keeper.kept
+    networks = dict(list(kept.values()))
     nodes = {
         "epoch": progress.epoch,
         "history": encode_value(progress.history, "history", arrays),
-        "stopping": encode_value(None if stopping is None else vars(stopping), "stopping", arrays),
+        "stopping": encode_value([vars(s) for s in _stoppings(plan)], "stopping", arrays),
         "best_epoch": progress.best_epoch,
         "last": _describe_state(program.read(), "last", arrays),
         "best": None,
+        "epochs_of_tasks": [[task, epoch] for task, (epoch, _) in kept.items()],
+        "networks": encode_value(list(networks.items()), "networks", arrays),
     }
     if progress.best is not None and not is_best:
         nodes["best"] = _describe_state(progress.best, "best", arrays)
     return nodes, arrays
+
+
+def _stoppings(plan: TrainingPlan) -> list[Any]:
+    """Return what watches losses: that of all tasks together, and those of each."""
+    common = [] if plan.stopping is None else [plan.stopping]
+    return [*common, *(() if plan.task_stopping is None else plan.task_stopping.tasks)]
 
 
 def _describe_state(state: TrainingState, name: str, arrays: dict[str, np.ndarray]) -> Any:
@@ -349,7 +366,7 @@ def _restore(
     nodes: dict[str, Any],
     arrays: dict[str, np.ndarray],
     program: TrainingProgram,
-    stopping: EarlyStopping | None,
+    plan: TrainingPlan,
 ) -> Progress:
     """Return what is stored, and set the values of the program and of early stopping by it."""
     history, watched = (decode_value(nodes[part], arrays) for part in ("history", "stopping"))
@@ -363,14 +380,35 @@ def _restore(
     if nodes["best"] is not None:
         best = _restore_state(nodes["best"], arrays, fresh)
     require((best is None) == (best_epoch == 0), "it has no values of its best epoch")
-    require((watched is None) == (stopping is None), "it is of another early stopping")
-    if stopping is not None:
+    keeper = _restore_keeper(nodes, arrays, fresh, plan)
+    stoppings = _stoppings(plan)
+    require(len(watched) == len(stoppings), "it is of another early stopping")
+    for stopping, found in zip(stoppings, watched, strict=True):
         kinds = {name: type(value) for name, value in vars(stopping).items()}
-        found = {name: type(value) for name, value in watched.items()}
-        require(found == kinds, "its early stopping has other values")
-        vars(stopping).update(watched)
+        require(
+            {name: type(value) for name, value in found.items()} == kinds,
+            "its early stopping has other values",
+        )
+    for stopping, found in zip(stoppings, watched, strict=True):
+        vars(stopping).update(found)
     program.load(last, program.settings)
-    return Progress(epoch, history, best, best_epoch)
+    return Progress(epoch, history, best, best_epoch, keeper)
+
+
+def _restore_keeper(
+    nodes: dict[str, Any],
+    arrays: dict[str, np.ndarray],
+    fresh: TrainingState,
+    plan: TrainingPlan,
+) -> CheckpointKeeper:
+    """Return the values of the best epochs of the tasks."""
+    networks = dict(decode_value(nodes["networks"], arrays))
+    epochs = dict(nodes["epochs_of_tasks"])
+    require(epochs.keys() <= set(range(len(plan.task_names))), "it is of other tasks")
+    require(networks.keys() == set(epochs.values()), "it lacks the best epoch of a task")
+    for values in networks.values():
+        _require_alike(zip(values, fresh.network, strict=True))
+    return CheckpointKeeper({task: (e, networks[e]) for task, e in epochs.items()})
 
 
 def _restore_state(
@@ -383,7 +421,12 @@ def _restore_state(
         *((weighting[name], value) for name, value in fresh.weighting.items()),
         *zip(optimizer, fresh.optimizer or [], strict=True),
     ]
+    _require_alike(pairs)
+    return TrainingState(network, weighting, optimizer, fresh.optimizer_settings)
+
+
+def _require_alike(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Refuse arrays that could not take the place of others."""
     for value, like in pairs:
         fits = value.shape == like.shape and value.dtype == like.dtype
         require(fits, "its arrays have other shapes or dtypes")
-    return TrainingState(network, weighting, optimizer, fresh.optimizer_settings)

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sk_mtl._calibration import calibrate_tasks, require_watched_rows
 from sk_mtl._checkpoint import Checkpoint, open_checkpoint
 from sk_mtl._custom_model import classify_outputs, serialize_model
-from sk_mtl._early_stopping import EarlyStopping
+from sk_mtl._early_stopping import EarlyStopping, PlannedEpoch, TaskStopping
+from sk_mtl._features import check_features
 from sk_mtl._labels import has_missing_labels, read_cell_weight, read_labels
+from sk_mtl._logit_adjustment import find_adjusted_frequencies, find_logit_offsets
 from sk_mtl._network import NetworkSpec, canonical_activation, network_variables
 from sk_mtl._persistence import (
     FORMAT_VERSION,
@@ -49,7 +53,7 @@ from sk_mtl._targets import TargetSchema
 from sk_mtl._task_view import TaskView
 from sk_mtl._tasks import PerTask, resolve_task
 from sk_mtl._training import TrainingOutcome, draw_start, train
-from sk_mtl._validation import check_asker, check_features, check_parameters
+from sk_mtl._validation import check_asker, check_parameters
 from sk_mtl.weighting import make_weighting
 
 __all__ = ["DERIVED_ATTRIBUTES", "MultiTaskClassifier"]
@@ -59,6 +63,7 @@ DERIVED_ATTRIBUTES = ("classes_", "label_coverage_", "n_classes_", "n_tasks_", "
 
 # With early_stopping="auto", fewer labelled rows than this are all trained on.
 _MIN_ROWS_TO_HOLD_OUT = 1000
+_MAX_WIDTH = 1_000_000  # of a hidden layer
 
 
 class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
@@ -88,6 +93,17 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     l2 : float, default=0.0
         Factor of the sum of squared kernel weights that is added to the objective, as Keras's
         `keras.regularizers.L2`.
+    ensemble_size : int, default=1
+        Members :math:`K` of an ensemble, trained together in one network. Each learns from every
+        row, with dropout of its own; the objective is the mean of the members' objectives, and
+        probabilities are the means of theirs. Time grows nearly with it. Not with a `model`.
+    ensemble_method : {"shared", "independent"}, default="shared"
+        "shared": a hidden layer of member :math:`k` is
+        :math:`s_k \circ (W^\top (r_k \circ x)) + b_k`, with one kernel :math:`W` for all members
+        (BatchEnsemble [6]_, equation 1). The scalings :math:`r_k` of the features start from -1 or
+        1 at random and all others from 1, and the layers of logits have their own kernels, as in
+        TabM [7]_, section 3.3. "independent": networks that share nothing, as if each was trained
+        alone. Not used with ``ensemble_size=1``.
     task_weighting : {"equal", "uncertainty"}, dict or TaskWeighting, default="equal"
         The weights :math:`\lambda_t` of the tasks: all 1; learned, as in [1]_; factors by task,
         with 1 for tasks left out; or a strategy of `sk_mtl.weighting`.
@@ -99,15 +115,29 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         "balanced" weighs each task's classes inversely to their frequency among its labelled
         cells. A dict gives per task "balanced" or ``{label: weight}``; for a 1-D y it may be
         ``{label: weight}`` itself. It multiplies the sample weights, in validation too.
+    loss : {"cross_entropy", "focal"}, default="cross_entropy"
+        The loss :math:`\ell_{it}` of a cell with the probability :math:`p` of its true class:
+        :math:`-\log p`, or :math:`-(1 - p)^\gamma \log p`, which counts less what is predicted well
+        (equation 4 of [3]_, without its class weights, which are `class_weight`).
+    focal_gamma : float, default=2.0
+        The exponent :math:`\gamma` of the focal loss.
+    logit_adjustment : float, default=0.0
+        Add this many times :math:`\log \pi_k` to the logits inside the loss, with the frequencies
+        :math:`\pi_k` of the task's classes in the training rows, weights included (equation 10 of
+        [4]_). At 1, predictions are those for classes that are equally frequent: rare ones are
+        predicted more often, and `predict_proba` is calibrated for such a world, not for yours.
     optimizer : str, class or instance of keras.Optimizer, default="adam"
         Its settings are routed: ``optimizer__learning_rate=1e-3``. An instance is copied.
-        A ``weight_decay`` acts on kernels, not on biases or normalisation; on all weights of a
-        custom model.
+        A ``weight_decay`` acts on kernels, not on biases, normalisation or the scalings of
+        members; on all weights of a custom model.
     epochs : int, default=100
         Passes over the training rows, at most.
     batch_size : "auto" or int, default="auto"
         Rows per step. "auto" is 32 for up to 2,000 training rows, 128 for up to 10,000, and 256
         beyond.
+    batching : {"random", "label_aware"}, default="random"
+        "random" shuffles the rows before each epoch. "label_aware" shuffles them so that the rows
+        with a label of a rare task are spread evenly over the batches; each still comes once.
     jit_compile : "auto" or bool, default="auto"
         Whether XLA compiles the training steps, which makes those of small networks several times
         faster, for half a second to two more before the first epoch. "auto" does so on a CPU if
@@ -129,6 +159,21 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         Epochs without an improvement after which training stops early.
     tol : float, default=1e-4
         How much lower the watched loss must be to count as an improvement.
+    restore_best : {"common", "per_task"}, default="common"
+        Whose best epoch's weights early stopping keeps. "common" keeps those of one epoch, the best
+        for the loss that is watched. "per_task" predicts each task with all weights of its own best
+        epoch, as in [5]_, and stops when no task has improved for `n_iter_no_change` epochs;
+        prediction takes as many passes, and the model as many times the memory, as there are
+        different such epochs.
+    refit : bool, default=False
+        Whether to train afresh on all rows, those held out by early stopping among them, for as
+        many epochs as were found to be best, with the same seed and batch size. Not with validation
+        data. Callbacks are called in both trainings.
+    calibrate : bool, default=False
+        Whether to divide the logits of each task by a temperature, the one with the lowest log
+        loss over the labelled cells that were watched [2]_. It needs rows held out for early
+        stopping, or validation data. `predict` stays as it is. With `refit` the temperatures are
+        those found for the network before.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the fit before.
     callbacks : keras.callbacks.Callback, class, list or dict of these, default=None
@@ -146,7 +191,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         given ``meta`` and ``compile_kwargs`` if it asks for them.
     classes : array-like, list of array-like or dict, default=None
         The classes of the tasks: of a 1-D y itself, one array-like per task, or by task. Tasks
-        left out have the categories of a categorical column, or else the labels found.
+        left out have the categories of a categorical column, or else the labels found; more than
+        1,000 of these, with hardly two labels each, are refused as identifiers of the rows.
     missing_label : scalar, default=None
         A label that means "missing", such as -1, besides NaN, None, NaT and NA. Inside other
         estimators that encode y themselves (stacking, bagging) mark missing labels with NaN: they
@@ -174,18 +220,26 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     history_ : dict of list of float
         Per epoch: "loss" and "val_loss" (means over tasks), "objective" (what the optimizer
         minimised), per task "<task>_loss" and "val_<task>_loss", and "<task>_weight" if the
-        weights of the tasks are learned. Where the name of a task would give two series one name,
-        the task is called "task0:<name>" in them, by its position.
+        weights of the tasks are learned. Of an ensemble, "loss" is the mean of the members'
+        losses, and "val_loss" the loss of their mean probabilities. Where the name of a task would
+        give two series one name, the task is called "task0:<name>" in them, by its position.
     n_iter_ : int
         Epochs trained, those of earlier fits with a warm start included.
     best_iter_ : int
         The epoch whose weights were kept, counted from 1.
+    best_iters_ : ndarray of int of shape (n_tasks,)
+        The same by task: they differ with ``restore_best="per_task"``. 0 for a task that the
+        network does not learn.
     task_weights_ : ndarray of float32 of shape (n_tasks,)
         The weights :math:`\lambda_t`; 0 for a task that the network does not learn.
+    temperatures_ : ndarray of float32 of shape (n_tasks,)
+        What the logits of each task are divided by for its probabilities; 1 without `calibrate`.
     model_ : keras.Model
-        The network as a Keras model, from X to the logits in task order (a binary task has one).
-        Built from the fitted weights at the first access; changing it does not change the
-        estimator.
+        The network as a Keras model, from X to the logits in task order (a binary task has one),
+        divided by the temperatures; those of an ensemble are of the mean probabilities. The
+        networks of several epochs are parts of it. A whole network of your own has the weights of
+        epoch `best_iter_`, and gives what it always gives. Built from the fitted weights at the
+        first access; changing it does not change the estimator.
     n_features_in_ : int
         The number of features.
     feature_names_in_ : ndarray of object of shape (n_features,)
@@ -209,6 +263,19 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     ----------
     .. [1] A. Kendall, Y. Gal, R. Cipolla. "Multi-Task Learning Using Uncertainty to Weigh Losses
        for Scene Geometry and Semantics". CVPR 2018, arXiv 1705.07115.
+    .. [2] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger. "On Calibration of Modern Neural
+       Networks". ICML 2017, arXiv 1706.04599.
+    .. [3] T.-Y. Lin, P. Goyal, R. Girshick, K. He, P. Dollár. "Focal Loss for Dense Object
+       Detection". ICCV 2017, arXiv 1708.02002.
+    .. [4] A. K. Menon, S. Jayasumana, A. S. Rawat, H. Jain, A. Veit, S. Kumar. "Long-tail Learning
+       via Logit Adjustment". ICLR 2021, arXiv 2007.07314.
+    .. [5] B. A. Eraqi, D. Khizbullin, S. S. Nagaraja, S. M. Sarathy. "Molecular Property
+       Prediction in the Ultra-Low Data Regime" (adaptive checkpointing with specialization).
+       Communications Chemistry 8, 201, 2025.
+    .. [6] Y. Wen, D. Tran, J. Ba. "BatchEnsemble: An Alternative Approach to Efficient Ensemble
+       and Lifelong Learning". ICLR 2020, arXiv 2002.06715.
+    .. [7] Y. Gorishniy, A. Kotelnikov, A. Babenko. "TabM: Advancing Tabular Deep Learning with
+       Parameter-Efficient Ensembling". ICLR 2025, arXiv 2410.24210.
 
     Examples
     --------
@@ -250,18 +317,27 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         dropout: float = 0.0,
         normalization: str | None = None,
         l2: float = 0.0,
+        ensemble_size: int = 1,
+        ensemble_method: str = "shared",
         task_weighting: Any = "equal",
         loss_normalization: str = "tasks",
         class_weight: Any = None,
+        loss: str = "cross_entropy",
+        focal_gamma: float = 2.0,
+        logit_adjustment: float = 0.0,
         optimizer: Any = "adam",
         epochs: int = 100,
         batch_size: Any = "auto",
+        batching: str = "random",
         jit_compile: Any = "auto",
         early_stopping: Any = "auto",
         validation_fraction: float | None = 0.1,
         monitor: Hashable | None = None,
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
+        restore_best: str = "common",
+        refit: bool = False,
+        calibrate: bool = False,
         warm_start: bool = False,
         callbacks: Any = None,
         checkpoint: Any = None,
@@ -278,18 +354,27 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         self.dropout = dropout
         self.normalization = normalization
         self.l2 = l2
+        self.ensemble_size = ensemble_size
+        self.ensemble_method = ensemble_method
         self.task_weighting = task_weighting
         self.loss_normalization = loss_normalization
         self.class_weight = class_weight
+        self.loss = loss
+        self.focal_gamma = focal_gamma
+        self.logit_adjustment = logit_adjustment
         self.optimizer = optimizer
         self.epochs = epochs
         self.batch_size = batch_size
+        self.batching = batching
         self.jit_compile = jit_compile
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.monitor = monitor
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.restore_best = restore_best
+        self.refit = refit
+        self.calibrate = calibrate
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.checkpoint = checkpoint
@@ -347,6 +432,13 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 warn_of_degenerate_tasks(problem, stacklevel=2)
             seed = self._seed if going_on else self._draw_seed()
             training, watched = self._split_rows(problem, validation_data, seed)
+            if self.calibrate and problem.active_names:
+                require_watched_rows(watched)
+            if self.refit and validation_data is not None:
+                raise ValueError(
+                    "refit=True trains again on rows that were held out, but with validation_data "
+                    "none are. Put these rows into X and y, or set refit=False."
+                )
             stopping = None
             if self._stops_early(problem, watched is not None):
                 stopping = EarlyStopping(self.n_iter_no_change, self.tol)
@@ -354,7 +446,12 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             if going_on and self._network is not None:
                 start = replace(self._network.state, optimizer=None)
             trained = self._train(problem, training, watched, seed, start, stopping)
-            return self._keep(problem, trained, seed, going_on)
+            temperatures = None
+            if self.calibrate and trained is not None and watched is not None:
+                temperatures = self._find_temperatures(problem, trained, watched)
+            if self.refit and trained is not None and watched is not None:
+                trained = self._train_on_all(problem, trained, seed, start)
+            return self._keep(problem, trained, seed, going_on, temperatures)
 
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
@@ -393,13 +490,17 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 if classes is not None:
                     check_same_classes(schema, classes)
             else:
+                if self.calibrate:
+                    require_watched_rows(None)
                 declared = self.classes if classes is None else classes
                 schema, seed = declare_schema(table, declared), self._draw_seed()
             problem = pose_problem(X, table, sample_weight, self.class_weight, schema)
             training = problem.labelled_rows(problem.rows, problem.class_factors(problem.rows))
-            start = self._network.state if going_on and self._network is not None else None
+            network = self._network if going_on else None
+            start = None if network is None else network.state
             trained = self._train(problem, training, None, seed, start, None, epochs=1)
-            return self._keep(problem, trained, seed, going_on, adds_labels=going_on)
+            temperatures = None if network is None else network.temperatures
+            return self._keep(problem, trained, seed, going_on, temperatures, adds_labels=going_on)
 
     def _draw_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -445,6 +546,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 "warm_start and partial_fit go on with the network that was fitted, but its "
                 "parameters have changed since. Clone the estimator to start afresh."
             )
+        frequencies = training.class_frequencies(tuple(len(c) for c in problem.active_classes))
+        tau = float(self.logit_adjustment)
         plan = TrainingPlan(
             spec=spec,
             task_names=problem.series_labels,
@@ -458,17 +561,19 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             seed=seed,
             first_epoch=0 if start is None else self.n_iter_,
             stopping=stopping,
+            task_stopping=None if stopping is None else self._watch_tasks(problem),
             monitored_task=self._monitored_task(problem, watched or training),
             callbacks=make_callbacks(self.callbacks, self._routed("callbacks")),
             progress=ProgressBar(problem.series_labels, self.verbose > 1) if self.verbose else None,
+            focal_gamma=float(self.focal_gamma) if self.loss == "focal" else None,
+            logit_offsets=find_logit_offsets(frequencies, tau) if tau else None,
+            batching=self.batching,
         )
         # By `epochs`, not by those of this call: partial_fit trains as fit does.
         steps = self.epochs * -(-len(training.rows) // plan.batch_size)
         plan = replace(plan, jit_compile=resolve_jit_compile(self.jit_compile, plan, steps))
         if start is None:
-            n_classes = tuple(len(c) for c in problem.active_classes)
-            frequencies = training.class_frequencies(n_classes)
-            start = draw_start(spec, plan.weighting, frequencies, seed, custom_values)
+            start = self._draw_start(plan, frequencies, custom_values)
         if not len(training.rows):  # a stream may bring a batch without any label
             return plan, TrainingOutcome(start, {}, 0, 0)
         checkpoint = None
@@ -491,11 +596,73 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             )
         return open_checkpoint(self.checkpoint, plan, start, training, watched)
 
+    def _draw_start(
+        self, plan: TrainingPlan, frequencies: list[np.ndarray], custom_values: Any
+    ) -> TrainingState:
+        tau = float(self.logit_adjustment)
+        adjusted = find_adjusted_frequencies(frequencies, tau) if tau else frequencies
+        return draw_start(plan.spec, plan.weighting, adjusted, plan.seed, custom_values)
+
+    def _watch_tasks(self, problem: Problem) -> TaskStopping | None:
+        if self.restore_best == "common":
+            return None
+        settings = (self.n_iter_no_change, self.tol)
+        return TaskStopping([EarlyStopping(*settings) for _ in problem.active_names])
+
+    def _train_on_all(
+        self,
+        problem: Problem,
+        trained: tuple[TrainingPlan, TrainingOutcome],
+        seed: int,
+        start: TrainingState | None,
+    ) -> tuple[TrainingPlan, TrainingOutcome]:
+        """Train afresh on all rows for the epochs found; the history stays that of the search."""
+        plan, found = trained
+        training = problem.labelled_rows(problem.rows, problem.class_factors(problem.rows))
+        frequencies = training.class_frequencies(tuple(len(c) for c in problem.active_classes))
+        _, optimizer, custom_values = self._specify_network(problem, seed)
+        epochs: tuple[int, ...] = (found.best_epoch,) * len(problem.active_names)
+        if found.checkpoints is not None:
+            epochs = found.checkpoints.task_epochs
+        tau, is_shown = float(self.logit_adjustment), bool(self.verbose)
+        again = replace(
+            plan,
+            optimizer=optimizer,
+            epochs=max(*epochs, found.best_epoch),
+            stopping=PlannedEpoch(found.best_epoch),
+            task_stopping=TaskStopping([PlannedEpoch(epoch) for epoch in epochs]),
+            callbacks=make_callbacks(self.callbacks, self._routed("callbacks")),
+            progress=ProgressBar(problem.series_labels, self.verbose > 1) if is_shown else None,
+            logit_offsets=find_logit_offsets(frequencies, tau) if tau else None,
+        )
+        if start is None:
+            start = self._draw_start(again, frequencies, custom_values)
+        outcome = train(again, start, training)
+        return plan, replace(found, state=outcome.state, checkpoints=outcome.checkpoints)
+
+    def _find_temperatures(
+        self,
+        problem: Problem,
+        trained: tuple[TrainingPlan, TrainingOutcome],
+        watched: LabelledRows,
+    ) -> np.ndarray:
+        """Return the temperatures of the tasks that the network learns."""
+        plan, outcome = trained
+        network = FittedNetwork(plan.spec, outcome.state, None, outcome.checkpoints)
+        return calibrate_tasks(
+            network.logits(watched.X[watched.rows]),
+            watched,
+            plan.spec.n_outputs,
+            problem.active_names,
+            plan.logit_offsets,
+            stacklevel=3,
+        )
+
     def _monitored_task(self, problem: Problem, watched: LabelledRows) -> int | None:
         """Return the position of the watched task among those that the network learns."""
         if self.monitor is None:
             return None
-        task = resolve_task(self.monitor, problem.schema.task_names)
+        task = resolve_task(self.monitor, problem.schema.task_names, parameter="monitor")
         position = int(problem.is_active[:task].sum())
         if problem.is_active[task] and watched.weight[watched.rows, position].any():
             return position
@@ -527,6 +694,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             dropout=float(self.dropout),
             normalization=self.normalization,
             l2=float(self.l2),
+            ensemble_size=int(self.ensemble_size),
+            # One member is one network, whatever it might share.
+            ensemble_method=self.ensemble_method if self.ensemble_size > 1 else "shared",
         )
         if self.model is None:
             if self._routed("model"):
@@ -535,6 +705,12 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                     "is no builder that it belongs to."
                 )
             return spec, optimizer, None
+        if self.ensemble_size > 1:
+            raise ValueError(
+                f"ensemble_size={self.ensemble_size} needs a network built from "
+                "hidden_layer_sizes, and `model` gives one of your own. Set ensemble_size=1 and "
+                "fit the estimator with several random_states, or leave model=None."
+            )
         # scikeras is imported for custom models only.
         from sk_mtl._scikeras import build_custom_model, describe_for_builder
 
@@ -564,11 +740,12 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     def _head_sizes(self, problem: Problem) -> tuple[tuple[int, ...], ...]:
         """Return the hidden layer sizes of each active head."""
         given, names = self.head_hidden_layer_sizes, problem.schema.task_names
+        parameter = "head_hidden_layer_sizes"
         if not isinstance(given, Mapping):
-            sizes = _layer_sizes(given, "head_hidden_layer_sizes")
+            sizes = _layer_sizes(given, parameter)
             return (sizes,) * len(problem.active_names)
         by_name = {
-            names[resolve_task(task, names)]: _layer_sizes(sizes, "head_hidden_layer_sizes")
+            names[resolve_task(task, names, parameter=parameter)]: _layer_sizes(sizes, parameter)
             for task, sizes in given.items()
         }
         return tuple(by_name.get(name, ()) for name in problem.active_names)
@@ -579,6 +756,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         trained: tuple[TrainingPlan, TrainingOutcome] | None,
         seed: int,
         going_on: bool,
+        temperatures: np.ndarray | None,
         adds_labels: bool = False,
     ) -> MultiTaskClassifier:
         """Set all fitted attributes."""
@@ -593,7 +771,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             plan, outcome = trained
             history = _continue_history(history, outcome.history, n_iter, outcome.n_epochs)
             best_iter, n_iter = n_iter + outcome.best_epoch, n_iter + outcome.n_epochs
-            network = FittedNetwork(plan.spec, outcome.state)
+            checkpoints = outcome.checkpoints
+            if checkpoints is not None:
+                checkpoints = checkpoints.shift(n_iter - outcome.n_epochs)
+            network = FittedNetwork(plan.spec, outcome.state, temperatures, checkpoints)
             state, n_active = outcome.state.weighting, len(problem.active_names)
             weights[problem.is_active] = plan.weighting.weights(state, n_active)
         self._schema, self._seed, self._network = schema, seed, network
@@ -625,22 +806,31 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     # Predicting
     # --------------------------------------------------------------------------------------------
 
-    def _probabilities(self, X: Any) -> list[np.ndarray]:
+    def _probabilities(self, X: Any, calibrated: bool = True) -> list[np.ndarray]:
         """Return class probabilities of each task; NaN for a task that is not trained."""
         check_is_fitted(self)
         X = check_features(self, X, reset=False, keep_float64=True)
-        learned = iter([] if self._network is None else self._network.probabilities(X))
-        probabilities = []
+        network = self._network
+        learned = iter([] if network is None else network.probabilities(X, calibrated))
+        return self._fill_in(learned, X.shape[0], 1.0)
+
+    def _fill_in(
+        self, learned: Iterator[np.ndarray], n_rows: int, of_one_class: float
+    ) -> list[np.ndarray]:
+        """Return numbers of each task: also of one with one class, NaN of one not trained."""
+        by_task = []
         for t, n in enumerate(self._schema.n_classes):
-            p = next(learned) if self._is_active[t] else np.ones((X.shape[0], n), np.float32)
-            if not self._is_trained[t]:
-                p = np.full_like(p, np.nan)
-            probabilities.append(p)
-        return probabilities
+            if self._is_active[t]:
+                numbers = next(learned)
+            else:
+                numbers = np.full((n_rows, n), of_one_class, np.float32)
+            by_task.append(numbers if self._is_trained[t] else np.full_like(numbers, np.nan))
+        return by_task
 
     def _predicted_codes(self, X: Any) -> np.ndarray:
         """Return the index of the most probable class of each cell, 0 where not trained."""
-        probabilities = self._probabilities(X)
+        # A temperature changes no order, but could round two probabilities to the same number.
+        probabilities = self._probabilities(X, calibrated=False)
         codes = np.zeros((len(probabilities[0]), len(probabilities)), dtype=np.int64)
         for t in np.flatnonzero(self._is_trained):
             codes[:, t] = probabilities[t].argmax(axis=1)
@@ -695,6 +885,40 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         """
         with np.errstate(divide="ignore"):
             return self._by_task([np.log(p) for p in self._probabilities(X)])
+
+    def predict_std(self, X: Any) -> Any:
+        r"""Predict how far the members of the ensemble disagree.
+
+        The standard deviation over the :math:`K` members of each class's probability,
+        :math:`\sqrt{\tfrac1K \sum_k (p_k - \bar p)^2}`, where :math:`\bar p` is what
+        `predict_proba` gives without `calibrate`.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        spread : PerTask of ndarray of float32, or ndarray
+            By task, of shape (n_samples, n_classes_t), in the form of `predict_proba`. NaN for a
+            task that had no label in training.
+
+        Raises
+        ------
+        ValueError
+            If the estimator was fitted with ``ensemble_size=1``.
+        """
+        check_is_fitted(self)
+        network = self._network
+        if (self.ensemble_size if network is None else network.spec.ensemble_size) == 1:
+            raise ValueError(
+                "predict_std is the spread over the members of an ensemble, and this estimator "
+                "was fitted with ensemble_size=1. Fit it with ensemble_size=8, for instance."
+            )
+        X = check_features(self, X, reset=False, keep_float64=True)
+        learned = iter([] if network is None else network.spread(X))
+        return self._by_task(self._fill_in(learned, X.shape[0], 0.0))
 
     def predict_proba_frame(self, X: Any) -> pd.DataFrame:
         """Predict class probabilities as one frame.
@@ -783,6 +1007,24 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     # --------------------------------------------------------------------------------------------
 
     @property
+    def temperatures_(self) -> np.ndarray:
+        """The temperature of each task."""
+        check_is_fitted(self)
+        temperatures = np.ones(len(self._is_active), dtype=np.float32)
+        if self._network is not None and self._network.temperatures is not None:
+            temperatures[self._is_active] = self._network.temperatures
+        return temperatures
+
+    @property
+    def best_iters_(self) -> np.ndarray:
+        """The epoch whose weights each task is predicted with."""
+        check_is_fitted(self)
+        epochs = np.where(self._is_active, self.best_iter_, 0)
+        if self._network is not None and self._network.checkpoints is not None:
+            epochs[self._is_active] = self._network.checkpoints.task_epochs
+        return epochs
+
+    @property
     def model_(self) -> Any:
         """The network as a Keras model."""
         network = vars(self).get("_network")
@@ -847,9 +1089,15 @@ def _continue_history(
 
 def _layer_sizes(sizes: Any, name: str) -> tuple[int, ...]:
     """Return layer widths as a tuple of int."""
-    listed = np.atleast_1d(np.asarray(sizes))
-    if listed.ndim != 1 or (listed.size and (listed.dtype.kind not in "iu" or (listed < 1).any())):
+    listed = np.atleast_1d(np.asarray(sizes, dtype=object))
+    are_widths = (type(n) is not bool and isinstance(n, Integral) for n in listed.ravel())
+    if listed.ndim != 1 or not all(are_widths) or (listed < 1).any():
         raise ValueError(f"{name} must hold integers of at least 1. Got {sizes!r}.")
+    if (listed > _MAX_WIDTH).any():
+        raise ValueError(
+            f"{name} must hold integers of at most {_MAX_WIDTH:,}: the weights of a wider layer "
+            f"fit into no memory. Got {sizes!r}."
+        )
     return tuple(int(n) for n in listed)
 
 

@@ -49,7 +49,20 @@ _FITTED = {
 }
 # Parameters that the estimator did not have when files of this format were first written: where
 # they are missing, they take their defaults.
-_ADDED_PARAMETERS = frozenset({"checkpoint"})
+_ADDED_PARAMETERS = frozenset(
+    {
+        "batching",
+        "calibrate",
+        "checkpoint",
+        "ensemble_method",
+        "ensemble_size",
+        "focal_gamma",
+        "logit_adjustment",
+        "loss",
+        "refit",
+        "restore_best",
+    }
+)
 _REQUESTED = ("fit", "partial_fit", "score")
 _PARTS = ("estimator", "fitted", "network", "parameters", "requests", "targets", "versions")
 _BACKENDS = ("pandas", "polars", "pyarrow")

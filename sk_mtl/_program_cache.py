@@ -70,6 +70,8 @@ def program_key(
         plan.loss_normalization,
         is_sparse,
         jit_batch_size,
+        plan.focal_gamma,
+        plan.logit_offsets is not None,
     )
 
 

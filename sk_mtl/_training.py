@@ -18,6 +18,7 @@ import scipy.sparse as sp
 import tensorflow as tf
 from sklearn.exceptions import ConvergenceWarning
 
+from sk_mtl._batching import LabelAwareOrder, RandomOrder
 from sk_mtl._checkpoint import Checkpoint, Progress
 from sk_mtl._network import NetworkSpec, draw_initial_values
 from sk_mtl._problem import LabelledRows
@@ -28,6 +29,7 @@ from sk_mtl._program_cache import (
     program_key,
     release_program,
 )
+from sk_mtl._task_checkpoints import TaskCheckpoints
 from sk_mtl._tasks import enumerate_some
 from sk_mtl.weighting import FixedWeighting, TaskWeighting
 
@@ -48,12 +50,15 @@ class TrainingOutcome:
         Epochs trained.
     best_epoch : int
         The epoch whose values were kept, from 1, within this training.
+    checkpoints : TaskCheckpoints or None
+        The values kept for each task, where not all have those of the best epoch.
     """
 
     state: TrainingState
     history: dict[str, list[float]]
     n_epochs: int
     best_epoch: int
+    checkpoints: TaskCheckpoints | None = None
 
 
 class NonFiniteLossError(ValueError):
@@ -136,6 +141,8 @@ def train(
     key = program_key(plan, settings, is_sparse)
     program = acquire_program(key, plan, is_sparse)
     program.load(_with_weighting_of(plan, start), settings)
+    if program.logit_offsets is not None:
+        program.logit_offsets.assign(plan.logit_offsets)
     try:
         outcome = _run_epochs(program, plan, training, validation, checkpoint)
     except NonFiniteLossError:
@@ -179,12 +186,13 @@ def _run_epochs(
     if validation is not None:
         held_out = _placed_arrays(validation, arrays[0] if validation.X is training.X else None)
         watched_rows = tf.constant(validation.rows, tf.int32)
-    progress = Progress() if checkpoint is None else checkpoint.resume(program, plan.stopping)
+    progress = Progress() if checkpoint is None else checkpoint.resume(program, plan)
     callbacks = _start_callbacks(plan, program, len(training.rows))
+    shuffle = _make_order(plan, training)
     for epoch in range(progress.epoch + 1, plan.epochs + 1):
         callbacks.on_epoch_begin(plan.first_epoch + epoch - 1)
         rng = np.random.default_rng([plan.seed, 1, plan.first_epoch + epoch])
-        order = training.rows[rng.permutation(len(training.rows))].astype(np.int32)
+        order = training.rows[shuffle.draw(rng)].astype(np.int32)
         logs = _run_epoch(program, plan, arrays, order, callbacks)
         if held_out is not None:
             logs |= _validation_logs(program, plan, held_out, watched_rows)
@@ -193,15 +201,22 @@ def _run_epochs(
             progress.history.setdefault(name, []).append(value)
         if plan.stopping is not None and plan.stopping.update(_watched(plan, logs)):
             progress.best, progress.best_epoch = program.read(), epoch
+        improved = []
+        if plan.task_stopping is not None:
+            improved = plan.task_stopping.update(_watched_by_task(plan, logs))
+        if improved and progress.best is not None and progress.best_epoch == epoch:
+            progress.keeper.keep(improved, epoch, progress.best.network)
+        elif improved:
+            progress.keeper.keep(improved, epoch, program.read_network())
         callbacks.on_epoch_end(plan.first_epoch + epoch - 1, logs)
         if not np.isfinite(logs["objective"]):
             _deal_with_divergence(plan, logs, epoch, progress.best_epoch)
             break
-        stops = plan.stopping is not None and plan.stopping.should_stop
-        if stops or program.model.stop_training:
+        stopping = plan.task_stopping or plan.stopping
+        if program.model.stop_training or (stopping is not None and stopping.should_stop):
             break
         if checkpoint is not None and epoch < plan.epochs:
-            checkpoint.save_if_due(program, plan.stopping, progress)
+            checkpoint.save_if_due(program, plan, progress)
     if progress.best is None:
         progress.best_epoch = progress.epoch
         program.optimizer.finalize_variable_values(program.trainable)
@@ -209,10 +224,23 @@ def _run_epochs(
         program.load(progress.best, program.settings)
     callbacks.on_train_end({name: values[-1] for name, values in progress.history.items()})
     state = program.read()
-    if not all(np.isfinite(value).all() for value in state.network):
+    checkpoints = progress.keeper.checkpoints(
+        len(plan.task_names), progress.best_epoch, state.network
+    )
+    kept = [state.network, *(() if checkpoints is None else checkpoints.values)]
+    if not all(np.isfinite(value).all() for values in kept for value in values):
         # A step's objective is that of the weights before it.
         _deal_with_divergence(plan, logs, progress.epoch, 0)
-    return TrainingOutcome(state, progress.history, progress.epoch, progress.best_epoch)
+    return TrainingOutcome(
+        state, progress.history, progress.epoch, progress.best_epoch, checkpoints
+    )
+
+
+def _make_order(plan: TrainingPlan, training: LabelledRows) -> RandomOrder | LabelAwareOrder:
+    """Return what orders the rows of each epoch."""
+    if plan.batching == "random":
+        return RandomOrder(len(training.rows))
+    return LabelAwareOrder(training.weight[training.rows] > 0, plan.batch_size)
 
 
 def _placed_arrays(
@@ -305,6 +333,14 @@ def _watched(plan: TrainingPlan, logs: dict[str, float]) -> float:
     if plan.monitored_task is None:
         return logs[f"{prefix}loss"]
     return logs[f"{prefix}{plan.task_names[plan.monitored_task]}_loss"]
+
+
+def _watched_by_task(plan: TrainingPlan, logs: dict[str, float]) -> list[float]:
+    """Return the loss of each task that is watched; infinite where training diverged."""
+    if not np.isfinite(logs["objective"]):
+        return [float("inf")] * len(plan.task_names)
+    prefix = "val_" if "val_loss" in logs else ""
+    return [logs[f"{prefix}{name}_loss"] for name in plan.task_names]
 
 
 def _deal_with_divergence(

@@ -1,7 +1,7 @@
-"""Validation: parameters declared as data, X, and scikit-learn's common rules.
+"""Validation: parameters declared as data, and the guard on scikit-learn's tools.
 
-The only user of scikit-learn's private names. Does not look at y, but for the guard, which is told
-how.
+The only user of scikit-learn's private names. Does not look at X or y, but for the guard, which is
+told how.
 """
 
 from __future__ import annotations
@@ -19,18 +19,27 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
+    InvalidParameterError,
     StrOptions,
     validate_parameter_constraints,
 )
-from sklearn.utils.validation import validate_data
+
+from sk_mtl._names import did_you_mean
 
 __all__ = [
     "PARAMETER_CONSTRAINTS",
     "MissingLabelsError",
     "check_asker",
-    "check_features",
     "check_parameters",
 ]
+
+
+class _Choice(StrOptions):
+    """One of some words, which errors name in the same order in every process."""
+
+    def __str__(self) -> str:
+        return f"a str among {{{', '.join(repr(word) for word in sorted(self.options))}}}"
+
 
 # What a parameter may be; cross-parameter rules are checked where both are used.
 PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
@@ -38,25 +47,34 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "head_hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left"), dict],
     "activation": [str, callable],
     "dropout": [Interval(Real, 0, 1, closed="left")],
-    "normalization": [StrOptions({"batch", "layer"}), None],
+    "normalization": [_Choice({"batch", "layer"}), None],
     "l2": [Interval(Real, 0, None, closed="left")],
+    "ensemble_size": [Interval(Integral, 1, None, closed="left")],
+    "ensemble_method": [StrOptions({"shared", "independent"})],
     # Mappings are checked by `make_weighting`, which knows the tasks.
     "task_weighting": [
-        StrOptions({"equal", "uncertainty"}),
+        _Choice({"equal", "uncertainty"}),
         dict,
         HasMethods(["initial_state", "combine", "weights"]),
     ],
-    "loss_normalization": [StrOptions({"tasks", "cells"})],
-    "class_weight": [StrOptions({"balanced"}), dict, None],
+    "loss_normalization": [_Choice({"tasks", "cells"})],
+    "class_weight": [_Choice({"balanced"}), dict, None],
+    "loss": [_Choice({"cross_entropy", "focal"})],
+    "focal_gamma": [Interval(Real, 0, None, closed="left")],
+    "logit_adjustment": [Interval(Real, 0, None, closed="left")],
     "optimizer": [str, object],
     "epochs": [Interval(Integral, 1, None, closed="left")],
-    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-    "jit_compile": [StrOptions({"auto"}), "boolean"],
-    "early_stopping": [StrOptions({"auto"}), "boolean"],
+    "batch_size": [_Choice({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "batching": [_Choice({"random", "label_aware"})],
+    "jit_compile": [_Choice({"auto"}), "boolean"],
+    "early_stopping": [_Choice({"auto"}), "boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
     "monitor": [object, None],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
     "tol": [Interval(Real, 0, None, closed="left")],
+    "restore_best": [_Choice({"common", "per_task"})],
+    "refit": ["boolean"],
+    "calibrate": ["boolean"],
     "warm_start": ["boolean"],
     "callbacks": [object, None],
     "checkpoint": [str, PathLike, None],
@@ -89,39 +107,15 @@ def check_parameters(estimator: Any) -> None:
     ValueError
         If one is not what it must be; `sklearn.utils.InvalidParameterError`, to be exact.
     """
-    validate_parameter_constraints(
-        PARAMETER_CONSTRAINTS, estimator.get_params(deep=False), type(estimator).__name__
-    )
-
-
-def check_features(estimator: Any, X: Any, *, reset: bool, keep_float64: bool = False) -> Any:
-    """Check X and return it as float32.
-
-    Parameters
-    ----------
-    estimator : BaseEstimator
-        Notes, or compares, the number and names of features.
-    X : array-like or sparse matrix of shape (n_samples, n_features)
-        Features: numbers, finite.
-    reset : bool
-        Whether to note the number and names of the features, or to compare.
-    keep_float64 : bool, default=False
-        Whether to leave an X of float32 or float64 as it is, in any order, for whoever takes it
-        batch by batch, and then has to see whether its numbers fit into float32.
-
-    Returns
-    -------
-    X : ndarray of float32, C-ordered, or CSR matrix of float32
-        Not copied where it is that already.
-    """
-    if not keep_float64:
-        return validate_data(
-            estimator, X, reset=reset, accept_sparse="csr", dtype=np.float32, order="C"
-        )
-    floats = [np.float32, np.float64]
-    X = validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=floats)
-    # A frame of numbers and booleans comes as objects.
-    return X if X.dtype in floats else check_array(X, dtype=np.float32, input_name="X")
+    params = estimator.get_params(deep=False)
+    for name in params.keys() & PARAMETER_CONSTRAINTS.keys():
+        allowed = {name: PARAMETER_CONSTRAINTS[name]}
+        try:
+            validate_parameter_constraints(allowed, {name: params[name]}, type(estimator).__name__)
+        except InvalidParameterError as error:
+            words = [w for c in allowed[name] if isinstance(c, _Choice) for w in c.options]
+            hint = did_you_mean(params[name], words)
+            raise InvalidParameterError(f"{error}{hint}") from None
 
 
 # ------------------------------------------------------------------------------------------------

@@ -163,6 +163,8 @@ def test_killed_fit_goes_on_to_the_same_bits(tmp_path, kill, epochs_trained, par
         ({"dropout": 0.3}, [1, 2, 4]),
         ({**STOPPING, "optimizer__learning_rate": 0.05}, [2, 4]),
         ({**STOPPING, "validation_fraction": None, "tol": 10}, [2]),
+        ({**STOPPING, "restore_best": "per_task", "optimizer__learning_rate": 0.05}, [2, 4]),
+        ({"loss": "focal", "logit_adjustment": 1.0, "batching": "label_aware"}, [2]),
         ({"normalization": "batch", "optimizer__use_ema": True}, [3]),
         ({"optimizer": "nadam", "optimizer__gradient_accumulation_steps": 3}, [3]),
         ({"optimizer": keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(1.0, 9))}, [3]),
@@ -170,8 +172,8 @@ def test_killed_fit_goes_on_to_the_same_bits(tmp_path, kill, epochs_trained, par
         ({"random_state": np.random.RandomState(3)}, [2]),
     ],
     ids=[
-        "dropout", "stopping", "training_loss", "moments", "accumulation", "schedule", "model",
-        "random_state",
+        "dropout", "stopping", "training_loss", "per_task", "rare", "moments", "accumulation",
+        "schedule", "model", "random_state",
     ],
 )  # fmt: skip
 def test_what_training_changes_is_kept(tmp_path, kill, epochs_trained, params, killed_in):
@@ -324,11 +326,11 @@ def test_pause_is_in_proportion_to_what_writing_takes(tmp_path, monkeypatch):
         written.append(now[0])
         now[0] += 1
 
-    program, checkpoint, progress = open_one(tmp_path)
+    plan, program, checkpoint, progress = open_one(tmp_path)
     monkeypatch.setattr(_checkpoint.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(_checkpoint, "replace_file", write)
     for _ in range(50):
-        checkpoint.save_if_due(program, None, progress)
+        checkpoint.save_if_due(program, plan, progress)
         now[0] += 1
     assert written == [0, 20, 40]
 
@@ -566,7 +568,7 @@ ROWS = LabelledRows(X, np.nan_to_num(Y).astype(np.int32), (Y == Y).astype(np.flo
 
 
 def open_one(folder, stopping=None):
-    """Return a program, its checkpoint, and progress to be written."""
+    """Return a plan, its program and checkpoint, and progress to be written."""
     plan = TrainingPlan(
         NetworkSpec(4, (1, 3), (5,)), ("a", "b"), keras.optimizers.Adam(), FixedWeighting(),
         "tasks", epochs=9, batch_size=8, seed=3, stopping=stopping,
@@ -578,26 +580,26 @@ def open_one(folder, stopping=None):
     checkpoint = open_checkpoint(folder, plan, start, ROWS, ROWS)
     best = program.read()
     best = replace(best, network=[value + 1 for value in best.network])
-    return program, checkpoint, Progress(3, {"loss": [0.5, 0.25, float("nan")]}, best, 2)
+    return plan, program, checkpoint, Progress(3, {"loss": [0.5, 0.25, float("nan")]}, best, 2)
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """Return a program, a checkpoint, and the content of its file."""
+    """Return a plan, its program, a checkpoint, and the content of its file."""
     stopping = EarlyStopping(3)
     for loss in (0.5, 0.25, float("nan")):
         stopping.update(loss)
-    program, checkpoint, progress = open_one(tmp_path_factory.mktemp("folder"), stopping)
-    checkpoint.save_if_due(program, stopping, progress)
-    return program, checkpoint, Path(checkpoint.path).read_bytes()
+    plan, program, checkpoint, progress = open_one(tmp_path_factory.mktemp("folder"), stopping)
+    checkpoint.save_if_due(program, plan, progress)
+    return plan, program, checkpoint, Path(checkpoint.path).read_bytes()
 
 
 def test_all_is_read_that_was_written(written):
-    program, checkpoint, content = written
+    plan, program, checkpoint, content = written
     Path(checkpoint.path).write_bytes(content)
     before = program.read()
     stopping = EarlyStopping(3)
-    progress = checkpoint.resume(program, stopping)
+    progress = checkpoint.resume(program, replace(plan, stopping=stopping))
     assert (progress.epoch, progress.best_epoch) == (3, 2)
     assert repr(progress.history) == "{'loss': [0.5, 0.25, nan]}"
     assert (stopping.best_loss, stopping.best_epoch, stopping._epoch) == (0.25, 2, 3)
@@ -610,11 +612,11 @@ def test_all_is_read_that_was_written(written):
 
 def refuse(written, content, match):
     """Assert that a content is refused, and that nothing was taken from it."""
-    program, checkpoint, _ = written
+    plan, program, checkpoint, _ = written
     Path(checkpoint.path).write_bytes(content)
     before, stopping = program.read(), EarlyStopping(3)
     with pytest.raises(ValueError, match=match):
-        checkpoint.resume(program, stopping)
+        checkpoint.resume(program, replace(plan, stopping=stopping))
     assert stopping == EarlyStopping(3)
     for a, b in zip(program.read().network, before.network, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -622,14 +624,14 @@ def refuse(written, content, match):
 
 @given(st.data())
 def test_torn_file_is_refused(written, data):
-    content = written[2]
+    content = written[3]
     length = data.draw(st.integers(0, len(content) - 1))
     refuse(written, content[:length], r"cannot be read: .* Delete the file to train from the first")
 
 
 @given(st.data())
 def test_flipped_bit_is_refused(written, data):
-    content = bytearray(written[2])
+    content = bytearray(written[3])
     content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     refuse(written, bytes(content), r"cannot be read: .* Delete the file to train from the first")
 
@@ -650,8 +652,11 @@ def first_array(nodes, part):
         lambda nodes, arrays: nodes.update(history={"dict": []}),
         lambda nodes, arrays: nodes.update(history=3),
         lambda nodes, arrays: nodes.update(stopping=None),
-        lambda nodes, arrays: nodes["stopping"]["dict"].pop(),
-        lambda nodes, arrays: nodes["stopping"]["dict"][0].__setitem__(1, "many"),
+        lambda nodes, arrays: nodes.update(stopping=[]),
+        lambda nodes, arrays: nodes.update(epochs_of_tasks=[[2, 1]]),
+        lambda nodes, arrays: nodes.update(epochs_of_tasks=[[0, 1]]),
+        lambda nodes, arrays: nodes["stopping"][0]["dict"].pop(),
+        lambda nodes, arrays: nodes["stopping"][0]["dict"][0].__setitem__(1, "many"),
         lambda nodes, arrays: nodes["last"][0].pop(),
         lambda nodes, arrays: nodes["last"].reverse(),
         lambda nodes, arrays: nodes["best"].pop(),
@@ -665,7 +670,7 @@ def first_array(nodes, part):
 )
 def test_description_that_does_not_fit_is_refused(written, spoil):
     # With a checksum of its own: somebody wrote it, no disk damaged it.
-    text, arrays = unpack(written[2])
+    text, arrays = unpack(written[3])
     nodes = json.loads(text)
     spoil(nodes, arrays)
     refuse(written, pack(json.dumps(nodes), arrays), "cannot be read: .* Delete the file")

@@ -9,10 +9,10 @@ import numpy as np
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
+from sk_mtl._features import check_features
 from sk_mtl._labels import LabelTable, read_cell_weight, read_labels
 from sk_mtl._targets import EncodedTargets, TargetSchema
 from sk_mtl._tasks import enumerate_some
-from sk_mtl._validation import check_features
 from sk_mtl.plotting._colors import diverging_colormap, text_color_on
 from sk_mtl.plotting._figures import import_pyplot, name_size, row_height, shorten
 from sk_mtl.plotting._learners import enter_learner, read_missing_label
@@ -430,6 +430,12 @@ def _gradients_of_heads(
     similarity = np.full((len(names), len(names)), np.nan)
     learned = np.flatnonzero([n > 1 for n in learner.n_classes_])
     if len(learned):
+        if learner.model_.name == "multitask_networks":
+            raise ValueError(
+                "measure='gradients' compares gradients by what all heads read, but with "
+                "restore_best='per_task' the tasks have networks of their own. Use "
+                "measure='logits', or fit with restore_best='common'."
+            )
         if learner.model_.name != "multitask_network":
             raise ValueError(
                 "measure='gradients' compares gradients by what the heads read, which cannot be "

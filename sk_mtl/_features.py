@@ -1,0 +1,216 @@
+"""Features: X as a table of finite numbers, and what is wrong with one that is not.
+
+Owns what X may be, and names the columns that are otherwise. Does not look at y.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from numbers import Real
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+
+from sk_mtl._tasks import enumerate_some
+
+__all__ = ["check_features", "describe_too_large"]
+
+
+def check_features(estimator: Any, X: Any, *, reset: bool, keep_float64: bool = False) -> Any:
+    """Check X and return it as float32.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Notes, or compares, the number and names of features.
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+        Features: numbers, finite.
+    reset : bool
+        Whether to note the number and names of the features, or to compare.
+    keep_float64 : bool, default=False
+        Whether to leave an X of float32 or float64 as it is, in any order, for whoever takes it
+        batch by batch, and then has to see whether its numbers fit into float32.
+
+    Returns
+    -------
+    X : ndarray of float32, C-ordered, or CSR matrix of float32
+        Not copied where it is that already.
+
+    Raises
+    ------
+    ValueError
+        If X has other columns than before, or its cells are not finite numbers.
+    TypeError
+        If X is no table, or holds what never is a number.
+    """
+    _refuse_other_than_tables(X)
+    wanted: Any = [np.float32, np.float64] if keep_float64 else np.float32
+    order = None if keep_float64 else "C"
+    checks = {"accept_sparse": "csr", "ensure_all_finite": False}
+    try:
+        # What becomes infinite in float32 is found below.
+        with np.errstate(over="ignore"):
+            checked = validate_data(estimator, X, reset=reset, dtype=wanted, order=order, **checks)
+            if checked.dtype not in (np.float32, np.float64):
+                # A frame of numbers and booleans comes as objects.
+                checked = check_array(checked, dtype=np.float32, **checks)
+    except (TypeError, ValueError, OverflowError) as error:
+        refusal = _refuse_columns(X)
+        if refusal is None:
+            raise
+        raise refusal from error
+    if not _is_finite(checked):
+        raise _refuse_cells(X, checked)
+    return checked
+
+
+def describe_too_large(number: float) -> str:
+    """Return the sentence for a number that does not fit into float32.
+
+    Parameters
+    ----------
+    number : float
+        The number.
+
+    Returns
+    -------
+    sentence : str
+        What was found, and what to do.
+    """
+    return (
+        "Input X contains a value too large for dtype('float32'), in which the network computes: "
+        f"{number}. Scale X, for instance with StandardScaler."
+    )
+
+
+def _refuse_other_than_tables(X: Any) -> None:
+    """Refuse what scikit-learn would take for something else, or name by halves."""
+    if X is None or isinstance(X, (str, bytes, dict, set, frozenset, Iterator)):
+        raise TypeError(
+            "X must be a table of numbers, of shape (n_samples, n_features): an array, a "
+            f"DataFrame or a sparse matrix. Got {type(X).__name__}."
+        )
+    if isinstance(X, (pd.Series, pd.Index)):
+        raise ValueError("X must be 2-D. Got a Series; one feature is a table by X.to_frame().")
+    if np.ma.is_masked(X):
+        raise ValueError(
+            f"X has {int(np.ma.getmaskarray(X).sum())} masked cell(s): what lies under a mask is "
+            "no feature. Impute them, for instance X.filled(np.nan) with SimpleImputer."
+        )
+    kind = getattr(getattr(X, "dtype", None), "kind", "")
+    if kind == "c":
+        raise ValueError(
+            "Complex data not supported: X holds complex numbers. Pass their parts as columns."
+        )
+    if kind == "V":
+        raise TypeError("X must hold numbers. Got structured records; pass a DataFrame of them.")
+    if kind in ("M", "m"):
+        raise TypeError(f"X must hold numbers. Got {X.dtype}; derive features from the times.")
+    if getattr(X, "ndim", 2) > 2:
+        raise ValueError(f"X must be 2-D. Got {X.ndim} dimensions.")
+    if isinstance(X, pd.DataFrame) and not X.shape[1]:
+        raise ValueError(f"X must have at least one feature. Got a frame of shape {X.shape}.")
+    if isinstance(X, pd.DataFrame):
+        kinds = zip(X.columns, X.dtypes, strict=True)
+        times = [repr(name) for name, dtype in kinds if getattr(dtype, "kind", "") in ("M", "m")]
+        if times:
+            raise TypeError(
+                f"X must hold numbers. Got times in {len(times)} of {X.shape[1]} column(s): "
+                f"{enumerate_some(times)}. Derive features from them."
+            )
+        twice = X.columns[X.columns.duplicated()].unique().tolist()
+        if twice:
+            raise ValueError(
+                "The columns of X must have names of their own: there are several named "
+                f"{enumerate_some([repr(name) for name in twice])}. Rename them."
+            )
+    elif isinstance(nw.from_native(X, pass_through=True), nw.LazyFrame):
+        raise TypeError("X must hold its numbers. Got a lazy frame; call collect() on it.")
+
+
+def _columns_of(X: Any) -> tuple[list[Any], list[np.ndarray]] | None:
+    """Return the names and the columns of a dense table; None where it is no table."""
+    if nw.dependencies.is_into_dataframe(X):
+        frame = nw.from_native(X, eager_only=True)
+        names = list(X.columns) if isinstance(X, pd.DataFrame) else list(frame.columns)
+        return names, [np.asarray(frame[:, i].to_list(), object) for i in range(len(names))]
+    if sp.issparse(X):
+        return None
+    try:
+        cells = np.array(X, dtype=object)
+    except (TypeError, ValueError):
+        return None
+    return None if cells.ndim != 2 else (list(range(cells.shape[1])), list(cells.T))
+
+
+def _why_no_number(value: Any) -> Exception | None:
+    """Return the error of taking a value for a number; None is a missing number."""
+    if value is None or value is pd.NA:
+        return None
+    if isinstance(value, np.generic):
+        value = value.item()
+    if not isinstance(value, (str, bytes, Real)):
+        name = type(value).__name__
+        return TypeError(f"float() argument must be a string or a real number, not {name!r}")
+    try:
+        float(value)
+    except (ValueError, OverflowError) as error:
+        return error
+    return None
+
+
+def _refuse_columns(X: Any) -> Exception | None:
+    """Return the error for columns with cells that are no numbers, None if there are none."""
+    if isinstance(X, (list, tuple)) and len({np.size(row) for row in X}) > 1:
+        return ValueError("X must be 2-D with rows of equal length. Got a ragged sequence.")
+    table = _columns_of(X)
+    if table is None:
+        return None
+    found = {}
+    for name, column in zip(*table, strict=True):
+        error = next(filter(None, map(_why_no_number, column)), None)
+        if error is not None:
+            found[name] = error
+    if not found:
+        return None
+    kind = TypeError if any(isinstance(e, TypeError) for e in found.values()) else ValueError
+    named = enumerate_some([f"{name!r} ({error})" for name, error in found.items()])
+    return kind(
+        f"X must hold numbers. Got others in {len(found)} of {len(table[0])} column(s): {named}. "
+        "Encode them, for instance with OneHotEncoder in a ColumnTransformer."
+    )
+
+
+def _is_finite(X: Any) -> bool:
+    """Return whether all numbers are finite, without an array of booleans as large as X."""
+    values = X.data if sp.issparse(X) else X
+    with np.errstate(all="ignore"):
+        if np.isfinite(values.sum(dtype=np.float64)):
+            return True
+    return bool(np.isfinite(values).all())
+
+
+def _refuse_cells(X: Any, checked: Any) -> ValueError:
+    """Return the error for numbers that are not finite: how many of which columns."""
+    before = check_array(
+        X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=False, input_name="X"
+    )
+    values, original = (a.data if sp.issparse(a) else a for a in (checked, before))
+    too_large = original[~np.isfinite(values) & np.isfinite(original)]
+    if too_large.size and np.isfinite(original).all():
+        return ValueError(describe_too_large(too_large[0]))
+    found = [np.isnan(values), np.isinf(values)]
+    what, is_bad = ("NaN", found[0]) if found[0].any() else ("infinity", found[1])
+    columns = checked.indices[is_bad] if sp.issparse(checked) else np.nonzero(is_bad)[1]
+    names = list(X.columns) if hasattr(X, "columns") else range(checked.shape[1])
+    named = enumerate_some([repr(names[i]) for i in np.unique(columns)])
+    advice = "Impute them, for instance with SimpleImputer" if what == "NaN" else "Replace them"
+    return ValueError(
+        f"Input X contains {what}: {int(is_bad.sum())} cell(s) of column(s) {named}. The network "
+        f"needs finite numbers. {advice}, or leave out their rows."
+    )
