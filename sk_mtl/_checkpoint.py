@@ -22,7 +22,6 @@ import numpy as np
 import scipy.sparse as sp
 
 from sk_mtl._archive import pack, read_json, unpack
-from sk_mtl._early_stopping import EarlyStopping
 from sk_mtl._files import remove_file, replace_file
 from sk_mtl._problem import LabelledRows
 from sk_mtl._program import TrainingPlan, TrainingProgram, TrainingState
@@ -241,10 +240,6 @@ def _identify(
     plan: TrainingPlan, start: TrainingState, training: LabelledRows, watched: LabelledRows | None
 ) -> dict[str, str]:
     """Return digests of all that the result of a training depends on."""
-    stopping = plan.stopping
-    patience: list[Any] = []
-    if isinstance(stopping, EarlyStopping):
-        patience = [int(stopping.n_iter_no_change), float(stopping.tol)]
     parts: dict[str, list[Any]] = {
         "layers": [plan.spec],
         "task names": [plan.task_names],
@@ -255,7 +250,11 @@ def _identify(
         "batch_size": [plan.batch_size],
         "jit_compile": [plan.jit_compile],
         "random_state": [plan.seed],
-        "early stopping": [*patience, plan.monitored_task, plan.task_stopping is not None],
+        "early stopping": [
+            *(sorted(vars(stopping).items()) for stopping in _stoppings(plan)),
+            plan.stopping is not None,
+            plan.monitored_task,
+        ],
         "loss": [plan.focal_gamma, plan.logit_offsets],
         "batching": [plan.batching],
         "initial weights": [*start.network, *sorted(start.weighting), *start.weighting.values()],

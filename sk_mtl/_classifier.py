@@ -52,7 +52,7 @@ from sk_mtl._summary import FitSummary, note_stopping, summarize_fit
 from sk_mtl._targets import TargetSchema
 from sk_mtl._task_view import TaskView
 from sk_mtl._tasks import PerTask, resolve_task
-from sk_mtl._training import TrainingOutcome, draw_start, train
+from sk_mtl._training import NonFiniteLossError, TrainingOutcome, draw_start, train
 from sk_mtl._validation import check_asker, check_parameters
 from sk_mtl.weighting import make_weighting
 
@@ -422,7 +422,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         """
         check_parameters(self)
         going_on = self.warm_start and hasattr(self, "_schema")
-        with _unchanged_on_error(self):
+        with _unchanged_on_error(self), _removed_at_the_end() as checkpoints:
             table = read_labels(y, missing_label=self.missing_label)
             X = check_features(self, X, reset=not going_on)
             require_labels(table)
@@ -445,12 +445,12 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             start = None
             if going_on and self._network is not None:
                 start = replace(self._network.state, optimizer=None)
-            trained = self._train(problem, training, watched, seed, start, stopping)
+            trained = self._train(problem, training, watched, seed, start, stopping, checkpoints)
             temperatures = None
             if self.calibrate and trained is not None and watched is not None:
                 temperatures = self._find_temperatures(problem, trained, watched)
             if self.refit and trained is not None and watched is not None:
-                trained = self._train_on_all(problem, trained, seed, start)
+                trained = self._train_on_all(problem, trained, seed, start, checkpoints)
             return self._keep(problem, trained, seed, going_on, temperatures)
 
     def partial_fit(
@@ -498,7 +498,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             training = problem.labelled_rows(problem.rows, problem.class_factors(problem.rows))
             network = self._network if going_on else None
             start = None if network is None else network.state
-            trained = self._train(problem, training, None, seed, start, None, epochs=1)
+            trained = self._train(problem, training, None, seed, start, None, None, epochs=1)
             temperatures = None if network is None else network.temperatures
             return self._keep(problem, trained, seed, going_on, temperatures, adds_labels=going_on)
 
@@ -534,6 +534,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         seed: int,
         start: TrainingState | None,
         stopping: EarlyStopping | None,
+        checkpoints: list[Checkpoint] | None,
         epochs: int | None = None,
     ) -> tuple[TrainingPlan, TrainingOutcome] | None:
         """Train the network, from a state or from the beginning; None if there is none to train."""
@@ -576,9 +577,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             start = self._draw_start(plan, frequencies, custom_values)
         if not len(training.rows):  # a stream may bring a batch without any label
             return plan, TrainingOutcome(start, {}, 0, 0)
-        checkpoint = None
-        if self.checkpoint is not None and epochs is None:
-            checkpoint = self._open_checkpoint(plan, start, training, watched)
+        checkpoint = self._open_checkpoint(plan, start, training, watched, checkpoints)
         return plan, train(plan, start, training, watched, checkpoint)
 
     def _open_checkpoint(
@@ -587,14 +586,20 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         start: TrainingState,
         training: LabelledRows,
         watched: LabelledRows | None,
-    ) -> Checkpoint:
+        opened: list[Checkpoint] | None,
+    ) -> Checkpoint | None:
+        """Return the checkpoint of a training, and add it to those of this fit."""
+        if self.checkpoint is None or opened is None:
+            return None
         if self.random_state is None:
             # Nor could it be told from another fit of the same table that goes on at this moment.
             raise ValueError(
                 "checkpoint needs a random_state: with None a fit that is started again draws "
                 "other weights, and is another fit. Set random_state to an integer."
             )
-        return open_checkpoint(self.checkpoint, plan, start, training, watched)
+        checkpoint = open_checkpoint(self.checkpoint, plan, start, training, watched)
+        opened.append(checkpoint)
+        return checkpoint
 
     def _draw_start(
         self, plan: TrainingPlan, frequencies: list[np.ndarray], custom_values: Any
@@ -615,6 +620,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         trained: tuple[TrainingPlan, TrainingOutcome],
         seed: int,
         start: TrainingState | None,
+        checkpoints: list[Checkpoint],
     ) -> tuple[TrainingPlan, TrainingOutcome]:
         """Train afresh on all rows for the epochs found; the history stays that of the search."""
         plan, found = trained
@@ -637,7 +643,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         )
         if start is None:
             start = self._draw_start(again, frequencies, custom_values)
-        outcome = train(again, start, training)
+        checkpoint = self._open_checkpoint(again, start, training, None, checkpoints)
+        outcome = train(again, start, training, None, checkpoint)
         return plan, replace(found, state=outcome.state, checkpoints=outcome.checkpoints)
 
     def _find_temperatures(
@@ -1074,6 +1081,23 @@ def _unchanged_on_error(estimator: MultiTaskClassifier) -> Iterator[None]:
         # In one step: a second Ctrl-C may come at once.
         estimator.__dict__ = before
         raise
+
+
+@contextmanager
+def _removed_at_the_end() -> Iterator[list[Checkpoint]]:
+    """Give a list of checkpoints, removed when a fit ends or diverges; not if it is interrupted."""
+    checkpoints: list[Checkpoint] = []
+    try:
+        yield checkpoints
+    except NonFiniteLossError:  # from there training would diverge again
+        _remove(checkpoints)
+        raise
+    _remove(checkpoints)
+
+
+def _remove(checkpoints: list[Checkpoint]) -> None:
+    for checkpoint in checkpoints:
+        checkpoint.remove()
 
 
 def _continue_history(

@@ -122,7 +122,7 @@ def train(
     validation : LabelledRows or None, default=None
         Rows to watch.
     checkpoint : Checkpoint or None, default=None
-        Where to go on from, if it is there. It stays if training is interrupted.
+        Where to go on from, if it is there, and where to note how far training has come.
 
     Returns
     -------
@@ -145,10 +145,6 @@ def train(
         program.logit_offsets.assign(plan.logit_offsets)
     try:
         outcome = _run_epochs(program, plan, training, validation, checkpoint)
-    except NonFiniteLossError:
-        if checkpoint is not None:  # from there training would diverge again
-            checkpoint.remove()
-        raise
     finally:
         if plan.progress is not None:
             plan.progress.on_train_end()
@@ -157,8 +153,6 @@ def train(
             keras.callbacks.Callback.set_model(callback, None)
     # A program that was interrupted is not released: nobody knows what state it is in.
     release_program(key, program)
-    if checkpoint is not None:
-        checkpoint.remove()
     return outcome
 
 

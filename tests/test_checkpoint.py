@@ -164,6 +164,7 @@ def test_killed_fit_goes_on_to_the_same_bits(tmp_path, kill, epochs_trained, par
         ({**STOPPING, "optimizer__learning_rate": 0.05}, [2, 4]),
         ({**STOPPING, "validation_fraction": None, "tol": 10}, [2]),
         ({**STOPPING, "restore_best": "per_task", "optimizer__learning_rate": 0.05}, [2, 4]),
+        ({"ensemble_size": 2, "dropout": 0.3}, [3]),
         ({"loss": "focal", "logit_adjustment": 1.0, "batching": "label_aware"}, [2]),
         ({"normalization": "batch", "optimizer__use_ema": True}, [3]),
         ({"optimizer": "nadam", "optimizer__gradient_accumulation_steps": 3}, [3]),
@@ -172,8 +173,8 @@ def test_killed_fit_goes_on_to_the_same_bits(tmp_path, kill, epochs_trained, par
         ({"random_state": np.random.RandomState(3)}, [2]),
     ],
     ids=[
-        "dropout", "stopping", "training_loss", "per_task", "rare", "moments", "accumulation",
-        "schedule", "model", "random_state",
+        "dropout", "stopping", "training_loss", "per_task", "ensemble", "rare", "moments",
+        "accumulation", "schedule", "model", "random_state",
     ],
 )  # fmt: skip
 def test_what_training_changes_is_kept(tmp_path, kill, epochs_trained, params, killed_in):
@@ -190,6 +191,22 @@ def test_what_training_changes_is_kept(tmp_path, kill, epochs_trained, params, k
 def clone_values(params):
     """Return the parameters as a new process would have them."""
     return pickle.loads(pickle.dumps(params)) if "random_state" in params else params
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_refit_that_was_killed_goes_on_where_it_was(tmp_path, kill, epochs_trained):
+    params = {**STOPPING, "refit": True, "optimizer__learning_rate": 0.05}
+    whole = make(**params).fit(X, Y)
+    n_refit = len(epochs_trained) - whole.n_iter_
+    assert n_refit == whole.best_iter_ > 1
+    kill(make(**params, checkpoint=tmp_path), whole.n_iter_ + n_refit)
+    del epochs_trained[:]
+    resumed = make(**params, checkpoint=tmp_path).fit(X, Y)
+    assert bits_of(resumed) == bits_of(whole)
+    assert (
+        len(epochs_trained) == 1 + 1
+    )  # the last of the search, which was not written, and its own
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.usefixtures("uncompiled")
@@ -380,6 +397,12 @@ def change(array, value):
         {"early_stopping": True, "tol": 0.1},
         {"early_stopping": True, "monitor": 1},
         {"early_stopping": True, "validation_fraction": None},
+        {"early_stopping": True, "restore_best": "per_task"},
+        {"ensemble_size": 2},
+        {"loss": "focal"},
+        {"loss": "focal", "focal_gamma": 1.0},
+        {"logit_adjustment": 0.5},
+        {"batching": "label_aware"},
     ],
     ids=lambda changes: ",".join(f"{k}={v}" for k, v in changes.items() if k != "data") or "data",
 )
