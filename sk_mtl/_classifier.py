@@ -125,7 +125,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         Add this many times :math:`\log \pi_k` to the logits inside the loss, with the frequencies
         :math:`\pi_k` of the task's classes in the training rows, weights included (equation 10 of
         [4]_). At 1, predictions are those for classes that are equally frequent: rare ones are
-        predicted more often, and `predict_proba` is calibrated for such a world, not for yours.
+        predicted more often, and `predict_proba` is for such a world, not for yours. As the heads
+        have biases, it shifts the odds of the classes and changes little else.
     optimizer : str, class or instance of keras.Optimizer, default="adam"
         Its settings are routed: ``optimizer__learning_rate=1e-3``. An instance is copied.
         A ``weight_decay`` acts on kernels, not on biases, normalisation or the scalings of

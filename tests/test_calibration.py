@@ -12,7 +12,9 @@ import pytest
 from scipy.special import log_softmax
 
 from sk_mtl import MultiTaskClassifier, load_model, save_model
+from sk_mtl._archive import pack
 from sk_mtl._calibration import calibrate_tasks, find_temperature, find_temperatures
+from sk_mtl._model_description import describe_model
 from sk_mtl._problem import LabelledRows
 from sk_mtl.metrics import multitask_score
 
@@ -317,6 +319,15 @@ def test_saved_model_is_calibrated(calibrated, way):
         again.predict_proba(X_NEW), calibrated.predict_proba(X_NEW), strict=True
     ):
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("values", [[0, 1], [-1, 1], [np.nan, 1], [np.inf, 1], [1], [1, 1, 1]])
+def test_forged_temperatures_are_refused(calibrated, values):
+    clf = copy.deepcopy(calibrated)
+    clf._network.temperatures = np.array(values, dtype=np.float32)
+    description, arrays = describe_model(clf)
+    with pytest.raises(ValueError, match=r"does not describe a model: .*temperature"):
+        load_model(io.BytesIO(pack(description, arrays)))
 
 
 def test_summary_shows_temperatures_only_where_there_are_any(plain, calibrated):

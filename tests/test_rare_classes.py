@@ -133,6 +133,15 @@ def test_adjusted_network_finds_more_of_the_rare_classes():
         assert found[1] > 1.5 * found[0]
 
 
+@pytest.mark.parametrize("tau", [0.5, 1.0])
+def test_adjusted_odds_are_the_plain_ones_over_the_frequencies(plain, tau):
+    adjusted = make_tiny(logit_adjustment=tau).fit(X, Y).predict_proba(X_NEW)
+    for t, task in enumerate(Y.columns):
+        frequencies = Y[task].value_counts(normalize=True).sort_index().to_numpy()
+        odds = plain.predict_proba(X_NEW)[t] / frequencies**tau
+        np.testing.assert_allclose(adjusted[t], odds / odds.sum(axis=1, keepdims=True), atol=2e-3)
+
+
 def test_watched_loss_is_that_of_the_adjusted_logits():
     clf = make_tiny(logit_adjustment=1.0, epochs=1)
     clf.fit(X, Y, validation_data=(X_NEW, Y_NEW))

@@ -1,8 +1,9 @@
 """Calibration, best epochs by task, and what is done for rare classes and tasks, on real tables.
 
-Each setting differs from the plain one in one thing; none was chosen on these tables. Every score
-is of the validation part, which early stopping and the temperatures have seen, and of the test
-part, which nothing has.
+Each setting differs from the plain one in one thing; none was chosen on these tables. Scores are of
+the validation part, which early stopping and the temperatures have seen, and of the test part,
+which nothing has. "scale and biases" is what else could be fitted on the validation part: one
+temperature and one number per class.
 
 Usage: python docs/benchmarks/rare_and_calibrated.py FOLDER [--seeds 3] [--tables tox21 made ...]
 where FOLDER holds the tables and their splits. Prints a line per fit, then tables.
@@ -133,7 +134,7 @@ def score_task(codes, log_p):
     }
 
 
-def score_fit(clf, X, Y, complete, parts):
+def score_fit(clf, X, Y, complete, parts, is_valid_trained):
     """Yield scores of each task, on validation and test part, in three ways of calibration."""
     _, valid, test = parts
     log_p = {
@@ -151,11 +152,11 @@ def score_fit(clf, X, Y, complete, parts):
             codes = np.searchsorted(classes, column.to_numpy()[rows][is_known])
             calibrated = log_p[part][t][is_known].astype(float)
             logits = clf.temperatures_[t] * calibrated
-            ways = {
-                "no": logits,
-                "temperature": calibrated,
-                "scale and biases": np.exp(biases[0]) * logits + biases[1:],
-            }
+            ways = {"no": logits, "temperature": calibrated}
+            if is_valid_trained and part == "v":
+                continue
+            if not is_valid_trained:
+                ways["scale and biases"] = np.exp(biases[0]) * logits + biases[1:]
             for way, z in ways.items():
                 scores = score_task(codes, log_softmax(z, axis=1))
                 yield {"task": task, "part": part, "calibration": way, **scores}
@@ -179,7 +180,7 @@ def run(name, settings_of_table, folder, seeds):
             else:
                 clf = MultiTaskClassifier(**{**common, "calibrate": True, **SETTINGS[setting]})
                 clf.fit(X[train], Y.iloc[train], validation_data=(X[valid], Y.iloc[valid]))
-            rows = list(score_fit(clf, X, Y, complete, parts))
+            rows = list(score_fit(clf, X, Y, complete, parts, setting in TOGETHER))
             fit = {"table": name, "setting": setting, "seed": seed}
             for t, row in enumerate(rows):
                 at = t // (len(rows) // len(Y.columns))
