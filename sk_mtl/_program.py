@@ -468,7 +468,7 @@ def _shorten_adam(optimizer: keras.optimizers.Optimizer) -> None:
 
     def update(gradients: Sequence[Any], variables: Sequence[Any], learning_rate: Any) -> None:
         rate = tf.cast(learning_rate, tf.float32)
-        n_steps = tf.cast(optimizer.iterations.value + 1, tf.float32)
+        n_steps = tf.cast(tf.convert_to_tensor(optimizer.iterations) + 1, tf.float32)
         unbias_1, unbias_2 = (1 - tf.pow(b, n_steps) for b in (optimizer.beta_1, optimizer.beta_2))
         rate = rate * tf.sqrt(unbias_2) / unbias_1
         for gradient, variable in zip(gradients, variables, strict=True):

@@ -50,7 +50,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "normalization": [_Choice({"batch", "layer"}), None],
     "l2": [Interval(Real, 0, None, closed="left")],
     "ensemble_size": [Interval(Integral, 1, None, closed="left")],
-    "ensemble_method": [StrOptions({"shared", "independent"})],
+    "ensemble_method": [_Choice({"shared", "independent"})],
     # Mappings are checked by `make_weighting`, which knows the tasks.
     "task_weighting": [
         _Choice({"equal", "uncertainty"}),

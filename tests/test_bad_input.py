@@ -1438,6 +1438,62 @@ PARAMETERS = [
             r"inf\), an instance of 'bool' or an instance of 'numpy\.bool_?'\. Got 'yes' instead\."
         ),
     ),
+    (
+        "loss",
+        "focl",
+        ValueError,
+        "The 'loss' parameter of MultiTaskClassifier must be a str among {'cross_entropy', "
+        "'focal'}. Got 'focl' instead. Did you mean 'focal'?",
+    ),
+    (
+        "batching",
+        "label_awre",
+        ValueError,
+        "The 'batching' parameter of MultiTaskClassifier must be a str among {'label_aware', "
+        "'random'}. Got 'label_awre' instead. Did you mean 'label_aware'?",
+    ),
+    (
+        "restore_best",
+        "task",
+        ValueError,
+        "The 'restore_best' parameter of MultiTaskClassifier must be a str among {'common', "
+        "'per_task'}. Got 'task' instead. Did you mean 'per_task'?",
+    ),
+    (
+        "ensemble_method",
+        "share",
+        ValueError,
+        "The 'ensemble_method' parameter of MultiTaskClassifier must be a str among "
+        "{'independent', 'shared'}. Got 'share' instead. Did you mean 'shared'?",
+    ),
+    (
+        "ensemble_size",
+        0,
+        ValueError,
+        "The 'ensemble_size' parameter of MultiTaskClassifier must be an int in the range "
+        "[1, inf). Got 0 instead.",
+    ),
+    (
+        "focal_gamma",
+        -1,
+        ValueError,
+        "The 'focal_gamma' parameter of MultiTaskClassifier must be a float in the range "
+        "[0.0, inf). Got -1 instead.",
+    ),
+    (
+        "logit_adjustment",
+        "x",
+        ValueError,
+        "The 'logit_adjustment' parameter of MultiTaskClassifier must be a float in the range "
+        "[0.0, inf). Got 'x' instead.",
+    ),
+    (
+        "checkpoint",
+        3,
+        ValueError,
+        "The 'checkpoint' parameter of MultiTaskClassifier must be an instance of 'str', an "
+        "instance of 'os.PathLike' or None. Got 3 instead.",
+    ),
 ]
 
 # parameter: the message
@@ -1478,8 +1534,8 @@ NAMES = {
         "Settings of the optimizer, the callbacks and a custom model are routed: "
         "optimizer__learning_rate=0.01, callbacks__patience=3, model__width=64."
     ),
-    "loss": (
-        "MultiTaskClassifier has no parameter 'loss'. Settings of the optimizer, the "
+    "metrics": (
+        "MultiTaskClassifier has no parameter 'metrics'. Settings of the optimizer, the "
         "callbacks and a custom model are routed: optimizer__learning_rate=0.01, "
         "callbacks__patience=3, model__width=64."
     ),
