@@ -170,6 +170,24 @@ CASES = {
 }
 
 
+@pytest.mark.parametrize("settings", [{}, {"weight_decay": 0.1}, {"global_clipnorm": 0.1}])
+@pytest.mark.parametrize("kind", [keras.optimizers.Adam, keras.optimizers.AdamW])
+def test_shortened_adam_gives_the_bits_of_keras(kind, settings):
+    def train(is_shortened):
+        optimizer = kind(0.1, **settings)
+        variables = [keras.Variable(np.linspace(-1, 1, 7, dtype="f4")), keras.Variable([[2.0]])]
+        optimizer.build(variables)
+        if is_shortened:
+            _program._shorten_adam(optimizer)
+        for step in range(1, 5):
+            gradients = [tf.sin(step * v.value) for v in variables]
+            optimizer.apply(gradients, variables)
+        return [np.array(v.numpy()) for v in (*variables, *optimizer.variables)]
+
+    for found, expected in zip(train(True), train(False), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_training_equals_a_plain_loop(case):
     # 25 rows by 8 leave a last batch of one row, which has no label of some task.
