@@ -7,7 +7,9 @@ the same shape traces nothing (`_program_cache`). Does not know epochs, callback
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -165,6 +167,10 @@ class TrainingProgram:
         self.members = member_model(self.model) if plan.spec.ensemble_size > 1 else self.model
         self.optimizer = plan.optimizer
         self._build_state()
+        self._graphs: list[tf.Graph] = []
+        # TensorFlow never frees a graph with a loop in it, nor does Python's garbage collector.
+        self.dismantle = weakref.finalize(self, _dismantle_graphs, self._graphs)
+        self.dismantle.atexit = False
         features: tuple[Any, ...] = (tf.TensorSpec((None, plan.spec.n_features), tf.float32),)
         if is_sparse:
             features = (
@@ -185,12 +191,21 @@ class TrainingProgram:
         """The compiled steps of an epoch; see `_run_steps`."""
         scalars = [tf.TensorSpec((), tf.int32)] * 3
         steps = self._run_steps_by_xla if self.jit_batch_size else self._run_steps
-        return _compile(steps, (*self._signature, *scalars))
+        return self._compile(steps, (*self._signature, *scalars))
 
     @cached_property
     def evaluate(self) -> Any:
         """The compiled evaluation; see `_evaluate`."""
-        return _compile(self._evaluate, self._signature)
+        return self._compile(self._evaluate, self._signature)
+
+    def _compile(self, function: Any, signature: Sequence[Any]) -> Any:
+        """Return a function traced once, for one signature: nothing can make it trace again."""
+        compiled = tf.function(function, input_signature=signature, autograph=False)
+        # The concrete function: TensorFlow takes a new tf.function per fit for a retracing by
+        # mistake.
+        concrete = compiled.get_concrete_function()
+        self._graphs.append(concrete.graph)
+        return concrete
 
     def _build_state(self) -> None:
         """Create the weighting's variables and the optimizer's, and note the latter's start."""
@@ -213,6 +228,11 @@ class TrainingProgram:
                 optimizer.exclude_from_weight_decay(var_list=exempt)
         self.optimizer.build(self.trainable)
         _shorten_adam(optimizer)
+        if not tf.distribute.has_strategy():
+            for part in optimizer_and_inner(self.optimizer):
+                # A sum over one replica: Keras registers a gradient of it with TensorFlow, where it
+                # stays, with the graph that it is of.
+                part._all_reduce_sum_gradients = list
         self.optimizer_start = [np.array(v.numpy()) for v in self.optimizer.variables]
 
     def load(self, state: TrainingState, settings: tuple[str, float | None]) -> None:
@@ -449,11 +469,19 @@ class TrainingProgram:
         return tuple(sums)
 
 
-def _compile(function: Any, signature: Sequence[Any]) -> Any:
-    """Return a function traced once, for one signature, which nothing can make it trace again."""
-    compiled = tf.function(function, input_signature=signature, autograph=False)
-    # The concrete function: TensorFlow takes a new tf.function per fit for a retracing by mistake.
-    return compiled.get_concrete_function()
+def _dismantle_graphs(graphs: list[tf.Graph]) -> None:
+    """Take graphs apart that nothing will run any more, with those of the loops in them.
+
+    By what TensorFlow itself calls for a function that goes out of scope; where it has other names,
+    the memory stays taken.
+    """
+    while graphs:
+        graph = graphs.pop()
+        with suppress(AttributeError):
+            graphs += [function.graph for function in graph._functions.values()]
+            graph._function_captures.clear()
+            graph._functions.clear()
+            graph.Dismantle()
 
 
 def _shorten_adam(optimizer: keras.optimizers.Optimizer) -> None:

@@ -257,6 +257,10 @@ def _instantiate(cls: type, settings: Mapping[str, Any], label: str) -> Any:
     keywords = {name: value for name, value in values.items() if not name.isdigit()}
     if not is_open:
         _refuse_unknown(cls, keywords, label, accepted)
+    if issubclass(cls, keras.optimizers.Optimizer) and "name" in accepted:
+        # Keras would count the optimizers, and TensorFlow keeps some 36 kB for every name of a
+        # variable that it has seen.
+        keywords.setdefault("name", cls.__name__.lower())
     return cls(*(value for _, value in positional), **keywords)
 
 
