@@ -87,7 +87,9 @@ def at_every_epoch(monkeypatch):
 @pytest.fixture
 def uncompiled(monkeypatch):
     """Run programs step by step: to trace each one again takes most of a tiny fit's time."""
-    monkeypatch.setattr(_program, "_compile", lambda function, signature: function)
+    monkeypatch.setattr(
+        _program.TrainingProgram, "_compile", lambda program, function, signature: function
+    )
     monkeypatch.setattr(_program_cache, "_idle_programs", OrderedDict())
 
 
