@@ -242,9 +242,17 @@ class TargetSchema:
                 dtype = None
             elif column is not None and column.dtype.kind in "iu" and dtype.is_float():
                 dtype = nw.Int64()
-            backend: Any = form.backend
-            made.append(nw.new_series(str(self.task_names[t]), values, dtype, backend=backend))
+            made.append(_narwhals_column(str(self.task_names[t]), values, dtype, form.backend))
         return nw.from_dict({s.name: s for s in made}).to_native()
+
+
+def _narwhals_column(name: str, values: list[Any], dtype: Any, backend: Any) -> Any:
+    """Return values as a series of a library, of the dtype that they had in y if it can be made."""
+    try:
+        return nw.new_series(name, values, dtype, backend=backend)
+    except (NotImplementedError, TypeError):
+        # Older versions of narwhals know no decimals of polars, and of pyarrow no dictionaries.
+        return nw.new_series(name, values, backend=backend)
 
 
 def _fixed_classes(classes: Any, table: LabelTable) -> list[np.ndarray | None]:
