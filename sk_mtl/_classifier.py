@@ -100,9 +100,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     ensemble_method : {"shared", "independent"}, default="shared"
         "shared": a hidden layer of member :math:`k` is
         :math:`s_k \circ (W^\top (r_k \circ x)) + b_k`, with one kernel :math:`W` for all members
-        (BatchEnsemble [6]_, equation 1). The scalings :math:`r_k` of the features start from -1 or
+        (BatchEnsemble [6]_). The scalings :math:`r_k` of the features start from -1 or
         1 at random and all others from 1, and the layers of logits have their own kernels, as in
-        TabM [7]_, section 3.3. "independent": networks that share nothing, as if each was trained
+        TabM [7]_. "independent": networks that share nothing, as if each was trained
         alone. Not used with ``ensemble_size=1``.
     task_weighting : {"equal", "uncertainty"}, dict or TaskWeighting, default="equal"
         The weights :math:`\lambda_t` of the tasks: all 1; learned, as in [1]_; factors by task,

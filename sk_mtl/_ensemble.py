@@ -32,7 +32,7 @@ class SharedDense(keras.layers.Layer):
     r"""Dense layers of the members of an ensemble, with one kernel and scalings of their own.
 
     Member :math:`k` computes :math:`s_k \circ (W^\top (r_k \circ x)) + b_k`: its kernel is
-    :math:`W \circ r_k s_k^\top` (Wen, Tran & Ba 2020, equation 1).
+    :math:`W \circ r_k s_k^\top` (Wen, Tran & Ba 2020).
 
     Parameters
     ----------

@@ -631,7 +631,7 @@ def draw_initial_values(
     head; output biases are the log-odds of the classes, so that an untrained network predicts
     the class frequencies where its last hidden layer is 0, and around them elsewhere. Where members
     share kernels, the scalings of the features are drawn from -1 and 1, and the others are 1
-    (Gorishniy et al. 2024, section 3.3). The rest is Keras's. A custom network keeps its own
+    (Gorishniy et al. 2024). The rest is Keras's. A custom network keeps its own
     values, but for the heads that are put on a custom trunk.
 
     Parameters
