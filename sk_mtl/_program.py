@@ -37,7 +37,6 @@ __all__ = [
     "TrainingProgram",
     "TrainingState",
     "optimizer_and_inner",
-    "place_array",
     "place_features",
     "resolve_jit_compile",
 ]
@@ -543,17 +542,11 @@ def place_features(X: Any) -> tuple[tf.Tensor, ...]:
     """Return X as tensors: one matrix, or the three arrays of a CSR matrix."""
     if sp.issparse(X):
         return (
-            place_array(X.data, np.float32),
-            place_array(X.indices, np.int64),
-            place_array(X.indptr, np.int64),
+            tf.constant(X.data, tf.float32),
+            tf.constant(X.indices, tf.int64),
+            tf.constant(X.indptr, tf.int64),
         )
-    return (place_array(X, np.float32),)
-
-
-def place_array(array: np.ndarray, dtype: Any) -> tf.Tensor:
-    """Return an array as a tensor."""
-    # With a dtype to go to, TensorFlow would make a second copy.
-    return tf.convert_to_tensor(np.asarray(array, dtype=dtype))
+    return (tf.constant(X, tf.float32),)
 
 
 def resolve_jit_compile(jit_compile: bool | str, plan: TrainingPlan, n_steps: int) -> bool:

@@ -22,13 +22,7 @@ from sk_mtl._batching import LabelAwareOrder, RandomOrder
 from sk_mtl._checkpoint import Checkpoint, Progress
 from sk_mtl._network import NetworkSpec, draw_initial_values
 from sk_mtl._problem import LabelledRows
-from sk_mtl._program import (
-    TrainingPlan,
-    TrainingProgram,
-    TrainingState,
-    place_array,
-    place_features,
-)
+from sk_mtl._program import TrainingPlan, TrainingProgram, TrainingState, place_features
 from sk_mtl._program_cache import (
     acquire_program,
     optimizer_settings,
@@ -249,8 +243,8 @@ def _placed_arrays(
     """Return the arrays as tensors; features that are placed already are not placed again."""
     return (
         place_features(labelled.X) if features is None else features,
-        place_array(labelled.codes, np.int32),
-        place_array(labelled.weight, np.float32),
+        tf.constant(labelled.codes, tf.int32),
+        tf.constant(labelled.weight, tf.float32),
     )
 
 
