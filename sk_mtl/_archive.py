@@ -1,4 +1,4 @@
-"""The container of saved models: a text and named arrays in one file, under one checksum.
+"""The container of models and checkpoints: a text and named arrays in a file, under a checksum.
 
 Owns the bytes, and their limits. The layout is that of safetensors [1]_, so that any reader of it
 finds the arrays: the length of a header in eight bytes, the header in JSON, the arrays one after
@@ -160,7 +160,7 @@ def check_start(content: bytes) -> re.Match[bytes]:
         If it cannot be read.
     """
     if not content.startswith(_MAGIC, 8):
-        raise ValueError("This is not a file that sk_mtl.save_model has written.")
+        raise ValueError("This is not a file that sk_mtl has written.")
     version, start = _VERSION.match(content, 8), _START.match(content, 8)
     if version is not None and int(version[1]) > ARCHIVE_VERSION:
         raise ValueError(
@@ -209,7 +209,7 @@ def read_json(text: bytes | str) -> Any:
 
 
 def _damaged(reason: str) -> str:
-    return f"This file of sk_mtl.save_model is damaged, or was changed: {reason}."
+    return f"This file of sk_mtl is damaged, or was changed: {reason}."
 
 
 def _digest(content: bytes, start: int, end: int) -> str:

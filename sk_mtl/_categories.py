@@ -15,7 +15,14 @@ import scipy.sparse as sp
 
 from sk_mtl._tasks import enumerate_some
 
-__all__ = ["Categories", "find_categorical", "keep_used", "learn_categories", "split_columns"]
+__all__ = [
+    "Categories",
+    "change_codes",
+    "find_categorical",
+    "keep_used",
+    "learn_categories",
+    "split_columns",
+]
 
 # By feature: the values that have codes, in their order; None where the feature is a number.
 Categories = tuple[np.ndarray | None, ...]
@@ -202,6 +209,29 @@ def keep_used(
             kept[position] = known[used]
             changes.append((position, new))
     return tuple(kept), changes
+
+
+def change_codes(X: np.ndarray, new_codes: list[tuple[int, np.ndarray]]) -> np.ndarray:
+    """Return X with other codes.
+
+    Parameters
+    ----------
+    X : ndarray of float32 of shape (n_samples, n_features)
+        Features.
+    new_codes : list of tuple (int, ndarray of float32)
+        As `keep_used` gives them.
+
+    Returns
+    -------
+    X : ndarray of float32 of shape (n_samples, n_features)
+        A copy.
+    """
+    X = X.copy()
+    for position, codes in new_codes:
+        # The last of the new codes is that of a missing one.
+        column = np.nan_to_num(X[:, position], nan=len(codes) - 1)
+        X[:, position] = codes[column.astype(np.int64)]
+    return X
 
 
 def _factorize(X: Any, position: int) -> tuple[np.ndarray, np.ndarray]:

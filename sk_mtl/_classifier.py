@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -17,17 +18,22 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sk_mtl._calibration import calibrate_tasks, require_watched_rows
 from sk_mtl._categories import (
     Categories,
+    change_codes,
     find_categorical,
     keep_used,
     learn_categories,
     split_columns,
 )
+from sk_mtl._checkpoint import Checkpoint, open_checkpoint
 from sk_mtl._custom_model import classify_outputs, serialize_model
-from sk_mtl._early_stopping import EarlyStopping
-from sk_mtl._features import InputSpec, learn_input
+from sk_mtl._early_stopping import EarlyStopping, PlannedEpoch, TaskStopping
+from sk_mtl._features import check_features
+from sk_mtl._input_spec import InputSpec, LearnedInput, learn_input
 from sk_mtl._labels import has_missing_labels, read_cell_weight, read_labels
+from sk_mtl._logit_adjustment import find_adjusted_frequencies, find_logit_offsets
 from sk_mtl._network import NetworkSpec, canonical_activation, network_variables
 from sk_mtl._persistence import (
     ADDED_PARAMETERS,
@@ -56,8 +62,8 @@ from sk_mtl._summary import FitSummary, note_stopping, summarize_fit
 from sk_mtl._targets import TargetSchema
 from sk_mtl._task_view import TaskView
 from sk_mtl._tasks import PerTask, resolve_task
-from sk_mtl._training import TrainingOutcome, draw_start, train
-from sk_mtl._validation import check_asker, check_features, check_parameters
+from sk_mtl._training import NonFiniteLossError, TrainingOutcome, draw_start, train
+from sk_mtl._validation import check_asker, check_parameters
 from sk_mtl.weighting import make_weighting
 
 __all__ = ["DERIVED_ATTRIBUTES", "MultiTaskClassifier"]
@@ -71,6 +77,7 @@ _CHANGED = (
     "warm_start and partial_fit go on with the network that was fitted, but its parameters have "
     "changed since. Clone the estimator to start afresh."
 )
+_MAX_WIDTH = 1_000_000  # of a hidden layer
 
 
 class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
@@ -103,7 +110,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         "from_dtype" takes the columns of a frame that are of a categorical dtype; None takes none.
         A category that the rows trained on do not have counts as missing.
     numeric_embedding : {None, "piecewise_linear", "periodic"}, default=None
-        What numbers of more than two values become beside themselves [2]_: how far they have come
+        What numbers of more than two values become beside themselves [8]_: how far they have come
         through each of `embedding_size` bins between quantiles, or learned functions of
         `embedding_size` waves of learned frequencies. Not with a `model` of your own.
     embedding_size : int, default=16
@@ -115,6 +122,17 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     l2 : float, default=0.0
         Factor of the sum of squared kernel weights that is added to the objective, as Keras's
         `keras.regularizers.L2`.
+    ensemble_size : int, default=1
+        Members :math:`K` of an ensemble, trained together in one network. Each learns from every
+        row, with dropout of its own; the objective is the mean of the members' objectives, and
+        probabilities are the means of theirs. Time grows nearly with it. Not with a `model`.
+    ensemble_method : {"shared", "independent"}, default="shared"
+        "shared": a hidden layer of member :math:`k` is
+        :math:`s_k \circ (W^\top (r_k \circ x)) + b_k`, with one kernel :math:`W` for all members
+        (BatchEnsemble [6]_). The scalings :math:`r_k` of the features start from -1 or
+        1 at random and all others from 1, and the layers of logits have their own kernels, as in
+        TabM [7]_. "independent": networks that share nothing, as if each was trained
+        alone. Not used with ``ensemble_size=1``.
     task_weighting : {"equal", "uncertainty"}, dict or TaskWeighting, default="equal"
         The weights :math:`\lambda_t` of the tasks: all 1; learned, as in [1]_; factors by task,
         with 1 for tasks left out; or a strategy of `sk_mtl.weighting`.
@@ -126,15 +144,30 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         "balanced" weighs each task's classes inversely to their frequency among its labelled
         cells. A dict gives per task "balanced" or ``{label: weight}``; for a 1-D y it may be
         ``{label: weight}`` itself. It multiplies the sample weights, in validation too.
+    loss : {"cross_entropy", "focal"}, default="cross_entropy"
+        The loss :math:`\ell_{it}` of a cell with the probability :math:`p` of its true class:
+        :math:`-\log p`, or :math:`-(1 - p)^\gamma \log p`, which counts less what is predicted well
+        (equation 4 of [3]_, without its class weights, which are `class_weight`).
+    focal_gamma : float, default=2.0
+        The exponent :math:`\gamma` of the focal loss.
+    logit_adjustment : float, default=0.0
+        Add this many times :math:`\log \pi_k` to the logits inside the loss, with the frequencies
+        :math:`\pi_k` of the task's classes in the training rows, weights included (equation 10 of
+        [4]_). At 1, predictions are those for classes that are equally frequent: rare ones are
+        predicted more often, and `predict_proba` is for such a world, not for yours. As the heads
+        have biases, it shifts the odds of the classes and changes little else.
     optimizer : str, class or instance of keras.Optimizer, default="adam"
         Its settings are routed: ``optimizer__learning_rate=1e-3``. An instance is copied.
-        A ``weight_decay`` acts on kernels, not on biases or normalisation; on all weights of a
-        custom model.
+        A ``weight_decay`` acts on kernels, not on biases, normalisation or the scalings of
+        members; on all weights of a custom model.
     epochs : int, default=100
         Passes over the training rows, at most.
     batch_size : "auto" or int, default="auto"
         Rows per step. "auto" is 32 for up to 2,000 training rows, 128 for up to 10,000, and 256
         beyond.
+    batching : {"random", "label_aware"}, default="random"
+        "random" shuffles the rows before each epoch. "label_aware" shuffles them so that the rows
+        with a label of a rare task are spread evenly over the batches; each still comes once.
     jit_compile : "auto" or bool, default="auto"
         Whether XLA compiles the training steps, which makes those of small networks several times
         faster, for half a second to two more before the first epoch. "auto" does so on a CPU if
@@ -156,11 +189,30 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         Epochs without an improvement after which training stops early.
     tol : float, default=1e-4
         How much lower the watched loss must be to count as an improvement.
+    restore_best : {"common", "per_task"}, default="common"
+        Whose best epoch's weights early stopping keeps. "common" keeps those of one epoch, the best
+        for the loss that is watched. "per_task" predicts each task with all weights of its own best
+        epoch, as in [5]_, and stops when no task has improved for `n_iter_no_change` epochs;
+        prediction takes as many passes, and the model as many times the memory, as there are
+        different such epochs.
+    refit : bool, default=False
+        Whether to train afresh on all rows, those held out by early stopping among them, for as
+        many epochs as were found to be best, with the same seed and batch size. Not with validation
+        data. Callbacks are called in both trainings.
+    calibrate : bool, default=False
+        Whether to divide the logits of each task by a temperature, the one with the lowest log
+        loss over the labelled cells that were watched [2]_. It needs rows held out for early
+        stopping, or validation data. `predict` stays as it is. With `refit` the temperatures are
+        those found for the network before.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the fit before.
     callbacks : keras.callbacks.Callback, class, list or dict of these, default=None
         Called as by `keras.Model.fit`; the settings of classes are routed:
         ``callbacks__patience=3``, ``callbacks__0__patience=3``.
+    checkpoint : path-like, default=None
+        A folder, in which `fit` notes how far it has come. Killed and called again with the same
+        data and parameters, it goes on from there and ends with the same bits. Needs a
+        `random_state` and no `callbacks`. Not used by `partial_fit`.
     model : callable or keras.Model, default=None
         A builder of a Keras model, as scikeras takes it, or a model, which is copied. Its output
         is the trunk, on which the heads are put, or it is the whole network, with an output per
@@ -169,7 +221,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         given ``meta`` and ``compile_kwargs`` if it asks for them.
     classes : array-like, list of array-like or dict, default=None
         The classes of the tasks: of a 1-D y itself, one array-like per task, or by task. Tasks
-        left out have the categories of a categorical column, or else the labels found.
+        left out have the categories of a categorical column, or else the labels found; more than
+        1,000 of these, with hardly two labels each, are refused as identifiers of the rows.
     missing_label : scalar, default=None
         A label that means "missing", such as -1, besides NaN, None, NaT and NA. Inside other
         estimators that encode y themselves (stacking, bagging) mark missing labels with NaN: they
@@ -197,18 +250,26 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     history_ : dict of list of float
         Per epoch: "loss" and "val_loss" (means over tasks), "objective" (what the optimizer
         minimised), per task "<task>_loss" and "val_<task>_loss", and "<task>_weight" if the
-        weights of the tasks are learned. Where the name of a task would give two series one name,
-        the task is called "task0:<name>" in them, by its position.
+        weights of the tasks are learned. Of an ensemble, "loss" is the mean of the members'
+        losses, and "val_loss" the loss of their mean probabilities. Where the name of a task would
+        give two series one name, the task is called "task0:<name>" in them, by its position.
     n_iter_ : int
         Epochs trained, those of earlier fits with a warm start included.
     best_iter_ : int
         The epoch whose weights were kept, counted from 1.
+    best_iters_ : ndarray of int of shape (n_tasks,)
+        The same by task: they differ with ``restore_best="per_task"``. 0 for a task that the
+        network does not learn.
     task_weights_ : ndarray of float32 of shape (n_tasks,)
         The weights :math:`\lambda_t`; 0 for a task that the network does not learn.
+    temperatures_ : ndarray of float32 of shape (n_tasks,)
+        What the logits of each task are divided by for its probabilities; 1 without `calibrate`.
     model_ : keras.Model
-        The network as a Keras model, from X to the logits in task order (a binary task has one).
-        Built from the fitted weights at the first access; changing it does not change the
-        estimator.
+        The network as a Keras model, from X to the logits in task order (a binary task has one),
+        divided by the temperatures; those of an ensemble are of the mean probabilities. The
+        networks of several epochs are parts of it. A whole network of your own has the weights of
+        epoch `best_iter_`, and gives what it always gives. Built from the fitted weights at the
+        first access; changing it does not change the estimator.
     n_features_in_ : int
         The number of features.
     feature_names_in_ : ndarray of object of shape (n_features,)
@@ -247,7 +308,20 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     ----------
     .. [1] A. Kendall, Y. Gal, R. Cipolla. "Multi-Task Learning Using Uncertainty to Weigh Losses
        for Scene Geometry and Semantics". CVPR 2018, arXiv 1705.07115.
-    .. [2] Y. Gorishniy, I. Rubachev, A. Babenko. "On Embeddings for Numerical Features in Tabular
+    .. [2] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger. "On Calibration of Modern Neural
+       Networks". ICML 2017, arXiv 1706.04599.
+    .. [3] T.-Y. Lin, P. Goyal, R. Girshick, K. He, P. Dollár. "Focal Loss for Dense Object
+       Detection". ICCV 2017, arXiv 1708.02002.
+    .. [4] A. K. Menon, S. Jayasumana, A. S. Rawat, H. Jain, A. Veit, S. Kumar. "Long-tail Learning
+       via Logit Adjustment". ICLR 2021, arXiv 2007.07314.
+    .. [5] B. A. Eraqi, D. Khizbullin, S. S. Nagaraja, S. M. Sarathy. "Molecular Property
+       Prediction in the Ultra-Low Data Regime" (adaptive checkpointing with specialization).
+       Communications Chemistry 8, 201, 2025.
+    .. [6] Y. Wen, D. Tran, J. Ba. "BatchEnsemble: An Alternative Approach to Efficient Ensemble
+       and Lifelong Learning". ICLR 2020, arXiv 2002.06715.
+    .. [7] Y. Gorishniy, A. Kotelnikov, A. Babenko. "TabM: Advancing Tabular Deep Learning with
+       Parameter-Efficient Ensembling". ICLR 2025, arXiv 2410.24210.
+    .. [8] Y. Gorishniy, I. Rubachev, A. Babenko. "On Embeddings for Numerical Features in Tabular
        Deep Learning". NeurIPS 2022, arXiv 2203.05556.
 
     Examples
@@ -295,20 +369,30 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         dropout: float = 0.0,
         normalization: str | None = None,
         l2: float = 0.0,
+        ensemble_size: int = 1,
+        ensemble_method: str = "shared",
         task_weighting: Any = "equal",
         loss_normalization: str = "tasks",
         class_weight: Any = None,
+        loss: str = "cross_entropy",
+        focal_gamma: float = 2.0,
+        logit_adjustment: float = 0.0,
         optimizer: Any = "adam",
         epochs: int = 100,
         batch_size: Any = "auto",
+        batching: str = "random",
         jit_compile: Any = "auto",
         early_stopping: Any = "auto",
         validation_fraction: float | None = 0.1,
         monitor: Hashable | None = None,
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
+        restore_best: str = "common",
+        refit: bool = False,
+        calibrate: bool = False,
         warm_start: bool = False,
         callbacks: Any = None,
+        checkpoint: Any = None,
         model: Any = None,
         classes: Any = None,
         missing_label: Any = None,
@@ -326,20 +410,30 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         self.dropout = dropout
         self.normalization = normalization
         self.l2 = l2
+        self.ensemble_size = ensemble_size
+        self.ensemble_method = ensemble_method
         self.task_weighting = task_weighting
         self.loss_normalization = loss_normalization
         self.class_weight = class_weight
+        self.loss = loss
+        self.focal_gamma = focal_gamma
+        self.logit_adjustment = logit_adjustment
         self.optimizer = optimizer
         self.epochs = epochs
         self.batch_size = batch_size
+        self.batching = batching
         self.jit_compile = jit_compile
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.monitor = monitor
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.restore_best = restore_best
+        self.refit = refit
+        self.calibrate = calibrate
         self.warm_start = warm_start
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
         self.model = model
         self.classes = classes
         self.missing_label = missing_label
@@ -384,9 +478,11 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         """
         check_parameters(self)
         going_on = self.warm_start and hasattr(self, "_schema")
-        with _unchanged_on_error(self):
+        with _unchanged_on_error(self), _removed_at_the_end() as checkpoints:
             table = read_labels(y, missing_label=self.missing_label)
-            X = self._check_features(X, reset=not going_on, is_first=not (going_on and self._is_begun()))
+            X = self._check_features(
+                X, reset=not going_on, is_first=not (going_on and self._is_begun())
+            )
             require_labels(table)
             schema = self._schema if going_on else None
             problem = pose_problem(X, table, sample_weight, self.class_weight, schema, self.classes)
@@ -394,14 +490,31 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 warn_of_degenerate_tasks(problem, stacklevel=2)
             seed = self._seed if going_on else self._draw_seed()
             training, watched = self._split_rows(problem, validation_data, seed)
+            if self.calibrate and problem.active_names:
+                require_watched_rows(watched)
+            if self.refit and validation_data is not None:
+                raise ValueError(
+                    "refit=True trains again on rows that were held out, but with validation_data "
+                    "none are. Put these rows into X and y, or set refit=False."
+                )
             stopping = None
             if self._stops_early(problem, watched is not None):
                 stopping = EarlyStopping(self.n_iter_no_change, self.tol)
             start = None
-            if going_on and self._is_begun() and self._network is not None:
+            if not is_first and self._network is not None:
                 start = replace(self._network.state, optimizer=None)
-            trained = self._train(problem, training, watched, seed, start, stopping)
-            return self._keep(problem, trained, seed, going_on)
+            categories = self._categories
+            training, watched, of_input = self._learn_input(problem, training, watched, start)
+            trained = self._train(
+                problem, training, watched, of_input, seed, start, stopping, checkpoints
+            )
+            temperatures = None
+            if self.calibrate and trained is not None and watched is not None:
+                temperatures = self._find_temperatures(problem, trained, watched)
+            if self.refit and trained is not None and watched is not None:
+                self._categories = categories
+                trained = self._train_on_all(problem, trained, seed, start, checkpoints)
+            return self._keep(problem, trained, seed, going_on, temperatures)
 
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
@@ -434,21 +547,28 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         going_on = hasattr(self, "_schema")
         with _unchanged_on_error(self):
             table = read_labels(y, missing_label=self.missing_label)
-            X = self._check_features(X, reset=not going_on, is_first=not (going_on and self._is_begun()))
+            X = self._check_features(
+                X, reset=not going_on, is_first=not (going_on and self._is_begun())
+            )
             if going_on:
                 schema, seed = self._schema, self._seed
                 if classes is not None:
                     check_same_classes(schema, classes)
             else:
+                if self.calibrate:
+                    require_watched_rows(None)
                 declared = self.classes if classes is None else classes
                 schema, seed = declare_schema(table, declared), self._draw_seed()
             problem = pose_problem(X, table, sample_weight, self.class_weight, schema)
             training = problem.labelled_rows(problem.rows, problem.class_factors(problem.rows))
-            start = None
-            if going_on and self._is_begun() and self._network is not None:
-                start = self._network.state
-            trained = self._train(problem, training, None, seed, start, None, epochs=1)
-            return self._keep(problem, trained, seed, going_on, adds_labels=going_on)
+            network = self._network if going_on else None
+            start = None if network is None or is_first else network.state
+            training, _, of_input = self._learn_input(problem, training, None, start)
+            trained = self._train(
+                problem, training, None, of_input, seed, start, None, None, epochs=1
+            )
+            temperatures = None if network is None else network.temperatures
+            return self._keep(problem, trained, seed, going_on, temperatures, adds_labels=going_on)
 
     def _draw_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -479,19 +599,22 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         problem: Problem,
         training: LabelledRows,
         watched: LabelledRows | None,
+        of_input: LearnedInput,
         seed: int,
         start: TrainingState | None,
         stopping: EarlyStopping | None,
+        checkpoints: list[Checkpoint] | None,
         epochs: int | None = None,
     ) -> tuple[TrainingPlan, TrainingOutcome] | None:
         """Train the network, from a state or from the beginning; None if there is none to train."""
         if not problem.active_names:
             return None
         refuse_fork()
-        of_input, input_values = self._learn_input(training, watched, start)
         spec, optimizer, custom_values = self._specify_network(problem, of_input, seed)
         if start is not None and self._network is not None and self._network.spec != spec:
             raise ValueError(_CHANGED)
+        frequencies = training.class_frequencies(tuple(len(c) for c in problem.active_classes))
+        tau = float(self.logit_adjustment)
         plan = TrainingPlan(
             spec=spec,
             task_names=problem.series_labels,
@@ -505,26 +628,123 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             seed=seed,
             first_epoch=0 if start is None else self.n_iter_,
             stopping=stopping,
+            task_stopping=None if stopping is None else self._watch_tasks(problem),
             monitored_task=self._monitored_task(problem, watched or training),
             callbacks=make_callbacks(self.callbacks, self._routed("callbacks")),
             progress=ProgressBar(problem.series_labels, self.verbose > 1) if self.verbose else None,
+            focal_gamma=float(self.focal_gamma) if self.loss == "focal" else None,
+            logit_offsets=find_logit_offsets(frequencies, tau) if tau else None,
+            batching=self.batching,
         )
         # By `epochs`, not by those of this call: partial_fit trains as fit does.
         steps = self.epochs * -(-len(training.rows) // plan.batch_size)
         plan = replace(plan, jit_compile=resolve_jit_compile(self.jit_compile, plan, steps))
         if start is None:
-            n_classes = tuple(len(c) for c in problem.active_classes)
-            frequencies = training.class_frequencies(n_classes)
-            start = draw_start(spec, plan.weighting, frequencies, seed, custom_values, input_values)
+            start = self._draw_start(plan, frequencies, custom_values, of_input)
         if not len(training.rows):  # a stream may bring a batch without any label
             return plan, TrainingOutcome(start, {}, 0, 0)
-        return plan, train(plan, start, training, watched)
+        checkpoint = self._open_checkpoint(plan, start, training, watched, checkpoints)
+        return plan, train(plan, start, training, watched, checkpoint)
+
+    def _open_checkpoint(
+        self,
+        plan: TrainingPlan,
+        start: TrainingState,
+        training: LabelledRows,
+        watched: LabelledRows | None,
+        opened: list[Checkpoint] | None,
+    ) -> Checkpoint | None:
+        """Return the checkpoint of a training, and add it to those of this fit."""
+        if self.checkpoint is None or opened is None:
+            return None
+        if self.random_state is None:
+            # Nor could it be told from another fit of the same table that goes on at this moment.
+            raise ValueError(
+                "checkpoint needs a random_state: with None a fit that is started again draws "
+                "other weights, and is another fit. Set random_state to an integer."
+            )
+        checkpoint = open_checkpoint(self.checkpoint, plan, start, training, watched)
+        opened.append(checkpoint)
+        return checkpoint
+
+    def _draw_start(
+        self,
+        plan: TrainingPlan,
+        frequencies: list[np.ndarray],
+        custom_values: Any,
+        of_input: LearnedInput,
+    ) -> TrainingState:
+        tau = float(self.logit_adjustment)
+        adjusted = find_adjusted_frequencies(frequencies, tau) if tau else frequencies
+        return draw_start(
+            plan.spec, plan.weighting, adjusted, plan.seed, custom_values, of_input.values
+        )
+
+    def _watch_tasks(self, problem: Problem) -> TaskStopping | None:
+        if self.restore_best == "common":
+            return None
+        settings = (self.n_iter_no_change, self.tol)
+        return TaskStopping([EarlyStopping(*settings) for _ in problem.active_names])
+
+    def _train_on_all(
+        self,
+        problem: Problem,
+        trained: tuple[TrainingPlan, TrainingOutcome],
+        seed: int,
+        start: TrainingState | None,
+        checkpoints: list[Checkpoint],
+    ) -> tuple[TrainingPlan, TrainingOutcome]:
+        """Train afresh on all rows for the epochs found; the history stays that of the search."""
+        plan, found = trained
+        training = problem.labelled_rows(problem.rows, problem.class_factors(problem.rows))
+        training, _, of_input = self._learn_input(problem, training, None, start)
+        frequencies = training.class_frequencies(tuple(len(c) for c in problem.active_classes))
+        spec, optimizer, custom_values = self._specify_network(problem, of_input, seed)
+        epochs: tuple[int, ...] = (found.best_epoch,) * len(problem.active_names)
+        if found.checkpoints is not None:
+            epochs = found.checkpoints.task_epochs
+        tau, is_shown = float(self.logit_adjustment), bool(self.verbose)
+        again = replace(
+            plan,
+            spec=spec,
+            optimizer=optimizer,
+            epochs=max(*epochs, found.best_epoch),
+            stopping=PlannedEpoch(found.best_epoch),
+            task_stopping=TaskStopping([PlannedEpoch(epoch) for epoch in epochs]),
+            callbacks=make_callbacks(self.callbacks, self._routed("callbacks")),
+            progress=ProgressBar(problem.series_labels, self.verbose > 1) if is_shown else None,
+            logit_offsets=find_logit_offsets(frequencies, tau) if tau else None,
+        )
+        if start is None:
+            start = self._draw_start(again, frequencies, custom_values, of_input)
+        checkpoint = self._open_checkpoint(again, start, training, None, checkpoints)
+        outcome = train(again, start, training, None, checkpoint)
+        found = replace(found, state=outcome.state, checkpoints=outcome.checkpoints)
+        return replace(plan, spec=spec), found
+
+    def _find_temperatures(
+        self,
+        problem: Problem,
+        trained: tuple[TrainingPlan, TrainingOutcome],
+        watched: LabelledRows,
+    ) -> np.ndarray:
+        """Return the temperatures of the tasks that the network learns."""
+        plan, outcome = trained
+        network = FittedNetwork(plan.spec, outcome.state, None, outcome.checkpoints)
+        return calibrate_tasks(
+            network.logits(watched.X[watched.rows]),
+            watched,
+            plan.spec.n_outputs,
+            problem.active_names,
+            plan.logit_offsets,
+            stacklevel=3,
+        )
 
     def _monitored_task(self, problem: Problem, watched: LabelledRows) -> int | None:
         """Return the position of the watched task among those that the network learns."""
         if self.monitor is None:
             return None
-        task = resolve_task(self.monitor, problem.schema.task_names)
+        task = resolve_task(self.monitor, problem.schema.task_names, parameter="monitor")
         position = int(problem.is_active[:task].sum())
         if problem.is_active[task] and watched.weight[watched.rows, position].any():
             return position
@@ -587,9 +807,13 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             )
 
     def _learn_input(
-        self, training: LabelledRows, watched: LabelledRows | None, start: TrainingState | None
-    ) -> tuple[InputSpec | None, dict[str, np.ndarray] | None]:
-        """Return the input layers and the values that they start from, None where they go on."""
+        self,
+        problem: Problem,
+        training: LabelledRows,
+        watched: LabelledRows | None,
+        start: TrainingState | None,
+    ) -> tuple[LabelledRows, LabelledRows | None, LearnedInput]:
+        """Return the rows with the codes of the categories trained on, and the input layers."""
         standardize, categories = self._standardizes(), vars(self).get("_categories")
         if self.model is not None and self.numeric_embedding is not None:
             raise ValueError(
@@ -597,42 +821,46 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 "embed numbers there, or leave it None."
             )
         if start is not None and self._network is not None:
-            fitted = self._network.spec.input
-            now = fitted or InputSpec(standardize=False)
-            sizes = {now.embedding_size, self.embedding_size}
-            if now.embedding != self.numeric_embedding or (now.embedding and len(sizes) > 1):
-                raise ValueError(_CHANGED)
-            if now.standardize != standardize:
-                raise ValueError(_CHANGED)
-            return fitted, None
-        if not standardize and categories is None and self.numeric_embedding is None:
-            return None, None
+            return training, watched, LearnedInput(self._same_input(self._network.spec.input))
+        is_plain = not standardize and categories is None and self.numeric_embedding is None
+        if is_plain or not problem.active_names:
+            return training, watched, LearnedInput()
         rows = training.rows
         if categories is not None:
             self._categories, new_codes = keep_used(categories, training.X, rows)
-            parts = (
-                [training] if watched is None or watched.X is training.X else [training, watched]
-            )
-            for position, codes in new_codes:
-                for part in parts:
-                    # X was made by `split_columns`: it is nobody else's.
-                    column = np.nan_to_num(part.X[:, position], nan=len(codes) - 1)
-                    part.X[:, position] = codes[column.astype(np.int64)]
-        n_categories = tuple(0 if c is None else len(c) for c in self._categories or ())
+            if new_codes:
+                is_one = watched is not None and watched.X is training.X
+                training = replace(training, X=change_codes(training.X, new_codes))
+                if watched is not None:
+                    X = training.X if is_one else change_codes(watched.X, new_codes)
+                    watched = replace(watched, X=X)
         # By weight, so that a row of weight 2 counts as the row twice here, too.
         weight = training.weight[rows].max(axis=1)
-        return learn_input(
+        learned = learn_input(
             training.X,
             rows,
             weight,
             standardize=standardize,
-            n_categories=n_categories,
+            n_categories=tuple(0 if c is None else len(c) for c in self._categories or ()),
             embedding=self.numeric_embedding,
             embedding_size=self.embedding_size,
         )
+        return training, watched, learned
+
+    def _same_input(self, fitted: InputSpec | None) -> InputSpec | None:
+        """Return the input layers of the fitted network, if parameters still ask for them."""
+        now = fitted or InputSpec(standardize=False)
+        is_other_size = now.embedding is not None and now.embedding_size != self.embedding_size
+        is_other = (now.standardize, now.embedding) != (
+            self._standardizes(),
+            self.numeric_embedding,
+        )
+        if is_other or is_other_size:
+            raise ValueError(_CHANGED)
+        return fitted
 
     def _specify_network(
-        self, problem: Problem, of_input: InputSpec | None, seed: int
+        self, problem: Problem, of_input: LearnedInput, seed: int
     ) -> tuple[NetworkSpec, Any, list[np.ndarray] | None]:
         """Return the network's specification, its optimizer, and the values of a custom model."""
         optimizer = make_optimizer(self.optimizer, self._routed("optimizer"))
@@ -646,7 +874,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             dropout=float(self.dropout),
             normalization=self.normalization,
             l2=float(self.l2),
-            input=of_input,
+            input=of_input.spec,
+            ensemble_size=int(self.ensemble_size),
+            # One member is one network, whatever it might share.
+            ensemble_method=self.ensemble_method if self.ensemble_size > 1 else "shared",
         )
         if self.model is None:
             if self._routed("model"):
@@ -655,6 +886,12 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                     "is no builder that it belongs to."
                 )
             return spec, optimizer, None
+        if self.ensemble_size > 1:
+            raise ValueError(
+                f"ensemble_size={self.ensemble_size} needs a network built from "
+                "hidden_layer_sizes, and `model` gives one of your own. Set ensemble_size=1 and "
+                "fit the estimator with several random_states, or leave model=None."
+            )
         # scikeras is imported for custom models only.
         from sk_mtl._scikeras import build_custom_model, describe_for_builder
 
@@ -684,11 +921,12 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     def _head_sizes(self, problem: Problem) -> tuple[tuple[int, ...], ...]:
         """Return the hidden layer sizes of each active head."""
         given, names = self.head_hidden_layer_sizes, problem.schema.task_names
+        parameter = "head_hidden_layer_sizes"
         if not isinstance(given, Mapping):
-            sizes = _layer_sizes(given, "head_hidden_layer_sizes")
+            sizes = _layer_sizes(given, parameter)
             return (sizes,) * len(problem.active_names)
         by_name = {
-            names[resolve_task(task, names)]: _layer_sizes(sizes, "head_hidden_layer_sizes")
+            names[resolve_task(task, names, parameter=parameter)]: _layer_sizes(sizes, parameter)
             for task, sizes in given.items()
         }
         return tuple(by_name.get(name, ()) for name in problem.active_names)
@@ -699,6 +937,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         trained: tuple[TrainingPlan, TrainingOutcome] | None,
         seed: int,
         going_on: bool,
+        temperatures: np.ndarray | None,
         adds_labels: bool = False,
     ) -> MultiTaskClassifier:
         """Set all fitted attributes."""
@@ -713,7 +952,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             plan, outcome = trained
             history = _continue_history(history, outcome.history, n_iter, outcome.n_epochs)
             best_iter, n_iter = n_iter + outcome.best_epoch, n_iter + outcome.n_epochs
-            network = FittedNetwork(plan.spec, outcome.state)
+            checkpoints = outcome.checkpoints
+            if checkpoints is not None:
+                checkpoints = checkpoints.shift(n_iter - outcome.n_epochs)
+            network = FittedNetwork(plan.spec, outcome.state, temperatures, checkpoints)
             state, n_active = outcome.state.weighting, len(problem.active_names)
             weights[problem.is_active] = plan.weighting.weights(state, n_active)
         self._schema, self._seed, self._network = schema, seed, network
@@ -745,22 +987,31 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     # Predicting
     # --------------------------------------------------------------------------------------------
 
-    def _probabilities(self, X: Any) -> list[np.ndarray]:
+    def _probabilities(self, X: Any, calibrated: bool = True) -> list[np.ndarray]:
         """Return class probabilities of each task; NaN for a task that is not trained."""
         check_is_fitted(self)
         X = self._check_features(X, reset=False, keep_float64=True)
-        learned = iter([] if self._network is None else self._network.probabilities(X))
-        probabilities = []
+        network = self._network
+        learned = iter([] if network is None else network.probabilities(X, calibrated))
+        return self._fill_in(learned, X.shape[0], 1.0)
+
+    def _fill_in(
+        self, learned: Iterator[np.ndarray], n_rows: int, of_one_class: float
+    ) -> list[np.ndarray]:
+        """Return numbers of each task: also of one with one class, NaN of one not trained."""
+        by_task = []
         for t, n in enumerate(self._schema.n_classes):
-            p = next(learned) if self._is_active[t] else np.ones((X.shape[0], n), np.float32)
-            if not self._is_trained[t]:
-                p = np.full_like(p, np.nan)
-            probabilities.append(p)
-        return probabilities
+            if self._is_active[t]:
+                numbers = next(learned)
+            else:
+                numbers = np.full((n_rows, n), of_one_class, np.float32)
+            by_task.append(numbers if self._is_trained[t] else np.full_like(numbers, np.nan))
+        return by_task
 
     def _predicted_codes(self, X: Any) -> np.ndarray:
         """Return the index of the most probable class of each cell, 0 where not trained."""
-        probabilities = self._probabilities(X)
+        # A temperature changes no order, but could round two probabilities to the same number.
+        probabilities = self._probabilities(X, calibrated=False)
         codes = np.zeros((len(probabilities[0]), len(probabilities)), dtype=np.int64)
         for t in np.flatnonzero(self._is_trained):
             codes[:, t] = probabilities[t].argmax(axis=1)
@@ -815,6 +1066,40 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         """
         with np.errstate(divide="ignore"):
             return self._by_task([np.log(p) for p in self._probabilities(X)])
+
+    def predict_std(self, X: Any) -> Any:
+        r"""Predict how far the members of the ensemble disagree.
+
+        The standard deviation over the :math:`K` members of each class's probability,
+        :math:`\sqrt{\tfrac1K \sum_k (p_k - \bar p)^2}`, where :math:`\bar p` is what
+        `predict_proba` gives without `calibrate`.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        spread : PerTask of ndarray of float32, or ndarray
+            By task, of shape (n_samples, n_classes_t), in the form of `predict_proba`. NaN for a
+            task that had no label in training.
+
+        Raises
+        ------
+        ValueError
+            If the estimator was fitted with ``ensemble_size=1``.
+        """
+        check_is_fitted(self)
+        network = self._network
+        if (self.ensemble_size if network is None else network.spec.ensemble_size) == 1:
+            raise ValueError(
+                "predict_std is the spread over the members of an ensemble, and this estimator "
+                "was fitted with ensemble_size=1. Fit it with ensemble_size=8, for instance."
+            )
+        X = check_features(self, X, reset=False, keep_float64=True)
+        learned = iter([] if network is None else network.spread(X))
+        return self._by_task(self._fill_in(learned, X.shape[0], 0.0))
 
     def predict_proba_frame(self, X: Any) -> pd.DataFrame:
         """Predict class probabilities as one frame.
@@ -903,6 +1188,24 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     # --------------------------------------------------------------------------------------------
 
     @property
+    def temperatures_(self) -> np.ndarray:
+        """The temperature of each task."""
+        check_is_fitted(self)
+        temperatures = np.ones(len(self._is_active), dtype=np.float32)
+        if self._network is not None and self._network.temperatures is not None:
+            temperatures[self._is_active] = self._network.temperatures
+        return temperatures
+
+    @property
+    def best_iters_(self) -> np.ndarray:
+        """The epoch whose weights each task is predicted with."""
+        check_is_fitted(self)
+        epochs = np.where(self._is_active, self.best_iter_, 0)
+        if self._network is not None and self._network.checkpoints is not None:
+            epochs[self._is_active] = self._network.checkpoints.task_epochs
+        return epochs
+
+    @property
     def model_(self) -> Any:
         """The network as a Keras model."""
         network = vars(self).get("_network")
@@ -950,9 +1253,26 @@ def _unchanged_on_error(estimator: MultiTaskClassifier) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        estimator.__dict__.clear()
-        estimator.__dict__.update(before)
+        # In one step: a second Ctrl-C may come at once.
+        estimator.__dict__ = before
         raise
+
+
+@contextmanager
+def _removed_at_the_end() -> Iterator[list[Checkpoint]]:
+    """Give a list of checkpoints, removed when a fit ends or diverges; not if it is interrupted."""
+    checkpoints: list[Checkpoint] = []
+    try:
+        yield checkpoints
+    except NonFiniteLossError:  # from there training would diverge again
+        _remove(checkpoints)
+        raise
+    _remove(checkpoints)
+
+
+def _remove(checkpoints: list[Checkpoint]) -> None:
+    for checkpoint in checkpoints:
+        checkpoint.remove()
 
 
 def _continue_history(
@@ -968,9 +1288,15 @@ def _continue_history(
 
 def _layer_sizes(sizes: Any, name: str) -> tuple[int, ...]:
     """Return layer widths as a tuple of int."""
-    listed = np.atleast_1d(np.asarray(sizes))
-    if listed.ndim != 1 or (listed.size and (listed.dtype.kind not in "iu" or (listed < 1).any())):
+    listed = np.atleast_1d(np.asarray(sizes, dtype=object))
+    are_widths = (type(n) is not bool and isinstance(n, Integral) for n in listed.ravel())
+    if listed.ndim != 1 or not all(are_widths) or (listed < 1).any():
         raise ValueError(f"{name} must hold integers of at least 1. Got {sizes!r}.")
+    if (listed > _MAX_WIDTH).any():
+        raise ValueError(
+            f"{name} must hold integers of at most {_MAX_WIDTH:,}: the weights of a wider layer "
+            f"fit into no memory. Got {sizes!r}."
+        )
     return tuple(int(n) for n in listed)
 
 

@@ -1,11 +1,15 @@
-"""Early stopping: when to stop, and which epoch was best. Numbers only; knows no network."""
+"""Early stopping: when to stop, and which epoch was best, for all tasks or for each.
+
+Numbers only; knows no network.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["EarlyStopping"]
+__all__ = ["EarlyStopping", "PlannedEpoch", "TaskStopping"]
 
 
 @dataclass
@@ -70,3 +74,90 @@ class EarlyStopping:
     def should_stop(self) -> bool:
         """Whether `n_iter_no_change` epochs have passed without an improvement by `tol`."""
         return self._epoch - self._reference_epoch >= self.n_iter_no_change
+
+
+@dataclass
+class PlannedEpoch:
+    """Takes an epoch for the best that is known beforehand, in the place of `EarlyStopping`.
+
+    Parameters
+    ----------
+    best_epoch : int
+        The epoch, counted from 1; 0 for none.
+
+    Examples
+    --------
+    >>> from sk_mtl._early_stopping import PlannedEpoch
+    >>> planned = PlannedEpoch(2)
+    >>> [planned.update(loss) for loss in (0.9, 0.5, 0.4)]
+    [False, True, False]
+    """
+
+    best_epoch: int
+    best_loss: float = math.nan
+    should_stop: bool = False
+    _epoch: int = 0
+
+    def update(self, loss: float) -> bool:
+        """Take the loss of the next epoch.
+
+        Parameters
+        ----------
+        loss : float
+            Some loss; the planned epoch is not taken where it is infinite or NaN.
+
+        Returns
+        -------
+        is_best : bool
+            Whether this is the epoch.
+        """
+        self._epoch += 1
+        return self._epoch == self.best_epoch and loss < math.inf
+
+
+@dataclass
+class TaskStopping:
+    """Watches the loss of each task.
+
+    Parameters
+    ----------
+    tasks : sequence of EarlyStopping or PlannedEpoch
+        One for each task.
+
+    Examples
+    --------
+    >>> from sk_mtl._early_stopping import EarlyStopping, TaskStopping
+    >>> stopping = TaskStopping([EarlyStopping(2), EarlyStopping(2)])
+    >>> stopping.update([0.9, 0.9]), stopping.update([1.0, 0.8]), stopping.update([1.0, 0.9])
+    ([0, 1], [1], [])
+    >>> stopping.best_epochs, stopping.should_stop
+    ((1, 2), False)
+    """
+
+    tasks: Sequence[EarlyStopping | PlannedEpoch]
+
+    def update(self, losses: Sequence[float]) -> list[int]:
+        """Take the losses of the next epoch.
+
+        Parameters
+        ----------
+        losses : sequence of float
+            One per task; NaN where a task has no label to be watched.
+
+        Returns
+        -------
+        improved : list of int
+            The tasks whose loss is the lowest so far.
+        """
+        pairs = zip(self.tasks, losses, strict=True)
+        return [t for t, (task, loss) in enumerate(pairs) if task.update(loss)]
+
+    @property
+    def best_epochs(self) -> tuple[int, ...]:
+        """The best epoch of each task, 0 where there is none."""
+        return tuple(task.best_epoch for task in self.tasks)
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether no task has improved for as long as each of them waits."""
+        return all(task.should_stop for task in self.tasks)

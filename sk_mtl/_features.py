@@ -1,308 +1,247 @@
-"""Features: what `fit` learns of X itself, before any network sees it.
+"""Features: X as a table of finite numbers, and what is wrong with one that is not.
 
-Owns where each feature lies and how far it spreads, counted over the rows that are trained on, and
-the specification of the input layers that follows. Does not know y, nor Keras.
+Owns what X may be, and names the columns that are otherwise. Does not look at y.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from numbers import Real
 from typing import Any
 
+import narwhals.stable.v2 as nw
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
 
-__all__ = ["FARTHEST", "FeatureStatistics", "InputSpec", "learn_input", "learn_statistics"]
+from sk_mtl._tasks import enumerate_some
 
-_BLOCK_CELLS = 2**18
-# From the mean, after standardising: no cell of a million rows is farther, and what lies beyond
-# tells nothing more.
-FARTHEST = 1e3
-# More than these have an embedding in place of a column each, which would take memory and time.
-_MOST_ONE_HOT = 64
+__all__ = ["check_features", "describe_too_large"]
 
 
-@dataclass(frozen=True)
-class InputSpec:
-    """What stands between X and the first weights: hashable, as the network's specification.
-
-    Attributes
-    ----------
-    standardize : bool
-        Whether numbers are standardised; other columns are centred anyway.
-    missing : tuple of int
-        The features with missing cells in training, so that what stands for one is learned.
-    categories : tuple of int
-        By feature the number of its categories, 0 for a number; () if all are numbers.
-    embedding : {None, "piecewise_linear", "periodic"}
-        What numbers of more than two values become beside themselves.
-    embedding_size : int
-        Bins, or frequencies and results, of each of them; 0 for none.
-    embedded : tuple of int
-        Which they are, among the numbers.
-    """
-
-    standardize: bool = True
-    missing: tuple[int, ...] = ()
-    categories: tuple[int, ...] = ()
-    embedding: str | None = None
-    embedding_size: int = 0
-    embedded: tuple[int, ...] = ()
-
-    def numeric(self, n_features: int) -> list[int]:
-        """Return the features that are numbers."""
-        return [j for j in range(n_features) if not self.categories or self.categories[j] == 0]
-
-    @property
-    def looked_up(self) -> list[int]:
-        """The categorical features with an embedding."""
-        return [j for j, n in enumerate(self.categories) if n > _MOST_ONE_HOT]
-
-    @property
-    def indicators(self) -> list[tuple[int, int | None]]:
-        """The feature and the code of each column of zeros and ones; None for a missing cell."""
-        columns: list[tuple[int, int | None]] = [
-            (j, k) for j, n in enumerate(self.categories) if n <= _MOST_ONE_HOT for k in range(n)
-        ]
-        looked_up = self.looked_up
-        return columns + [(j, None) for j in self.missing if j not in looked_up]
-
-
-@dataclass(frozen=True)
-class FeatureStatistics:
-    """Where features lie and how far they spread.
-
-    Attributes
-    ----------
-    shift : ndarray of float32 of shape (n_features,)
-        Means.
-    scale : ndarray of float32 of shape (n_features,)
-        By what the distance from the mean is multiplied; 0 for a feature with one value.
-    missing : ndarray of float64 of shape (n_features,)
-        The share of missing cells.
-    is_plain : ndarray of bool of shape (n_features,)
-        Whether there are two values at most.
-    """
-
-    shift: np.ndarray
-    scale: np.ndarray
-    missing: np.ndarray
-    is_plain: np.ndarray
-
-
-def learn_input(
+def check_features(
+    estimator: Any,
     X: Any,
-    rows: np.ndarray,
-    weight: np.ndarray,
     *,
-    standardize: bool = True,
-    n_categories: tuple[int, ...] = (),
-    embedding: str | None = None,
-    embedding_size: int = 0,
-) -> tuple[InputSpec, dict[str, np.ndarray]]:
-    """Specify the input layers, and learn their values, from the rows that are trained on.
+    reset: bool,
+    allow_nan: bool = False,
+    keep_float64: bool = False,
+    split: Callable[[Any], tuple[Any, np.ndarray, np.ndarray]] | None = None,
+) -> Any:
+    """Check X and return it as float32.
 
     Parameters
     ----------
-    X : ndarray of float32 or CSR matrix of shape (n_samples, n_features)
-        Numbers, NaN where missing, and codes of categories.
-    rows : ndarray of int of shape (n_rows,)
-        The rows that count.
-    weight : ndarray of shape (n_rows,)
-        How often each of them counts.
-    standardize : bool, default=True
-        Whether numbers are standardised.
-    n_categories : tuple of int, default=()
-        By feature the number of its categories, 0 for a number; () if all are numbers.
-    embedding : {None, "piecewise_linear", "periodic"}, default=None
-        What numbers of more than two values become beside themselves.
-    embedding_size : int, default=0
-        Bins, or frequencies and results, of each of them.
+    estimator : BaseEstimator
+        Notes, or compares, the number and names of features.
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+        Features: numbers, finite or missing.
+    reset : bool
+        Whether to note the number and names of the features, or to compare.
+    allow_nan : bool, default=False
+        Whether cells may be missing: NaN.
+    keep_float64 : bool, default=False
+        Whether to leave an X of float32 or float64 as it is, in any order, for whoever takes it
+        batch by batch, and then has to see whether its numbers fit into float32.
+    split : callable, default=None
+        If X has categories, from it to its numbers, the codes of its categories, and the mask of
+        the features that are categories.
 
     Returns
     -------
-    spec : InputSpec
-        What stands between X and the first weights.
-    values : dict of str to ndarray
-        The values of its fixed variables, by layer and name.
+    X : ndarray of float32, C-ordered, or CSR matrix of float32
+        Not copied where it is that already.
+
+    Raises
+    ------
+    ValueError
+        If X has other columns than before, or its cells are not finite numbers.
+    TypeError
+        If X is no table, or holds what never is a number.
     """
-    statistics = learn_statistics(X, rows, weight)
-    missing = tuple(np.flatnonzero(statistics.missing > 0).tolist())
-    spec = InputSpec(standardize, missing, n_categories)
-    numeric = spec.numeric(X.shape[1])
-    if embedding is not None:
-        embedded = tuple(np.flatnonzero(~statistics.is_plain[numeric]).tolist())
-        spec = replace(
-            spec, embedding=embedding, embedding_size=embedding_size, embedded=embedded
-        )
-    shift, scale = statistics.shift[numeric], statistics.scale[numeric]
-    if not standardize:
-        shift, scale = np.zeros_like(shift), np.ones_like(scale)
-    counts = {
-        j: np.bincount(_codes(X[rows, j], n), weight, minlength=n + 1) / weight.sum()
-        for j, n in enumerate(n_categories)
-        if n > 0
-    }
-    shares = np.array(
-        [statistics.missing[j] if k is None else counts[j][k] for j, k in spec.indicators]
+    _refuse_other_than_tables(X)
+    if split is not None:
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        numbers, codes, is_categorical = split(X)
+        table = np.empty((len(codes), len(is_categorical)), dtype=np.float32)
+        table[:, is_categorical] = codes
+        if not is_categorical.all():
+            # The numbers alone are the whole X of nobody.
+            table[:, ~is_categorical] = check_features(
+                _Anybody(), numbers, reset=True, allow_nan=allow_nan
+            )
+        return check_array(table, ensure_all_finite=False)
+    wanted: Any = [np.float32, np.float64] if keep_float64 else np.float32
+    order = None if keep_float64 else "C"
+    checks = {"accept_sparse": "csr", "ensure_all_finite": False}
+    try:
+        # What becomes infinite in float32 is found below.
+        with np.errstate(over="ignore"):
+            checked = validate_data(estimator, X, reset=reset, dtype=wanted, order=order, **checks)
+            if checked.dtype not in (np.float32, np.float64):
+                # A frame of numbers and booleans comes as objects.
+                checked = check_array(checked, dtype=np.float32, **checks)
+    except (TypeError, ValueError, OverflowError) as error:
+        refusal = _refuse_columns(X)
+        if refusal is None:
+            raise
+        raise refusal from error
+    if not _is_finite(checked, allow_nan):
+        raise _refuse_cells(X, checked, allow_nan)
+    return checked
+
+
+class _Anybody(BaseEstimator):
+    """Notes what nobody asks for."""
+
+
+def describe_too_large(number: float) -> str:
+    """Return the sentence for a number that does not fit into float32.
+
+    Parameters
+    ----------
+    number : float
+        The number.
+
+    Returns
+    -------
+    sentence : str
+        What was found, and what to do.
+    """
+    return (
+        "Input X contains a value too large for dtype('float32'), in which the network computes: "
+        f"{number}. Scale X, for instance with StandardScaler."
     )
-    varies = (shares > 0) & (shares < 1)
-    shift, scale = np.append(shift, shares), np.append(scale, varies)
-    values = {
-        "standardize/shift": shift.astype(np.float32),
-        "standardize/scale": scale.astype(np.float32),
-    }
-    if spec.embedded and spec.embedding == "piecewise_linear":
-        features = np.array(numeric)[list(spec.embedded)]
-        bins = _learn_bins(X, rows, weight, features, spec, values)
-        values |= {f"piecewise_linear/{name}": array for name, array in bins.items()}
-    return spec, values
 
 
-def _learn_bins(
-    X: Any,
-    rows: np.ndarray,
-    weight: np.ndarray,
-    features: np.ndarray,
-    spec: InputSpec,
-    values: dict[str, np.ndarray],
-) -> dict[str, np.ndarray]:
-    """Return the bins of features between quantiles, and the mean of what they give."""
-    shape = (len(features), spec.embedding_size)
-    lower, slope, center = (np.zeros(shape, np.float32) for _ in range(3))
-    by_column = X[rows].tocsc() if sp.issparse(X) else None
-    for k, (j, position) in enumerate(zip(features, spec.embedded, strict=True)):
-        x = X[rows, j] if by_column is None else by_column[:, [j]].toarray()[:, 0]
-        known = ~np.isnan(x)
-        z = x[known] - values["standardize/shift"][position]
-        z *= values["standardize/scale"][position]
-        if spec.standardize:
-            z = np.clip(z, -FARTHEST, FARTHEST)
-        order = np.argsort(z, kind="stable")
-        z, w = z[order], np.asarray(weight, dtype=np.float64)[known][order]
-        reached = np.cumsum(w)
-        wanted = reached[-1] * np.linspace(0, 1, spec.embedding_size + 1)
-        edges = np.unique(z[np.searchsorted(reached, wanted).clip(max=len(z) - 1)])
-        n_bins = len(edges) - 1  # fewer where many rows share a value; the others give 0
-        lower[k, :n_bins] = edges[:-1]
-        slope[k, :n_bins] = 1 / np.maximum(np.diff(edges), np.finfo(np.float32).tiny)
-        for t in range(n_bins):
-            parts = np.clip((z - lower[k, t]) * slope[k, t], 0, 1)
-            center[k, t] = (parts * w).sum(dtype=np.float64) / reached[-1]
-    return {"lower": lower, "slope": slope, "center": center}
+def _refuse_other_than_tables(X: Any) -> None:
+    """Refuse what scikit-learn would take for something else, or name by halves."""
+    if X is None or isinstance(X, (str, bytes, dict, set, frozenset, Iterator)):
+        raise TypeError(
+            "X must be a table of numbers, of shape (n_samples, n_features): an array, a "
+            f"DataFrame or a sparse matrix. Got {type(X).__name__}."
+        )
+    if isinstance(X, (pd.Series, pd.Index)):
+        raise ValueError("X must be 2-D. Got a Series; one feature is a table by X.to_frame().")
+    if np.ma.is_masked(X):
+        raise ValueError(
+            f"X has {int(np.ma.getmaskarray(X).sum())} masked cell(s): what lies under a mask is "
+            "no feature. Impute them, for instance X.filled(np.nan) with SimpleImputer."
+        )
+    kind = getattr(getattr(X, "dtype", None), "kind", "")
+    if kind == "c":
+        raise ValueError(
+            "Complex data not supported: X holds complex numbers. Pass their parts as columns."
+        )
+    if kind == "V":
+        raise TypeError("X must hold numbers. Got structured records; pass a DataFrame of them.")
+    if kind in ("M", "m"):
+        raise TypeError(f"X must hold numbers. Got {X.dtype}; derive features from the times.")
+    if getattr(X, "ndim", 2) > 2:
+        raise ValueError(f"X must be 2-D. Got {X.ndim} dimensions.")
+    if isinstance(X, pd.DataFrame) and not X.shape[1]:
+        raise ValueError(f"X must have at least one feature. Got a frame of shape {X.shape}.")
+    if isinstance(X, pd.DataFrame):
+        kinds = zip(X.columns, X.dtypes, strict=True)
+        times = [repr(name) for name, dtype in kinds if getattr(dtype, "kind", "") in ("M", "m")]
+        if times:
+            raise TypeError(
+                f"X must hold numbers. Got times in {len(times)} of {X.shape[1]} column(s): "
+                f"{enumerate_some(times)}. Derive features from them."
+            )
+        twice = X.columns[X.columns.duplicated()].unique().tolist()
+        if twice:
+            raise ValueError(
+                "The columns of X must have names of their own: there are several named "
+                f"{enumerate_some([repr(name) for name in twice])}. Rename them."
+            )
+    elif isinstance(nw.from_native(X, pass_through=True), nw.LazyFrame):
+        raise TypeError("X must hold its numbers. Got a lazy frame; call collect() on it.")
 
 
-def _codes(column: np.ndarray, n_categories: int) -> np.ndarray:
-    """Return codes as integers, a missing one as the next after the last."""
-    return np.where(np.isnan(column), n_categories, column).astype(np.int64)
+def _columns_of(X: Any) -> tuple[list[Any], list[np.ndarray]] | None:
+    """Return the names and the columns of a dense table; None where it is no table."""
+    if nw.dependencies.is_into_dataframe(X):
+        frame = nw.from_native(X, eager_only=True)
+        names = list(X.columns) if isinstance(X, pd.DataFrame) else list(frame.columns)
+        return names, [np.asarray(frame[:, i].to_list(), object) for i in range(len(names))]
+    if sp.issparse(X):
+        return None
+    try:
+        cells = np.array(X, dtype=object)
+    except (TypeError, ValueError):
+        return None
+    return None if cells.ndim != 2 else (list(range(cells.shape[1])), list(cells.T))
 
 
-def learn_statistics(X: Any, rows: np.ndarray, weight: np.ndarray) -> FeatureStatistics:
-    """Count the statistics of features over some rows.
-
-    Parameters
-    ----------
-    X : ndarray of float32 or CSR matrix of shape (n_samples, n_features)
-        Features; NaN is left out.
-    rows : ndarray of int of shape (n_rows,)
-        The rows that count.
-    weight : ndarray of shape (n_rows,)
-        How often each of them counts.
-
-    Returns
-    -------
-    statistics : FeatureStatistics
-        Those of the features, computed in float64. A sparse matrix has the same as a dense one.
-
-    Notes
-    -----
-    A feature with mean :math:`\\mu` and standard deviation :math:`\\sigma` has the scale
-    :math:`1 / \\sigma`; one with two values that lie :math:`d` apart has :math:`1 / d`, so that
-    rare bits do not become large.
-    """
-    weight = np.asarray(weight, dtype=np.float64)
-    zeros, low, high, mean, missing = _locate(X, rows, weight)
-    total = weight.sum()
-    spread, is_binary = zeros * mean**2, np.ones(len(mean), dtype=bool)
-    for block, times in _blocks(X, rows, weight):
-        x = _cells(block)
-        # A zero that is written counts as one that is not, so that both give the same bits.
-        counted = ~np.isnan(x) & (x != 0)
-        distance = np.where(counted, x - _by_column(block, mean), 0)
-        spread += _sum(block, _by_row(block, times) * distance**2)
-        others = counted & (x != _by_column(block, low)) & (x != _by_column(block, high))
-        is_binary &= _sum(block, others) == 0
-    is_binary &= (zeros == 0) | (low == 0) | (high == 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scale = 1 / np.where(is_binary, high - low, np.sqrt(spread / (total - missing)))
-    # Neither a feature with one value, nor one without any, tells rows apart.
-    scale = np.where(high > low, np.minimum(scale, np.finfo(np.float32).max), 0)
-    share = missing / total if total else missing
-    is_plain = is_binary | ~(high > low)
-    return FeatureStatistics(mean.astype(np.float32), scale.astype(np.float32), share, is_plain)
+def _why_no_number(value: Any) -> Exception | None:
+    """Return the error of taking a value for a number; None is a missing number."""
+    if value is None or value is pd.NA:
+        return None
+    if isinstance(value, np.generic):
+        value = value.item()
+    if not isinstance(value, (str, bytes, Real)):
+        name = type(value).__name__
+        return TypeError(f"float() argument must be a string or a real number, not {name!r}")
+    try:
+        float(value)
+    except (ValueError, OverflowError) as error:
+        return error
+    return None
 
 
-def _locate(X: Any, rows: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return by feature the lowest, highest and mean value, and the weights of 0 and of NaN."""
-    n_features = X.shape[1]
-    total, missing, nonzero, n_written = np.zeros((4, n_features))
-    low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
-    for block, times in _blocks(X, rows, weight):
-        x, times = _cells(block), _by_row(block, times)
-        is_missing = np.isnan(x)
-        counted = ~is_missing & (x != 0)
-        total += _sum(block, np.where(counted, times * x, 0))
-        missing += _sum(block, times * is_missing)
-        nonzero += _sum(block, times * counted)
-        n_written += _sum(block, is_missing | counted)
-        low = np.fmin(low, _reduce(block, np.fmin, np.inf))
-        high = np.fmax(high, _reduce(block, np.fmax, -np.inf))
-    known = weight.sum() - missing
-    has_zeros = n_written < len(rows)
-    zeros = np.where(has_zeros, known - nonzero, 0)
-    low[has_zeros], high[has_zeros] = np.minimum(low[has_zeros], 0), np.maximum(high[has_zeros], 0)
-    mean = np.divide(total, known, out=np.zeros(n_features), where=low <= high)
-    return zeros, low, high, np.where(low == high, low, mean), missing
+def _refuse_columns(X: Any) -> Exception | None:
+    """Return the error for columns with cells that are no numbers, None if there are none."""
+    if isinstance(X, (list, tuple)) and len({np.size(row) for row in X}) > 1:
+        return ValueError("X must be 2-D with rows of equal length. Got a ragged sequence.")
+    table = _columns_of(X)
+    if table is None:
+        return None
+    found = {}
+    for name, column in zip(*table, strict=True):
+        error = next(filter(None, map(_why_no_number, column)), None)
+        if error is not None:
+            found[name] = error
+    if not found:
+        return None
+    kind = TypeError if any(isinstance(e, TypeError) for e in found.values()) else ValueError
+    named = enumerate_some([f"{name!r} ({error})" for name, error in found.items()])
+    return kind(
+        f"X must hold numbers. Got others in {len(found)} of {len(table[0])} column(s): {named}. "
+        "Encode them, for instance with OneHotEncoder in a ColumnTransformer, or make categories "
+        "of them, by a categorical dtype or categorical_features."
+    )
 
 
-def _blocks(X: Any, rows: np.ndarray, weight: np.ndarray) -> Iterator[tuple[Any, np.ndarray]]:
-    """Yield rows that count, and their weights, a few at a time."""
-    n_rows = max(_BLOCK_CELLS // max(X.shape[1], 1), 1)
-    for start in range(0, len(rows), n_rows):
-        some = slice(start, start + n_rows)
-        block = X[rows[some]]
-        if sp.issparse(block):
-            block.sum_duplicates()
-        yield block, weight[some]
+def _is_finite(X: Any, allow_nan: bool) -> bool:
+    """Return whether all numbers are finite, without an array of booleans as large as X."""
+    values = X.data if sp.issparse(X) else X
+    with np.errstate(all="ignore"):
+        if np.isfinite(values.sum(dtype=np.float64)):
+            return True
+    return not np.isinf(values).any() if allow_nan else bool(np.isfinite(values).all())
 
 
-def _cells(block: Any) -> np.ndarray:
-    """Return the values of a block: all of a dense one, the written ones of a sparse one."""
-    return block.data if sp.issparse(block) else block
-
-
-def _by_column(block: Any, values: np.ndarray) -> np.ndarray:
-    """Return for each cell of a block the value of its column."""
-    return values[block.indices] if sp.issparse(block) else values
-
-
-def _by_row(block: Any, values: np.ndarray) -> np.ndarray:
-    """Return for each cell of a block the value of its row."""
-    return np.repeat(values, np.diff(block.indptr)) if sp.issparse(block) else values[:, None]
-
-
-def _sum(block: Any, cells: np.ndarray) -> np.ndarray:
-    """Return the sums of cells by column."""
-    if sp.issparse(block):
-        return np.bincount(block.indices, cells, minlength=block.shape[1])
-    return cells.sum(axis=0, dtype=np.float64)
-
-
-def _reduce(block: Any, function: np.ufunc, start: float) -> np.ndarray:
-    """Return the lowest or highest value of each column."""
-    if not sp.issparse(block):
-        return function.reduce(block, axis=0, initial=start)
-    found = np.full(block.shape[1], start)
-    function.at(found, block.indices, block.data)
-    return found
+def _refuse_cells(X: Any, checked: Any, allow_nan: bool) -> ValueError:
+    """Return the error for numbers that are not finite: how many of which columns."""
+    before = check_array(
+        X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=False, input_name="X"
+    )
+    values, original = (a.data if sp.issparse(a) else a for a in (checked, before))
+    too_large = original[np.isinf(values) & np.isfinite(original)]
+    is_otherwise_right = not np.isinf(original).any() if allow_nan else np.isfinite(original).all()
+    if too_large.size and is_otherwise_right:
+        return ValueError(describe_too_large(too_large[0]))
+    found = [np.isnan(values), np.isinf(values)]
+    what, is_bad = ("NaN", found[0]) if found[0].any() and not allow_nan else ("infinity", found[1])
+    columns = checked.indices[is_bad] if sp.issparse(checked) else np.nonzero(is_bad)[1]
+    names = list(X.columns) if hasattr(X, "columns") else range(checked.shape[1])
+    named = enumerate_some([repr(names[i]) for i in np.unique(columns)])
+    advice = "Impute them, for instance with SimpleImputer" if what == "NaN" else "Replace them"
+    return ValueError(
+        f"Input X contains {what}: {int(is_bad.sum())} cell(s) of column(s) {named}. The network "
+        f"needs finite numbers. {advice}, or leave out their rows."
+    )

@@ -1,7 +1,7 @@
 """Input layers: what stands between X and the first weights of a network.
 
 Owns Keras layers of which some values are learned from X before training. Does not know how they
-are learned (`_features`), nor the network behind them.
+are learned (`_input_spec`), nor the network behind them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from sk_mtl._features import FARTHEST, InputSpec
+from sk_mtl._input_spec import FARTHEST, InputSpec
 
 __all__ = [
     "CategoryEmbedding",

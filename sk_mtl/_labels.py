@@ -5,7 +5,8 @@ Owns what a missing label is, and the weights of cells. Does not know classes or
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -134,9 +135,16 @@ def read_labels(y: Any, *, missing_label: Any = None) -> LabelTable:
             "Sparse data was passed for y, but dense labels are required: the zeros of a sparse y "
             "could be labels or missing ones. Use y.toarray() and NaN for missing labels."
         )
+    if isinstance(y, (str, bytes, dict, set, frozenset, Iterator)):
+        raise TypeError(
+            "y must be a table of class labels: a DataFrame, a Series, an array or a list. "
+            f"Got {type(y).__name__}.{' Pass pd.DataFrame(y).' if isinstance(y, dict) else ''}"
+        )
     if isinstance(y, (pd.Index, pd.api.extensions.ExtensionArray)):
         y = pd.Series(y)
-    if isinstance(nw.from_native(y, pass_through=True), nw.LazyFrame):
+    if isinstance(y, pd.DataFrame):
+        _refuse_duplicates(tuple(y.columns))
+    elif isinstance(nw.from_native(y, pass_through=True), nw.LazyFrame):
         raise TypeError("y must hold its labels. Got a lazy frame; call collect() on it.")
     if nw.dependencies.is_into_dataframe(y):
         raw, names, form = _columns_of_frame(nw.from_native(y, eager_only=True))
@@ -152,12 +160,7 @@ def read_labels(y: Any, *, missing_label: Any = None) -> LabelTable:
             f"y must have at least one row and one task. Got {0 if not raw else raw[0].shape[0]} "
             f"row(s) and {len(raw)} task(s)."
         )
-    duplicates = sorted({str(n) for n in names if names.count(n) > 1})
-    if duplicates:
-        raise ValueError(
-            f"Task names must be unique: y has several columns named {enumerate_some(duplicates)}. "
-            "Rename them."
-        )
+    _refuse_duplicates(names)
     # One hole in a float array made floats of the integers in all of its columns.
     floated = form.kind == "array_2d" and any(
         c.dtype.kind == "f" and np.isnan(c).any() for c in raw
@@ -190,14 +193,22 @@ def has_missing_labels(y: Any, *, missing_label: Any = None) -> bool:
         return False
 
 
+def _refuse_duplicates(names: tuple[Hashable, ...]) -> None:
+    """Refuse tasks of the same name."""
+    duplicates = sorted({repr(name) for name, count in Counter(names).items() if count > 1})
+    if duplicates:
+        raise ValueError(
+            f"Task names must be unique: y has several columns named {enumerate_some(duplicates)}. "
+            "Rename them."
+        )
+
+
 def _columns_of_frame(
     frame: nw.DataFrame,
 ) -> tuple[list[np.ndarray], tuple[Hashable, ...], TargetForm]:
     """Return the raw columns of a frame, their names, and its form."""
     is_pandas = nw.dependencies.is_pandas_like_dataframe(frame.to_native())
     names = tuple(frame.to_native().columns) if is_pandas else tuple(frame.columns)
-    if len(set(names)) != len(names):
-        return [np.empty(1)] * len(names), names, TargetForm("frame", None, (), ())
     columns, dtypes, categories = [], [], []
     for position in range(len(names)):
         column, dtype, column_categories = _column_of_series(frame[:, position])
@@ -360,7 +371,10 @@ def natural_dtype(raw: np.ndarray, mask: np.ndarray, name: Hashable) -> np.ndarr
     }.get(kind)
     if dtype is not None:
         values: np.ndarray = np.zeros(len(raw), dtype=dtype)
-        values[mask] = present.astype(dtype)
+        try:
+            values[mask] = present.astype(dtype)
+        except OverflowError:  # integers beyond int64
+            return raw
         return values
     nested = sorted({type(v).__name__ for v in present if pd.api.types.is_list_like(v)})
     if kind.startswith("mixed") and nested:
@@ -464,12 +478,12 @@ def read_cell_weight(sample_weight: Any, table: LabelTable) -> np.ndarray | None
     if not np.isfinite(labelled).all():
         raise ValueError(
             "sample_weight must be finite on labelled cells. Got NaN or infinity in "
-            f"{int((~np.isfinite(labelled)).sum())} of {labelled.size} cells."
+            f"{_count_and_place(~np.isfinite(weight), table)}."
         )
     if (labelled < 0).any():
         raise ValueError(
             "sample_weight must not be negative. Got negative weights in "
-            f"{int((labelled < 0).sum())} of {labelled.size} labelled cells."
+            f"{_count_and_place(weight < 0, table)}."
         )
     if labelled.size and not labelled.any():
         raise ValueError(
@@ -481,11 +495,28 @@ def read_cell_weight(sample_weight: Any, table: LabelTable) -> np.ndarray | None
             "sample_weight is out of the range of float32, in which training computes: the "
             f"largest weight is {largest}. Rescale the weights, for instance to mean 1."
         )
+    # Sums of weights and of weighted losses must stay within float32. Only proportions count, and
+    # a power of two changes no bit of them.
+    exponent = int(np.frexp(largest)[1])
+    shift = int(np.clip(exponent, -_LARGEST_EXPONENT, _LARGEST_EXPONENT)) - exponent
+    if shift:
+        weight = np.ldexp(weight, shift)
     # A weight that vanishes in float32 is a weight of 0.
     counts = table.label_mask & (np.where(table.label_mask, weight, 0) >= _SMALLEST_WEIGHT)
     return np.where(counts, weight, 0.0)
 
 
+def _count_and_place(is_bad: np.ndarray, table: LabelTable) -> str:
+    """Return how many labelled cells have bad weights, and where the first is."""
+    bad = is_bad & table.label_mask
+    row, task = np.argwhere(bad)[0]
+    return (
+        f"{int(bad.sum())} of {int(table.label_mask.sum())} labelled cells, the first in row "
+        f"{row}, task {table.task_names[task]!r}"
+    )
+
+
+_LARGEST_EXPONENT = 40
 _SMALLEST_WEIGHT = float(np.finfo(np.float32).tiny)
 
 
@@ -493,10 +524,15 @@ def _as_numbers(sample_weight: Any) -> np.ndarray:
     """Return weights as float64, None as NaN."""
     if sp.issparse(sample_weight):
         raise TypeError("sample_weight must be dense. Got a sparse matrix; use toarray().")
-    given = np.asarray(sample_weight)
+    if isinstance(sample_weight, (str, dict)):
+        raise TypeError(
+            "sample_weight must be an array of a weight per row or per cell. "
+            f"Got {sample_weight!r}; weights of classes go into class_weight."
+        )
     try:
+        given = np.asarray(sample_weight)
         if given.dtype.kind in "cUSMm":
-            raise TypeError(f"dtype {given.dtype}")
+            raise TypeError(f"got {'text' if given.dtype.kind in 'US' else given.dtype.name}")
         return given.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"sample_weight must hold numbers: {error}.") from error
+        raise ValueError(f"sample_weight must hold numbers: {error}".rstrip(".") + ".") from error

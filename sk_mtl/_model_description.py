@@ -49,6 +49,22 @@ _FITTED = {
     "feature_names_in": "feature_names_in_",
     "categories": "_categories",
 }
+# Parameters that the estimator did not have when files of this format were first written: where
+# they are missing, they are `ADDED_PARAMETERS`, or else their defaults.
+_ADDED_PARAMETERS = ADDED_PARAMETERS.keys() | frozenset(
+    {
+        "batching",
+        "calibrate",
+        "checkpoint",
+        "ensemble_method",
+        "ensemble_size",
+        "focal_gamma",
+        "logit_adjustment",
+        "loss",
+        "refit",
+        "restore_best",
+    }
+)
 _REQUESTED = ("fit", "partial_fit", "score")
 _PARTS = ("estimator", "fitted", "network", "parameters", "requests", "targets", "versions")
 _BACKENDS = ("pandas", "polars", "pyarrow")
@@ -56,6 +72,7 @@ _BACKENDS = ("pandas", "polars", "pyarrow")
 _ADVICE = {
     "activation": "Name the activation by a string.",
     "callbacks": "A fitted model needs none: set_params(callbacks=None) takes them away.",
+    "checkpoint": "Give the folder as a str, or None: a fitted model needs none.",
     "classes": "Give the classes as lists.",
     "optimizer": "Name the optimizer by a string, and give its settings as optimizer__…=.",
     "random_state": "Give an int.",
@@ -205,7 +222,7 @@ def _strategies() -> dict[str, type]:
 
 
 def _restore_parameters(nodes: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
-    expected = MultiTaskClassifier().get_params(deep=False).keys() - ADDED_PARAMETERS.keys()
+    expected = MultiTaskClassifier().get_params(deep=False).keys() - _ADDED_PARAMETERS
     missing = sorted(expected - nodes.keys())
     require(not missing, f"it lacks the parameter(s) {enumerate_some(missing)}")
     values = {name: _restore_parameter(node, arrays) for name, node in nodes.items()}

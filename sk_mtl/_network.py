@@ -19,8 +19,10 @@ import tensorflow as tf
 from keras import ops
 
 from sk_mtl._custom_model import CustomOutputs, deserialize_model, outputs_to_logits
-from sk_mtl._features import InputSpec
+from sk_mtl._ensemble import MeanOfMembers, SharedDense
 from sk_mtl._input_layers import build_input
+from sk_mtl._input_spec import InputSpec
+from sk_mtl._names import did_you_mean
 
 __all__ = [
     "NetworkSpec",
@@ -30,8 +32,10 @@ __all__ = [
     "build_network",
     "canonical_activation",
     "check_backend",
+    "divide_logits",
     "draw_bits",
     "draw_initial_values",
+    "join_networks",
     "logits_of",
     "network_variables",
 ]
@@ -58,6 +62,8 @@ check_backend()
 
 _FREQUENCY_SCALE = 0.1  # of periodic embeddings at the start
 _CUSTOM = "<custom>"  # the layer of all variables of a custom model
+# Those in which a unit's output depends on the layer's other units.
+_ACTIVATIONS_OF_BLOCKS = ("softmax", "log_softmax", "sparsemax")
 _SCIKIT_LEARN_ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid"}
 
 
@@ -89,6 +95,10 @@ class NetworkSpec:
         What the outputs of a whole custom network are.
     input : InputSpec or None
         What is done with X before anything else; None for nothing.
+    ensemble_size : int
+        Members of the network; 1 for none but itself.
+    ensemble_method : {"shared", "independent"}
+        Whether the members' hidden layers have common kernels; "shared" where there is one member.
     """
 
     n_features: int
@@ -102,6 +112,8 @@ class NetworkSpec:
     custom_model: str | None = None
     custom_outputs: CustomOutputs | None = None
     input: InputSpec | None = None
+    ensemble_size: int = 1
+    ensemble_method: str = "shared"
 
     def __post_init__(self) -> None:
         if not self.head_hidden_layer_sizes:
@@ -227,7 +239,11 @@ def canonical_activation(activation: Any) -> str:
         is_lambda = getattr(function, "__name__", None) == "<lambda>"
         name = None if is_lambda else keras.activations.serialize(function)
     except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"activation must be one that Keras knows. Got {activation!r}.") from error
+        names = [*_SCIKIT_LEARN_ACTIVATIONS, *vars(keras.activations)]
+        raise ValueError(
+            f"activation must be one that Keras knows. Got {activation!r}."
+            f"{did_you_mean(activation, names)}"
+        ) from error
     if not isinstance(name, str):
         raise ValueError(
             "activation must be the name of a Keras activation, or one of its functions. "
@@ -257,18 +273,22 @@ def build_network(spec: NetworkSpec) -> keras.Model:
     if custom is not None and is_whole and spec.input is None:
         return custom
     inputs = keras.Input((spec.n_features,), dtype="float32", name="X")
-    shared = inputs if spec.input is None else build_input(inputs, spec.input, _regularizer(spec))
+    shared = (
+        inputs if spec.input is None else build_input(inputs, spec.input, _regularizer(spec.l2))
+    )
+    blocks = _column_blocks(spec)
     if custom is not None:
         shared = custom(shared)
         if is_whole:
             return keras.Model(inputs, shared, name="whole_network")
     else:
         for depth, units in enumerate(spec.hidden_layer_sizes):
-            layer = keras.layers.Dense(units, name=f"trunk_{depth}", **_dense_settings(spec))
-            shared = _finish_hidden(layer(shared), spec, f"trunk_{depth}", n_heads=1)
+            name = f"trunk_{depth}"
+            layer = _dense_layer(spec, units, name, blocks[name])
+            shared = _finish_hidden(layer(shared), spec, name, blocks[name][1])
     parts, order = [], []
     for number, (hidden, width, tasks) in enumerate(_head_groups(spec)):
-        parts.append(_build_heads(shared, spec, hidden, width, len(tasks), f"heads_{number}"))
+        parts.append(_build_heads(shared, spec, hidden, width, f"heads_{number}", blocks))
         order.extend(tasks)
     logits = (
         keras.layers.Concatenate(dtype="float32", name="logits")(parts)
@@ -279,6 +299,8 @@ def build_network(spec: NetworkSpec) -> keras.Model:
         logits = TaskOrder(_columns_in_task_order(spec, order), dtype="float32", name="task_order")(
             logits
         )
+    if spec.ensemble_size > 1:
+        logits = MeanOfMembers(spec.n_outputs, dtype="float32", name="mean_of_members")(logits)
     return keras.Model(inputs, logits, name="multitask_network")
 
 
@@ -302,6 +324,61 @@ def logits_of(spec: NetworkSpec, outputs: Any) -> Any:
     return outputs_to_logits(keras.tree.flatten(outputs), spec.custom_outputs)
 
 
+def divide_logits(model: keras.Model, spec: NetworkSpec, temperatures: np.ndarray) -> keras.Model:
+    """Return a network that gives its logits divided by the temperatures of the tasks.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From X to the logits in task order.
+    spec : NetworkSpec
+        Its specification.
+    temperatures : ndarray of float32 of shape (n_tasks,)
+        Positive numbers.
+
+    Returns
+    -------
+    model : keras.Model
+        The same layers, and one more.
+    """
+    factors = np.repeat(1 / temperatures, spec.n_outputs).tolist()
+    layer = keras.layers.Rescaling(factors, dtype="float32", name="temperatures")
+    return keras.Model(model.input, layer(model.output), name=model.name)
+
+
+def join_networks(
+    models: Sequence[keras.Model], names: Sequence[str], spec: NetworkSpec, of_task: Sequence[int]
+) -> keras.Model:
+    """Return a network that takes the logits of each task from one of several.
+
+    Parameters
+    ----------
+    models : sequence of keras.Model
+        From X to the logits in task order.
+    names : sequence of str
+        What to call them.
+    spec : NetworkSpec
+        The specification of each of them.
+    of_task : sequence of int
+        By task, which model.
+
+    Returns
+    -------
+    model : keras.Model
+        From X to the logits in task order.
+    """
+    inputs = keras.Input((spec.n_features,), dtype="float32", name="X")
+    parts = [
+        keras.Model(model.input, model.output, name=name)(inputs)
+        for model, name in zip(models, names, strict=True)
+    ]
+    width = sum(spec.n_outputs)
+    columns = np.repeat(of_task, spec.n_outputs) * width + np.arange(width)
+    logits = keras.layers.Concatenate(dtype="float32", name="logits")(parts)
+    logits = TaskOrder(columns.tolist(), dtype="float32", name="task_order")(logits)
+    return keras.Model(inputs, logits, name="multitask_networks")
+
+
 @keras.saving.register_keras_serializable("sk_mtl")
 class TaskOrder(keras.layers.Layer):
     """Puts the columns of heads that were fused by shape into the order of the tasks.
@@ -323,30 +400,30 @@ class TaskOrder(keras.layers.Layer):
 
         Parameters
         ----------
-        inputs : tensor of shape (batch_size, n_columns)
+        inputs : tensor of shape (batch_size, n_columns) or (batch_size, n_members, n_columns)
             Columns by group of heads.
 
         Returns
         -------
-        outputs : tensor of shape (batch_size, n_columns)
+        outputs : tensor of the same shape
             Columns by task.
         """
-        return ops.take(inputs, np.asarray(self.columns), axis=1)
+        return ops.take(inputs, np.asarray(self.columns), axis=-1)
 
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, int]:
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         """Return the shape of the output.
 
         Parameters
         ----------
         input_shape : tuple
-            ``(batch_size, n_columns)``.
+            ``(batch_size, ..., n_columns)``.
 
         Returns
         -------
         output_shape : tuple
             The same.
         """
-        return (input_shape[0], len(self.columns))
+        return (*input_shape[:-1], len(self.columns))
 
     def get_config(self) -> dict[str, Any]:
         """Return the settings, for Keras's serialisation.
@@ -430,61 +507,117 @@ def _head_groups(spec: NetworkSpec) -> list[tuple[tuple[int, ...], int, list[int
     return [(hidden, width, tasks) for (hidden, width), tasks in groups.items()]
 
 
+def _column_blocks(spec: NetworkSpec) -> dict[str, tuple[int, int]]:
+    """Return how many blocks of columns each dense layer reads and gives, by its name.
+
+    A block is what one member's head reads or gives, or one member's trunk; members come first.
+    """
+    blocks, n_members, n_given = {}, spec.ensemble_size, 1
+    for depth in range(len(spec.hidden_layer_sizes)):
+        blocks[f"trunk_{depth}"] = (n_given, n_members)
+        n_given = n_members
+    for number, (hidden, _, tasks) in enumerate(_head_groups(spec)):
+        n_read = n_given
+        for depth in range(len(hidden) + 1):
+            name = f"heads_{number}_{'logits' if depth == len(hidden) else depth}"
+            blocks[name] = (n_read, n_members * len(tasks))
+            n_read = n_members * len(tasks)
+    return blocks
+
+
+def _has_shared_kernel(spec: NetworkSpec, name: str) -> bool:
+    """Return whether the members have one kernel in a layer: the outputs always have their own."""
+    is_ensemble = spec.ensemble_size > 1 and spec.ensemble_method == "shared"
+    return is_ensemble and not name.endswith("_logits")
+
+
+def _dense_layer(spec: NetworkSpec, units: int, name: str, blocks: tuple[int, int]) -> Any:
+    """Return the layer, or the layers in one, that give blocks of a width."""
+    n_read, n_given = blocks
+    if _has_shared_kernel(spec, name):
+        n_heads = max(n_read // spec.ensemble_size, 1)
+        return SharedDense(
+            units * n_given // (spec.ensemble_size * n_heads),
+            spec.ensemble_size,
+            n_heads,
+            reads_same=n_read == 1,
+            kernel_regularizer=_regularizer(spec.l2),
+            dtype="float32",
+            name=name,
+        )
+    # The objective has the mean over members of the penalty of each one's own kernels.
+    regularizer = _regularizer(spec.l2 / spec.ensemble_size)
+    if n_read > 1:
+        return ParallelDense(
+            units * n_given // n_read,
+            n_read,
+            kernel_regularizer=regularizer,
+            dtype="float32",
+            name=name,
+        )
+    # All that read the same input are one wide dense layer. Kernels are drawn by
+    # `draw_initial_values`; dtype as text, whatever Keras's global one is.
+    return keras.layers.Dense(
+        n_given * units,
+        kernel_initializer="zeros",
+        kernel_regularizer=regularizer,
+        dtype="float32",
+        name=name,
+    )
+
+
 def _build_heads(
-    shared: Any, spec: NetworkSpec, hidden: tuple[int, ...], width: int, n_heads: int, name: str
+    shared: Any,
+    spec: NetworkSpec,
+    hidden: tuple[int, ...],
+    width: int,
+    name: str,
+    blocks: dict[str, tuple[int, int]],
 ) -> Any:
-    """Return the logits of heads of one shape, side by side."""
-    heads, is_shared = shared, True
-    for depth, units in enumerate((*hidden, width)):
-        is_output = depth == len(hidden)
-        layer_name = f"{name}_logits" if is_output else f"{name}_{depth}"
-        if is_shared:
-            # All heads read the same input, so their first layers are one wide dense layer.
-            layer = keras.layers.Dense(n_heads * units, name=layer_name, **_dense_settings(spec))
-        elif n_heads == 1:
-            layer = keras.layers.Dense(units, name=layer_name, **_dense_settings(spec))
-        else:
-            layer = ParallelDense(
-                units,
-                n_heads,
-                kernel_regularizer=_regularizer(spec),
-                dtype="float32",
-                name=layer_name,
-            )
-        heads, is_shared = layer(heads), False
-        if not is_output:
-            heads = _finish_hidden(heads, spec, layer_name, n_heads)
-    return heads
+    """Return the logits of heads of one shape, side by side; members in rows of their own."""
+    heads = shared
+    for depth, units in enumerate(hidden):
+        layer_name = f"{name}_{depth}"
+        heads = _dense_layer(spec, units, layer_name, blocks[layer_name])(heads)
+        heads = _finish_hidden(heads, spec, layer_name, blocks[layer_name][1])
+    layer_name = f"{name}_logits"
+    heads = _dense_layer(spec, width, layer_name, blocks[layer_name])(heads)
+    if spec.ensemble_size == 1:
+        return heads
+    shape = (spec.ensemble_size, heads.shape[-1] // spec.ensemble_size)
+    return keras.layers.Reshape(shape, dtype="float32", name=f"{name}_members")(heads)
 
 
-def _finish_hidden(x: Any, spec: NetworkSpec, name: str, n_heads: int) -> Any:
+def _finish_hidden(x: Any, spec: NetworkSpec, name: str, n_blocks: int) -> Any:
     """Normalise, activate and drop out the product of a hidden layer."""
     if spec.normalization == "batch":
         x = keras.layers.BatchNormalization(dtype="float32", name=f"{name}_norm")(x)
     elif spec.normalization == "layer":
-        # One group of channels per head: each head is normalised by itself.
+        # One group of channels per block: each head of each member is normalised by itself.
         layer = keras.layers.GroupNormalization(
-            groups=n_heads, epsilon=1e-3, dtype="float32", name=f"{name}_norm"
+            groups=n_blocks, epsilon=1e-3, dtype="float32", name=f"{name}_norm"
         )
         x = layer(x)
-    x = keras.layers.Activation(spec.activation, dtype="float32", name=f"{name}_act")(x)
+    x = _activate(x, spec, name, n_blocks)
     if spec.dropout:
         # The seed is replaced by the fit's own before training.
         x = NoiseDropout(spec.dropout, seed=0, dtype="float32", name=f"{name}_drop")(x)
     return x
 
 
-def _dense_settings(spec: NetworkSpec) -> dict[str, Any]:
-    # Kernels are drawn by `draw_initial_values`; dtype as text, whatever Keras's global one is.
-    return {
-        "kernel_initializer": "zeros",
-        "kernel_regularizer": _regularizer(spec),
-        "dtype": "float32",
-    }
+def _activate(x: Any, spec: NetworkSpec, name: str, n_blocks: int) -> Any:
+    """Apply the activation, block by block where it depends on a whole one."""
+    layer = keras.layers.Activation(spec.activation, dtype="float32", name=f"{name}_act")
+    if n_blocks == 1 or spec.activation not in _ACTIVATIONS_OF_BLOCKS:
+        return layer(x)
+    width = x.shape[-1]
+    split = keras.layers.Reshape((n_blocks, width // n_blocks), name=f"{name}_split")
+    join = keras.layers.Reshape((width,), dtype="float32", name=f"{name}_join")
+    return join(layer(split(x)))
 
 
-def _regularizer(spec: NetworkSpec) -> Any:
-    return keras.regularizers.L2(spec.l2) if spec.l2 else None
+def _regularizer(factor: float) -> Any:
+    return keras.regularizers.L2(factor) if factor else None
 
 
 def _columns_in_task_order(spec: NetworkSpec, order: list[int]) -> list[int]:
@@ -510,9 +643,10 @@ def draw_initial_values(
 
     Kernels are uniform in ±sqrt(6 / (n_in + n_out)) (Glorot & Bengio 2010), fans counted within a
     head; output biases are the log-odds of the classes, so that an untrained network predicts
-    the class frequencies where its last hidden layer is 0, and around them elsewhere; the rest is
-    Keras's. A custom network keeps its own values, but for the heads that are put on a custom
-    trunk.
+    the class frequencies where its last hidden layer is 0, and around them elsewhere. Where members
+    share kernels, the scalings of the features are drawn from -1 and 1, and the others are 1
+    (Gorishniy et al. 2024). The rest is Keras's. A custom network keeps its own
+    values, but for the heads that are put on a custom trunk.
 
     Parameters
     ----------
@@ -534,6 +668,7 @@ def draw_initial_values(
     """
     from_custom, from_input = iter(custom_values or ()), dict(input_values or {})
     bias = {} if spec.custom_outputs else _output_bias(spec, class_frequencies)
+    blocks = _column_blocks(spec)
     values = []
     for layer, kind, default in _default_values(spec):
         if f"{layer}/{kind}" in from_input:
@@ -543,9 +678,10 @@ def draw_initial_values(
         elif kind == "seed_generator_state":
             values.append(np.array([rng.integers(2**31), 0], dtype=default.dtype))
         elif kind == "kernel":
-            n_out = default.shape[-1]
-            if layer.startswith("heads_") and default.ndim == 2:
-                n_out //= _n_heads(spec, layer)
+            n_read, n_given = blocks.get(layer, (1, 1))
+            if layer in blocks and _has_shared_kernel(spec, layer):
+                n_read = max(n_read, spec.ensemble_size)
+            n_out = default.shape[-1] * n_read // n_given
             limit = math.sqrt(6.0 / (default.shape[-2] + n_out))
             values.append(rng.uniform(-limit, limit, default.shape).astype(np.float32))
         elif kind == "frequencies" and layer == "periodic":
@@ -554,8 +690,10 @@ def draw_initial_values(
             # 0 where a missing category is not learned, and of length 1 in the mean elsewhere.
             scale = 1 / math.sqrt(default.shape[-1])
             values.append((rng.normal(0, scale, default.shape) * default).astype(np.float32))
+        elif kind == "input_scale" and blocks[layer][0] == 1:
+            values.append(2 * rng.integers(2, size=default.shape).astype(np.float32) - 1)
         elif kind == "bias" and layer in bias:
-            values.append(bias[layer].reshape(default.shape))
+            values.append(np.tile(bias[layer].ravel(), spec.ensemble_size).reshape(default.shape))
         else:
             values.append(default)
     return values
@@ -595,10 +733,6 @@ def network_variables(model: keras.Model) -> list[Any]:
         Trainable ones first.
     """
     return [*model.trainable_variables, *model.non_trainable_variables]
-
-
-def _n_heads(spec: NetworkSpec, layer: str) -> int:
-    return len(_head_groups(spec)[int(layer.split("_")[1])][2])
 
 
 def _output_bias(

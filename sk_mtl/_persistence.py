@@ -14,12 +14,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from sk_mtl._network import NetworkSpec, build_network, network_variables
-from sk_mtl._prediction import compute_logits, compute_probabilities
+from sk_mtl._network import (
+    NetworkSpec,
+    build_network,
+    divide_logits,
+    join_networks,
+    network_variables,
+)
+from sk_mtl._prediction import compute_logits, compute_probabilities, compute_spread
 from sk_mtl._processes import refuse_fork
 from sk_mtl._program import TrainingState
 from sk_mtl._stored_dtypes import decode_dtype, encode_dtype
 from sk_mtl._targets import TargetSchema
+from sk_mtl._task_checkpoints import TaskCheckpoints
 
 __all__ = [
     "ADDED_PARAMETERS",
@@ -124,16 +131,28 @@ class FittedNetwork:
         What the network is.
     state : TrainingState
         Its values, and what training needs to go on.
+    temperatures : ndarray of float32 of shape (n_tasks,) or None, default=None
+        What the logits of each task are divided by for its probabilities.
+    checkpoints : TaskCheckpoints or None, default=None
+        The values that each task is predicted with; None for those of the state.
     """
 
-    def __init__(self, spec: NetworkSpec, state: TrainingState):
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        state: TrainingState,
+        temperatures: np.ndarray | None = None,
+        checkpoints: TaskCheckpoints | None = None,
+    ):
         self.spec = spec
         self.state = state
-        self._tensors: list[tf.Tensor] | None = None
+        self.temperatures = temperatures
+        self.checkpoints = checkpoints
+        self._tensors: list[list[tf.Tensor]] | None = None
         self._model: keras.Model | None = None
 
     def logits(self, X: Any) -> np.ndarray:
-        """Return the logits of rows.
+        """Return the logits of rows, not divided by the temperatures.
 
         Parameters
         ----------
@@ -145,10 +164,41 @@ class FittedNetwork:
         logits : ndarray of float32 of shape (n_samples, sum(n_outputs))
             The tasks side by side.
         """
-        return compute_logits(self.spec, self._placed_values(), X)
+        first, *others = self._placed_values()
+        logits = compute_logits(self.spec, first, X)
+        of_column = np.repeat(self._of_task(), self.spec.n_outputs)
+        for number, values in enumerate(others, start=1):
+            columns = of_column == number
+            logits[:, columns] = compute_logits(self.spec, values, X)[:, columns]
+        return logits
 
-    def probabilities(self, X: Any) -> list[np.ndarray]:
+    def probabilities(self, X: Any, calibrated: bool = True) -> list[np.ndarray]:
         """Return the class probabilities of rows, task by task.
+
+        Parameters
+        ----------
+        X : ndarray or CSR matrix of shape (n_samples, n_features)
+            Features, of float32 or what can be cast to it.
+        calibrated : bool, default=True
+            Whether to divide the logits by the temperatures.
+
+        Returns
+        -------
+        probabilities : list of ndarray of float32 of shape (n_samples, n_classes_t)
+            One array per task that the network learns; two columns for a binary one.
+        """
+        temperatures = self.temperatures if calibrated else None
+        first, *others = self._placed_values()
+        probabilities = compute_probabilities(self.spec, first, X, temperatures)
+        of_task = self._of_task()
+        for number, values in enumerate(others, start=1):
+            found = compute_probabilities(self.spec, values, X, temperatures)
+            for task in np.flatnonzero(of_task == number):
+                probabilities[task] = found[task]
+        return probabilities
+
+    def spread(self, X: Any) -> list[np.ndarray]:
+        """Return the standard deviation over members of class probabilities, task by task.
 
         Parameters
         ----------
@@ -157,15 +207,26 @@ class FittedNetwork:
 
         Returns
         -------
-        probabilities : list of ndarray of float32 of shape (n_samples, n_classes_t)
-            One array per task that the network learns; two columns for a binary one.
+        spread : list of ndarray of float32 of shape (n_samples, n_classes_t)
+            One array per task that the network learns, from logits as they are.
         """
-        return compute_probabilities(self.spec, self._placed_values(), X)
+        by_values = [compute_spread(self.spec, values, X) for values in self._placed_values()]
+        return [by_values[number][task] for task, number in enumerate(self._of_task())]
 
-    def _placed_values(self) -> list[tf.Tensor]:
+    def _values(self) -> tuple[list[np.ndarray], ...]:
+        """Return the values of each of the networks that tasks are predicted with."""
+        return (self.state.network,) if self.checkpoints is None else self.checkpoints.values
+
+    def _of_task(self) -> np.ndarray:
+        """Return, by task, which of them."""
+        if self.checkpoints is None:
+            return np.zeros(len(self.spec.n_outputs), dtype=np.intp)
+        return np.array(self.checkpoints.of_task)
+
+    def _placed_values(self) -> list[list[tf.Tensor]]:
         refuse_fork()
         if self._tensors is None:
-            self._tensors = [tf.constant(v) for v in self.state.network]
+            self._tensors = [[tf.constant(v) for v in values] for values in self._values()]
         return self._tensors
 
     @property
@@ -173,15 +234,37 @@ class FittedNetwork:
         """The Keras model with these values, built at the first call."""
         refuse_fork()
         if self._model is None:
-            model = build_network(self.spec)
-            for variable, value in zip(network_variables(model), self.state.network, strict=True):
-                variable.assign(value)
-            self._model = model
+            self._model = self._build_model()
         return self._model
 
+    def _build_model(self) -> keras.Model:
+        is_whole = self.spec.custom_outputs is not None
+        if self.checkpoints is None or is_whole:
+            model = _fill(build_network(self.spec), self.state.network)
+        else:
+            models = [_fill(build_network(self.spec), v) for v in self.checkpoints.values]
+            names = [f"epoch_{epoch}" for epoch in self.checkpoints.epochs]
+            model = join_networks(models, names, self.spec, self.checkpoints.of_task)
+        if self.temperatures is not None and not is_whole:
+            model = divide_logits(model, self.spec, self.temperatures)
+        return model
+
     def __getstate__(self) -> dict[str, Any]:
-        return {"format_version": FORMAT_VERSION, "spec": self.spec, "state": self.state}
+        state = {"format_version": FORMAT_VERSION, "spec": self.spec, "state": self.state}
+        if self.temperatures is not None:
+            state["temperatures"] = self.temperatures
+        if self.checkpoints is not None:
+            state["checkpoints"] = self.checkpoints
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         check_format_version(state, "a fitted network")
-        self.__init__(state["spec"], state["state"])  # type: ignore[misc]
+        parts = {name: value for name, value in state.items() if name != "format_version"}
+        self.__init__(**parts)  # type: ignore[misc]
+
+
+def _fill(model: keras.Model, values: list[np.ndarray]) -> keras.Model:
+    """Assign values to a model's variables, and return it."""
+    for variable, value in zip(network_variables(model), values, strict=True):
+        variable.assign(value)
+    return model

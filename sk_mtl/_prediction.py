@@ -21,12 +21,15 @@ import scipy.sparse as sp
 import tensorflow as tf
 from sklearn import get_config
 
+from sk_mtl._ensemble import member_model
+from sk_mtl._features import describe_too_large
 from sk_mtl._network import NetworkSpec, build_network, logits_of
 
 __all__ = [
     "clear_forward_programs",
     "compute_logits",
     "compute_probabilities",
+    "compute_spread",
     "task_probabilities",
 ]
 
@@ -56,7 +59,7 @@ class _ForwardProgram:
     widest: int
 
 
-_programs: OrderedDict[NetworkSpec, _ForwardProgram] = OrderedDict()
+_programs: OrderedDict[tuple[NetworkSpec, bool], _ForwardProgram] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -66,7 +69,10 @@ _lock = threading.Lock()
 
 
 def compute_probabilities(
-    spec: NetworkSpec, values: Sequence[tf.Tensor], X: Any
+    spec: NetworkSpec,
+    values: Sequence[tf.Tensor],
+    X: Any,
+    temperatures: np.ndarray | None = None,
 ) -> list[np.ndarray]:
     """Return the class probabilities of rows, task by task.
 
@@ -78,6 +84,8 @@ def compute_probabilities(
         The network's variables, in the order of `network_variables`.
     X : ndarray or CSR matrix of shape (n_samples, n_features)
         Features, of float32 or what can be cast to it.
+    temperatures : ndarray of float32 of shape (n_tasks,), default=None
+        What the logits of each task are divided by.
 
     Returns
     -------
@@ -91,14 +99,53 @@ def compute_probabilities(
     """
     widths = (max(width, 2) for width in spec.n_outputs)
     probabilities = [np.empty((X.shape[0], width), dtype=np.float32) for width in widths]
+    divisors = None if temperatures is None else np.repeat(temperatures, spec.n_outputs)
 
     def keep(rows: slice, logits: np.ndarray) -> None:
+        if divisors is not None:
+            with np.errstate(over="ignore"):
+                logits = logits / divisors
         parts = task_probabilities(logits, spec.n_outputs)
         for whole, part in zip(probabilities, parts, strict=True):
             whole[rows] = part
 
-    _run_by_batch(spec, values, X, keep)
+    _run_by_batch(_forward_program(spec), values, X, keep)
     return probabilities
+
+
+def compute_spread(spec: NetworkSpec, values: Sequence[tf.Tensor], X: Any) -> list[np.ndarray]:
+    """Return the standard deviation over members of class probabilities, task by task.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        The specification of a network of several members.
+    values : sequence of tensor
+        The network's variables, in the order of `network_variables`.
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+        Features, of float32 or what can be cast to it.
+
+    Returns
+    -------
+    spread : list of ndarray of float32 of shape (n_samples, n_classes_t)
+        One array per task; two equal columns for a binary one.
+
+    Raises
+    ------
+    ValueError
+        If a number of X is too large for float32.
+    """
+    widths = (max(width, 2) for width in spec.n_outputs)
+    spread = [np.empty((X.shape[0], width), dtype=np.float32) for width in widths]
+
+    def keep(rows: slice, logits: np.ndarray) -> None:
+        n_rows, n_members, n_columns = logits.shape
+        parts = task_probabilities(logits.reshape(-1, n_columns), spec.n_outputs)
+        for whole, part in zip(spread, parts, strict=True):
+            whole[rows] = part.reshape(n_rows, n_members, -1).std(axis=1)
+
+    _run_by_batch(_forward_program(spec, by_member=True), values, X, keep)
+    return spread
 
 
 def compute_logits(spec: NetworkSpec, values: Sequence[tf.Tensor], X: Any) -> np.ndarray:
@@ -124,18 +171,17 @@ def compute_logits(spec: NetworkSpec, values: Sequence[tf.Tensor], X: Any) -> np
         If a number of X is too large for float32.
     """
     whole = np.empty((X.shape[0], sum(spec.n_outputs)), dtype=np.float32)
-    _run_by_batch(spec, values, X, whole.__setitem__)
+    _run_by_batch(_forward_program(spec), values, X, whole.__setitem__)
     return whole
 
 
 def _run_by_batch(
-    spec: NetworkSpec,
+    program: _ForwardProgram,
     values: Sequence[tf.Tensor],
     X: Any,
     keep: Callable[[slice, np.ndarray], None],
 ) -> None:
     """Compute the logits of X, and give them to a function with the rows that they are of."""
-    program = _forward_program(spec)
     trainable, others = list(values[: program.n_trainable]), list(values[program.n_trainable :])
     n_rows = max(_BATCH_CELLS // program.widest, 1)
     starts = range(0, X.shape[0], n_rows)
@@ -172,11 +218,7 @@ def _dense_batch(batch: Any, is_checked: bool) -> np.ndarray:
         cast = batch.astype(np.float32)
     # X was found finite, or missing, in its own dtype.
     if is_checked and np.isinf(cast).any():
-        too_large = batch.flat[np.argmax(np.isinf(cast))]
-        raise ValueError(
-            f"Input X contains a value too large for dtype('float32'), in which the network "
-            f"computes: {too_large}. Scale X, for instance with StandardScaler."
-        )
+        raise ValueError(describe_too_large(batch.flat[np.argmax(np.isinf(cast))]))
     return cast
 
 
@@ -233,13 +275,16 @@ def _columns_by_width(
 # ------------------------------------------------------------------------------------------------
 
 
-def _forward_program(spec: NetworkSpec) -> _ForwardProgram:
-    """Return the compiled forward pass of a specification."""
+def _forward_program(spec: NetworkSpec, by_member: bool = False) -> _ForwardProgram:
+    """Return the compiled forward pass of a specification, to the logits of its mean or members."""
+    key = (spec, by_member)
     with _lock:
-        if spec in _programs:
-            _programs.move_to_end(spec)
-            return _programs[spec]
+        if key in _programs:
+            _programs.move_to_end(key)
+            return _programs[key]
     model = build_network(spec)
+    if by_member:
+        model = member_model(model)
 
     def forward(trainable: list[Any], others: list[Any], X: Any) -> Any:
         outputs, _ = model.stateless_call(trainable, others, X, training=False)
@@ -256,7 +301,7 @@ def _forward_program(spec: NetworkSpec) -> _ForwardProgram:
     widest = max(spec.n_features, sum(spec.n_outputs), _widest_output(model))
     program = _ForwardProgram(run, len(model.trainable_variables), widest)
     with _lock:
-        _programs[spec] = program
+        _programs[key] = program
         while len(_programs) > _MAX_PROGRAMS:
             _programs.popitem(last=False)
     return program

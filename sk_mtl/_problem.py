@@ -225,7 +225,7 @@ def declare_schema(table: LabelTable, classes: Any) -> TargetSchema:
     schema = TargetSchema.from_table(table, classes)
     given: set[int] = set()
     if isinstance(classes, Mapping):
-        given = {resolve_task(k, table.task_names) for k in classes}
+        given = {resolve_task(k, table.task_names, parameter="classes") for k in classes}
     elif classes is not None:
         given = set(range(table.n_tasks))
     undeclared = [
@@ -366,19 +366,25 @@ def read_validation(
     ValueError
         If it is not such a tuple, or has no label that could be watched.
     """
-    if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+    is_tuple = isinstance(validation_data, (tuple, list))
+    if not is_tuple or len(validation_data) not in (2, 3):
+        count = f" of {len(validation_data)}" if is_tuple else ""
         raise ValueError(
             "validation_data must be a tuple (X, y) or (X, y, sample_weight). "
-            f"Got {type(validation_data).__name__}."
+            f"Got {type(validation_data).__name__}{count}."
         )
     X, y, weight = (*validation_data, None)[:3]
-    table = read_labels(y, missing_label=missing_label)
-    X = check_X(X)
-    if sp.issparse(X) and not sp.issparse(problem.X):
-        X = X.toarray()
-    elif sp.issparse(problem.X) and not sp.issparse(X):
-        X = sp.csr_matrix(X)
-    watched = pose_problem(X, table, weight, problem.class_weight, problem.schema)
+    try:
+        table = read_labels(y, missing_label=missing_label)
+        X = check_X(X)
+        if sp.issparse(X) and not sp.issparse(problem.X):
+            X = X.toarray()
+        elif sp.issparse(problem.X) and not sp.issparse(X):
+            X = sp.csr_matrix(X)
+        watched = pose_problem(X, table, weight, problem.class_weight, problem.schema)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"In validation_data: {error}") from error
     if len(watched.rows) == 0:
         raise ValueError("validation_data has no label of a task that the network learns.")
     # Weighed as the training rows are, so that the loss watched is the loss trained.

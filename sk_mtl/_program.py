@@ -7,7 +7,9 @@ the same shape traces nothing (`_program_cache`). Does not know epochs, callback
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -17,7 +19,8 @@ import numpy as np
 import scipy.sparse as sp
 import tensorflow as tf
 
-from sk_mtl._early_stopping import EarlyStopping
+from sk_mtl._early_stopping import EarlyStopping, PlannedEpoch, TaskStopping
+from sk_mtl._ensemble import member_cross_entropy, member_model
 from sk_mtl._network import (
     NetworkSpec,
     NoiseDropout,
@@ -92,8 +95,10 @@ class TrainingPlan:
         Seed of everything drawn: with the number of the epoch it fixes its order.
     first_epoch : int
         Epochs that were trained before.
-    stopping : EarlyStopping or None
+    stopping : EarlyStopping, PlannedEpoch or None
         Watches the validation loss, or the training loss without validation rows.
+    task_stopping : TaskStopping or None
+        Watches the same of each task, whose best epochs are kept then; decides on the stop.
     monitored_task : int or None
         Task whose loss is watched; None for the mean over tasks.
     callbacks : list of keras.callbacks.Callback
@@ -102,6 +107,12 @@ class TrainingPlan:
         Shows how training goes; keeps nothing.
     jit_compile : bool
         Whether XLA compiles the steps; see `_run_steps_by_xla`.
+    focal_gamma : float or None
+        Exponent of the focal loss; None for the cross-entropy.
+    logit_offsets : ndarray of float32 of shape (sum(n_outputs),) or None
+        What is added to the logits in the loss.
+    batching : {"random", "label_aware"}
+        How the rows of an epoch are ordered.
     """
 
     spec: NetworkSpec
@@ -113,11 +124,15 @@ class TrainingPlan:
     batch_size: int
     seed: int
     first_epoch: int = 0
-    stopping: EarlyStopping | None = None
+    stopping: EarlyStopping | PlannedEpoch | None = None
+    task_stopping: TaskStopping | None = None
     monitored_task: int | None = None
     callbacks: list[keras.callbacks.Callback] = field(default_factory=list)
     progress: keras.callbacks.Callback | None = None
     jit_compile: bool = False
+    focal_gamma: float | None = None
+    logit_offsets: np.ndarray | None = None
+    batching: str = "random"
 
 
 # ------------------------------------------------------------------------------------------------
@@ -131,7 +146,7 @@ class TrainingProgram:
     Parameters
     ----------
     plan : TrainingPlan
-        Gives spec, optimizer, weighting and normalisation; nothing else of it is used.
+        Gives spec, optimizer, weighting, normalisation and loss; nothing else of it is used.
     is_sparse : bool
         Whether X is a CSR matrix.
     """
@@ -141,9 +156,22 @@ class TrainingProgram:
         self.jit_batch_size = plan.batch_size if plan.jit_compile else 0  # 0: no XLA
         self.weighting = plan.weighting
         self.loss_normalization = plan.loss_normalization
+        self.focal_gamma = plan.focal_gamma
+        self.logit_offsets = None
+        if plan.logit_offsets is not None:
+            # A variable: other data have other offsets, and no other program.
+            self.logit_offsets = keras.Variable(
+                plan.logit_offsets, trainable=False, name="logit_offsets", dtype="float32"
+            )
         self.model = build_network(plan.spec)
+        # What is trained: the logits of each member, where there are several.
+        self.members = member_model(self.model) if plan.spec.ensemble_size > 1 else self.model
         self.optimizer = plan.optimizer
         self._build_state()
+        self._graphs: list[tf.Graph] = []
+        # TensorFlow never frees a graph with a loop in it, nor does Python's garbage collector.
+        self.dismantle = weakref.finalize(self, _dismantle_graphs, self._graphs)
+        self.dismantle.atexit = False
         features: tuple[Any, ...] = (tf.TensorSpec((None, plan.spec.n_features), tf.float32),)
         if is_sparse:
             features = (
@@ -164,12 +192,21 @@ class TrainingProgram:
         """The compiled steps of an epoch; see `_run_steps`."""
         scalars = [tf.TensorSpec((), tf.int32)] * 3
         steps = self._run_steps_by_xla if self.jit_batch_size else self._run_steps
-        return _compile(steps, (*self._signature, *scalars))
+        return self._compile(steps, (*self._signature, *scalars))
 
     @cached_property
     def evaluate(self) -> Any:
         """The compiled evaluation; see `_evaluate`."""
-        return _compile(self._evaluate, self._signature)
+        return self._compile(self._evaluate, self._signature)
+
+    def _compile(self, function: Any, signature: Sequence[Any]) -> Any:
+        """Return a function traced once, for one signature: nothing can make it trace again."""
+        compiled = tf.function(function, input_signature=signature, autograph=False)
+        # The concrete function: TensorFlow takes a new tf.function per fit for a retracing by
+        # mistake.
+        concrete = compiled.get_concrete_function()
+        self._graphs.append(concrete.graph)
+        return concrete
 
     def _build_state(self) -> None:
         """Create the weighting's variables and the optimizer's, and note the latter's start."""
@@ -192,6 +229,12 @@ class TrainingProgram:
             if exempt:
                 optimizer.exclude_from_weight_decay(var_list=exempt)
         self.optimizer.build(self.trainable)
+        _shorten_adam(optimizer)
+        if not tf.distribute.has_strategy():
+            for part in optimizer_and_inner(self.optimizer):
+                # A sum over one replica: Keras registers a gradient of it with TensorFlow, where it
+                # stays, with the graph that it is of.
+                part._all_reduce_sum_gradients = list
         self.optimizer_start = [np.array(v.numpy()) for v in self.optimizer.variables]
 
     def load(self, state: TrainingState, settings: tuple[str, float | None]) -> None:
@@ -229,11 +272,21 @@ class TrainingProgram:
             The program's variables as arrays.
         """
         return TrainingState(
-            [np.array(v.numpy()) for v in network_variables(self.model)],
+            self.read_network(),
             {name: np.array(v.numpy()) for name, v in self.weighting_variables.items()},
             [np.array(v.numpy()) for v in self.optimizer.variables],
             self.settings,
         )
+
+    def read_network(self) -> list[np.ndarray]:
+        """Return copies of the network's values.
+
+        Returns
+        -------
+        values : list of ndarray
+            In the order of `network_variables`.
+        """
+        return [np.array(v.numpy()) for v in network_variables(self.model)]
 
     def _run_steps(
         self,
@@ -358,8 +411,8 @@ class TrainingProgram:
     def _train_on(self, X: tf.Tensor, codes: tf.Tensor, weight: tf.Tensor) -> tuple[Any, Any, Any]:
         """Make one step on one batch."""
         with tf.GradientTape() as tape:
-            logits = logits_of(self.spec, self.model(X, training=True))
-            loss_sum, weight_sum = task_cross_entropy(logits, codes, weight, self.spec.n_outputs)
+            logits = logits_of(self.spec, self.members(X, training=True))
+            loss_sum, weight_sum = self._sum_losses(logits, codes, weight)
             if self.loss_normalization == "tasks":
                 losses = task_means(loss_sum, weight_sum)
             else:
@@ -367,9 +420,13 @@ class TrainingProgram:
                 losses = task_means(loss_sum, everything)
             state = {name: v.value for name, v in self.weighting_variables.items()}
             objective, new_state = self.weighting.combine(losses, weight_sum > 0, state)
-            if self.model.losses:
-                objective += tf.add_n(self.model.losses)
-            scaled = self.optimizer.scale_loss(objective)
+            if self.members.losses:
+                objective += tf.add_n(self.members.losses)
+            minimized = objective
+            if self.spec.ensemble_method == "independent":
+                # The gradient of a member is that of its own objective, not of its share of a mean.
+                minimized = objective * self.spec.ensemble_size
+            scaled = self.optimizer.scale_loss(minimized)
         # A custom network may have heads that no task reads.
         unread = tf.UnconnectedGradients.ZERO
         gradients = tape.gradient(scaled, [v.value for v in self.trainable], None, unread)
@@ -377,6 +434,13 @@ class TrainingProgram:
         for name, value in new_state.items():
             self.weighting_variables[name].assign(value)
         return loss_sum, weight_sum, objective
+
+    def _sum_losses(self, logits: tf.Tensor, codes: tf.Tensor, weight: tf.Tensor) -> Any:
+        """Return the sums of task losses and of weights over a batch, as a mean over members."""
+        if self.logit_offsets is not None:
+            logits += self.logit_offsets.value
+        loss_of = task_cross_entropy if len(logits.shape) == 2 else member_cross_entropy
+        return loss_of(logits, codes, weight, self.spec.n_outputs, self.focal_gamma)
 
     def _evaluate(
         self,
@@ -386,15 +450,16 @@ class TrainingProgram:
         rows: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the sums of task losses and of weights over rows, in inference mode."""
+        n_rows = max(_EVALUATION_ROWS // self.spec.ensemble_size, 1)
 
         def step(start: tf.Tensor, losses: Any, weights: Any) -> Any:
-            some = rows[start : start + _EVALUATION_ROWS]
+            some = rows[start : start + n_rows]
             X = _gather_rows(features, some, self.spec.n_features)
             logits = logits_of(self.spec, self.model(X, training=False))
-            loss_sum, weight_sum = task_cross_entropy(
-                logits, tf.gather(codes, some), tf.gather(weight, some), self.spec.n_outputs
+            loss_sum, weight_sum = self._sum_losses(
+                logits, tf.gather(codes, some), tf.gather(weight, some)
             )
-            return start + _EVALUATION_ROWS, losses + loss_sum, weights + weight_sum
+            return start + n_rows, losses + loss_sum, weights + weight_sum
 
         nothing = tf.zeros(len(self.spec.n_outputs))
         _, *sums = tf.while_loop(
@@ -406,11 +471,50 @@ class TrainingProgram:
         return tuple(sums)
 
 
-def _compile(function: Any, signature: Sequence[Any]) -> Any:
-    """Return a function traced once, for one signature, which nothing can make it trace again."""
-    compiled = tf.function(function, input_signature=signature, autograph=False)
-    # The concrete function: TensorFlow takes a new tf.function per fit for a retracing by mistake.
-    return compiled.get_concrete_function()
+def _dismantle_graphs(graphs: list[tf.Graph]) -> None:
+    """Take graphs apart that nothing will run any more, with those of the loops in them.
+
+    By what TensorFlow itself calls for a function that goes out of scope; where it has other names,
+    the memory stays taken.
+    """
+    while graphs:
+        graph = graphs.pop()
+        with suppress(AttributeError):
+            graphs += [function.graph for function in graph._functions.values()]
+            graph._function_captures.clear()
+            graph._functions.clear()
+            graph.Dismantle()
+
+
+def _shorten_adam(optimizer: keras.optimizers.Optimizer) -> None:
+    """Let Adam update all variables with half the operations of Keras's own loop over them.
+
+    The arithmetic is Keras's, to the bit; what all variables have in common is computed once. In
+    small networks a step, and the tracing of the first fit, are mostly Adam's.
+    """
+    is_adam = type(optimizer) in (keras.optimizers.Adam, keras.optimizers.AdamW)
+    if not is_adam or optimizer.amsgrad:
+        return
+
+    def update(gradients: Sequence[Any], variables: Sequence[Any], learning_rate: Any) -> None:
+        rate = tf.cast(learning_rate, tf.float32)
+        n_steps = tf.cast(tf.convert_to_tensor(optimizer.iterations) + 1, tf.float32)
+        unbias_1, unbias_2 = (1 - tf.pow(b, n_steps) for b in (optimizer.beta_1, optimizer.beta_2))
+        rate = rate * tf.sqrt(unbias_2) / unbias_1
+        for gradient, variable in zip(gradients, variables, strict=True):
+            if variable.dtype != "float32" or not isinstance(gradient, tf.Tensor):
+                optimizer.update_step(gradient, variable, learning_rate)
+                continue
+            index = optimizer._get_variable_index(variable)
+            first = optimizer._momentums[index].value
+            second = optimizer._velocities[index].value
+            m = first + (gradient - first) * (1 - optimizer.beta_1)
+            v = second + (tf.square(gradient) - second) * (1 - optimizer.beta_2)
+            first.assign(m)
+            second.assign(v)
+            variable.value.assign_sub(m * rate / (tf.sqrt(v) + optimizer.epsilon))
+
+    optimizer._backend_update_step = update
 
 
 def _by_step(array: tf.Tensor, n_steps: int) -> tf.Tensor:

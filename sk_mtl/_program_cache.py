@@ -70,6 +70,8 @@ def program_key(
         plan.loss_normalization,
         is_sparse,
         jit_batch_size,
+        plan.focal_gamma,
+        plan.logit_offsets is not None,
     )
 
 
@@ -84,12 +86,14 @@ def acquire_program(key: Hashable | None, plan: TrainingPlan, is_sparse: bool) -
 
 def release_program(key: Hashable | None, program: TrainingProgram) -> None:
     """Put a program back; the least recently used one leaves when there are too many."""
-    if key is None:
-        return
-    with _lock:
-        _idle_programs[id(program)] = (key, program)
-        while len(_idle_programs) > _MAX_IDLE_PROGRAMS:
-            _idle_programs.popitem(last=False)
+    leaving = [program]
+    if key is not None:
+        with _lock:
+            _idle_programs[id(program)] = (key, program)
+            n_leaving = max(len(_idle_programs) - _MAX_IDLE_PROGRAMS, 0)
+            leaving = [_idle_programs.popitem(last=False)[1][1] for _ in range(n_leaving)]
+    for old in leaving:
+        old.dismantle()
 
 
 def clear_program_cache() -> None:
@@ -104,5 +108,8 @@ def clear_program_cache() -> None:
     >>> clear_program_cache()
     """
     with _lock:
+        leaving = [program for _, program in _idle_programs.values()]
         _idle_programs.clear()
+    for program in leaving:
+        program.dismantle()
     clear_forward_programs()

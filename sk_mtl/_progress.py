@@ -28,6 +28,7 @@ class ProgressBar(keras.callbacks.Callback):
         super().__init__()
         self.task_names = task_names
         self.line_per_epoch = line_per_epoch
+        self._bar: Any = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Open the bar.
@@ -81,7 +82,8 @@ class ProgressBar(keras.callbacks.Callback):
         logs : dict, default=None
             Not used.
         """
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def _losses_to_show(self, logs: dict[str, Any]) -> dict[str, str]:
         """Return the mean loss, and those of the first tasks, as text."""

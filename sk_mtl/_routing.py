@@ -13,7 +13,6 @@ References
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import numbers
 from collections.abc import Iterable, Mapping
@@ -22,7 +21,9 @@ from typing import Any
 import keras
 import numpy as np
 
-__all__ = ["RoutedParamsMixin", "make_callbacks", "make_optimizer", "suggest_name"]
+from sk_mtl._names import did_you_mean, suggest_name
+
+__all__ = ["RoutedParamsMixin", "make_callbacks", "make_optimizer"]
 
 # Why a prefix that scikeras routes is not routed here, and what to use instead.
 _REFUSED_PREFIXES = {
@@ -56,48 +57,6 @@ _FOREIGN_NAMES = {
 # ------------------------------------------------------------------------------------------------
 # Names
 # ------------------------------------------------------------------------------------------------
-
-
-def suggest_name(name: str, known: Iterable[str]) -> str | None:
-    """Find the known name nearest to a mistyped one.
-
-    Parameters
-    ----------
-    name : str
-        What the user wrote.
-    known : iterable of str
-        What could have been meant.
-
-    Returns
-    -------
-    nearest : str or None
-        The nearest known name, None if none is near. Swapped letters and initials count as near.
-
-    Examples
-    --------
-    >>> from sk_mtl._routing import suggest_name
-    >>> suggest_name("learing_rate", ["learning_rate", "clipnorm"])
-    'learning_rate'
-    >>> suggest_name("lr", ["learning_rate", "clipnorm"])
-    'learning_rate'
-    """
-    by_lower = {candidate.lower(): candidate for candidate in known}
-    for lower, candidate in by_lower.items():
-        if sorted(lower) == sorted(name.lower()):
-            return candidate
-    near = difflib.get_close_matches(name.lower(), by_lower, n=1)
-    if near:
-        return by_lower[near[0]]
-    for lower, candidate in by_lower.items():
-        if "_" in lower and name.lower() == "".join(part[:1] for part in lower.split("_")):
-            return candidate
-    return None
-
-
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return the part of an error that names the nearest right name, if there is one."""
-    nearest = suggest_name(name, known)
-    return f" Did you mean {nearest!r}?" if nearest is not None else ""
 
 
 class RoutedParamsMixin:
@@ -286,7 +245,7 @@ def _refuse_unknown(cls: type, settings: Iterable[str], label: str, accepted: li
         if name not in accepted:
             raise ValueError(
                 f"{cls.__name__} takes no setting {name!r} (from {label}__{name})."
-                f"{_did_you_mean(name, accepted)} It takes: {', '.join(accepted) or 'none'}."
+                f"{did_you_mean(name, accepted)} It takes: {', '.join(accepted) or 'none'}."
             )
 
 
@@ -298,6 +257,10 @@ def _instantiate(cls: type, settings: Mapping[str, Any], label: str) -> Any:
     keywords = {name: value for name, value in values.items() if not name.isdigit()}
     if not is_open:
         _refuse_unknown(cls, keywords, label, accepted)
+    if issubclass(cls, keras.optimizers.Optimizer) and "name" in accepted:
+        # Keras would count the optimizers, and TensorFlow keeps some 36 kB for every name of a
+        # variable that it has seen.
+        keywords.setdefault("name", cls.__name__.lower())
     return cls(*(value for _, value in positional), **keywords)
 
 
@@ -337,6 +300,8 @@ def _to_python_scalar(value: Any, name: str) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if name == "learning_rate" and isinstance(value, numbers.Real) and not isinstance(value, bool):
+        if not 0 <= float(value) < float("inf"):
+            raise ValueError(f"A learning_rate must be finite and not negative. Got {value!r}.")
         return float(value)
     return value
 
@@ -427,7 +392,7 @@ def _find_optimizer_class(name: str) -> type[keras.optimizers.Optimizer]:
     found = by_lower.get(name.lower()) or keras.saving.get_registered_object(name)
     if found is None:
         raise ValueError(
-            f"Keras has no optimizer named {name!r}.{_did_you_mean(name, classes)} "
+            f"Keras has no optimizer named {name!r}.{did_you_mean(name, classes)} "
             f"It has: {', '.join(sorted(classes))}."
         )
     return found
@@ -523,7 +488,7 @@ def _collect_callbacks(
             if key not in keys:
                 raise ValueError(
                     f"{label}__{key}__{next(iter(nested[key]))} belongs to no callback: {label} "
-                    f"holds {', '.join(keys) or 'none'}.{_did_you_mean(key, keys)}"
+                    f"holds {', '.join(keys) or 'none'}.{did_you_mean(key, keys)}"
                 )
         for_all = {**common, **own}
         return [

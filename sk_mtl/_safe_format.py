@@ -1,15 +1,12 @@
 """Saving and loading without pickle: files, and what may go wrong with them.
 
-Owns the two public functions and how files are read and written. Does not know bytes (`_archive`)
-nor what is stored of an estimator (`_model_description`).
+Owns the two public functions and how files are read. Does not know bytes (`_archive`) nor what is
+stored of an estimator (`_model_description`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
-import shutil
 import stat
 from typing import Any
 
@@ -17,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sk_mtl._archive import check_start, pack, unpack
 from sk_mtl._classifier import MultiTaskClassifier
+from sk_mtl._files import replace_file
 from sk_mtl._model_description import describe_model, restore_model
 from sk_mtl._processes import refuse_fork
 
@@ -87,7 +85,7 @@ def save_model(estimator: MultiTaskClassifier, file: Any) -> None:
     if hasattr(file, "write"):
         file.write(content)
     else:
-        _replace_file(os.path.realpath(os.fsdecode(file)), content)
+        replace_file(os.path.realpath(os.fsdecode(file)), content)
 
 
 def load_model(file: Any) -> MultiTaskClassifier:
@@ -128,7 +126,7 @@ def load_model(file: Any) -> MultiTaskClassifier:
     >>> load_model(io.BytesIO(b"something else"))
     Traceback (most recent call last):
         ...
-    ValueError: This is not a file that sk_mtl.save_model has written.
+    ValueError: This is not a file that sk_mtl has written.
     """
     if hasattr(file, "read"):
         content = file.read()
@@ -143,26 +141,6 @@ def load_model(file: Any) -> MultiTaskClassifier:
         check_start(opened.read(200))
         opened.seek(0)
         return _load(opened.read())
-
-
-def _replace_file(path: str, content: bytes) -> None:
-    """Write a file beside the one to be replaced, and put it in its place in one step."""
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise ValueError(f"{path!r} is a folder or a device, not a file.")
-    folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with open(temporary, "xb") as opened:
-            opened.write(content)
-            opened.flush()
-            os.fsync(opened.fileno())
-        if os.path.exists(path):
-            shutil.copymode(path, temporary)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(temporary)
-        raise
 
 
 def _load(content: bytes) -> MultiTaskClassifier:

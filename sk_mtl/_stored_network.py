@@ -16,21 +16,23 @@ from typing import Any
 import keras
 import numpy as np
 
-from sk_mtl._features import InputSpec
+from sk_mtl._input_spec import InputSpec
 from sk_mtl._network import NetworkSpec, build_network, canonical_activation, network_variables
 from sk_mtl._persistence import FittedNetwork
 from sk_mtl._program import TrainingState
 from sk_mtl._program_cache import optimizer_settings
 from sk_mtl._routing import make_optimizer
 from sk_mtl._stored_values import decode_value, encode_value, require
+from sk_mtl._task_checkpoints import TaskCheckpoints
 from sk_mtl.weighting import make_weighting
 
 __all__ = ["describe_network", "restore_network"]
 
 # Keras builds some two hundred layers a second.
 _MAX_VARIABLES = 8_000
-# Settings of a network that files did not have at first, and what they are in those.
-_ADDED = {"input": None}
+# Settings that a network did not have when files of this format were first written: where they are
+# missing, they are the defaults.
+_ADDED_SETTINGS = frozenset({"ensemble_size", "ensemble_method", "input"})
 
 
 def describe_network(network: FittedNetwork | None, arrays: dict[str, np.ndarray]) -> Any:
@@ -53,7 +55,7 @@ def describe_network(network: FittedNetwork | None, arrays: dict[str, np.ndarray
     spec, state = network.spec, network.state
     names = _variable_names(build_network(spec))
     optimizer = state.optimizer
-    return {
+    node = {
         "spec": {
             name: encode_value(value, f"spec/{name}", arrays)
             for name, value in _settings_of(spec).items()
@@ -65,6 +67,34 @@ def describe_network(network: FittedNetwork | None, arrays: dict[str, np.ndarray
         "weighting": encode_value(dict(state.weighting), "task_weighting", arrays),
         "optimizer": encode_value(optimizer, "optimizer", arrays),
         "optimizer_settings": encode_value(state.optimizer_settings, "optimizer", arrays),
+    }
+    if network.temperatures is not None:
+        node["temperatures"] = encode_value(network.temperatures, "temperatures", arrays)
+    if network.checkpoints is not None:
+        node["checkpoints"] = _describe_checkpoints(network.checkpoints, state, names, arrays)
+    return node
+
+
+def _describe_checkpoints(
+    checkpoints: TaskCheckpoints,
+    state: TrainingState,
+    names: list[str],
+    arrays: dict[str, np.ndarray],
+) -> dict[str, Any]:
+    """Return what is stored of the values of each task; those of the state are not repeated."""
+    values = [
+        None
+        if of_epoch is state.network
+        else [
+            encode_value(np.asarray(value), f"epoch_{epoch}/{name}", arrays)
+            for name, value in zip(names, of_epoch, strict=True)
+        ]
+        for epoch, of_epoch in zip(checkpoints.epochs, checkpoints.values, strict=True)
+    ]
+    return {
+        "epochs": list(checkpoints.epochs),
+        "of_task": list(checkpoints.of_task),
+        "values": values,
     }
 
 
@@ -116,7 +146,9 @@ def restore_network(
     if nodes is None:
         require(not n_outputs, "it has tasks to learn, and no network")
         return None
-    require(n_outputs and len(nodes) == 5, "its network says something else")
+    required = {"spec", "values", "weighting", "optimizer", "optimizer_settings"}
+    says_all = required <= nodes.keys() <= {*required, "temperatures", "checkpoints"}
+    require(n_outputs and says_all, "its network says something else")
     spec = _restore_spec(nodes["spec"], estimator, n_outputs, arrays)
     values, state, optimizer, settings = (
         decode_value(nodes[part], arrays)
@@ -125,10 +157,7 @@ def restore_network(
     require(_are_arrays(values), "the values of its network are no arrays")
     _check_size(spec, values)
     model = build_network(spec)
-    for variable, value in zip(network_variables(model), values, strict=True):
-        fits = value.shape == tuple(variable.shape) and value.dtype == variable.dtype
-        require(fits, f"{variable.path} has another shape or dtype")
-        require(value.dtype.kind != "f" or np.isfinite(value).all(), "a weight is not finite")
+    _check_values(model, values)
     require(type(state) is dict and _are_arrays(list(state.values())), "no task weighting")
     require(all(v.dtype == np.float32 for v in state.values()), "task weighting is float32")
     strategy = make_weighting(
@@ -140,7 +169,61 @@ def restore_network(
         require(same, "its task weighting is of other tasks")
     learned = [state[name] for name in strategy.learned_state if name in state]
     _check_optimizer(estimator, optimizer, settings, model, learned)
-    return FittedNetwork(spec, TrainingState(values, state, optimizer, settings))
+    temperatures = _restore_temperatures(nodes.get("temperatures"), len(n_outputs), arrays)
+    training_state = TrainingState(values, state, optimizer, settings)
+    checkpoints = None
+    if "checkpoints" in nodes:
+        checkpoints = _restore_checkpoints(
+            nodes["checkpoints"], values, model, len(n_outputs), estimator.n_iter_, arrays
+        )
+    return FittedNetwork(spec, training_state, temperatures, checkpoints)
+
+
+def _check_values(model: keras.Model, values: list[np.ndarray]) -> None:
+    """Check that values are those of a network's variables."""
+    for variable, value in zip(network_variables(model), values, strict=True):
+        fits = value.shape == tuple(variable.shape) and value.dtype == variable.dtype
+        require(fits, f"{variable.path} has another shape or dtype")
+        require(value.dtype.kind != "f" or np.isfinite(value).all(), "a weight is not finite")
+
+
+def _restore_checkpoints(
+    node: dict[str, Any],
+    of_state: list[np.ndarray],
+    model: keras.Model,
+    n_tasks: int,
+    n_epochs: int,
+    arrays: dict[str, np.ndarray],
+) -> TaskCheckpoints:
+    """Return the values of each task."""
+    require(node.keys() == {"epochs", "of_task", "values"}, "its best epochs say something else")
+    epochs, of_task = node["epochs"], node["of_task"]
+    require(all(type(n) is int for n in (*epochs, *of_task)), "an epoch is no number")
+    ascends = all(a < b for a, b in itertools.pairwise([0, *epochs, n_epochs + 1]))
+    require(ascends, "its best epochs were never trained")
+    is_each = len(of_task) == n_tasks and set(of_task) == set(range(len(epochs)))
+    require(is_each and len(node["values"]) == len(epochs), "its best epochs are of other tasks")
+    values = []
+    for nodes in node["values"]:
+        of_epoch = of_state if nodes is None else [decode_value(part, arrays) for part in nodes]
+        require(_are_arrays(of_epoch), "the values of an epoch are no arrays")
+        _check_values(model, of_epoch)
+        values.append(of_epoch)
+    return TaskCheckpoints(tuple(epochs), tuple(values), tuple(of_task))
+
+
+def _restore_temperatures(
+    node: Any, n_tasks: int, arrays: dict[str, np.ndarray]
+) -> np.ndarray | None:
+    temperatures = None if node is None else decode_value(node, arrays)
+    if temperatures is None:
+        return None
+    require(_are_arrays([temperatures]), "its temperatures are no array")
+    is_float32 = temperatures.dtype == np.float32 and temperatures.shape == (n_tasks,)
+    require(is_float32, "its temperatures are of other tasks")
+    is_positive = np.isfinite(temperatures) & (temperatures > 0)
+    require(is_positive.all(), "a temperature is no positive number")
+    return temperatures
 
 
 def _are_arrays(values: Any) -> bool:
@@ -154,9 +237,9 @@ def _restore_spec(
     arrays: dict[str, np.ndarray],
 ) -> NetworkSpec:
     settings = {name: decode_value(node, arrays) for name, node in nodes.items()}
-    settings = {**_ADDED, **settings}
     known = {field.name for field in fields(NetworkSpec) if not field.name.startswith("custom_")}
-    require(settings.keys() == known, "its network has other settings")
+    is_known = known - _ADDED_SETTINGS <= settings.keys() <= known
+    require(is_known, "its network has other settings")
     rules: dict[str, Callable[[Any], bool]] = {
         "n_features": lambda n: type(n) is int and n == estimator.n_features_in_,
         "n_outputs": lambda sizes: _are_widths(sizes) and sizes == n_outputs,
@@ -171,10 +254,12 @@ def _restore_spec(
         "l2": lambda factor: type(factor) is float and 0 <= factor < math.inf,
         "input": lambda of_X: of_X is None or _is_input(of_X, estimator),
         "activation": lambda name: type(name) is str and canonical_activation(name) == name,
+        "ensemble_size": lambda n: type(n) is int and 1 <= n < 2**31,
+        "ensemble_method": lambda kind: kind in ("shared", "independent"),
     }
-    for name, holds in rules.items():
-        require(holds(settings[name]), f"its network cannot have {name}={str(settings[name])[:80]}")
-    if settings["input"] is not None:
+    for name, value in settings.items():
+        require(rules[name](value), f"its network cannot have {name}={str(value)[:80]}")
+    if settings.get("input") is not None:
         settings["input"] = InputSpec(**settings["input"])
     return NetworkSpec(**settings)
 
@@ -208,11 +293,12 @@ def _are_widths(sizes: Any) -> bool:
 def _check_size(spec: NetworkSpec, values: list[np.ndarray]) -> None:
     """Refuse a network that would be larger than the values there are, before it is built."""
     trunk = (spec.n_features, *spec.hidden_layer_sizes)
-    n_numbers, n_layers = _count(trunk)
+    n_numbers, n_layers = _count(spec, trunk)
     if spec.input is not None:
         n_numbers += spec.input.embedding_size * len(spec.input.embedded)
     for hidden, width in zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True):
-        n_numbers += _count((trunk[-1], *hidden, width))[0]
+        n_numbers += _count(spec, (trunk[-1], *hidden))[0]
+        n_numbers += spec.ensemble_size * ((*trunk, *hidden)[-1] + 1) * width
     for shape in set(zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True)):
         n_layers += len(shape[0]) + 1
     fits = n_numbers <= sum(v.size for v in values) and 2 * n_layers <= len(values)
@@ -220,10 +306,12 @@ def _check_size(spec: NetworkSpec, values: list[np.ndarray]) -> None:
     require(len(values) <= _MAX_VARIABLES, f"it has more than {_MAX_VARIABLES} arrays of weights")
 
 
-def _count(widths: tuple[int, ...]) -> tuple[int, int]:
-    """Return the numbers of weights and of layers of a stack of dense layers."""
-    pairs = list(itertools.pairwise(widths))
-    return sum(n_in * n_out + n_out for n_in, n_out in pairs), len(pairs)
+def _count(spec: NetworkSpec, widths: tuple[int, ...]) -> tuple[int, int]:
+    """Return the numbers of weights and of layers, at least, of a stack of hidden layers."""
+    pairs, n_members = list(itertools.pairwise(widths)), spec.ensemble_size
+    n_kernels = 1 if spec.ensemble_method == "shared" else n_members
+    n_numbers = sum(n_kernels * n_in * n_out + n_members * n_out for n_in, n_out in pairs)
+    return n_numbers, len(pairs)
 
 
 def _check_optimizer(

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from sk_mtl._early_stopping import EarlyStopping
 from sk_mtl._program import TrainingPlan
 from sk_mtl._tasks import enumerate_some, name_series
 
@@ -54,11 +55,15 @@ class FitSummary:
         in the "best" and in the "last" epoch.
     tasks : pandas.DataFrame
         By task: "classes" (a tuple), "n_classes", "n_labelled" and "coverage" (labelled cells and
-        their share), "state" ("learned", "one class" or "no label"), "weight", and "loss" and
-        "val_loss" in the best epoch, NaN where they were not recorded.
+        their share), "state" ("learned", "one class" or "no label"), "weight", "temperature" (1
+        without `calibrate`), "best_epoch" (whose weights the task is predicted with, 0 if it is
+        not learned), and "loss" and "val_loss" in that epoch, NaN where they were not recorded.
     layers : pandas.DataFrame
         By layer of the Keras model: "name", "kind", "output" (its shape without rows) and
         "n_parameters".
+    ensemble : tuple (int, str), default=(1, "shared")
+        The number of members of the network, and whether they share kernels ("shared",
+        "independent").
 
     Examples
     --------
@@ -82,6 +87,7 @@ class FitSummary:
     losses: pd.DataFrame
     tasks: pd.DataFrame
     layers: pd.DataFrame
+    ensemble: tuple[int, str] = (1, "shared")
 
     def __str__(self) -> str:
         blocks = [[f"{self._title()}\n"], [_align(self._facts(), "ll", gap=3)]]
@@ -115,9 +121,16 @@ class FitSummary:
     def _facts(self) -> list[tuple[str, str]]:
         """Return the lines of the first table."""
         facts = [("tasks", self._describe_tasks()), ("labelled cells", self._describe_cells())]
+        n_members, method = self.ensemble
+        if n_members > 1:
+            kernels = "shared kernels" if method == "shared" else "kernels of their own"
+            facts.append(("ensemble", f"{_count(n_members, 'member')} with {kernels}"))
         facts.append(("parameters", f"{self.n_parameters:,}"))
         kept_last = self.best_epoch == self.n_epochs
         kept = "" if kept_last else f", weights of epoch {self.best_epoch:,} kept"
+        if self._has_task_epochs():
+            epochs = self.tasks.loc[self.tasks["best_epoch"] > 0, "best_epoch"]
+            kept = f", weights of epochs {epochs.min():,} to {epochs.max():,} kept, by task"
         facts.append(("epochs", f"{self.n_epochs:,}{kept}"))
         facts.append(("early stopping", self._describe_stopping()))
         for name, values in self.losses.iterrows():
@@ -126,6 +139,9 @@ class FitSummary:
                 text += f", {_number(values['last'])} in the last"
             facts.append((str(name), text))
         return facts
+
+    def _has_task_epochs(self) -> bool:
+        return not self.tasks["best_epoch"].isin([0, self.best_epoch]).all()
 
     def _describe_tasks(self) -> str:
         states = self.tasks["state"]
@@ -160,8 +176,14 @@ class FitSummary:
 
     def _tables(self) -> list[tuple[list[str], list[list[str]], str]]:
         """Return head, rows and sides ("l", "r") of the tables of tasks and of layers."""
-        has_validation = "val_loss" in self.losses.index
-        head = ["task", "classes", "labelled", "", "weight", "loss", "val_loss"]
+        # Columns that say nothing here are left out.
+        shown = {
+            "temperature": bool((self.tasks["temperature"] != 1).any()),
+            "epoch": self._has_task_epochs(),
+            "val_loss": "val_loss" in self.losses.index,
+        }
+        head = ["task", "classes", "labelled", "", "weight", "temperature", "epoch"]
+        head += ["loss", "val_loss"]
         rows = [
             [
                 _short(name),
@@ -169,13 +191,16 @@ class FitSummary:
                 f"{task.n_labelled:,}",
                 _share(task.coverage),
                 f"{task.weight:.3g}",
+                f"{task.temperature:.3g}",
+                f"{task.best_epoch:,}",
                 _number(task.loss),
                 _number(task.val_loss),
             ]
             for name, task in zip(self.tasks.index, self.tasks.itertuples(), strict=True)
         ]
-        n_columns = len(head) if has_validation else len(head) - 1
-        tables = [(head[:n_columns], [row[:n_columns] for row in rows], "llrrrrr"[:n_columns])]
+        kept = [k for k, title in enumerate(head) if shown.get(title, True)]
+        sides = "ll" + "r" * (len(kept) - 2)
+        tables = [([head[k] for k in kept], [[row[k] for k in kept] for row in rows], sides)]
         layers = [
             [_short(layer.name), layer.kind, layer.output, f"{layer.n_parameters:,}"]
             for layer in self.layers.itertuples(index=False)
@@ -201,12 +226,12 @@ def note_stopping(plan: TrainingPlan) -> dict[str, Any] | None:
         "stopped" and "best"; None without early stopping.
     """
     stopping, task = plan.stopping, plan.monitored_task
-    if stopping is None:
+    if not isinstance(stopping, EarlyStopping):
         return None
     return {
         "task": None if task is None else str(plan.task_names[task]),
         "n_iter_no_change": int(stopping.n_iter_no_change),
-        "stopped": bool(stopping.should_stop),
+        "stopped": bool((plan.task_stopping or stopping).should_stop),
         "best": float(stopping.best_loss),
     }
 
@@ -245,6 +270,7 @@ def summarize_fit(estimator: Any) -> FitSummary:
             **{key: outcome[key] for key in ("n_iter_no_change", "stopped", "best")},
         }
     layers = _table_of_layers(estimator)
+    spec = None if estimator._network is None else estimator._network.spec
     return FitSummary(
         estimator=type(estimator).__name__,
         n_samples=int(estimator._n_rows),
@@ -256,6 +282,7 @@ def summarize_fit(estimator: Any) -> FitSummary:
         losses=losses.loc[np.isfinite(losses["best"])],
         tasks=_table_of_tasks(estimator),
         layers=layers,
+        ensemble=(1, "shared") if spec is None else (spec.ensemble_size, spec.ensemble_method),
     )
 
 
@@ -267,7 +294,7 @@ def _table_of_tasks(estimator: Any) -> pd.DataFrame:
         "no label" if not trained else "one class" if len(c) == 1 else "learned"
         for c, trained in zip(classes, estimator._is_trained, strict=True)
     ]
-    series = name_series(names)
+    series, epochs = name_series(names), estimator.best_iters_.tolist()
     columns = {
         "classes": [tuple(c.tolist()) for c in classes],
         "n_classes": [len(c) for c in classes],
@@ -275,8 +302,15 @@ def _table_of_tasks(estimator: Any) -> pd.DataFrame:
         "coverage": estimator.label_coverage_,
         "state": states,
         "weight": estimator.task_weights_,
-        "loss": [_value_at(history, f"{s}_loss", estimator.best_iter_) for s in series],
-        "val_loss": [_value_at(history, f"val_{s}_loss", estimator.best_iter_) for s in series],
+        "temperature": estimator.temperatures_,
+        "best_epoch": estimator.best_iters_,
+        "loss": [
+            _value_at(history, f"{s}_loss", epoch) for s, epoch in zip(series, epochs, strict=True)
+        ],
+        "val_loss": [
+            _value_at(history, f"val_{s}_loss", epoch)
+            for s, epoch in zip(series, epochs, strict=True)
+        ],
     }
     return pd.DataFrame(columns, index=_index_of(names))
 

@@ -16,7 +16,12 @@ import numpy as np
 import pandas as pd
 
 from sk_mtl._labels import LabelTable, TargetForm, array_of_sequence, equals_sentinel, natural_dtype
+from sk_mtl._names import did_you_mean
 from sk_mtl._tasks import enumerate_some, resolve_task
+
+# More classes than this, with hardly two labels each, are taken for identifiers.
+_MAX_CLASSES_BY_ROW = 1000
+_MAX_CLASS_WEIGHT = 1e9  # so that float32 holds the sums of weights
 
 __all__ = [
     "EncodedTargets",
@@ -99,6 +104,7 @@ class TargetSchema:
             else:
                 present = column[table.label_mask[:, t]]
                 found.append(_sorted_unique(present, table.task_names[t]))
+                _refuse_identifiers(found[-1], len(present), table.task_names[t])
         return cls(table.task_names, tuple(found), table.form)
 
     @property
@@ -180,6 +186,8 @@ class TargetSchema:
                     f"{enumerate_some([repr(s) for s in strangers.tolist()])}. Correct them, or "
                     "name every class in `classes`."
                 )
+            if unknown == "keep" and (found < 0).all():
+                _refuse_other_kind(column[present], classes, self.task_names[t])
             codes[present, t] = found
         codes[~mask] = 0
         weight = mask.astype(np.float32)
@@ -242,9 +250,17 @@ class TargetSchema:
                 dtype = None
             elif column is not None and column.dtype.kind in "iu" and dtype.is_float():
                 dtype = nw.Int64()
-            backend: Any = form.backend
-            made.append(nw.new_series(str(self.task_names[t]), values, dtype, backend=backend))
+            made.append(_narwhals_column(str(self.task_names[t]), values, dtype, form.backend))
         return nw.from_dict({s.name: s for s in made}).to_native()
+
+
+def _narwhals_column(name: str, values: list[Any], dtype: Any, backend: Any) -> Any:
+    """Return values as a series of a library, of the dtype that they had in y if it can be made."""
+    try:
+        return nw.new_series(name, values, dtype, backend=backend)
+    except (NotImplementedError, TypeError):
+        # Older versions of narwhals know no decimals of polars, and of pyarrow no dictionaries.
+        return nw.new_series(name, values, backend=backend)
 
 
 def _fixed_classes(classes: Any, table: LabelTable) -> list[np.ndarray | None]:
@@ -255,7 +271,7 @@ def _fixed_classes(classes: Any, table: LabelTable) -> list[np.ndarray | None]:
     if isinstance(classes, Mapping):
         given: dict[int, Any] = {}
         for task, labels in classes.items():
-            t = resolve_task(task, table.task_names)
+            t = resolve_task(task, table.task_names, parameter="classes")
             if t in given:
                 raise ValueError(f"classes names task {table.task_names[t]!r} twice.")
             given[t] = labels
@@ -292,6 +308,16 @@ def _fixed_classes_of_task(labels: Any, name: Hashable, missing_label: Any) -> n
     return _sorted_unique(raw, name)
 
 
+def _refuse_identifiers(classes: np.ndarray, n_labels: int, name: Hashable) -> None:
+    """Refuse labels that name their rows: a million classes would take hours or all memory."""
+    if len(classes) > _MAX_CLASSES_BY_ROW and 2 * len(classes) > n_labels:
+        raise ValueError(
+            f"Task {name!r} has {len(classes):,} classes among {n_labels:,} labels, so that it "
+            "looks like an identifier, or a number, of the rows. Leave it out or bin it; if these "
+            "are classes, name them in `classes`."
+        )
+
+
 def _hashable(values: np.ndarray) -> np.ndarray:
     """Return text as objects, which pandas looks up faster and without a dtype of its own."""
     return values.astype(object) if values.dtype.kind in "US" else values
@@ -323,6 +349,16 @@ def _index_of_labels(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
         return np.where(classes[positions] == labels, positions, -1).astype(np.int32)
     index = pd.Index(_hashable(classes), dtype=object)
     return index.get_indexer(pd.Index(_hashable(labels), dtype=object)).astype(np.int32)
+
+
+def _refuse_other_kind(labels: np.ndarray, classes: np.ndarray, name: Hashable) -> None:
+    """Refuse text where the classes are numbers, and the other way round."""
+    are_numbers = [values.dtype.kind in "biuf" for values in (labels, classes)]
+    if len(labels) and len(classes) and are_numbers[0] != are_numbers[1]:
+        raise ValueError(
+            f"The labels of task {name!r} must be of the type seen in fit, such as "
+            f"{classes.tolist()[0]!r}. Got {labels.tolist()[0]!r}. Convert them."
+        )
 
 
 def _missing_column(classes: np.ndarray, n: int) -> np.ndarray:
@@ -470,7 +506,8 @@ def weigh_classes(targets: EncodedTargets, factors: Sequence[np.ndarray]) -> np.
     weight = targets.cell_weight.copy()
     for t, factor in enumerate(factors):
         if (factor != 1).any():
-            weight[:, t] *= factor.astype(np.float32)[targets.codes[:, t]]
+            # In float64: the factor of a rare class may be large where its weights are small.
+            weight[:, t] = weight[:, t] * factor[targets.codes[:, t]]
     return weight
 
 
@@ -480,12 +517,15 @@ def _class_weight_by_task(class_weight: Any, schema: TargetSchema) -> dict[int, 
         return dict.fromkeys(range(len(schema.classes)), class_weight)
     if schema.is_1d and not any(isinstance(v, (Mapping, str)) for v in class_weight.values()):
         return {0: class_weight}
-    by_task = {resolve_task(k, schema.task_names): v for k, v in class_weight.items()}
+    by_task = {
+        resolve_task(task, schema.task_names, parameter="class_weight"): wanted
+        for task, wanted in class_weight.items()
+    }
     for t, wanted in by_task.items():
         if wanted is not None and wanted != "balanced" and not isinstance(wanted, Mapping):
             raise ValueError(
                 f"class_weight of task {schema.task_names[t]!r} must be 'balanced', None or "
-                f"{{label: weight}}. Got {wanted!r}."
+                f"{{label: weight}}. Got {wanted!r}.{did_you_mean(wanted, ['balanced'])}"
             )
     return {t: wanted for t, wanted in by_task.items() if wanted is not None}
 
@@ -499,6 +539,7 @@ def _listed_class_weight(wanted: Mapping[Any, Any], classes: np.ndarray, name: H
         raise ValueError(
             f"class_weight of task {name!r} names {enumerate_some(strangers)}, not among its "
             f"classes {enumerate_some([repr(c) for c in classes.tolist()])}."
+            f"{did_you_mean(labels[np.argmax(found < 0)], classes.tolist())}"
         )
     factors = np.ones(len(classes))
     try:
@@ -507,8 +548,12 @@ def _listed_class_weight(wanted: Mapping[Any, Any], classes: np.ndarray, name: H
         raise ValueError(
             f"class_weight of task {name!r} must be numbers. Got {wanted!r}."
         ) from error
-    if not (np.isfinite(factors).all() and (factors >= 0).all()):
+    in_range = (factors == 0) | (
+        (factors >= 1 / _MAX_CLASS_WEIGHT) & (factors <= _MAX_CLASS_WEIGHT)
+    )
+    if not in_range.all():
         raise ValueError(
-            f"class_weight of task {name!r} must be finite and not negative. Got {wanted!r}."
+            f"class_weight of task {name!r} must be finite and not negative, and 0 or between 1e-9 "
+            f"and 1e9. Got {wanted!r}."
         )
     return factors

@@ -5,11 +5,12 @@ Owns what a task is called, in results, in the history and in messages. Does not
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+
+from sk_mtl._names import did_you_mean
 
 __all__ = ["PerTask", "enumerate_some", "name_series", "resolve_task"]
 
@@ -74,7 +75,11 @@ class PerTask(list):
 
 
 def resolve_task(
-    key: Hashable, task_names: Sequence[Hashable], error: type[Exception] = ValueError
+    key: Hashable,
+    task_names: Sequence[Hashable],
+    error: type[Exception] = ValueError,
+    *,
+    parameter: str | None = None,
 ) -> int:
     """Return the position of a task, given its name or, failing that, its position.
 
@@ -86,6 +91,8 @@ def resolve_task(
         The names of the tasks.
     error : type of exception, default=ValueError
         What to raise if there is no such task.
+    parameter : str or None, default=None
+        The parameter that names the task, for the error.
 
     Returns
     -------
@@ -97,10 +104,10 @@ def resolve_task(
         return names.index(key)
     if isinstance(key, (int, np.integer)) and not isinstance(key, bool) and 0 <= key < len(names):
         return int(key)
-    near = difflib.get_close_matches(str(key), [str(n) for n in names], 1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    where = "" if parameter is None else f", which {parameter} names"
     raise error(
-        f"There is no task {key!r}.{hint} The tasks are {enumerate_some([repr(n) for n in names])}."
+        f"There is no task {key!r}{where}.{did_you_mean(key, names)} "
+        f"The tasks are {enumerate_some([repr(n) for n in names])}."
     )
 
 

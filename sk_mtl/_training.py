@@ -18,6 +18,8 @@ import scipy.sparse as sp
 import tensorflow as tf
 from sklearn.exceptions import ConvergenceWarning
 
+from sk_mtl._batching import LabelAwareOrder, RandomOrder
+from sk_mtl._checkpoint import Checkpoint, Progress
 from sk_mtl._network import NetworkSpec, draw_initial_values
 from sk_mtl._problem import LabelledRows
 from sk_mtl._program import TrainingPlan, TrainingProgram, TrainingState, place_features
@@ -27,6 +29,7 @@ from sk_mtl._program_cache import (
     program_key,
     release_program,
 )
+from sk_mtl._task_checkpoints import TaskCheckpoints
 from sk_mtl._tasks import enumerate_some
 from sk_mtl.weighting import FixedWeighting, TaskWeighting
 
@@ -47,12 +50,15 @@ class TrainingOutcome:
         Epochs trained.
     best_epoch : int
         The epoch whose values were kept, from 1, within this training.
+    checkpoints : TaskCheckpoints or None
+        The values kept for each task, where not all have those of the best epoch.
     """
 
     state: TrainingState
     history: dict[str, list[float]]
     n_epochs: int
     best_epoch: int
+    checkpoints: TaskCheckpoints | None = None
 
 
 class NonFiniteLossError(ValueError):
@@ -104,6 +110,7 @@ def train(
     start: TrainingState,
     training: LabelledRows,
     validation: LabelledRows | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> TrainingOutcome:
     """Train a network.
 
@@ -117,6 +124,8 @@ def train(
         Rows to train on, each with a labelled cell.
     validation : LabelledRows or None, default=None
         Rows to watch.
+    checkpoint : Checkpoint or None, default=None
+        Where to go on from, if it is there, and where to note how far training has come.
 
     Returns
     -------
@@ -127,18 +136,25 @@ def train(
     ------
     NonFiniteLossError
         If the loss of an epoch is NaN or infinite and no earlier epoch is to be kept.
+    ValueError
+        If the checkpoint cannot be gone on from.
     """
     is_sparse = sp.issparse(training.X)
     settings = optimizer_settings(plan.optimizer)
     key = program_key(plan, settings, is_sparse)
     program = acquire_program(key, plan, is_sparse)
     program.load(_with_weighting_of(plan, start), settings)
+    if program.logit_offsets is not None:
+        program.logit_offsets.assign(plan.logit_offsets)
     try:
-        outcome = _run_epochs(program, plan, training, validation)
+        outcome = _run_epochs(program, plan, training, validation, checkpoint)
     finally:
+        if plan.progress is not None:
+            plan.progress.on_train_end()
         for callback in plan.callbacks:
             # Else the live model would be pickled with whatever holds the callback.
             keras.callbacks.Callback.set_model(callback, None)
+    # A program that was interrupted is not released: nobody knows what state it is in.
     release_program(key, program)
     return outcome
 
@@ -159,6 +175,7 @@ def _run_epochs(
     plan: TrainingPlan,
     training: LabelledRows,
     validation: LabelledRows | None,
+    checkpoint: Checkpoint | None,
 ) -> TrainingOutcome:
     """Run epochs until the plan's end, a stop, or a callback's wish."""
     arrays = _placed_arrays(training)
@@ -166,38 +183,61 @@ def _run_epochs(
     if validation is not None:
         held_out = _placed_arrays(validation, arrays[0] if validation.X is training.X else None)
         watched_rows = tf.constant(validation.rows, tf.int32)
+    progress = Progress() if checkpoint is None else checkpoint.resume(program, plan)
     callbacks = _start_callbacks(plan, program, len(training.rows))
-    history: dict[str, list[float]] = {}
-    best, best_epoch, epoch = None, 0, 0
-    for epoch in range(1, plan.epochs + 1):
+    shuffle = _make_order(plan, training)
+    for epoch in range(progress.epoch + 1, plan.epochs + 1):
         callbacks.on_epoch_begin(plan.first_epoch + epoch - 1)
         rng = np.random.default_rng([plan.seed, 1, plan.first_epoch + epoch])
-        order = training.rows[rng.permutation(len(training.rows))].astype(np.int32)
+        order = training.rows[shuffle.draw(rng)].astype(np.int32)
         logs = _run_epoch(program, plan, arrays, order, callbacks)
         if held_out is not None:
             logs |= _validation_logs(program, plan, held_out, watched_rows)
+        progress.epoch = epoch
         for name, value in logs.items():
-            history.setdefault(name, []).append(value)
+            progress.history.setdefault(name, []).append(value)
         if plan.stopping is not None and plan.stopping.update(_watched(plan, logs)):
-            best, best_epoch = program.read(), epoch
+            progress.best, progress.best_epoch = program.read(), epoch
+        improved = []
+        if plan.task_stopping is not None:
+            improved = plan.task_stopping.update(_watched_by_task(plan, logs))
+        if improved and progress.best is not None and progress.best_epoch == epoch:
+            progress.keeper.keep(improved, epoch, progress.best.network)
+        elif improved:
+            progress.keeper.keep(improved, epoch, program.read_network())
         callbacks.on_epoch_end(plan.first_epoch + epoch - 1, logs)
         if not np.isfinite(logs["objective"]):
-            _deal_with_divergence(plan, logs, epoch, best_epoch)
+            _deal_with_divergence(plan, logs, epoch, progress.best_epoch)
             break
-        stops = plan.stopping is not None and plan.stopping.should_stop
-        if stops or program.model.stop_training:
+        stopping = plan.task_stopping or plan.stopping
+        if program.model.stop_training or (stopping is not None and stopping.should_stop):
             break
-    if best is None:
-        best_epoch = epoch
+        if checkpoint is not None and epoch < plan.epochs:
+            checkpoint.save_if_due(program, plan, progress)
+    if progress.best is None:
+        progress.best_epoch = progress.epoch
         program.optimizer.finalize_variable_values(program.trainable)
     else:
-        program.load(best, program.settings)
-    callbacks.on_train_end({name: values[-1] for name, values in history.items()})
+        program.load(progress.best, program.settings)
+    callbacks.on_train_end({name: values[-1] for name, values in progress.history.items()})
     state = program.read()
-    if not all(np.isfinite(value).all() for value in state.network):
+    checkpoints = progress.keeper.checkpoints(
+        len(plan.task_names), progress.best_epoch, state.network
+    )
+    kept = [state.network, *(() if checkpoints is None else checkpoints.values)]
+    if not all(np.isfinite(value).all() for values in kept for value in values):
         # A step's objective is that of the weights before it.
-        _deal_with_divergence(plan, logs, epoch, 0)
-    return TrainingOutcome(state, history, epoch, best_epoch)
+        _deal_with_divergence(plan, logs, progress.epoch, 0)
+    return TrainingOutcome(
+        state, progress.history, progress.epoch, progress.best_epoch, checkpoints
+    )
+
+
+def _make_order(plan: TrainingPlan, training: LabelledRows) -> RandomOrder | LabelAwareOrder:
+    """Return what orders the rows of each epoch."""
+    if plan.batching == "random":
+        return RandomOrder(len(training.rows))
+    return LabelAwareOrder(training.weight[training.rows] > 0, plan.batch_size)
 
 
 def _placed_arrays(
@@ -292,21 +332,36 @@ def _watched(plan: TrainingPlan, logs: dict[str, float]) -> float:
     return logs[f"{prefix}{plan.task_names[plan.monitored_task]}_loss"]
 
 
+def _watched_by_task(plan: TrainingPlan, logs: dict[str, float]) -> list[float]:
+    """Return the loss of each task that is watched; infinite where training diverged."""
+    if not np.isfinite(logs["objective"]):
+        return [float("inf")] * len(plan.task_names)
+    prefix = "val_" if "val_loss" in logs else ""
+    return [logs[f"{prefix}{name}_loss"] for name in plan.task_names]
+
+
 def _deal_with_divergence(
     plan: TrainingPlan, logs: dict[str, float], epoch: int, best_epoch: int
 ) -> None:
     """Warn where an earlier epoch is kept, else raise; name the tasks whose loss is not finite."""
     tasks = [repr(n) for n in plan.task_names if not np.isfinite(logs[f"{n}_loss"])]
+    if tasks:
+        what = f" (tasks {enumerate_some(tasks)})"
+    elif np.isfinite(logs["objective"]):
+        what = ", and the weights are not finite"
+    else:
+        what = ", though the loss of each task is finite: task weights or the l2 penalty are not"
     message = (
-        f"Training diverged: the objective is {logs['objective']} after epoch {epoch}"
-        + (f" (tasks {enumerate_some(tasks)})" if tasks else ", and the weights are not finite")
-        + ". Scale X (standardize=True), lower optimizer__learning_rate, or clip gradients "
-        "(optimizer__global_clipnorm=1.0)."
+        f"Training diverged: the objective is {logs['objective']} after epoch "
+        f"{plan.first_epoch + epoch}{what}. Scale X (standardize=True), lower "
+        "optimizer__learning_rate, or clip gradients (optimizer__global_clipnorm=1.0)."
     )
     if not best_epoch:
         raise NonFiniteLossError(message)
     warnings.warn(
-        f"{message} The weights of epoch {best_epoch} are kept.", ConvergenceWarning, stacklevel=2
+        f"{message} The weights of epoch {plan.first_epoch + best_epoch} are kept.",
+        ConvergenceWarning,
+        stacklevel=6,
     )
 
 

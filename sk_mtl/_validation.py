@@ -1,72 +1,87 @@
-"""Validation: parameters declared as data, X, and scikit-learn's common rules.
+"""Validation: parameters declared as data, and the guard on scikit-learn's tools.
 
-The only user of scikit-learn's private names. Does not look at y, but for the guard, which is told
-how.
+The only user of scikit-learn's private names. Does not look at X or y, but for the guard, which is
+told how.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from numbers import Integral, Real
+from os import PathLike
 from types import FrameType
 from typing import Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
-import pandas as pd
-from pandas.api.types import is_string_dtype
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
+    InvalidParameterError,
     StrOptions,
     validate_parameter_constraints,
 )
-from sklearn.utils.validation import validate_data
 
-from sk_mtl._tasks import enumerate_some
+from sk_mtl._names import did_you_mean
 
 __all__ = [
     "PARAMETER_CONSTRAINTS",
     "MissingLabelsError",
     "check_asker",
-    "check_features",
     "check_parameters",
 ]
+
+
+class _Choice(StrOptions):
+    """One of some words, which errors name in the same order in every process."""
+
+    def __str__(self) -> str:
+        return f"a str among {{{', '.join(repr(word) for word in sorted(self.options))}}}"
+
 
 # What a parameter may be; cross-parameter rules are checked where both are used.
 PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "head_hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left"), dict],
     "activation": [str, callable],
-    "standardize": [StrOptions({"auto"}), "boolean"],
-    "numeric_embedding": [StrOptions({"piecewise_linear", "periodic"}), None],
+    "standardize": [_Choice({"auto"}), "boolean"],
+    "numeric_embedding": [_Choice({"piecewise_linear", "periodic"}), None],
     "embedding_size": [Interval(Integral, 1, None, closed="left")],
-    "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
+    "categorical_features": [_Choice({"from_dtype"}), "array-like", None],
     "dropout": [Interval(Real, 0, 1, closed="left")],
-    "normalization": [StrOptions({"batch", "layer"}), None],
+    "normalization": [_Choice({"batch", "layer"}), None],
     "l2": [Interval(Real, 0, None, closed="left")],
+    "ensemble_size": [Interval(Integral, 1, None, closed="left")],
+    "ensemble_method": [_Choice({"shared", "independent"})],
     # Mappings are checked by `make_weighting`, which knows the tasks.
     "task_weighting": [
-        StrOptions({"equal", "uncertainty"}),
+        _Choice({"equal", "uncertainty"}),
         dict,
         HasMethods(["initial_state", "combine", "weights"]),
     ],
-    "loss_normalization": [StrOptions({"tasks", "cells"})],
-    "class_weight": [StrOptions({"balanced"}), dict, None],
+    "loss_normalization": [_Choice({"tasks", "cells"})],
+    "class_weight": [_Choice({"balanced"}), dict, None],
+    "loss": [_Choice({"cross_entropy", "focal"})],
+    "focal_gamma": [Interval(Real, 0, None, closed="left")],
+    "logit_adjustment": [Interval(Real, 0, None, closed="left")],
     "optimizer": [str, object],
     "epochs": [Interval(Integral, 1, None, closed="left")],
-    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-    "jit_compile": [StrOptions({"auto"}), "boolean"],
-    "early_stopping": [StrOptions({"auto"}), "boolean"],
+    "batch_size": [_Choice({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "batching": [_Choice({"random", "label_aware"})],
+    "jit_compile": [_Choice({"auto"}), "boolean"],
+    "early_stopping": [_Choice({"auto"}), "boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
     "monitor": [object, None],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
     "tol": [Interval(Real, 0, None, closed="left")],
+    "restore_best": [_Choice({"common", "per_task"})],
+    "refit": ["boolean"],
+    "calibrate": ["boolean"],
     "warm_start": ["boolean"],
     "callbacks": [object, None],
+    "checkpoint": [str, PathLike, None],
     "model": [callable, object, None],
     "classes": ["array-like", dict, None],
     "missing_label": [object, None],
@@ -96,88 +111,15 @@ def check_parameters(estimator: Any) -> None:
     ValueError
         If one is not what it must be; `sklearn.utils.InvalidParameterError`, to be exact.
     """
-    validate_parameter_constraints(
-        PARAMETER_CONSTRAINTS, estimator.get_params(deep=False), type(estimator).__name__
-    )
-
-
-def check_features(
-    estimator: Any,
-    X: Any,
-    *,
-    reset: bool,
-    allow_nan: bool = False,
-    keep_float64: bool = False,
-    split: Callable[[Any], tuple[Any, np.ndarray, np.ndarray]] | None = None,
-) -> Any:
-    """Check X and return it as float32.
-
-    Parameters
-    ----------
-    estimator : BaseEstimator
-        Notes, or compares, the number and names of features.
-    X : array-like or sparse matrix of shape (n_samples, n_features)
-        Features: numbers, finite or missing.
-    reset : bool
-        Whether to note the number and names of the features, or to compare.
-    allow_nan : bool, default=False
-        Whether cells may be missing: NaN.
-    keep_float64 : bool, default=False
-        Whether to leave an X of float32 or float64 as it is, in any order, for whoever takes it
-        batch by batch, and then has to see whether its numbers fit into float32.
-    split : callable, default=None
-        If X has categories, from it to its numbers, the codes of its categories, and the mask of
-        the features that are categories.
-
-    Returns
-    -------
-    X : ndarray of float32, C-ordered, or CSR matrix of float32
-        Not copied where it is that already.
-    """
-    rules: dict[str, Any] = {"ensure_all_finite": "allow-nan" if allow_nan else True}
-    with _explained_text(X):
-        if split is None:
-            return _check_numbers(estimator, X, reset, keep_float64, rules)
-        validate_data(estimator, X, reset=reset, skip_check_array=True)
-        numbers, codes, is_categorical = split(X)
-        table = np.empty((len(codes), len(is_categorical)), dtype=np.float32)
-        table[:, is_categorical] = codes
-        if not is_categorical.all():
-            table[:, ~is_categorical] = check_array(
-                numbers, dtype=np.float32, input_name="X", **rules
-            )
-        return check_array(table, ensure_all_finite=False)
-
-
-def _check_numbers(
-    estimator: Any, X: Any, reset: bool, keep_float64: bool, rules: dict[str, Any]
-) -> Any:
-    """Check an X of numbers."""
-    if not keep_float64:
-        rules |= {"dtype": np.float32, "order": "C"}
-        return validate_data(estimator, X, reset=reset, accept_sparse="csr", **rules)
-    floats = [np.float32, np.float64]
-    X = validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=floats, **rules)
-    # A frame of numbers and booleans comes as objects.
-    return X if X.dtype in floats else check_array(X, dtype=np.float32, input_name="X", **rules)
-
-
-@contextmanager
-def _explained_text(X: Any) -> Iterator[None]:
-    """Say what to do with columns of text, where these are what is wrong with X."""
-    try:
-        yield
-    except ValueError as error:
-        if not isinstance(X, pd.DataFrame) and nw.dependencies.is_into_dataframe(X):
-            X = nw.from_native(X, eager_only=True).to_pandas()
-        if not isinstance(X, pd.DataFrame) or "could not convert" not in str(error):
-            raise
-        # Text, and objects, which may be text.
-        columns = [repr(n) for n in X.columns[[is_string_dtype(dtype) for dtype in X.dtypes]]]
-        raise ValueError(
-            f"{error}. X has text in {enumerate_some(columns)}: convert such columns to a "
-            "categorical dtype, or name them in categorical_features."
-        ) from error
+    params = estimator.get_params(deep=False)
+    for name in params.keys() & PARAMETER_CONSTRAINTS.keys():
+        allowed = {name: PARAMETER_CONSTRAINTS[name]}
+        try:
+            validate_parameter_constraints(allowed, {name: params[name]}, type(estimator).__name__)
+        except InvalidParameterError as error:
+            words = [w for c in allowed[name] if isinstance(c, _Choice) for w in c.options]
+            hint = did_you_mean(params[name], words)
+            raise InvalidParameterError(f"{error}{hint}") from None
 
 
 # ------------------------------------------------------------------------------------------------

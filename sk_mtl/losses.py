@@ -32,7 +32,11 @@ __all__ = [
 
 
 def task_cross_entropy(
-    logits: Any, codes: Any, weight: Any, n_outputs: Sequence[int]
+    logits: Any,
+    codes: Any,
+    weight: Any,
+    n_outputs: Sequence[int],
+    focal_gamma: float | None = None,
 ) -> tuple[Any, Any]:
     """Sum the weighted cross-entropy of the labelled cells, task by task.
 
@@ -50,6 +54,8 @@ def task_cross_entropy(
         Cell weights; 0 where the label is missing.
     n_outputs : sequence of int
         The width of each task, at least 1.
+    focal_gamma : float or None, default=None
+        Where given, the exponent of the focal loss, which takes the place of the cross-entropy.
 
     Returns
     -------
@@ -65,7 +71,11 @@ def task_cross_entropy(
         columns = np.concatenate([np.arange(starts[t], starts[t + 1]) for t in tasks])
         group_weight = _take_columns(weight, tasks)
         cell = _cell_cross_entropy(
-            _take_columns(logits, columns), _take_columns(codes, tasks), group_weight > 0, width
+            _take_columns(logits, columns),
+            _take_columns(codes, tasks),
+            group_weight > 0,
+            width,
+            focal_gamma,
         )
         sums.append(ops.sum(group_weight * cell, axis=0))
         order.extend(tasks.tolist())
@@ -95,7 +105,9 @@ def task_means(loss_sum: Any, weight_sum: Any) -> Any:
     return ops.where(present, loss_sum / safe_weight, ops.zeros_like(loss_sum))
 
 
-def _cell_cross_entropy(logits: Any, codes: Any, labelled: Any, width: int) -> Any:
+def _cell_cross_entropy(
+    logits: Any, codes: Any, labelled: Any, width: int, focal_gamma: float | None
+) -> Any:
     """Return the cross-entropy per cell, (n_samples, n_tasks), 0 where not labelled."""
     if width == 1:
         safe = ops.where(labelled, logits, ops.zeros_like(logits))
@@ -104,7 +116,19 @@ def _cell_cross_entropy(logits: Any, codes: Any, labelled: Any, width: int) -> A
         shaped = ops.reshape(logits, (-1, codes.shape[1], width))
         safe = ops.where(labelled[..., None], shaped, ops.zeros_like(shaped))
         cell = ops.sparse_categorical_crossentropy(codes, safe, from_logits=True)
+    if focal_gamma is not None:
+        # By its logarithm: a small power of 0 has no finite gradient.
+        cell = cell * ops.exp(focal_gamma * _log_of_rest(safe, codes, width))
     return ops.where(labelled, cell, ops.zeros_like(cell))
+
+
+def _log_of_rest(logits: Any, codes: Any, width: int) -> Any:
+    """Return the logarithm of the probability that is not the true class's, per cell."""
+    if width == 1:
+        return -ops.softplus(logits * (2 * ops.cast(codes, logits.dtype) - 1))
+    is_true = ops.one_hot(codes, width, dtype=logits.dtype) > 0
+    others = ops.where(is_true, ops.full_like(logits, -1e9), logits)
+    return ops.logsumexp(others, axis=-1) - ops.logsumexp(logits, axis=-1)
 
 
 def _take_columns(matrix: Any, columns: np.ndarray) -> Any:

@@ -308,7 +308,8 @@ class UncertaintyWeighting(TaskWeighting):
         weights : ndarray of float32 of shape (n_tasks,)
             The factor on each task's loss.
         """
-        return np.exp(-np.asarray(state["log_variance"], dtype=np.float32))
+        with np.errstate(over="ignore"):  # training says what diverged
+            return np.exp(-np.asarray(state["log_variance"], dtype=np.float32))
 
     def program_key(self) -> Hashable:
         """Return the key of the compiled program.
@@ -348,7 +349,10 @@ def make_weighting(
         If it is none of these; a class of strategies is not an instance.
     """
     if isinstance(task_weighting, Mapping):
-        positions = {resolve_task(task, task_names): f for task, f in task_weighting.items()}
+        positions = {
+            resolve_task(task, task_names, parameter="task_weighting"): factor
+            for task, factor in task_weighting.items()
+        }
         return _check_factors(
             [positions.get(t, 1) for t in range(len(task_names))], task_names, is_active
         )

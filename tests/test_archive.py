@@ -280,5 +280,5 @@ def test_repeated_array_is_refused():
     ids=["empty", "pickle", "zip", "png", "zeros", "ones", "long header"],
 )
 def test_foreign_content_is_refused(content):
-    with pytest.raises(ValueError, match=r"not a file that sk_mtl.save_model"):
+    with pytest.raises(ValueError, match=r"not a file that sk_mtl has written"):
         unpack(content)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from sk_mtl._early_stopping import EarlyStopping
+from sk_mtl._early_stopping import EarlyStopping, PlannedEpoch, TaskStopping
 
 
 def run(losses, **settings):
@@ -72,3 +72,44 @@ def test_update_says_whether_the_epoch_is_the_best():
 
 def test_does_not_stop_before_the_first_epoch():
     assert not EarlyStopping(n_iter_no_change=1).should_stop
+
+
+# -- By task, and known beforehand ---------------------------------------------------------------
+
+
+def test_each_task_has_its_own_best_epoch():
+    stopping = TaskStopping([EarlyStopping(3), EarlyStopping(3)])
+    improved = [stopping.update(losses) for losses in ((3, 1), (2, 2), (3, 0.5), (1, 3))]
+    assert improved == [[0, 1], [0], [1], [0]]
+    assert stopping.best_epochs == (4, 3)
+
+
+def test_stops_when_no_task_has_improved_for_so_long():
+    stopping = TaskStopping([EarlyStopping(2), EarlyStopping(2)])
+    stops = []
+    for losses in ((1, 9), (2, 8), (3, 7), (4, 7), (5, 7)):
+        stopping.update(losses)
+        stops.append(stopping.should_stop)
+    assert stops == [False, False, False, False, True]
+
+
+def test_task_without_a_loss_neither_improves_nor_waits():
+    stopping = TaskStopping([EarlyStopping(2), EarlyStopping(2)])
+    for loss in (1, 2, 2):
+        stopping.update((loss, math.nan))
+    assert stopping.should_stop
+    assert stopping.best_epochs == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        ((1.0, 2.0, 0.5), [False, True, False]),
+        ((1.0, math.nan, 0.5), [False] * 3),
+        ((1.0, math.inf, 0.5), [False] * 3),
+    ],
+)
+def test_planned_epoch_is_the_best_whatever_the_finite_loss(losses, expected):
+    planned = PlannedEpoch(2)
+    assert [planned.update(loss) for loss in losses] == expected
+    assert not planned.should_stop

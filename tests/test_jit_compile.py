@@ -46,14 +46,24 @@ def assert_same_bits(first, second):
 @pytest.mark.parametrize(
     "params",
     [
-        {"optimizer": "adam"},
-        {"task_weighting": "uncertainty", "loss_normalization": "cells"},
-        {"optimizer": "sgd", "l2": 1e-2, "head_hidden_layer_sizes": (3,)},
-        {"normalization": "layer", "optimizer": "adamw", "optimizer__weight_decay": 0.01},
-        {"optimizer": keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.01, 9))},
-        {"optimizer__global_clipnorm": 0.1, "class_weight": "balanced"},
+        {
+            "task_weighting": "uncertainty",
+            "loss_normalization": "cells",
+            "optimizer__global_clipnorm": 0.1,
+        },
+        {
+            "optimizer": keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.01, 9)),
+            "l2": 1e-2,
+            "head_hidden_layer_sizes": (3,),
+        },
+        {
+            "normalization": "layer",
+            "optimizer": "adamw",
+            "optimizer__weight_decay": 0.01,
+            "class_weight": "balanced",
+        },
     ],
-    ids=["adam", "uncertainty", "l2", "layer_norm", "schedule", "clipping"],
+    ids=["uncertainty, clipping", "l2, schedule", "layer_norm, weight decay"],
 )
 def test_weights_are_those_without_xla_but_for_rounding(params):
     X, Y = make_table()
@@ -79,8 +89,7 @@ def test_number_of_steps_per_call_changes_no_bit(dropout, monkeypatch):
     assert_same_bits(make(dropout=dropout).fit(X, Y), whole)
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_callback_that_asks_for_batches_changes_no_bit(dropout):
+def test_callback_that_asks_for_batches_changes_no_bit():
     class Batches(keras.callbacks.Callback):
         n_batches = 0
 
@@ -88,18 +97,17 @@ def test_callback_that_asks_for_batches_changes_no_bit(dropout):
             type(self).n_batches += 1
 
     X, Y = make_table()
-    watched = make(dropout=dropout, callbacks=Batches).fit(X, Y)
+    watched = make(dropout=0.3, callbacks=Batches).fit(X, Y)
     assert Batches.n_batches == 3 * 6
-    assert_same_bits(watched, make(dropout=dropout).fit(X, Y))
+    assert_same_bits(watched, make(dropout=0.3).fit(X, Y))
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_program_from_the_cache_changes_no_bit(dropout):
+def test_program_from_the_cache_changes_no_bit():
     X, Y = make_table()
     clear_program_cache()
-    cold = make(dropout=dropout).fit(X, Y)
-    make(dropout=dropout, random_state=1).fit(X[:31], Y[:31])
-    assert_same_bits(make(dropout=dropout).fit(X, Y), cold)
+    cold = make(dropout=0.3).fit(X, Y)
+    make(dropout=0.3, random_state=1).fit(X[:31], Y[:31])
+    assert_same_bits(make(dropout=0.3).fit(X, Y), cold)
 
 
 def test_partial_fit_epoch_by_epoch_equals_fit_bit_for_bit():
@@ -115,7 +123,7 @@ def test_batches_without_a_label_of_a_task_leave_finite_weights(weighting):
     X, Y = make_table()
     Y[:, 2] = np.nan
     Y[:2, 2] = 0, 1
-    clf = make(task_weighting=weighting, batch_size=4).fit(X, Y)
+    clf = make(task_weighting=weighting).fit(X, Y)
     assert all(np.isfinite(w).all() for w in weights_of(clf))
 
 
@@ -123,13 +131,14 @@ def test_rows_that_fill_up_the_last_batch_have_no_influence():
     # The filling is row 0: with weight, it would count twice.
     X, Y = make_table(n_rows=9)
     Y[:, 2] = X[:, 2] > 0
-    full = make(epochs=1, batch_size=9, optimizer="sgd").fit(X, Y)
-    padded = make(epochs=1, batch_size=9, optimizer="sgd", jit_compile=False).fit(X, Y)
-    for a, b in zip(weights_of(full), weights_of(padded), strict=True):
+    filled, plain = (
+        make(epochs=1, optimizer="sgd", jit_compile=jit).fit(X, Y) for jit in (True, False)
+    )
+    for a, b in zip(weights_of(filled), weights_of(plain), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
     X[0] = 1e4  # a filling row that counted would be seen
     two = [
-        make(epochs=1, batch_size=8, optimizer="sgd", jit_compile=jit).fit(X, Y).history_["loss"]
+        make(epochs=1, optimizer="sgd", jit_compile=jit).fit(X, Y).history_["loss"]
         for jit in (True, False)
     ]
     np.testing.assert_allclose(*two, rtol=1e-5)
@@ -188,7 +197,7 @@ def test_dropout_drops_its_share_and_scales_the_rest(rate):
 
 def test_dropout_differs_between_epochs_and_seeds():
     X, Y = make_table()
-    seen = {tuple(make(dropout=0.5, random_state=s).fit(X, Y).history_["loss"]) for s in range(3)}
+    seen = {tuple(make(dropout=0.3, random_state=s).fit(X, Y).history_["loss"]) for s in range(3)}
     assert len(seen) == 3
     frozen = make(dropout=0.5, batch_size=45, optimizer="sgd", optimizer__learning_rate=0.0)
     assert len(set(frozen.fit(X, Y).history_["loss"])) == 3

@@ -331,7 +331,7 @@ def test_missing_label_applies_to_the_tasks_that_have_its_type():
 REFUSED = {
     "None": (None, ValueError, "requires y to be passed, but the target y is None"),
     "number": (3, ValueError, "must be 1-D .* or 2-D"),
-    "text": ("abc", ValueError, "must be 1-D .* or 2-D"),
+    "text": ("abc", TypeError, "must be a table of class labels.*Got str"),
     "3-D": (np.zeros((4, 2, 2)), ValueError, "1-D .* or 2-D .*3 dimensions"),
     "no rows": ([], ValueError, r"at least one row.*0 row\(s\)"),
     "no tasks": ([[], []], ValueError, r"at least one row and one task.*0 task\(s\)"),

@@ -10,6 +10,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sk_mtl.losses import (
     MaskedBinaryAccuracy,
@@ -106,6 +108,93 @@ def test_loss_and_gradient_equal_the_reference(n_outputs, normalization):
         np.testing.assert_allclose(found[0], expected[0], rtol=2e-6)
         np.testing.assert_allclose(found[1], expected[1], rtol=2e-6)
         np.testing.assert_allclose(found[2], expected[2], atol=1e-6)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("n_outputs", WIDTHS)
+def test_focal_loss_equals_its_equation_on_the_labelled_cells(n_outputs, gamma):
+    logits, codes, weight = make_batch(n_outputs)
+    found, _ = task_cross_entropy(tf.constant(logits), codes, weight, n_outputs, gamma)
+    starts = np.cumsum([0, *n_outputs])
+    for t, width in enumerate(n_outputs):
+        z = logits[:, starts[t] : starts[t + 1]].astype(np.float64)
+        z = np.hstack([np.zeros_like(z), z]) if width == 1 else z
+        p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+        p = p[np.arange(len(p)), codes[:, t]]
+        expected = (weight[:, t] * -((1 - p) ** gamma) * np.log(p)).sum()
+        np.testing.assert_allclose(found[t], expected, rtol=2e-5)
+
+
+@pytest.mark.parametrize("size", [0.0, 50.0, 1e4, 1e30])
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_focal_loss_and_gradient_are_finite_however_sure_the_network_is(gamma, size):
+    n_outputs = (1, 3)
+    logits = tf.constant([[size, size, 0, -size], [-size, size, -size, 0]], tf.float32)
+    codes, weight = np.array([[1, 0], [1, 2]]), np.array([[1, 1], [1, 0]], np.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        loss, _ = task_cross_entropy(logits, codes, weight, n_outputs, gamma)
+    assert np.isfinite(loss).all()
+    gradient = tape.gradient(loss, logits).numpy()
+    assert np.isfinite(gradient).all()
+    np.testing.assert_array_equal(gradient[1, 1:], 0)
+
+
+@st.composite
+def batches(draw, magnitudes=(1.0,), scale_of_weights=(1.0,)):
+    """Draw a batch of up to six tasks, with any cells missing and weights of any size."""
+    n_outputs = draw(st.sampled_from([*WIDTHS, (1, 2, 2), (6, 1, 3, 6, 1, 3)]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n_rows = draw(st.integers(1, 12))
+    logits = rng.uniform(-1, 1, size=(n_rows, sum(n_outputs))) * draw(st.sampled_from(magnitudes))
+    codes = np.stack([rng.integers(max(w, 2), size=n_rows) for w in n_outputs], axis=1)
+    weight = rng.uniform(0.1, 4, size=codes.shape) * draw(st.sampled_from(scale_of_weights))
+    weight *= rng.random(codes.shape) < draw(st.sampled_from([0.0, 0.1, 0.5, 1.0]))
+    return logits.astype(np.float32), codes.astype(np.int32), weight.astype(np.float32), n_outputs
+
+
+@pytest.mark.parametrize("normalization", ["tasks", "cells"])
+@given(batches(magnitudes=(0.1, 3.0, 50.0)), st.integers(0, 2**32 - 1))
+def test_loss_and_gradient_equal_the_reference_in_float64(normalization, batch, seed):
+    factors = np.random.default_rng(seed).uniform(0, 2, size=len(batch[3]))
+    expected = reference_objective(*batch, factors, normalization)
+    found = compute_objective(*batch, factors, normalization)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+# From the least that float32 holds to what `read_cell_weight` and class weights of 1e9 leave.
+EXTREMES = {"magnitudes": (0.0, 1.0, 1e4), "scale_of_weights": (2.0**-120, 1.0, 2.0**70)}
+
+
+@pytest.mark.parametrize("normalization", ["tasks", "cells"])
+@given(batches(**EXTREMES))
+def test_loss_and_gradient_are_finite_for_any_mask_weights_and_logits(normalization, batch):
+    objective, losses, gradient = compute_objective(*batch, normalization=normalization)
+    assert np.isfinite(objective)
+    assert np.isfinite(losses).all()
+    assert np.isfinite(gradient).all()
+    assert losses.min() >= 0
+    assert not gradient[columns_under_mask(batch[2], batch[3])].any()
+
+
+@given(batches(magnitudes=(3.0,)), st.integers(0, 2**32 - 1))
+def test_rows_without_a_label_leave_the_loss_and_gradient_of_each_task(batch, seed):
+    # So that what a shuffled batch holds beside its labelled rows does not matter.
+    logits, codes, weight, n_outputs = batch
+    rng = np.random.default_rng(seed)
+    places = rng.integers(0, len(logits) + 1, size=3)
+    longer = [
+        np.insert(logits, places, rng.normal(size=(3, logits.shape[1])), axis=0),
+        np.insert(codes, places, 0, axis=0),
+        np.insert(weight, places, 0, axis=0),
+    ]
+    is_added = np.insert(np.zeros(len(logits), dtype=bool), places, True)
+    expected = compute_objective(*batch)
+    found = compute_objective(*longer, n_outputs)
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-6)
+    np.testing.assert_allclose(found[2][~is_added], expected[2], rtol=1e-6, atol=1e-9)
+    assert not found[2][is_added].any()
 
 
 def test_reference_gradient_equals_finite_differences():

@@ -406,6 +406,14 @@ def test_frames_are_matched_by_task_name():
     assert score("roc_auc", Y[["c", "a", "b"]]) == score("roc_auc")
 
 
+@pytest.mark.parametrize("classes", [None, {"a": [0, 1]}])
+def test_one_binary_task_may_have_one_column_of_probabilities(classes):
+    Y = pd.DataFrame({"a": [0, 1, np.nan, 1, 0]})
+    second = np.array([[0.2], [0.4], [0.9], [0.8], [0.5]])
+    expected = multitask_score("log_loss", Y, [np.hstack([1 - second, second])])
+    assert multitask_score("log_loss", Y, second, classes=classes) == expected
+
+
 def test_probabilities_keep_their_float_type():
     # In double precision, log_loss would find that single-precision rows do not sum to one.
     single = [p.astype(np.float32) for p in PROBA]

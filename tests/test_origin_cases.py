@@ -209,8 +209,10 @@ OPTIMIZERS = {
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("form", "optimizer"),
+    [("sparse", "sgd"), ("sparse", "adam"), ("one_hot", "sgd"), ("binary", "adam")],
+)
 def test_keras_model_equals_training_with_the_unlabelled_rows_removed(
     four_classes, form, optimizer
 ):

@@ -5,6 +5,7 @@ import importlib
 import inspect
 import json
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -85,6 +86,19 @@ def test_version_has_a_section_in_the_changelog():
 
 def test_package_is_marked_as_typed():
     assert (Path(sk_mtl.__file__).parent / "py.typed").exists()
+
+
+def test_lowest_versions_are_those_of_all_that_the_tests_need():
+    path = ROOT / ".ci" / "lowest_versions.py"
+    if not path.exists():
+        pytest.skip("needs the whole repository")
+    extras = PROJECT["optional-dependencies"]
+    wanted = [*PROJECT["dependencies"], *extras["test"][1:], *extras["plot"]]
+    assert extras["test"][0] == "sk_mtl[plot]"
+
+    constraints = runpy.run_path(str(path))["read_constraints"](PROJECT, ["test"])
+
+    assert sorted(constraints) == sorted(line.replace(">=", "==") for line in wanted)
 
 
 # -- What is imported ----------------------------------------------------------------------------

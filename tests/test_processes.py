@@ -132,7 +132,7 @@ def test_loky_workers_read_memory_mapped_rows_and_estimators(tmp_path):
 
 
 FORKS = """
-import io, os, pickle, warnings
+import io, os, pickle, signal, warnings
 import numpy as np
 import sk_mtl
 warnings.simplefilter("ignore", DeprecationWarning)  # Python's own, of forks among threads
@@ -144,6 +144,7 @@ def fork(name, act):
     if child := os.fork():
         os.waitpid(child, 0)
         return
+    signal.alarm(60)  # a child that hangs dies, and has said nothing
     try:
         act()
         print(name, "done", flush=True)

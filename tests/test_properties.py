@@ -6,14 +6,18 @@ is meant: `same_bits` compares the fitted weights, the history and the predictio
 
 import warnings
 from dataclasses import dataclass, replace
+from functools import cache
+from unittest import mock
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sk_mtl import MultiTaskClassifier
+from sk_mtl import MultiTaskClassifier, _training
+from sk_mtl._network import network_variables
 from sk_mtl._persistence import FittedNetwork
 from sk_mtl.metrics import get_multitask_scorer
 from sk_mtl.model_selection import MultiTaskStratifiedKFold
@@ -21,7 +25,14 @@ from sk_mtl.model_selection import MultiTaskStratifiedKFold
 N_ROWS, N_FEATURES, N_CLASSES = 24, 3, (2, 3, 2)
 N_TASKS = len(N_CLASSES)
 CLASSES = [list(range(n)) for n in N_CLASSES]
-FEW = settings(max_examples=10)
+
+
+def examples(percent):
+    """Return settings for a share of the profile's examples: of 100, or of 2,000 in "long"."""
+    return settings(max_examples=settings.default.max_examples * percent // 100)
+
+
+FEW = examples(10)
 
 
 @dataclass(frozen=True)
@@ -255,6 +266,26 @@ def test_a_cell_of_weight_zero_is_a_missing_label(table):
     assert_same_bits(fit(table.X, table.y, weight), fit(table.X, without), table.X)
 
 
+@pytest.mark.parametrize("name", ["plain", "cells, class weights"])
+@examples(6)
+@given(tables(), st.sampled_from([1.2e-38, 1e-30, 1e30, 3e38]), st.booleans())
+def test_any_weights_that_float32_holds_leave_everything_finite(name, table, size, are_mixed):
+    weight = table.rng.uniform(0.1, 1, size=table.codes.shape) * size
+    if are_mixed:
+        weight[::2] = table.rng.uniform(0.1, 1, size=weight[::2].shape)
+    clf = fit(table.X, table.y, np.maximum(weight, 1.2e-38), **SETTINGS[name])
+    assert all(np.isfinite(values).all() for values in weights_of(clf))
+    assert np.isfinite(list(clf.history_.values())).all()
+    assert np.isfinite(np.hstack(clf.predict_proba(table.X))).all()
+
+
+@FEW
+@given(tables(), st.sampled_from([2.0**-126, 2.0**126]))
+def test_weights_of_the_least_and_largest_size_are_those_of_size_one(table, size):
+    weight = table.rng.uniform(1, 2, size=table.codes.shape)
+    assert_close(fit(table.X, table.y, weight), fit(table.X, table.y, size * weight), table.X)
+
+
 # ------------------------------------------------------------------------------------------------
 # Tasks and labels
 # ------------------------------------------------------------------------------------------------
@@ -282,6 +313,131 @@ def test_permuting_tasks_permutes_predictions(table, order):
         np.testing.assert_allclose(
             second.history_[f"y{position}_loss"][-1], first.history_[f"y{task}_loss"][-1], rtol=1e-5
         )
+
+
+MIXED = {"head_hidden_layer_sizes": {"grade": (3,), "b": (3,)}, "warm_start": True, "epochs": 1}
+TASKS = {"a": 2, "grade": 3, "b": 2, "kind": 3, "c": 2}
+
+
+def part_of_head(values, position, units):
+    """Return the part that one head has of the values of heads that are computed together."""
+    if values.ndim == 3:
+        return values[position : position + 1]
+    return values[..., position * units : (position + 1) * units]
+
+
+def heads_of(clf):
+    """Return the parts of the network's variables, by task; those of the trunk under None."""
+    spec, names = clf._network.spec, list(clf.task_names_)
+    shapes = list(zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True))
+    model = clf.model_
+    parts = {None: [(model.get_layer("trunk_0"), slice(None))]}
+    for number, shape in enumerate(dict.fromkeys(shapes)):
+        members = [name for name, other in zip(names, shapes, strict=True) if other == shape]
+        layers = [layer for layer in model.layers if layer.name.startswith(f"heads_{number}_")]
+        layers = [layer for layer in layers if layer.weights]
+        for position, name in enumerate(members):
+            parts[name] = [
+                (layer, (position, units))
+                for layer, units in zip(layers, (*shape[0], shape[1]), strict=True)
+            ]
+    return parts
+
+
+def head_values(clf, name):
+    """Return the weights of one head, or of the trunk."""
+    return [
+        part_of_head(w.numpy(), *part) if isinstance(part, tuple) else w.numpy()
+        for layer, part in heads_of(clf)[name]
+        for w in layer.weights
+    ]
+
+
+def start_from(clf, other):
+    """Give an estimator the trunk and the heads of another, task by task."""
+    for name, parts in heads_of(clf).items():
+        values = iter(head_values(other, name))
+        for layer, part in parts:
+            for variable in layer.weights:
+                whole = variable.numpy().copy()
+                view = part_of_head(whole, *part) if isinstance(part, tuple) else whole
+                view[...] = next(values)
+                variable.assign(whole)
+    values = [np.array(v.numpy()) for v in network_variables(clf.model_)]
+    clf._network = FittedNetwork(clf._network.spec, replace(clf._network.state, network=values))
+
+
+@pytest.mark.parametrize(
+    "order", [["c", "kind", "b", "grade", "a"], ["b", "a", "kind", "c", "grade"]]
+)
+@examples(3)
+@given(st.integers(0, 2**32 - 1))
+def test_permuting_tasks_permutes_heads(order, seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(N_ROWS, N_FEATURES)).astype(np.float32)
+    columns = {name: rng.integers(0, n, size=N_ROWS).astype(float) for name, n in TASKS.items()}
+    Y = pd.DataFrame(columns).mask(rng.random((N_ROWS, len(TASKS))) < 0.4)
+    params = {**MIXED, "classes": {name: range(n) for name, n in TASKS.items()}, "batch_size": 7}
+    first, second = fit(X, Y, **params), fit(X, Y[order], **params)
+    start_from(second, first)
+    first.fit(X, Y)
+    second.fit(X, Y[order])
+    for name in [None, *TASKS]:
+        for one, other in zip(head_values(first, name), head_values(second, name), strict=True):
+            np.testing.assert_allclose(one, other, atol=2e-5)
+    for name in TASKS:
+        p, q = first.predict_proba(X)[name], second.predict_proba(X)[name]
+        np.testing.assert_allclose(p, q, atol=2e-5)
+
+
+# ------------------------------------------------------------------------------------------------
+# Keras
+# ------------------------------------------------------------------------------------------------
+
+
+@cache
+def plain_keras_model(n_classes):
+    """Return a Keras model without anything of this package."""
+    n_outputs = 1 if n_classes == 2 else n_classes
+    inputs = keras.Input((N_FEATURES,))
+    hidden = keras.layers.Dense(4, activation="relu")(inputs)
+    return keras.Model(inputs, keras.layers.Dense(n_outputs)(hidden))
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("optimizer", [keras.optimizers.SGD, keras.optimizers.Adam])
+@examples(3)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([5, 64]), st.booleans())
+def test_one_task_with_all_labels_is_the_plain_keras_network(
+    n_classes, optimizer, seed, batch_size, has_weights
+):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(N_ROWS, N_FEATURES)).astype(np.float32)
+    y = rng.integers(0, n_classes, size=N_ROWS)
+    # Keras divides by the number of rows, so that its weights have to be 1 in the mean of a batch.
+    params = {"classes": range(n_classes), "batch_size": batch_size, "optimizer": optimizer}
+    still = {**params, "optimizer": "sgd", "optimizer__learning_rate": 0.0}
+    model = plain_keras_model(n_classes)
+    model.set_weights(fit(X, y, **still, epochs=1).model_.get_weights())
+    orders, run_epoch = [], _training._run_epoch
+
+    def note_order(program, plan, arrays, order, callbacks):
+        orders.append(order)
+        return run_epoch(program, plan, arrays, order, callbacks)
+
+    with mock.patch.object(_training, "_run_epoch", note_order):
+        clf = fit(X, y, np.full(N_ROWS, 3.0) if has_weights else None, **params)
+    kind = "Binary" if n_classes == 2 else "SparseCategorical"
+    loss = getattr(keras.losses, f"{kind}Crossentropy")(from_logits=True)
+    model.compile(optimizer(0.05), loss, run_eagerly=True)
+    assert len(orders) == 3
+    for order in orders:
+        assert sorted(order) == list(range(N_ROWS))
+        for start in range(0, N_ROWS, batch_size):
+            rows = order[start : start + batch_size]
+            model.train_on_batch(X[rows], y[rows][:, None])
+    for one, other in zip(clf.model_.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 @FEW

@@ -16,7 +16,8 @@ from sklearn.utils.estimator_checks import (
     check_set_params,
 )
 
-from sk_mtl._routing import RoutedParamsMixin, make_callbacks, make_optimizer, suggest_name
+from sk_mtl._names import suggest_name
+from sk_mtl._routing import RoutedParamsMixin, make_callbacks, make_optimizer
 
 EarlyStopping = keras.callbacks.EarlyStopping
 

@@ -35,7 +35,7 @@ from sk_mtl.weighting import FixedWeighting, UncertaintyWeighting
 
 IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 N_DAMAGED = 100_000 if IS_LONG else 1_000
-N_FORGED = 5_000 if IS_LONG else 200
+N_FORGED = 5_000 if IS_LONG else 100
 
 
 def make_X(n=40):
@@ -206,19 +206,20 @@ PARAMETERS = {
         "optimizer__learning_rate": 0.02,
         "optimizer__use_ema": True,
     },
-    "plain optimizer": {"optimizer": "sgd"},
-    "factored optimizer": {"optimizer": "adafactor"},
+    "factored optimizer": {"optimizer": "adafactor", "jit_compile": False},
     "weights of tasks": {"task_weighting": {"sign": 2, "kind": np.float32(0.5)}},
     "fixed weighting": {"task_weighting": FixedWeighting([1.0, 0.5, 2.0])},
     "fixed weighting by array": {"task_weighting": FixedWeighting(np.array([1.0, 0.5, 2.0]))},
-    "uncertainty weighting": {"task_weighting": UncertaintyWeighting(-1.0)},
+    "uncertainty weighting": {
+        "task_weighting": UncertaintyWeighting(-1.0),
+        "optimizer": "sgd",
+        "hidden_layer_sizes": (),
+    },
     "class weights": {"class_weight": {"sign": {"plus": 2.0, "minus": 1}, "grade": "balanced"}},
     "classes": {"classes": {"grade": np.arange(4), "sign": ["minus", "plus", "zero"]}},
     "sentinel": {"missing_label": pd.NA, "monitor": "grade", "early_stopping": True},
     "layers": {"normalization": "layer", "activation": "logistic", "head_hidden_layer_sizes": (3,)},
-    "no layers": {"hidden_layer_sizes": ()},
     "no seed": {"random_state": None},
-    "xla": {"jit_compile": True},
 }
 
 
@@ -390,9 +391,12 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_parameter_that_is_code_is_refused_by_its_name(name, tmp_path):
+def test_parameter_that_is_code_is_refused_by_its_name(name, fitted, tmp_path):
     value, message = REFUSED[name]
-    clf = fit_tiny(**{name: value})
+    if name in ("activation", "model"):  # in which the network differs
+        clf = fit_tiny(**{name: value})
+    else:
+        clf = copy.deepcopy(fitted).set_params(**{name: value})
     with pytest.raises(TypeError, match=message):
         save_model(clf, tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
@@ -567,7 +571,7 @@ def test_foreign_file_is_refused(fitted, tmp_path, kind):
                 "safetensors": len(header).to_bytes(8, "little") + header + b"\0",
             }[kind]
         )
-    with pytest.raises(ValueError, match=r"not a file that sk_mtl.save_model has written"):
+    with pytest.raises(ValueError, match=r"not a file that sk_mtl has written"):
         load_model(path)
 
 

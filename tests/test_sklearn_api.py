@@ -6,13 +6,12 @@ test_task_view, what cannot work in test_sklearn_table.
 
 import copy
 import inspect
-import logging
 import os
 import pickle
-import random
 import subprocess
 import sys
 import warnings
+from functools import cache
 
 import joblib
 import keras
@@ -21,7 +20,6 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import sklearn
-import tensorflow as tf
 from scipy.stats import loguniform
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.compose import ColumnTransformer
@@ -141,7 +139,7 @@ CHECKED = {"epochs": 60, "batch_size": 512, "hidden_layer_sizes": (64,), "random
 
 
 @parametrize_with_checks(
-    [MultiTaskClassifier(**CHECKED), TaggedAsClassifier(**CHECKED)],
+    [MultiTaskClassifier(**{**CHECKED, "epochs": 5}), TaggedAsClassifier(**CHECKED)],
     expected_failed_checks=expected_failed_checks,
 )
 def test_scikit_learn_common_check(estimator, check):
@@ -203,7 +201,9 @@ SEARCHES = {
     "randomized": lambda clf, cv: RandomizedSearchCV(
         clf, {"optimizer__learning_rate": loguniform(1e-3, 1e-1)}, n_iter=2, cv=cv, random_state=0
     ),
-    "halving": lambda clf, cv: HalvingGridSearchCV(clf, GRID, cv=cv, factor=2, min_resources=24),
+    "halving": lambda clf, cv: HalvingGridSearchCV(
+        clf, GRID, cv=cv, factor=2, min_resources=24, random_state=0
+    ),
 }
 
 
@@ -615,6 +615,7 @@ class CountEpochs(keras.callbacks.Callback):
 FITTED = {
     "plain": {},
     "callback class": {"callbacks": CountEpochs, "callbacks__start": 3},
+    "callback instance": {"callbacks": [CountEpochs()]},
     "optimizer instance": {"optimizer": keras.optimizers.SGD(0.1, momentum=0.9)},
     "schedule": {
         "optimizer": keras.optimizers.Adam,
@@ -637,10 +638,16 @@ COPIES = {
 }
 
 
+@cache
+def fit_once(name):
+    """Return an estimator of `FITTED`, which no test may change."""
+    return make_tiny(**FITTED[name]).fit(X, Y)
+
+
 @pytest.mark.parametrize("copied", COPIES)
 @pytest.mark.parametrize("name", FITTED)
 def test_copy_predicts_the_same_bits(name, copied):
-    clf = make_tiny(**FITTED[name]).fit(X, Y)
+    clf = fit_once(name)
     twin = COPIES[copied](clf)
     np.testing.assert_array_equal(probabilities_of(twin), probabilities_of(clf))
     pd.testing.assert_frame_equal(twin.predict(X), clf.predict(X))
@@ -649,12 +656,10 @@ def test_copy_predicts_the_same_bits(name, copied):
     assert twin.score(X, Y) == clf.score(X, Y)
 
 
-@pytest.mark.parametrize("copied", [*COPIES, "clone"])
-def test_copy_of_a_fit_with_a_callback_instance_carries_no_network(copied):
-    clf = make_tiny(callbacks=[CountEpochs()]).fit(X, Y)
-    twin = {**COPIES, "clone": lambda fitted: clone(fitted).fit(X, Y)}[copied](clf)
+def test_clone_of_a_fit_with_a_callback_instance_fits_the_same_bits():
+    clf = fit_once("callback instance")
+    twin = clone(clf).fit(X, Y)
     np.testing.assert_array_equal(probabilities_of(twin), probabilities_of(clf))
-    assert len(pickle.dumps(clf)) < 8_000
 
 
 def test_copy_that_is_fitted_on_leaves_the_original_alone():
@@ -699,7 +704,7 @@ def test_cloudpickle_carries_an_estimator_with_a_local_callback():
 
 def test_pickle_holds_weights_and_settings_only():
     # 39 weights here, and Adam's two moments of each; measured: 3.8 kB.
-    clf = make_tiny(callbacks=[CountEpochs]).fit(X, Y)
+    clf = make_tiny(callbacks=[CountEpochs()]).fit(X, Y)
     clf.predict(X)
     clf.model_  # noqa: B018  what is built on demand is not to be pickled
     text = pickle.dumps(clf)
@@ -714,10 +719,8 @@ def test_pickle_does_not_grow_with_the_training_rows():
 
 
 def test_another_process_predicts_the_same_bits(tmp_path):
-    fitted = {
-        name: make_pipeline(StandardScaler(), make_tiny(**FITTED[name])).fit(X, Y)
-        for name in ("plain", "optimizer instance", "schedule", "all layers")
-    }
+    fitted = {name: fit_once(name) for name in ("optimizer instance", "schedule", "all layers")}
+    fitted["pipeline"] = make_pipeline(StandardScaler(), make_tiny()).fit(X, Y)
     expected = {name: (probabilities_of(clf), clf.predict(X)) for name, clf in fitted.items()}
     joblib.dump((fitted, X, expected), tmp_path / "fitted.joblib", compress=3)
     script = (
@@ -832,73 +835,3 @@ def test_html_shows_the_estimator_and_whether_it_is_fitted():
     html = estimator_html_repr(pipeline)
     assert "MultiTaskClassifier" in html
     assert "Not fitted" not in html
-
-
-# ------------------------------------------------------------------------------------------------
-# The process is left as it was
-# ------------------------------------------------------------------------------------------------
-
-
-def describe_process():
-    """Return whatever of the process a fit could have changed."""
-    from tensorflow.python.eager import context
-    from tensorflow.python.framework import config
-
-    return {
-        "numpy state": pickle.dumps(np.random.get_state()),  # noqa: NPY002
-        "numpy errors": np.geterr(),
-        "random state": random.getstate(),
-        "tensorflow seed": context.global_seed(),
-        "op determinism": config.is_op_determinism_enabled(),
-        "eager functions": tf.config.functions_run_eagerly(),
-        "threads": (
-            tf.config.threading.get_inter_op_parallelism_threads(),
-            tf.config.threading.get_intra_op_parallelism_threads(),
-        ),
-        "jit": tf.config.optimizer.get_jit(),
-        "device placement": tf.config.get_soft_device_placement(),
-        "tensorflow log level": tf.get_logger().level,
-        "float type": keras.config.floatx(),
-        "epsilon": keras.config.epsilon(),
-        "backend": keras.config.backend(),
-        "image format": keras.config.image_data_format(),
-        "dtype policy": keras.config.dtype_policy().name,
-        "keras logging": keras.config.is_interactive_logging_enabled(),
-        "traceback filtering": keras.config.is_traceback_filtering_enabled(),
-        "log level": logging.getLogger().level,
-        "log handlers": list(logging.getLogger().handlers),
-        "environment": dict(os.environ),
-        "warnings": list(warnings.filters),
-        "scikit-learn": sklearn.get_config(),
-        "path": list(sys.path),
-        "directory": os.getcwd(),
-        "pandas": pd.get_option("display.max_rows"),
-        "pickled models": (keras.Model.__reduce__, keras.losses.Loss.__reduce__),
-        "recursion": sys.getrecursionlimit(),
-    }
-
-
-def test_fit_and_predict_leave_the_process_as_it_was():
-    clf = make_tiny(dropout=0.2, early_stopping=True, task_weighting="uncertainty")
-    before = describe_process()
-    clf.fit(X, Y)
-    clf.predict_proba(X)
-    clf.partial_fit(X, Y)
-    clf.score(X, Y)
-    after = describe_process()
-    assert {name: after[name] for name in after if after[name] != before[name]} == {}
-
-
-@pytest.mark.parametrize("policy", ["float64", "mixed_bfloat16"])
-def test_fit_does_not_depend_on_what_the_process_has_set(policy):
-    expected = probabilities_of(make_tiny().fit(X, Y))
-    before = keras.config.floatx(), keras.config.dtype_policy()
-    try:
-        sk_mtl.clear_program_cache()
-        keras.config.set_floatx("float64")
-        keras.config.set_dtype_policy(policy)
-        found = probabilities_of(make_tiny().fit(X, Y))
-    finally:
-        keras.config.set_floatx(before[0])
-        keras.config.set_dtype_policy(before[1])
-    np.testing.assert_array_equal(found, expected)

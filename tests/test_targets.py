@@ -2,6 +2,7 @@
 
 import datetime as dt
 
+import narwhals
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.utils.fixes import parse_version
 
 from sk_mtl._labels import read_cell_weight, read_labels
 from sk_mtl._targets import (
@@ -394,6 +396,8 @@ def test_a_polars_column_comes_back_as_it_was(column):
     y = pl.DataFrame({"a": column, "other": ["x", "y", "z"]})
     back = round_trip(y)
     assert isinstance(back, pl.DataFrame)
+    if column.dtype.is_decimal() and parse_version(narwhals.__version__) < parse_version("2.16"):
+        y = y.with_columns(pl.col("a").cast(pl.Int64))  # it could not make decimals of polars
     assert back.schema == y.schema
     there = y["a"].is_not_null()
     assert back["a"].filter(there).to_list() == y["a"].filter(there).to_list()

@@ -1,12 +1,10 @@
-"""Parameters and X, and the guard on scikit-learn's `cross_val_predict`."""
+"""Parameters, and the guard on scikit-learn's `cross_val_predict`."""
 
 import inspect
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
-import scipy.sparse as sp
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import cross_val_predict
 
@@ -15,7 +13,6 @@ from sk_mtl._validation import (
     PARAMETER_CONSTRAINTS,
     MissingLabelsError,
     check_asker,
-    check_features,
     check_parameters,
 )
 
@@ -49,6 +46,11 @@ def test_the_defaults_pass():
         ("l2", 0),
         ("task_weighting", {"a": 2}),
         ("class_weight", {0: 1}),
+        ("loss", "focal"),
+        ("focal_gamma", 0),
+        ("logit_adjustment", 1),
+        ("batching", "label_aware"),
+        ("calibrate", np.True_),
         ("epochs", np.int64(3)),
         ("batch_size", 8),
         ("early_stopping", np.True_),
@@ -68,135 +70,9 @@ def test_a_usable_parameter_passes(name, value):
     check_parameters(MultiTaskClassifier(**{name: value}))
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("hidden_layer_sizes", "abc"),
-        ("hidden_layer_sizes", None),
-        ("hidden_layer_sizes", 0),
-        ("hidden_layer_sizes", 4.5),
-        ("head_hidden_layer_sizes", "abc"),
-        ("head_hidden_layer_sizes", None),
-        ("activation", None),
-        ("activation", 3),
-        ("dropout", 1.0),
-        ("dropout", -0.1),
-        ("dropout", None),
-        ("normalization", "instance"),
-        ("normalization", False),
-        ("l2", -1),
-        ("l2", np.nan),
-        ("task_weighting", "uncertanty"),
-        ("task_weighting", None),
-        ("task_weighting", 5),
-        ("task_weighting", [1, 2]),
-        ("loss_normalization", "batch"),
-        ("class_weight", "auto"),
-        ("class_weight", [{0: 1}]),
-        ("epochs", 0),
-        ("epochs", 1.5),
-        ("epochs", "10"),
-        ("batch_size", 0),
-        ("batch_size", "all"),
-        ("batch_size", None),
-        ("early_stopping", "yes"),
-        ("early_stopping", None),
-        ("validation_fraction", 0),
-        ("validation_fraction", 1.0),
-        ("n_iter_no_change", 0),
-        ("tol", -1),
-        ("tol", None),
-        ("warm_start", "yes"),
-        ("classes", 3),
-        ("classes", "abc"),
-        ("random_state", "seed"),
-        ("random_state", -1),
-        ("random_state", np.random.default_rng(0)),
-        ("verbose", -1),
-        ("verbose", "yes"),
-    ],
-)
-def test_an_unusable_parameter_is_refused_by_name_and_value(name, value):
-    with pytest.raises(ValueError, match=f"(?s){name}.* must be .*Got") as caught:
-        check_parameters(MultiTaskClassifier(**{name: value}))
-    assert repr(value) in str(caught.value)
-
-
-# ------------------------------------------------------------------------------------------------
-# X
-# ------------------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def X():
     return np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
-
-
-def test_float32_features_are_not_copied(X):
-    assert np.shares_memory(check_features(BaseEstimator(), X, reset=True), X)
-
-
-def test_float32_csr_features_are_not_copied(X):
-    csr = sp.csr_matrix(X)
-    assert np.shares_memory(check_features(BaseEstimator(), csr, reset=True).data, csr.data)
-
-
-@pytest.mark.parametrize(
-    "convert",
-    [
-        lambda X: X.astype(np.float64),
-        np.asfortranarray,
-        lambda X: np.repeat(X, 2, axis=1)[:, ::2],
-        lambda X: X.tolist(),
-        lambda X: X.astype(object),
-        lambda X: pd.DataFrame(X, columns=list("abc")),
-        lambda X: pl.DataFrame(X, schema=list("abc")),
-    ],
-    ids=["float64", "Fortran", "strided", "list", "object", "pandas", "polars"],
-)
-def test_features_become_c_ordered_float32(X, convert):
-    checked = check_features(BaseEstimator(), convert(X), reset=True)
-    assert checked.dtype == np.float32
-    assert checked.flags.c_contiguous
-    np.testing.assert_array_equal(checked, X)
-
-
-@pytest.mark.parametrize("form", [sp.csr_matrix, sp.csc_matrix, sp.coo_array, sp.csr_array])
-def test_sparse_features_become_csr_float32(X, form):
-    checked = check_features(BaseEstimator(), form(X.astype(float)), reset=True)
-    assert checked.format == "csr"
-    assert checked.dtype == np.float32
-    np.testing.assert_array_equal(checked.toarray(), X)
-
-
-@pytest.mark.parametrize(
-    ("bad", "words"),
-    [
-        ([[0.0, np.nan]], "contains NaN"),
-        ([[0.0, np.inf]], "infinity"),
-        ([0.0, 1.0], "Expected 2D array"),
-        (np.zeros((0, 2)), r"0 sample\(s\)"),
-        (np.zeros((2, 0)), r"0 feature\(s\)"),
-        ([["a", "b"]], "could not convert string to float"),
-        (np.array([[1j]]), "Complex"),
-        (sp.csr_matrix([[0.0, np.nan]]), "contains NaN"),
-    ],
-)
-def test_features_that_are_no_finite_table_are_refused(bad, words):
-    with pytest.raises(ValueError, match=words):
-        check_features(BaseEstimator(), bad, reset=True)
-
-
-def test_the_number_and_names_of_features_must_stay(X):
-    estimator = BaseEstimator()
-    check_features(estimator, pd.DataFrame(X, columns=list("abc")), reset=True)
-    assert estimator.n_features_in_ == 3
-    assert estimator.feature_names_in_.tolist() == ["a", "b", "c"]
-    with pytest.raises(ValueError, match=r"feature names should match"):
-        check_features(estimator, pd.DataFrame(X, columns=list("abd")), reset=False)
-    check_features(estimator, X, reset=True)
-    with pytest.raises(ValueError, match=r"2 features, but .* is expecting 3"):
-        check_features(estimator, X[:, :2], reset=False)
 
 
 # ------------------------------------------------------------------------------------------------

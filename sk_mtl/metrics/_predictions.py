@@ -158,9 +158,17 @@ def _read_probabilities(
             "one array of shape (n_samples, n_classes) per task. "
             f"Got {len(arrays)}."
         )
+    if table.n_tasks == 1 and np.shape(arrays[0])[1:] == (1,) and _is_binary(table, known[0]):
+        arrays = [np.ravel(arrays[0])]  # (n_samples, n_tasks), of the second class
     order = _order_of_names(names, table)
     read = [_read_task_probabilities(arrays[i], t, table) for t, i in enumerate(order)]
     return read, known
+
+
+def _is_binary(table: LabelTable, known: np.ndarray | None) -> bool:
+    """Return whether the only task has two classes, so that one column is that of the second."""
+    labels = table.columns[0][table.label_mask[:, 0]] if known is None else known
+    return len(labels) > 0 and len(_factorize([labels])[1]) == 2
 
 
 def _split_by_task(y_pred: Any, n_tasks: int) -> tuple[Sequence[Any] | None, list[Any]]:

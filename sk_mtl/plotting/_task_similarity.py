@@ -429,6 +429,12 @@ def _gradients_of_heads(
     similarity = np.full((len(names), len(names)), np.nan)
     learned = np.flatnonzero([n > 1 for n in learner.n_classes_])
     if len(learned):
+        if learner.model_.name == "multitask_networks":
+            raise ValueError(
+                "measure='gradients' compares gradients by what all heads read, but with "
+                "restore_best='per_task' the tasks have networks of their own. Use "
+                "measure='logits', or fit with restore_best='common'."
+            )
         if learner.model_.name != "multitask_network":
             raise ValueError(
                 "measure='gradients' compares gradients by what the heads read, which cannot be "

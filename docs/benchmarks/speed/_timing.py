@@ -108,6 +108,14 @@ def peak_memory(call: Callable[[], object]) -> tuple[int, object]:
     return _status_bytes("VmHWM") - before, result
 
 
+def resident_memory() -> int:
+    """Return the resident memory of this process in bytes, less what can be given back."""
+    gc.collect()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)
+    return _status_bytes("VmRSS")
+
+
 def _status_bytes(field: str) -> int:
     status = Path("/proc/self/status").read_text()
     match = re.search(rf"^{field}:\s+(\d+) kB", status, re.MULTILINE)

@@ -50,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     contenders += ["PyTorch, 1 thread(s)"] * has_torch() + ["MLPClassifier, three of them"]
     if options.quick:
         title, work = list(works.items())[-1]
-        works, epochs, contenders = {title: replace(work, n_rows=150)}, 1, contenders[:1]
+        small = replace(work, n_rows=150, hidden=(8,), head=())
+        works, epochs, contenders = {title: small}, 1, contenders[:1]
     seconds: dict[tuple[str, str], list[float]] = {
         (title, who): [] for title in works for who in contenders
     }

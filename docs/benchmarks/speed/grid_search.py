@@ -23,10 +23,10 @@ FOLDS = 5
 TRUNKS = [(64, 32), (128, 64)]
 RATES = [3e-4, 1e-3, 3e-3]
 DROPOUT = [0.0, 0.2]
-N_FITS = FOLDS * len(TRUNKS) * len(RATES) * len(DROPOUT) + 1
+N_CANDIDATES = len(TRUNKS) * len(RATES) * len(DROPOUT)
 
 
-def sk_mtl_search(work: Work, epochs: int, n_candidates: int) -> Callable[[], object]:
+def sk_mtl_search(work: Work, epochs: int, n_candidates: int, folds: int) -> Callable[[], object]:
     """Return the search with MultiTaskClassifier, over all tasks at once."""
     from sklearn.model_selection import GridSearchCV
 
@@ -37,10 +37,10 @@ def sk_mtl_search(work: Work, epochs: int, n_candidates: int) -> Callable[[], ob
         "dropout": DROPOUT,
     }
     classifier = make_classifier(work, epochs)
-    return lambda: GridSearchCV(classifier, pick(grid, n_candidates), cv=FOLDS).fit(X, Y)
+    return lambda: GridSearchCV(classifier, pick(grid, n_candidates), cv=folds).fit(X, Y)
 
 
-def mlp_search(work: Work, epochs: int, n_candidates: int) -> Callable[[], object]:
+def mlp_search(work: Work, epochs: int, n_candidates: int, folds: int) -> Callable[[], object]:
     """Return the three searches with MLPClassifier, each on the labelled rows of its task."""
     from sklearn.model_selection import GridSearchCV
 
@@ -49,13 +49,13 @@ def mlp_search(work: Work, epochs: int, n_candidates: int) -> Callable[[], objec
 
     def run() -> None:
         for x, y in parts:
-            classifier = make_mlp(work, len(y) * (FOLDS - 1) // FOLDS, epochs)
-            GridSearchCV(classifier, pick(grid, n_candidates), cv=FOLDS).fit(x, y)
+            classifier = make_mlp(work, len(y) * (folds - 1) // folds, epochs)
+            GridSearchCV(classifier, pick(grid, n_candidates), cv=folds).fit(x, y)
 
     return run
 
 
-def scikeras_search(work: Work, epochs: int, n_candidates: int) -> Callable[[], object]:
+def scikeras_search(work: Work, epochs: int, n_candidates: int, folds: int) -> Callable[[], object]:
     """Return the search with scikeras, for the first task."""
     import keras
     from scikeras.wrappers import KerasClassifier
@@ -86,7 +86,7 @@ def scikeras_search(work: Work, epochs: int, n_candidates: int) -> Callable[[], 
         "optimizer__learning_rate": RATES,
         "model__dropout": DROPOUT,
     }
-    return lambda: GridSearchCV(classifier, pick(grid, n_candidates), cv=FOLDS).fit(x, y)
+    return lambda: GridSearchCV(classifier, pick(grid, n_candidates), cv=folds).fit(x, y)
 
 
 def pick(grid: dict[str, list[Any]], n_candidates: int) -> list[dict[str, list[Any]]]:
@@ -106,9 +106,9 @@ SEARCHES = {
 ASKED = {"scikeras, one task": "≥ 10", "MLPClassifier, a search per task": "≥ 2"}
 
 
-def time_search(who: str, work: Work, epochs: int, n_candidates: int) -> float:
+def time_search(who: str, work: Work, epochs: int, n_candidates: int, folds: int) -> float:
     """Seconds of a search in this process."""
-    return clock(SEARCHES[who](work, epochs, n_candidates))
+    return clock(SEARCHES[who](work, epochs, n_candidates, folds))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -116,33 +116,36 @@ def main(argv: Sequence[str] | None = None) -> None:
     options: Any = parse_options(
         __doc__, argv, repeats=3, all_candidates="let scikeras search all, too: some minutes more"
     )
-    work, epochs, n_candidates = WORK, EPOCHS, 12
-    scikeras_candidates = 12 if options.all_candidates else 2
+    work, epochs, folds, n_candidates = WORK, EPOCHS, FOLDS, N_CANDIDATES
+    scikeras_candidates = N_CANDIDATES if options.all_candidates else 2
     if options.quick:
-        work, epochs, n_candidates, scikeras_candidates = replace(work, n_rows=600), 1, 1, 1
+        work, epochs, folds = replace(work, n_rows=600), 1, 2
+        n_candidates = scikeras_candidates = 1
+    n_fits = folds * N_CANDIDATES + 1
     seconds: dict[str, list[float]] = {who: [] for who in SEARCHES}
     for _ in range(options.repeats):
         for who, values in seconds.items():
             count = scikeras_candidates if who.startswith("scikeras") else n_candidates
-            taken = in_fresh_process(time_search, who, work, epochs, count, quick=options.quick)
-            values.append(taken * N_FITS / (FOLDS * count + 1))
+            arguments = (who, work, epochs, count, folds)
+            taken = in_fresh_process(time_search, *arguments, quick=options.quick)
+            values.append(taken * n_fits / (folds * count + 1))
     measured = {who: np.array(values) for who, values in seconds.items()}
     rows = [
         (
             who,
             f"{np.median(values):.1f}",
-            milliseconds(values / N_FITS),
+            milliseconds(values / n_fits),
             times(values, measured["sk_mtl"]),
             ASKED.get(who, ""),
         )
         for who, values in measured.items()
     ]
-    header = ("contender", "s", f"ms a fit ({N_FITS} fits)", "time ÷ sk_mtl's", "asked")
+    header = ("contender", "s", f"ms a fit ({n_fits} fits)", "time ÷ sk_mtl's", "asked")
     parts: list[Any] = [(header, rows)]
     if scikeras_candidates < n_candidates:
         parts.append(
             f"scikeras searched {scikeras_candidates} of the candidates, and its time was "
-            f"multiplied by {N_FITS}/{FOLDS * scikeras_candidates + 1}, the fits of the whole by "
+            f"multiplied by {n_fits}/{folds * scikeras_candidates + 1}, the fits of the whole by "
             "those made; `--all-candidates` lets it search all."
         )
     report(__file__, options, parts)

@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     work, epochs = WORK, EPOCHS
     if options.quick:
         tasks = {"n_classes": (2,) * 2, "labelled": (0.83,) * 2}
-        work, epochs = replace(WORK, n_rows=300, n_features=32, hidden=(16, 8), **tasks), 1
+        work, epochs = replace(WORK, n_rows=300, n_features=32, hidden=(8,), **tasks), 1
     X, Y = work.make_table()
     fits = {
         "sk_mtl": sk_mtl_steady_fit(work, X, Y),

@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     works = {n: make_work(n) for n in (few, many)}
     if options.quick:
         few, many, epochs = 2, 20, 1
-        small = {"n_rows": 300, "n_features": 64, "hidden": (16, 8)}
+        small = {"n_rows": 300, "n_features": 64, "hidden": (8,)}
         works = {n: replace(make_work(n), **small) for n in (few, many)}
     seconds = measure_in_turn(contend(works, epochs), options)
     ours = {n: seconds["sk_mtl", n] for n in works}

@@ -1,0 +1,99 @@
+"""Batching: the order of the rows of an epoch, cut into batches by whoever trains.
+
+Owns the shuffle. Every row comes once per epoch, whatever the order. Knows no labels, only where
+there are any.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["LabelAwareOrder", "RandomOrder"]
+
+
+class RandomOrder:
+    """Shuffles rows.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of rows.
+    """
+
+    def __init__(self, n_rows: int):
+        self.n_rows = n_rows
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """Draw the order of an epoch.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Source of the draw.
+
+        Returns
+        -------
+        order : ndarray of int of shape (n_rows,)
+            A permutation of the rows.
+        """
+        return rng.permutation(self.n_rows)
+
+
+class LabelAwareOrder:
+    """Shuffles rows so that those with labels of rare tasks are spread evenly over the batches.
+
+    A row belongs to the rarest of the tasks that it has a label of. The rows are shuffled within
+    their group and dealt out to the batches like cards, one after another, the group of the rarest
+    task first; which batch comes when is drawn anew for every epoch. The numbers of rows of a group
+    in two whole batches differ by one at most. Where every row has all labels there is one group,
+    and the order is a plain shuffle.
+
+    Parameters
+    ----------
+    is_labelled : ndarray of bool of shape (n_rows, n_tasks)
+        Where there are labels; at least one in each row.
+    batch_size : int
+        Rows per batch; the last one has what is left.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_mtl._batching import LabelAwareOrder
+    >>> is_rare = np.arange(12) < 3
+    >>> order = LabelAwareOrder(np.stack([~is_rare, is_rare], axis=1), batch_size=4)
+    >>> is_rare[order.draw(np.random.default_rng(0))].reshape(3, 4).sum(axis=1).tolist()
+    [1, 1, 1]
+    """
+
+    def __init__(self, is_labelled: np.ndarray, batch_size: int):
+        rarest_first = np.argsort(is_labelled.sum(axis=0), kind="stable")
+        self.group = is_labelled[:, rarest_first].argmax(axis=1).astype(np.uint16)
+        n_rows = len(is_labelled)
+        self.batch_size = batch_size
+        self.n_whole = n_rows // batch_size
+        batch, level = np.divmod(np.arange(n_rows), batch_size)
+        room = np.where(batch < self.n_whole, batch_size, max(n_rows % batch_size, 1))
+        # A last batch that is smaller has its places spread over the whole deal.
+        dealt = np.lexsort((batch, (level + 0.5) / room))
+        self.batch, self.level = batch[dealt], level[dealt]
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """Draw the order of an epoch.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Source of the draw.
+
+        Returns
+        -------
+        order : ndarray of int of shape (n_rows,)
+            A permutation of the rows.
+        """
+        shuffled = rng.permutation(len(self.group))
+        cards = shuffled[np.argsort(self.group[shuffled], kind="stable")]
+        place_of_batch = np.arange(self.n_whole + 1)
+        place_of_batch[: self.n_whole] = rng.permutation(self.n_whole)
+        order = np.empty_like(cards)
+        order[place_of_batch[self.batch] * self.batch_size + self.level] = cards
+        return order

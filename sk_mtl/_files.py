@@ -1,0 +1,61 @@
+"""Files: written whole, or not at all. Does not know what is in them."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import secrets
+import shutil
+
+__all__ = ["remove_file", "replace_file"]
+
+
+def replace_file(path: str, content: bytes) -> None:
+    """Write a file beside the one to be replaced, and put it in its place in one step.
+
+    Parameters
+    ----------
+    path : str
+        Of the file, which need not be there yet.
+    content : bytes
+        What it is to hold.
+
+    Raises
+    ------
+    ValueError
+        If the path is that of something else than a file.
+    OSError
+        If it cannot be written; the old file stays.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ValueError(f"{path!r} is a folder or a device, not a file.")
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "xb") as opened:
+            opened.write(content)
+            opened.flush()
+            os.fsync(opened.fileno())
+        if os.path.exists(path):
+            shutil.copymode(path, temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(temporary)
+        raise
+
+
+def remove_file(path: str) -> None:
+    """Remove a file, and what a killed process may have left of writing it.
+
+    Parameters
+    ----------
+    path : str
+        Of the file. What is not there, or cannot be removed, is passed over.
+    """
+    folder, name = os.path.split(path)
+    leftovers = glob.glob(os.path.join(glob.escape(folder), f".{glob.escape(name)}.*.tmp"))
+    for each in (path, *leftovers):
+        with contextlib.suppress(OSError):
+            os.remove(each)

@@ -1,0 +1,355 @@
+"""Tests of sk_mtl._calibration, and of calibrate=True: temperatures from rows not trained on."""
+
+import copy
+import io
+import pickle
+import warnings
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import log_softmax
+
+from sk_mtl import MultiTaskClassifier, load_model, save_model
+from sk_mtl._archive import pack
+from sk_mtl._calibration import calibrate_tasks, find_temperature, find_temperatures
+from sk_mtl._model_description import describe_model
+from sk_mtl._problem import LabelledRows
+from sk_mtl.metrics import multitask_score
+
+
+def draw_cells(n_rows, n_classes, seed=0):
+    """Return logits, and classes drawn from their softmax."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(scale=2, size=(n_rows, n_classes))
+    shares = np.exp(log_softmax(logits, axis=1)).cumsum(axis=1)
+    return logits, (rng.random((n_rows, 1)) > shares).sum(axis=1).clip(max=n_classes - 1)
+
+
+def log_loss_at(temperature, logits, codes, weight):
+    cell = -log_softmax(logits / temperature, axis=1)[np.arange(len(codes)), codes]
+    return weight @ cell / weight.sum()
+
+
+# -- One temperature -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_classes", [2, 5])
+@pytest.mark.parametrize("factor", [0.25, 1.0, 3.0])
+def test_temperature_undoes_a_factor_on_calibrated_logits(n_classes, factor):
+    logits, codes = draw_cells(20_000, n_classes)
+    found = find_temperature(factor * logits, codes, np.ones(len(codes)))
+    assert found == pytest.approx(factor, rel=0.05)
+
+
+def test_temperature_has_the_lowest_weighted_log_loss():
+    logits, codes = draw_cells(2_000, 3)
+    weight = np.random.default_rng(1).uniform(0.1, 4, size=len(codes))
+    found = find_temperature(2 * logits, codes, weight)
+    tried = np.geomspace(0.5, 8, 2001)
+    best = tried[np.argmin([log_loss_at(t, 2 * logits, codes, weight) for t in tried])]
+    assert found == pytest.approx(best, rel=2e-3)  # the pull of one cell in 2,000
+
+
+def test_temperature_does_not_depend_on_the_scale_of_the_weights():
+    logits, codes = draw_cells(100, 3)
+    weight = np.random.default_rng(1).uniform(0.1, 4, size=len(codes))
+    found = [find_temperature(logits, codes, weight * factor) for factor in (1e-6, 1, 1e6)]
+    np.testing.assert_allclose(found, found[1], rtol=1e-6)
+
+
+def test_temperature_does_not_depend_on_a_constant_of_a_row():
+    logits, codes = draw_cells(100, 3)
+    shifted = logits + np.arange(100)[:, None]
+    found = [find_temperature(z, codes, np.ones(100)) for z in (logits, shifted)]
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
+
+
+@pytest.mark.parametrize(("n_rows", "lowest"), [(20, 0.4), (20_000, 0.1)])
+def test_temperature_stays_positive_when_all_cells_are_right(n_rows, lowest):
+    codes = np.arange(n_rows) % 2
+    logits = np.stack([-1.5 + 3 * (1 - codes), 1.5 - 3 * (1 - codes)], axis=1)
+    assert lowest < find_temperature(logits, codes, np.ones(n_rows)) < 1
+
+
+def test_temperature_is_high_when_all_cells_are_wrong():
+    codes = np.arange(40) % 2
+    logits = np.stack([3.0 * codes, 3.0 * (1 - codes)], axis=1)
+    assert find_temperature(logits, codes, np.ones(40)) > 20
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-30, 1e30, np.inf])
+def test_temperature_is_a_number_whatever_the_size_of_logits(size):
+    codes = np.arange(40) % 3
+    logits = np.full((40, 3), -size)
+    logits[np.arange(40), codes] = size
+    logits[::7] = -logits[::7]
+    with np.errstate(all="raise", under="ignore"):
+        found = find_temperature(logits, codes, np.ones(40))
+    assert 0 < found < np.inf
+
+
+# -- Several tasks -------------------------------------------------------------------------------
+
+
+def test_each_task_has_the_temperature_of_its_own_labelled_cells():
+    (two, two_codes), (four, four_codes) = draw_cells(300, 2), draw_cells(300, 4, seed=1)
+    logits = np.hstack([3 * (two[:, 1:] - two[:, :1]), four])
+    weight = np.random.default_rng(2).uniform(0.5, 2, (300, 2))
+    weight[::3, 0] = weight[1::3, 1] = 0
+    found = find_temperatures(logits, np.stack([two_codes, four_codes], axis=1), weight, (1, 4))
+    for t, (z, codes) in enumerate([(3 * two, two_codes), (four, four_codes)]):
+        labelled = weight[:, t] > 0
+        alone = find_temperature(z[labelled], codes[labelled], weight[labelled, t])
+        assert found[t] == pytest.approx(alone, rel=1e-6)
+
+
+def test_masked_cells_do_not_matter():
+    logits, codes = draw_cells(60, 3)
+    weight = np.ones((60, 1))
+    weight[40:] = 0
+    codes = codes[:, None]
+    expected = find_temperatures(logits, codes, weight, (3,))
+    logits[40:], codes[40:] = np.nan, 7
+    np.testing.assert_array_equal(find_temperatures(logits, codes, weight, (3,)), expected)
+
+
+def make_watched(codes, weight):
+    return LabelledRows(np.zeros((len(codes), 1)), codes, weight, np.arange(len(codes)))
+
+
+def test_task_with_few_labels_or_one_class_keeps_1_and_is_named():
+    logits, codes = draw_cells(40, 3)
+    weight = np.ones((40, 3), dtype=np.float32)
+    weight[19:, 1] = 0
+    watched = make_watched(np.stack([codes, codes, np.zeros(40, int)], axis=1), weight)
+    with pytest.warns(UserWarning, match=r"2 task\(s\).*'b' \(19 label.*'c' \(40 label"):
+        found = calibrate_tasks(np.hstack([logits] * 3), watched, (3, 3, 3), "abc", stacklevel=1)
+    assert found.dtype == np.float32
+    assert found[0] != 1
+    np.testing.assert_array_equal(found[1:], 1)
+
+
+def test_no_warning_when_all_tasks_have_labels():
+    logits, codes = draw_cells(20, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        calibrate_tasks(
+            logits, make_watched(codes[:, None], np.ones((20, 1))), (3,), "a", stacklevel=1
+        )
+
+
+# -- The estimator -------------------------------------------------------------------------------
+
+
+def make_data(n_rows=400, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_rows, 5)).astype(np.float32)
+    noise = rng.normal(size=(n_rows, 2))
+    Y = pd.DataFrame(
+        {
+            "sign": np.where(X[:, 0] + noise[:, 0] > 0, "plus", "minus"),
+            "grade": np.digitize(X[:, 1] + noise[:, 1], [-0.5, 0.5]).astype(float),
+            "same": "s",
+        }
+    )
+    Y.loc[::3, "grade"] = np.nan
+    return X, Y
+
+
+X, Y = make_data()
+X_NEW, Y_NEW = make_data(3_000, seed=1)
+
+
+def make_tiny(**settings):
+    # Without early stopping it is overconfident.
+    defaults = {"early_stopping": False, "calibrate": True, "random_state": 0}
+    network = {"hidden_layer_sizes": (32,), "epochs": 60, "optimizer__learning_rate": 0.02}
+    return MultiTaskClassifier(**{**network, **defaults, **settings})
+
+
+def fit_quietly(clf, *args, **kwargs):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*one class")
+        return clf.fit(*args, **kwargs)
+
+
+@pytest.fixture(scope="module")
+def plain():
+    validation = (X_NEW[:200], Y_NEW[:200])
+    return fit_quietly(make_tiny(calibrate=False), X, Y, validation_data=validation)
+
+
+@pytest.fixture(scope="module")
+def calibrated():
+    return fit_quietly(make_tiny(), X, Y, validation_data=(X_NEW[:200], Y_NEW[:200]))
+
+
+def test_temperatures_are_above_1_after_overfitting(calibrated):
+    assert calibrated.temperatures_.dtype == np.float32
+    assert (calibrated.temperatures_[:2] > 1.5).all()
+    assert calibrated.temperatures_[2] == 1
+
+
+def test_temperatures_are_1_without_calibration(plain):
+    np.testing.assert_array_equal(plain.temperatures_, np.ones(3, np.float32))
+
+
+@pytest.mark.parametrize(("metric", "share"), [("log_loss", 0.9), ("calibration_error", 0.7)])
+def test_calibration_is_better_on_new_rows(plain, calibrated, metric, share):
+    before, after = (
+        multitask_score(metric, Y_NEW.iloc[200:, :2], clf.predict_proba(X_NEW[200:])[:2])
+        for clf in (plain, calibrated)
+    )
+    assert after < share * before
+
+
+def test_predictions_are_those_without_calibration(plain, calibrated):
+    pd.testing.assert_frame_equal(calibrated.predict(X_NEW), plain.predict(X_NEW))
+    assert calibrated.score(X_NEW, Y_NEW) == plain.score(X_NEW, Y_NEW)
+
+
+def test_log_probabilities_and_views_are_calibrated_too(calibrated):
+    expected = calibrated.predict_proba(X_NEW)["grade"]
+    found = calibrated.predict_log_proba(X_NEW)["grade"]
+    np.testing.assert_allclose(np.exp(found), expected, rtol=1e-5)
+    found = calibrated.task_view("grade").predict_proba(X_NEW)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_probabilities_are_the_softmax_of_logits_over_temperature(plain, calibrated):
+    logits = np.asarray(plain.model_(X_NEW))[:, 1:] / calibrated.temperatures_[1]
+    expected = np.exp(log_softmax(logits.astype(float), axis=1))
+    np.testing.assert_allclose(calibrated.predict_proba(X_NEW)["grade"], expected, atol=1e-6)
+
+
+def test_model_gives_the_calibrated_logits_wherever_it_is_loaded(calibrated, tmp_path):
+    calibrated.model_.save(tmp_path / "network.keras")
+    logits = np.asarray(keras.models.load_model(tmp_path / "network.keras")(X_NEW))
+    proba = calibrated.predict_proba(X_NEW)
+    np.testing.assert_allclose(1 / (1 + np.exp(-logits[:, 0])), proba["sign"][:, 1], atol=1e-6)
+    np.testing.assert_allclose(
+        np.exp(log_softmax(logits[:, 1:], axis=1)), proba["grade"], atol=1e-6
+    )
+
+
+def test_rows_held_out_by_early_stopping_are_used():
+    clf = fit_quietly(make_tiny(early_stopping=True, validation_fraction=0.3, epochs=2), X, Y)
+    assert (clf.temperatures_[:2] != 1).all()
+
+
+def test_weights_of_validation_rows_matter():
+    found = []
+    for weight in (np.ones(200), np.r_[np.ones(100), np.full(100, 9.0)]):
+        validation = (X_NEW[:200], Y_NEW[:200], weight)
+        clf = fit_quietly(make_tiny(epochs=3), X, Y, validation_data=validation)
+        found.append(clf.temperatures_)
+    assert (found[0][:2] != found[1][:2]).all()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"early_stopping": "auto"}, {"early_stopping": True, "validation_fraction": None}],
+    ids=["no stopping", "few rows", "training loss"],
+)
+def test_calibration_without_rows_to_watch_is_refused(settings):
+    clf = make_tiny(**settings)
+    with pytest.raises(ValueError, match="calibrate=True needs labelled rows"):
+        fit_quietly(clf, X, Y)
+    assert not hasattr(clf, "classes_")
+    assert not hasattr(clf, "temperatures_")
+
+
+def test_task_with_too_few_labels_is_named_and_keeps_1():
+    y = Y[["sign", "grade"]].copy()
+    y.loc[30:, "grade"] = np.nan
+    with pytest.warns(UserWarning, match=r"1 task\(s\) are not calibrated.*'grade' \(\d label"):
+        clf = make_tiny(early_stopping=True, validation_fraction=0.2, epochs=2).fit(X, y)
+    assert clf.temperatures_[0] != 1
+    assert clf.temperatures_[1] == 1
+
+
+def test_task_of_a_1d_y_is_calibrated():
+    clf = make_tiny(early_stopping=True, epochs=2).fit(X, Y["sign"])
+    assert clf.temperatures_.shape == (1,)
+    assert clf.temperatures_[0] != 1
+
+
+def test_no_task_to_learn_is_nothing_to_calibrate():
+    clf = fit_quietly(make_tiny(), X, Y[["same"]])
+    np.testing.assert_array_equal(clf.temperatures_, 1)
+
+
+# -- Going on, keeping ---------------------------------------------------------------------------
+
+
+def test_first_partial_fit_is_refused():
+    with pytest.raises(ValueError, match="partial_fit has neither"):
+        make_tiny().partial_fit(X, Y, classes={"sign": ["minus", "plus"]})
+
+
+def test_partial_fit_keeps_the_temperatures(calibrated):
+    clf = copy.deepcopy(calibrated).partial_fit(X, Y)
+    np.testing.assert_array_equal(clf.temperatures_, calibrated.temperatures_)
+
+
+def test_warm_start_finds_them_anew_or_takes_them_away(calibrated):
+    clf = copy.deepcopy(calibrated).set_params(warm_start=True, epochs=2)
+    clf.fit(X, Y, validation_data=(X_NEW[200:500], Y_NEW[200:500]))
+    assert (clf.temperatures_[:2] != calibrated.temperatures_[:2]).all()
+    clf.set_params(calibrate=False).fit(X, Y)
+    np.testing.assert_array_equal(clf.temperatures_, 1)
+
+
+def save_and_load(clf):
+    file = io.BytesIO()
+    save_model(clf, file)
+    return load_model(io.BytesIO(file.getvalue()))
+
+
+COPIES = {"pickle": lambda clf: pickle.loads(pickle.dumps(clf)), "file": save_and_load}
+
+
+@pytest.mark.parametrize("way", COPIES)
+def test_saved_model_is_calibrated(calibrated, way):
+    again = COPIES[way](calibrated)
+    np.testing.assert_array_equal(again.temperatures_, calibrated.temperatures_)
+    for found, expected in zip(
+        again.predict_proba(X_NEW), calibrated.predict_proba(X_NEW), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("values", [[0, 1], [-1, 1], [np.nan, 1], [np.inf, 1], [1], [1, 1, 1]])
+def test_forged_temperatures_are_refused(calibrated, values):
+    clf = copy.deepcopy(calibrated)
+    clf._network.temperatures = np.array(values, dtype=np.float32)
+    description, arrays = describe_model(clf)
+    with pytest.raises(ValueError, match=r"does not describe a model: .*temperature"):
+        load_model(io.BytesIO(pack(description, arrays)))
+
+
+def test_summary_shows_temperatures_only_where_there_are_any(plain, calibrated):
+    summary = calibrated.summary()
+    np.testing.assert_array_equal(summary.tasks["temperature"], calibrated.temperatures_)
+    assert "temperature" in str(summary)
+    assert "temperature" not in str(plain.summary())
+
+
+def test_custom_networks_are_calibrated():
+    def build(n_outputs=2):
+        inputs = keras.Input((5,))
+        hidden = keras.layers.Dense(8, "relu")(inputs)
+        outputs = [
+            keras.layers.Dense(1, "sigmoid", name="sign")(hidden),
+            keras.layers.Dense(3, "softmax", name="grade")(hidden),
+        ]
+        return keras.Model(inputs, outputs)
+
+    clf = make_tiny(model=build, early_stopping=True, validation_fraction=0.3, epochs=2)
+    clf.fit(X, Y[["sign", "grade"]])
+    assert (clf.temperatures_ != 1).all()
+    logits = np.log(np.asarray(clf.model_(X_NEW)[1], dtype=float)) / clf.temperatures_[1]
+    expected = np.exp(log_softmax(logits, axis=1))
+    np.testing.assert_allclose(clf.predict_proba(X_NEW)["grade"], expected, atol=1e-5)
