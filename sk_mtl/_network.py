@@ -7,6 +7,7 @@ product. Does not know y, the loss or how training goes.
 from __future__ import annotations
 
 import math
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -532,13 +533,19 @@ def draw_initial_values(
             n_out = default.shape[-1]
             if layer.startswith("heads_") and default.ndim == 2:
                 n_out //= _n_heads(spec, layer)
-            limit = math.sqrt(6.0 / (default.shape[-2] + n_out))
+            limit = _kernel_limit(default.shape[-2], n_out, layer.endswith("_logits"))
             values.append(rng.uniform(-limit, limit, default.shape).astype(np.float32))
         elif kind == "bias" and layer in bias:
             values.append(bias[layer].reshape(default.shape))
         else:
             values.append(default)
     return values
+
+
+def _kernel_limit(n_in: int, n_out: int, is_output: bool) -> float:
+    law = os.environ.get("SK_MTL_STUDY_INIT", "glorot/glorot").split("/")[is_output]
+    variance = {"glorot": 2 / (n_in + n_out), "he": 2 / n_in, "lecun": 1 / n_in, "torch": 1 / 3 / n_in, "small": .1 / n_in, "zero": 0}
+    return math.sqrt(3 * variance[law])
 
 
 @lru_cache(maxsize=64)
