@@ -171,12 +171,13 @@ def _run_epochs(
         rng = np.random.default_rng([plan.seed, 1, plan.first_epoch + epoch])
         order = training.rows[rng.permutation(len(training.rows))].astype(np.int32)
         logs = _run_epoch(program, plan, arrays, order, callbacks)
-        if held_out is not None:
-            logs |= _validation_logs(program, plan, held_out, watched_rows)
-        for name, value in logs.items():
-            history.setdefault(name, []).append(value)
-        if plan.stopping is not None and plan.stopping.update(_watched(plan, logs)):
-            best, best_epoch = program.read(), epoch
+        with program.averaged():
+            if held_out is not None:
+                logs |= _validation_logs(program, plan, held_out, watched_rows)
+            for name, value in logs.items():
+                history.setdefault(name, []).append(value)
+            if plan.stopping is not None and plan.stopping.update(_watched(plan, logs)):
+                best, best_epoch = program.read(), epoch
         callbacks.on_epoch_end(plan.first_epoch + epoch - 1, logs)
         if not np.isfinite(logs["objective"]):
             _deal_with_divergence(plan, logs, epoch, best_epoch)

@@ -128,6 +128,10 @@ def scale(X: np.ndarray, train: np.ndarray, how: str) -> np.ndarray:
     divisor = np.where(std > 0, std, 1)
     if how == "numbers":
         mean, divisor = np.where(is_bit, 0, mean), np.where(is_bit, 1, divisor)
+    elif how == "centred":
+        divisor = np.where(is_bit, 1, divisor)
+    elif how == "fourth root":
+        divisor = np.where(is_bit, np.maximum(std, 0.01) ** 0.25, divisor)
     elif how == "bits":
         divisor = np.where(is_bit, np.sqrt(np.maximum(std, 0.01)), divisor)
     elif how != "all":
@@ -169,7 +173,7 @@ def _boxes(n_rows: int, n_features: int, n_tasks: int, missing: float, seed: int
     scores = inside @ rng.normal(size=(n_boxes, n_tasks)) + 0.3 * rng.standard_normal((n, n_tasks))
     shares = rng.uniform(0.05, 0.5, size=n_tasks)
     truth = pd.DataFrame(
-        (scores > np.quantile(scores, 1 - shares, axis=0)).astype(float),
+        (scores > _quantiles(scores, 1 - shares)).astype(float),
         columns=[f"y{t}" for t in range(n_tasks)],
     )
     Y = truth.mask(rng.random(truth.shape) < missing)
@@ -186,11 +190,16 @@ def _bits(n_rows: int, n_features: int, n_tasks: int, missing: float, seed: int 
     scores = hidden @ rng.normal(size=(16, n_tasks)) + 1.5 * rng.standard_normal((n, n_tasks))
     shares = rng.uniform(0.03, 0.3, size=n_tasks)
     truth = pd.DataFrame(
-        (scores > np.quantile(scores, 1 - shares, axis=0)).astype(float),
+        (scores > _quantiles(scores, 1 - shares)).astype(float),
         columns=[f"y{t}" for t in range(n_tasks)],
     )
     Y = truth.mask(rng.random(truth.shape) < missing)
     return _generated(X, Y, truth, n_rows)
+
+
+def _quantiles(scores: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return the quantile of each column, at a share of its own."""
+    return np.array([np.quantile(v, q) for v, q in zip(scores.T, shares, strict=True)])
 
 
 def _generated(X: np.ndarray, Y: pd.DataFrame, truth: pd.DataFrame, n_rows: int) -> Table:
