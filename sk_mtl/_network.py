@@ -7,7 +7,6 @@ product. Does not know y, the loss or how training goes.
 from __future__ import annotations
 
 import math
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -497,11 +496,12 @@ def draw_initial_values(
 ) -> list[np.ndarray]:
     """Draw the values that a network's variables start from.
 
-    Kernels are uniform in ±sqrt(6 / (n_in + n_out)) (Glorot & Bengio 2010), fans counted within a
-    head; output biases are the log-odds of the classes, so that an untrained network predicts
-    the class frequencies where its last hidden layer is 0, and around them elsewhere; the rest is
-    Keras's. A custom network keeps its own values, but for the heads that are put on a custom
-    trunk.
+    Kernels are uniform in ±1 / sqrt(n_in) (a third of the variance of LeCun et al. 1998, section
+    4.6): the function that a network starts from is noise to be unlearned, the more so the wider
+    the input (docs/benchmarks/quality.md). Output biases are the log-odds of the classes, so that
+    an untrained network predicts the class frequencies where its last hidden layer is 0, and around
+    them elsewhere; the rest is Keras's. A custom network keeps its own values, but for the heads
+    that are put on a custom trunk.
 
     Parameters
     ----------
@@ -530,22 +530,13 @@ def draw_initial_values(
         elif kind == "seed_generator_state":
             values.append(np.array([rng.integers(2**31), 0], dtype=default.dtype))
         elif kind == "kernel":
-            n_out = default.shape[-1]
-            if layer.startswith("heads_") and default.ndim == 2:
-                n_out //= _n_heads(spec, layer)
-            limit = _kernel_limit(default.shape[-2], n_out, layer.endswith("_logits"))
+            limit = _kernel_limit(default.shape[-2])
             values.append(rng.uniform(-limit, limit, default.shape).astype(np.float32))
         elif kind == "bias" and layer in bias:
             values.append(bias[layer].reshape(default.shape))
         else:
             values.append(default)
     return values
-
-
-def _kernel_limit(n_in: int, n_out: int, is_output: bool) -> float:
-    law = os.environ.get("SK_MTL_STUDY_INIT", "glorot/glorot").split("/")[is_output]
-    variance = {"glorot": 2 / (n_in + n_out), "he": 2 / n_in, "lecun": 1 / n_in, "torch": 1 / 3 / n_in, "small": .1 / n_in, "zero": 0}
-    return math.sqrt(3 * variance[law])
 
 
 @lru_cache(maxsize=64)
@@ -565,6 +556,10 @@ def _default_values(spec: NetworkSpec) -> tuple[tuple[str, str, np.ndarray], ...
     return tuple(found)
 
 
+def _kernel_limit(n_in: int) -> float:
+    return 1 / math.sqrt(n_in)
+
+
 def network_variables(model: keras.Model) -> list[Any]:
     """Return all variables that a network's state consists of: weights, moments, seeds.
 
@@ -579,10 +574,6 @@ def network_variables(model: keras.Model) -> list[Any]:
         Trainable ones first.
     """
     return [*model.trainable_variables, *model.non_trainable_variables]
-
-
-def _n_heads(spec: NetworkSpec, layer: str) -> int:
-    return len(_head_groups(spec)[int(layer.split("_")[1])][2])
 
 
 def _output_bias(
