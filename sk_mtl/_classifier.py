@@ -116,8 +116,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     early_stopping : "auto" or bool, default="auto"
         Whether to watch the loss, stop when it no longer improves, and keep the weights of the
         best epoch. "auto" does so if `fit` is given validation data, or there are at least 1,000
-        rows with labels. With an optimizer that averages weights (``use_ema``) the weights watched
-        and kept are those before averaging.
+        rows with labels. With an optimizer that averages weights (``use_ema``) the averages are
+        watched and kept.
     validation_fraction : float or None, default=0.1
         Share of the rows held out to be watched, in (0, 1), drawn so that every task keeps
         labelled cells in both parts. None watches the training loss. Not used if `fit` is given

@@ -73,7 +73,9 @@ def fit_expert(
 
 def _encode(Y: pd.DataFrame, classes: list[np.ndarray]) -> np.ndarray:
     """Return class indices, -1 where missing."""
-    columns = [pd.Index(known).get_indexer(y) for (_, y), known in zip(Y.items(), classes, strict=True)]
+    columns = [
+        pd.Index(known).get_indexer(y) for (_, y), known in zip(Y.items(), classes, strict=True)
+    ]
     return np.stack(columns, axis=1).astype(np.int64)
 
 
@@ -96,7 +98,9 @@ def _make_network(
     )
     biases = []
     for t, known in enumerate(classes):
-        log_p = torch.stack([(codes[:, t] == k).sum().clamp(min=1) for k in range(len(known))]).log()
+        log_p = torch.stack(
+            [(codes[:, t] == k).sum().clamp(min=1) for k in range(len(known))]
+        ).log()
         biases.append(log_p[1:] - log_p[:1] if len(known) == 2 else log_p - log_p.mean())
     with torch.no_grad():
         network[-1].bias.copy_(torch.cat(biases))

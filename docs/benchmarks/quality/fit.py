@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from _records import append_record, read_records, record_key
 from _scores import score_part
-from _settings import SETTINGS, study_of
+from _settings import SETTINGS, STUDIES, start_kernels_by
 from _tables import Table, load_table, prepare, scale, table_names
 
 from sk_mtl import MultiTaskClassifier
@@ -32,7 +32,7 @@ def main() -> None:
     done = {record_key(record) for record in read_records(options.results)}
     settings = {name: SETTINGS[name] for name in options.settings or ()}
     for study in options.study or ():
-        settings |= study_of(study)
+        settings |= STUDIES[study]
     for seed in options.seeds:
         for table_name in options.tables:
             table = load_table(table_name, options.folder)
@@ -59,7 +59,7 @@ def fit_and_score(
     """Fit one setting on one split; return the scores of both parts."""
     setting = dict(setting)
     scaling = setting.pop("scaling", "none")
-    os.environ["SK_MTL_STUDY_INIT"] = setting.pop("initialization", "glorot/glorot")
+    start_kernels_by(setting.pop("initialization", "default"))
     table = load_table(table_name, folder)
     train, valid, test = table.splits[split]
     X = _scaled_features(table_name, folder, split, scaling)
@@ -107,7 +107,7 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument("--tables", nargs="+", choices=table_names(), required=True)
     parser.add_argument("--splits", nargs="+", help="default: all of a table")
     parser.add_argument("--settings", nargs="+", choices=list(SETTINGS))
-    parser.add_argument("--study", nargs="+", help="groups of settings; see _settings.py")
+    parser.add_argument("--study", nargs="+", choices=list(STUDIES), help="groups of settings")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     return parser.parse_args()
 

@@ -40,7 +40,10 @@ PER_TASK: dict[str, tuple[str, Callable[[int], Any]]] = {
         ),
     ),
     "LightGBM": ("frame", lambda seed: _make_lightgbm(seed)),
-    "MLPClassifier": ("numbers", lambda seed: MLPClassifier(early_stopping=True, random_state=seed)),
+    "MLPClassifier": (
+        "numbers",
+        lambda seed: MLPClassifier(early_stopping=True, random_state=seed),
+    ),
 }
 EXPERTS = {"PyTorch by an expert": 1, "PyTorch by an expert, mean of five": 5}
 
@@ -101,7 +104,9 @@ def fit_and_score(
     if name in EXPERTS:
         X = scale(prepare(table.X, train), train, "bits")
         members = [
-            fit_expert(X, table.Y, train, valid, classes, is_fingerprint=table_name == "tox21", seed=s)
+            fit_expert(
+                X, table.Y, train, valid, classes, is_fingerprint=table_name == "tox21", seed=s
+            )
             for s in range(seed * EXPERTS[name], (seed + 1) * EXPERTS[name])
         ]
 
@@ -123,7 +128,11 @@ def _fit_per_task(
 ) -> Callable[[np.ndarray], list[np.ndarray]]:
     """Fit a model per task on its labelled rows; return the function that predicts rows."""
     features, make = PER_TASK[name]
-    X = _as_frame(table.X) if features == "frame" else scale(prepare(table.X, train), train, features)
+    X = (
+        _as_frame(table.X)
+        if features == "frame"
+        else scale(prepare(table.X, train), train, features)
+    )
     models = []
     for (_, y), known in zip(table.Y.items(), classes, strict=True):
         rows = train[y.iloc[train].notna().to_numpy()]
