@@ -98,9 +98,8 @@ def _make_network(
     )
     biases = []
     for t, known in enumerate(classes):
-        log_p = torch.stack(
-            [(codes[:, t] == k).sum().clamp(min=1) for k in range(len(known))]
-        ).log()
+        counts = [(codes[:, t] == k).sum().clamp(min=1) for k in range(len(known))]
+        log_p = torch.stack(counts).log()
         biases.append(log_p[1:] - log_p[:1] if len(known) == 2 else log_p - log_p.mean())
     with torch.no_grad():
         network[-1].bias.copy_(torch.cat(biases))

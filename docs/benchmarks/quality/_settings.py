@@ -112,8 +112,8 @@ def start_kernels_by(law: str) -> None:
             values[i] = values[i] * (_limit(law, n_in, n_out, is_output) * math.sqrt(n_in))
         return values
 
-    is_default = law == "default"
-    sk_mtl._training.draw_initial_values = _draw_as_released if is_default else draw  # type: ignore
+    drawn_by = _draw_as_released if law == "default" else draw
+    sk_mtl._training.draw_initial_values = drawn_by
 
 
 def _limit(law: str, n_in: int, n_out: int, is_output: bool) -> float:

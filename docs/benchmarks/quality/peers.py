@@ -26,27 +26,6 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
-# Features that a peer takes: "none" and "numbers" as by `_tables.scale`, "frame" as they are.
-PER_TASK: dict[str, tuple[str, Callable[[int], Any]]] = {
-    "logistic regression": ("numbers", lambda seed: LogisticRegression(C=0.1, max_iter=1000)),
-    "random forest": (
-        "none",
-        lambda seed: RandomForestClassifier(500, min_samples_leaf=2, random_state=seed, n_jobs=1),
-    ),
-    "HistGradientBoosting": (
-        "frame",
-        lambda seed: HistGradientBoostingClassifier(
-            categorical_features="from_dtype", early_stopping=True, random_state=seed
-        ),
-    ),
-    "LightGBM": ("frame", lambda seed: _make_lightgbm(seed)),
-    "MLPClassifier": (
-        "numbers",
-        lambda seed: MLPClassifier(early_stopping=True, random_state=seed),
-    ),
-}
-EXPERTS = {"PyTorch by an expert": 1, "PyTorch by an expert, mean of five": 5}
-
 
 def _make_lightgbm(seed: int) -> Any:
     from lightgbm import LGBMClassifier
@@ -63,6 +42,28 @@ def _make_lightgbm(seed: int) -> Any:
         n_jobs=1,
         verbose=-1,
     )
+
+
+# Features that a peer takes: "none" and "numbers" as by `_tables.scale`, "frame" as they are.
+PER_TASK: dict[str, tuple[str, Callable[[int], Any]]] = {
+    "logistic regression": ("numbers", lambda seed: LogisticRegression(C=0.1, max_iter=1000)),
+    "random forest": (
+        "none",
+        lambda seed: RandomForestClassifier(500, min_samples_leaf=2, random_state=seed, n_jobs=1),
+    ),
+    "HistGradientBoosting": (
+        "frame",
+        lambda seed: HistGradientBoostingClassifier(
+            categorical_features="from_dtype", early_stopping=True, random_state=seed
+        ),
+    ),
+    "LightGBM": ("frame", _make_lightgbm),
+    "MLPClassifier": (
+        "numbers",
+        lambda seed: MLPClassifier(early_stopping=True, random_state=seed),
+    ),
+}
+EXPERTS = {"PyTorch by an expert": 1, "PyTorch by an expert, mean of five": 5}
 
 
 def main() -> None:
