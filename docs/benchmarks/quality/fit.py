@@ -2,7 +2,7 @@
 
 Each fit becomes one line of the results: scores on the validation and the test part, seconds,
 epochs. Fits that are there already are not repeated, so that a run can be stopped and gone on with.
-`tabulate.py` shows the scores.
+`compare.py` shows the scores.
 
 Usage: python docs/benchmarks/quality/fit.py RESULTS --folder FOLDER --tables tox21 census
            --splits rand0 --settings defaults --seeds 0 1 2

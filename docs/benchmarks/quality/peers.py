@@ -54,14 +54,11 @@ PER_TASK: dict[str, tuple[str, Callable[[int], Any]]] = {
     "HistGradientBoosting": (
         "frame",
         lambda seed: HistGradientBoostingClassifier(
-            categorical_features="from_dtype", early_stopping=True, random_state=seed
+            categorical_features="from_dtype", random_state=seed
         ),
     ),
     "LightGBM": ("frame", _make_lightgbm),
-    "MLPClassifier": (
-        "numbers",
-        lambda seed: MLPClassifier(early_stopping=True, random_state=seed),
-    ),
+    "MLPClassifier": ("numbers", lambda seed: MLPClassifier(random_state=seed)),
 }
 EXPERTS = {"PyTorch by an expert": 1, "PyTorch by an expert, mean of five": 5}
 

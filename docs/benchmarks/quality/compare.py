@@ -2,7 +2,7 @@
 
 The test parts must not be looked at while settings are being chosen.
 
-Usage: python docs/benchmarks/quality/tabulate.py RESULTS [RESULTS ...] [--test] [--by-split]
+Usage: python docs/benchmarks/quality/compare.py RESULTS [RESULTS ...] [--test] [--by-split]
 """
 
 import argparse
