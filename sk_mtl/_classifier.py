@@ -84,15 +84,15 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     r"""Classify several tasks with one network, from labels of which some are missing.
 
     The network has layers shared by all tasks, then a head per task. Each task is binary or
-    multi-class on its own. The loss of a task is the weighted mean of the cross-entropy over its
-    labelled cells in the batch,
-    :math:`L_t = \sum_i m_{it} w_{it} \ell_{it} / \sum_i m_{it} w_{it}`, and the objective is
-    :math:`\sum_t \lambda_t L_t`. A missing label counts as exactly nothing; a batch without any
-    label of a task gives that task a loss and a gradient of 0.
+    multi-class on its own. The objective is the weighted mean of the cross-entropy over the
+    labelled cells of the batch, :math:`\sum_t \lambda_t L_t` with
+    :math:`L_t = \sum_i m_{it} w_{it} \ell_{it} / \sum_{i,u} m_{iu} w_{iu}`. A missing label counts
+    as exactly nothing; a batch without any label of a task gives that task a loss and a gradient
+    of 0.
 
     Parameters
     ----------
-    hidden_layer_sizes : int or array-like of int, default=(128, 64)
+    hidden_layer_sizes : int or array-like of int, default=(256,)
         Widths of the shared hidden layers; ``()`` for none.
     head_hidden_layer_sizes : int, array-like of int, or dict, default=()
         Widths of the hidden layers of each task's own head. A dict gives them by task; tasks that
@@ -115,7 +115,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         `embedding_size` waves of learned frequencies. Not with a `model` of your own.
     embedding_size : int, default=16
         Bins, or frequencies and functions, of each number.
-    dropout : float, default=0.0
+    dropout : float, default=0.4
         Share of the activations of each hidden layer that is dropped while training, in [0, 1).
     normalization : {None, "batch", "layer"}, default=None
         Normalisation between the product and the activation of each hidden layer.
@@ -136,10 +136,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     task_weighting : {"equal", "uncertainty"}, dict or TaskWeighting, default="equal"
         The weights :math:`\lambda_t` of the tasks: all 1; learned, as in [1]_; factors by task,
         with 1 for tasks left out; or a strategy of `sk_mtl.weighting`.
-    loss_normalization : {"tasks", "cells"}, default="tasks"
-        "tasks" divides a task's loss in a batch by the weight of its own labelled cells, so that a
-        task with few labels counts as much as one with many; "cells" divides by the weight of
-        all labelled cells of the batch together, so that frequency counts.
+    loss_normalization : {"cells", "tasks"}, default="cells"
+        "cells" divides the summed losses of a batch by the weight of all its labelled cells
+        together, so that every cell counts the same; "tasks" divides each task's loss by the weight
+        of its own labelled cells, so that a task with few labels counts as much as one with many.
     class_weight : {None, "balanced"} or dict, default=None
         "balanced" weighs each task's classes inversely to their frequency among its labelled
         cells. A dict gives per task "balanced" or ``{label: weight}``; for a 1-D y it may be
@@ -177,8 +177,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     early_stopping : "auto" or bool, default="auto"
         Whether to watch the loss, stop when it no longer improves, and keep the weights of the
         best epoch. "auto" does so if `fit` is given validation data, or there are at least 1,000
-        rows with labels. With an optimizer that averages weights (``use_ema``) the weights watched
-        and kept are those before averaging.
+        rows with labels. With an optimizer that averages weights (``use_ema``) the averages are
+        watched and kept.
     validation_fraction : float or None, default=0.1
         Share of the rows held out to be watched, in (0, 1), drawn so that every task keeps
         labelled cells in both parts. None watches the training loss. Not used if `fit` is given
@@ -358,7 +358,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
 
     def __init__(
         self,
-        hidden_layer_sizes: Any = (128, 64),
+        hidden_layer_sizes: Any = (256,),
         head_hidden_layer_sizes: Any = (),
         activation: Any = "relu",
         *,
@@ -366,13 +366,13 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         categorical_features: Any = "from_dtype",
         numeric_embedding: str | None = None,
         embedding_size: int = 16,
-        dropout: float = 0.0,
+        dropout: float = 0.4,
         normalization: str | None = None,
         l2: float = 0.0,
         ensemble_size: int = 1,
         ensemble_method: str = "shared",
         task_weighting: Any = "equal",
-        loss_normalization: str = "tasks",
+        loss_normalization: str = "cells",
         class_weight: Any = None,
         loss: str = "cross_entropy",
         focal_gamma: float = 2.0,

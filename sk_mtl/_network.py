@@ -641,12 +641,13 @@ def draw_initial_values(
 ) -> list[np.ndarray]:
     """Draw the values that a network's variables start from.
 
-    Kernels are uniform in ±sqrt(6 / (n_in + n_out)) (Glorot & Bengio 2010), fans counted within a
-    head; output biases are the log-odds of the classes, so that an untrained network predicts
-    the class frequencies where its last hidden layer is 0, and around them elsewhere. Where members
-    share kernels, the scalings of the features are drawn from -1 and 1, and the others are 1
-    (Gorishniy et al. 2024). The rest is Keras's. A custom network keeps its own
-    values, but for the heads that are put on a custom trunk.
+    Kernels are uniform in ±1 / sqrt(n_in) (a third of the variance of LeCun et al. 1998, section
+    4.6): the function that a network starts from is noise to be unlearned, the more so the wider
+    the input (docs/benchmarks/quality.md). Output biases are the log-odds of the classes, so that
+    an untrained network predicts the class frequencies where its last hidden layer is 0, and around
+    them elsewhere. Where members share kernels, the scalings of the features are drawn from -1 and
+    1, and the others are 1 (Gorishniy et al. 2024). The rest is Keras's. A custom
+    network keeps its own values, but for the heads that are put on a custom trunk.
 
     Parameters
     ----------
@@ -678,11 +679,7 @@ def draw_initial_values(
         elif kind == "seed_generator_state":
             values.append(np.array([rng.integers(2**31), 0], dtype=default.dtype))
         elif kind == "kernel":
-            n_read, n_given = blocks.get(layer, (1, 1))
-            if layer in blocks and _has_shared_kernel(spec, layer):
-                n_read = max(n_read, spec.ensemble_size)
-            n_out = default.shape[-1] * n_read // n_given
-            limit = math.sqrt(6.0 / (default.shape[-2] + n_out))
+            limit = _kernel_limit(default.shape[-2])
             values.append(rng.uniform(-limit, limit, default.shape).astype(np.float32))
         elif kind == "frequencies" and layer == "periodic":
             values.append(rng.normal(0, _FREQUENCY_SCALE, default.shape).astype(np.float32))
@@ -717,6 +714,10 @@ def _default_values(spec: NetworkSpec) -> tuple[tuple[str, str, np.ndarray], ...
         layer = _CUSTOM if id(variable) in custom else path.rpartition("/")[2]
         found.append((layer, kind, value))
     return tuple(found)
+
+
+def _kernel_limit(n_in: int) -> float:
+    return 1 / math.sqrt(n_in)
 
 
 def network_variables(model: keras.Model) -> list[Any]:

@@ -8,8 +8,8 @@ the same shape traces nothing (`_program_cache`). Does not know epochs, callback
 from __future__ import annotations
 
 import weakref
-from collections.abc import Hashable, Sequence
-from contextlib import suppress
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -262,6 +262,21 @@ class TrainingProgram:
         if settings[1] is not None and settings[1] != carried_rate:
             self.optimizer.learning_rate = settings[1]
         self.settings = settings
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Hold, for a while, the moving averages of the weights, where the optimizer has them."""
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        if not optimizer.use_ema:
+            yield
+            return
+        weights = [np.array(v.numpy()) for v in self.trainable]
+        optimizer.finalize_variable_values(self.trainable)
+        try:
+            yield
+        finally:
+            for variable, value in zip(self.trainable, weights, strict=True):
+                variable.assign(value)
 
     def read(self) -> TrainingState:
         """Return copies of all values.

@@ -191,20 +191,13 @@ def _run_epochs(
         rng = np.random.default_rng([plan.seed, 1, plan.first_epoch + epoch])
         order = training.rows[shuffle.draw(rng)].astype(np.int32)
         logs = _run_epoch(program, plan, arrays, order, callbacks)
-        if held_out is not None:
-            logs |= _validation_logs(program, plan, held_out, watched_rows)
         progress.epoch = epoch
-        for name, value in logs.items():
-            progress.history.setdefault(name, []).append(value)
-        if plan.stopping is not None and plan.stopping.update(_watched(plan, logs)):
-            progress.best, progress.best_epoch = program.read(), epoch
-        improved = []
-        if plan.task_stopping is not None:
-            improved = plan.task_stopping.update(_watched_by_task(plan, logs))
-        if improved and progress.best is not None and progress.best_epoch == epoch:
-            progress.keeper.keep(improved, epoch, progress.best.network)
-        elif improved:
-            progress.keeper.keep(improved, epoch, program.read_network())
+        with program.averaged():
+            if held_out is not None:
+                logs |= _validation_logs(program, plan, held_out, watched_rows)
+            for name, value in logs.items():
+                progress.history.setdefault(name, []).append(value)
+            _keep_best(program, plan, progress, logs)
         callbacks.on_epoch_end(plan.first_epoch + epoch - 1, logs)
         if not np.isfinite(logs["objective"]):
             _deal_with_divergence(plan, logs, epoch, progress.best_epoch)
@@ -231,6 +224,22 @@ def _run_epochs(
     return TrainingOutcome(
         state, progress.history, progress.epoch, progress.best_epoch, checkpoints
     )
+
+
+def _keep_best(
+    program: TrainingProgram, plan: TrainingPlan, progress: Progress, logs: dict[str, float]
+) -> None:
+    """Note the values of this epoch where it is the best so far, for all tasks or for some."""
+    epoch = progress.epoch
+    if plan.stopping is not None and plan.stopping.update(_watched(plan, logs)):
+        progress.best, progress.best_epoch = program.read(), epoch
+    if plan.task_stopping is None:
+        return
+    improved = plan.task_stopping.update(_watched_by_task(plan, logs))
+    if improved and progress.best is not None and progress.best_epoch == epoch:
+        progress.keeper.keep(improved, epoch, progress.best.network)
+    elif improved:
+        progress.keeper.keep(improved, epoch, program.read_network())
 
 
 def _make_order(plan: TrainingPlan, training: LabelledRows) -> RandomOrder | LabelAwareOrder:

@@ -252,6 +252,7 @@ def make_estimator(optimizer, learning_rate, **params):
     settings = {
         "hidden_layer_sizes": (8,),
         "activation": "tanh",
+        "dropout": 0.0,
         "missing_label": -1,
         "random_state": 0,
         "epochs": EPOCHS,

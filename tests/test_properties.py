@@ -85,6 +85,7 @@ def fit(X, y, sample_weight=None, **params):
     estimator = MultiTaskClassifier(
         **{
             "hidden_layer_sizes": (4,),
+            "dropout": 0.0,
             "epochs": 3,
             "batch_size": 64,
             "classes": CLASSES,
