@@ -480,9 +480,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         going_on = self.warm_start and hasattr(self, "_schema")
         with _unchanged_on_error(self), _removed_at_the_end() as checkpoints:
             table = read_labels(y, missing_label=self.missing_label)
-            X = self._check_features(
-                X, reset=not going_on, is_first=not (going_on and self._is_begun())
-            )
+            is_first = not (going_on and self._is_begun())
+            X = self._check_features(X, reset=not going_on, is_first=is_first)
             require_labels(table)
             schema = self._schema if going_on else None
             problem = pose_problem(X, table, sample_weight, self.class_weight, schema, self.classes)
@@ -547,9 +546,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         going_on = hasattr(self, "_schema")
         with _unchanged_on_error(self):
             table = read_labels(y, missing_label=self.missing_label)
-            X = self._check_features(
-                X, reset=not going_on, is_first=not (going_on and self._is_begun())
-            )
+            is_first = not (going_on and self._is_begun())
+            X = self._check_features(X, reset=not going_on, is_first=is_first)
             if going_on:
                 schema, seed = self._schema, self._seed
                 if classes is not None:
