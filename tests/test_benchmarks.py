@@ -56,7 +56,7 @@ def read_tables(text):
 
 
 # scikeras 0.13 has no tags of its own, which scikit-learn 1.6 only warns of.
-@pytest.mark.filterwarnings("ignore:The KerasClassifier or classes from which:FutureWarning")
+@pytest.mark.filterwarnings("ignore:The KerasClassifier or classes from which")
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_script_prints_whole_tables(script, load, capsys):
