@@ -537,7 +537,8 @@ def test_summary_tells_of_members(method):
     assert summary.ensemble == (N_MEMBERS, method)
     assert "3 members with " in str(summary)
     hidden = 4 * 6 + N_MEMBERS * (4 + 6 + 6) if method == "shared" else N_MEMBERS * (4 * 6 + 6)
-    assert summary.n_parameters == hidden + N_MEMBERS * (6 * 5 + 5)
+    standardizing = 2 * 4
+    assert summary.n_parameters == standardizing + hidden + N_MEMBERS * (6 * 5 + 5)
 
 
 def test_ensemble_goes_through_a_pipeline_and_a_clone():
