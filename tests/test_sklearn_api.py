@@ -136,6 +136,7 @@ def expected_failed_checks(estimator):
 
 
 CHECKED = {"epochs": 60, "batch_size": 512, "hidden_layer_sizes": (64,), "random_state": 0}
+CHECKED |= {"dropout": 0.0}  # with which a row of weight 2 is not the row twice
 
 
 @parametrize_with_checks(
