@@ -210,6 +210,7 @@ def make_census_pipeline(epochs: int, random_state: int) -> Any:
         epochs=epochs,
         early_stopping=True,
         n_iter_no_change=5,
+        standardize=False,  # the columns before it have done so
         random_state=random_state,
         verbose=1,
     )

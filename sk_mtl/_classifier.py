@@ -19,14 +19,24 @@ from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sk_mtl._calibration import calibrate_tasks, require_watched_rows
+from sk_mtl._categories import (
+    Categories,
+    change_codes,
+    find_categorical,
+    keep_used,
+    learn_categories,
+    split_columns,
+)
 from sk_mtl._checkpoint import Checkpoint, open_checkpoint
 from sk_mtl._custom_model import classify_outputs, serialize_model
 from sk_mtl._early_stopping import EarlyStopping, PlannedEpoch, TaskStopping
 from sk_mtl._features import check_features
+from sk_mtl._input_spec import InputSpec, LearnedInput, learn_input
 from sk_mtl._labels import has_missing_labels, read_cell_weight, read_labels
 from sk_mtl._logit_adjustment import find_adjusted_frequencies, find_logit_offsets
 from sk_mtl._network import NetworkSpec, canonical_activation, network_variables
 from sk_mtl._persistence import (
+    ADDED_PARAMETERS,
     FORMAT_VERSION,
     FittedNetwork,
     check_format_version,
@@ -63,6 +73,10 @@ DERIVED_ATTRIBUTES = ("classes_", "label_coverage_", "n_classes_", "n_tasks_", "
 
 # With early_stopping="auto", fewer labelled rows than this are all trained on.
 _MIN_ROWS_TO_HOLD_OUT = 1000
+_CHANGED = (
+    "warm_start and partial_fit go on with the network that was fitted, but its parameters have "
+    "changed since. Clone the estimator to start afresh."
+)
 _MAX_WIDTH = 1_000_000  # of a hidden layer
 
 
@@ -70,15 +84,15 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     r"""Classify several tasks with one network, from labels of which some are missing.
 
     The network has layers shared by all tasks, then a head per task. Each task is binary or
-    multi-class on its own. The loss of a task is the weighted mean of the cross-entropy over its
-    labelled cells in the batch,
-    :math:`L_t = \sum_i m_{it} w_{it} \ell_{it} / \sum_i m_{it} w_{it}`, and the objective is
-    :math:`\sum_t \lambda_t L_t`. A missing label counts as exactly nothing; a batch without any
-    label of a task gives that task a loss and a gradient of 0.
+    multi-class on its own. The objective is the weighted mean of the cross-entropy over the
+    labelled cells of the batch, :math:`\sum_t \lambda_t L_t` with
+    :math:`L_t = \sum_i m_{it} w_{it} \ell_{it} / \sum_{i,u} m_{iu} w_{iu}`. A missing label counts
+    as exactly nothing; a batch without any label of a task gives that task a loss and a gradient
+    of 0.
 
     Parameters
     ----------
-    hidden_layer_sizes : int or array-like of int, default=(128, 64)
+    hidden_layer_sizes : int or array-like of int, default=(256,)
         Widths of the shared hidden layers; ``()`` for none.
     head_hidden_layer_sizes : int, array-like of int, or dict, default=()
         Widths of the hidden layers of each task's own head. A dict gives them by task; tasks that
@@ -86,7 +100,21 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     activation : str or callable, default="relu"
         Activation of the hidden layers, one that Keras knows, or scikit-learn's names
         "identity" and "logistic".
-    dropout : float, default=0.0
+    standardize : "auto" or bool, default="auto"
+        Whether the network standardises X before anything else, by the means and standard
+        deviations of the rows that it is trained on; see Notes. Then cells of X may be missing
+        (NaN), too. "auto" does so unless there is a `model` of your own.
+    categorical_features : "from_dtype", None or array-like, default="from_dtype"
+        The features that are categories, not numbers: by their names, their positions, or a mask.
+        "from_dtype" takes the columns of a frame that are of a categorical dtype; None takes none.
+        A category that the rows trained on do not have counts as missing.
+    numeric_embedding : {None, "piecewise_linear", "periodic"}, default=None
+        What numbers of more than two values become beside themselves [8]_: how far they have come
+        through each of `embedding_size` bins between quantiles, or learned functions of
+        `embedding_size` waves of learned frequencies. Not with a `model` of your own.
+    embedding_size : int, default=16
+        Bins, or frequencies and functions, of each number.
+    dropout : float, default=0.4
         Share of the activations of each hidden layer that is dropped while training, in [0, 1).
     normalization : {None, "batch", "layer"}, default=None
         Normalisation between the product and the activation of each hidden layer.
@@ -107,10 +135,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     task_weighting : {"equal", "uncertainty"}, dict or TaskWeighting, default="equal"
         The weights :math:`\lambda_t` of the tasks: all 1; learned, as in [1]_; factors by task,
         with 1 for tasks left out; or a strategy of `sk_mtl.weighting`.
-    loss_normalization : {"tasks", "cells"}, default="tasks"
-        "tasks" divides a task's loss in a batch by the weight of its own labelled cells, so that a
-        task with few labels counts as much as one with many; "cells" divides by the weight of
-        all labelled cells of the batch together, so that frequency counts.
+    loss_normalization : {"cells", "tasks"}, default="cells"
+        "cells" divides the summed losses of a batch by the weight of all its labelled cells
+        together, so that every cell counts the same; "tasks" divides each task's loss by the weight
+        of its own labelled cells, so that a task with few labels counts as much as one with many.
     class_weight : {None, "balanced"} or dict, default=None
         "balanced" weighs each task's classes inversely to their frequency among its labelled
         cells. A dict gives per task "balanced" or ``{label: weight}``; for a 1-D y it may be
@@ -143,13 +171,13 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         Whether XLA compiles the training steps, which makes those of small networks several times
         faster, for half a second to two more before the first epoch. "auto" does so on a CPU if
         `epochs` times the steps of an epoch are at least 400. Weights then differ in the last
-        bits from those without. Not with batch normalisation or a `model` of your own, whose
-        result may depend on the rows that fill up the last batch.
+        bits from those without, and dropout draws others. Not with batch normalisation or a
+        `model` of your own, whose result may depend on the rows that fill up the last batch.
     early_stopping : "auto" or bool, default="auto"
         Whether to watch the loss, stop when it no longer improves, and keep the weights of the
         best epoch. "auto" does so if `fit` is given validation data, or there are at least 1,000
-        rows with labels. With an optimizer that averages weights (``use_ema``) the weights watched
-        and kept are those before averaging.
+        rows with labels. With an optimizer that averages weights (``use_ema``) the averages are
+        watched and kept.
     validation_fraction : float or None, default=0.1
         Share of the rows held out to be watched, in (0, 1), drawn so that every task keeps
         labelled cells in both parts. None watches the training loss. Not used if `fit` is given
@@ -257,6 +285,21 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     missing labels before it comes to `fit`. With None, plain `KFold` is taken; use the splitters of
     `sk_mtl.model_selection` where strata matter. `task_view` gives an ordinary classifier.
 
+    Where X is standardised, a feature becomes :math:`(x - \mu) / \sigma`, with its mean and its
+    standard deviation over the rows that are trained on (with labels, not held out, by their
+    weight). A feature of two values, :math:`d` apart, becomes :math:`(x - \mu) / d`, so that rare
+    bits of fingerprints do not become large; one with one value becomes 0. Numbers farther than
+    1000 from 0 after this count as 1000. The network computes in float32: a feature whose values
+    differ by less than :math:`10^{-7}` of their size has lost the difference before. With
+    `partial_fit`, the first rows with labels fix the statistics.
+
+    A missing cell becomes 0, the mean, and a further column tells where a feature is missing, if
+    that happened in training; its weights are what is learned for it.
+
+    A category becomes a column of zeros and ones, centred; more than 64 categories of a feature
+    become vectors of 16 learned numbers. A missing category has its own column or vector, if it
+    was missing in training; else it has the mean of all columns, as an unknown one has.
+
     A task with one class is predicted as that class, and a task without any label as missing,
     both with a warning.
 
@@ -277,6 +320,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
        and Lifelong Learning". ICLR 2020, arXiv 2002.06715.
     .. [7] Y. Gorishniy, A. Kotelnikov, A. Babenko. "TabM: Advancing Tabular Deep Learning with
        Parameter-Efficient Ensembling". ICLR 2025, arXiv 2410.24210.
+    .. [8] Y. Gorishniy, I. Rubachev, A. Babenko. "On Embeddings for Numerical Features in Tabular
+       Deep Learning". NeurIPS 2022, arXiv 2203.05556.
 
     Examples
     --------
@@ -299,6 +344,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
 
     # Set by `_keep`.
     _schema: TargetSchema
+    _categories: Categories | None
     _seed: int
     _network: FittedNetwork | None
     _is_active: np.ndarray
@@ -311,17 +357,21 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
 
     def __init__(
         self,
-        hidden_layer_sizes: Any = (128, 64),
+        hidden_layer_sizes: Any = (256,),
         head_hidden_layer_sizes: Any = (),
         activation: Any = "relu",
         *,
-        dropout: float = 0.0,
+        standardize: Any = "auto",
+        categorical_features: Any = "from_dtype",
+        numeric_embedding: str | None = None,
+        embedding_size: int = 16,
+        dropout: float = 0.4,
         normalization: str | None = None,
         l2: float = 0.0,
         ensemble_size: int = 1,
         ensemble_method: str = "shared",
         task_weighting: Any = "equal",
-        loss_normalization: str = "tasks",
+        loss_normalization: str = "cells",
         class_weight: Any = None,
         loss: str = "cross_entropy",
         focal_gamma: float = 2.0,
@@ -352,6 +402,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.head_hidden_layer_sizes = head_hidden_layer_sizes
         self.activation = activation
+        self.standardize = standardize
+        self.categorical_features = categorical_features
+        self.numeric_embedding = numeric_embedding
+        self.embedding_size = embedding_size
         self.dropout = dropout
         self.normalization = normalization
         self.l2 = l2
@@ -398,7 +452,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            Features, finite numbers.
+            Features: finite numbers, NaN where missing.
         y : DataFrame, Series, or array-like of shape (n_samples,) or (n_samples, n_tasks)
             Class labels, one column per task, NaN, None or NA where a label is missing.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
@@ -425,7 +479,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         going_on = self.warm_start and hasattr(self, "_schema")
         with _unchanged_on_error(self), _removed_at_the_end() as checkpoints:
             table = read_labels(y, missing_label=self.missing_label)
-            X = check_features(self, X, reset=not going_on)
+            is_first = not (going_on and self._is_begun())
+            X = self._check_features(X, reset=not going_on, is_first=is_first)
             require_labels(table)
             schema = self._schema if going_on else None
             problem = pose_problem(X, table, sample_weight, self.class_weight, schema, self.classes)
@@ -444,13 +499,18 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             if self._stops_early(problem, watched is not None):
                 stopping = EarlyStopping(self.n_iter_no_change, self.tol)
             start = None
-            if going_on and self._network is not None:
+            if not is_first and self._network is not None:
                 start = replace(self._network.state, optimizer=None)
-            trained = self._train(problem, training, watched, seed, start, stopping, checkpoints)
+            categories = self._categories
+            training, watched, of_input = self._learn_input(problem, training, watched, start)
+            trained = self._train(
+                problem, training, watched, of_input, seed, start, stopping, checkpoints
+            )
             temperatures = None
             if self.calibrate and trained is not None and watched is not None:
                 temperatures = self._find_temperatures(problem, trained, watched)
             if self.refit and trained is not None and watched is not None:
+                self._categories = categories
                 trained = self._train_on_all(problem, trained, seed, start, checkpoints)
             return self._keep(problem, trained, seed, going_on, temperatures)
 
@@ -462,7 +522,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            Features, finite numbers.
+            Features: finite numbers, NaN where missing.
         y : DataFrame, Series, or array-like of shape (n_samples,) or (n_samples, n_tasks)
             Class labels, NaN, None or NA where missing.
         classes : array-like, list of array-like or dict, default=None
@@ -485,7 +545,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         going_on = hasattr(self, "_schema")
         with _unchanged_on_error(self):
             table = read_labels(y, missing_label=self.missing_label)
-            X = check_features(self, X, reset=not going_on)
+            is_first = not (going_on and self._is_begun())
+            X = self._check_features(X, reset=not going_on, is_first=is_first)
             if going_on:
                 schema, seed = self._schema, self._seed
                 if classes is not None:
@@ -498,8 +559,11 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             problem = pose_problem(X, table, sample_weight, self.class_weight, schema)
             training = problem.labelled_rows(problem.rows, problem.class_factors(problem.rows))
             network = self._network if going_on else None
-            start = None if network is None else network.state
-            trained = self._train(problem, training, None, seed, start, None, None, epochs=1)
+            start = None if network is None or is_first else network.state
+            training, _, of_input = self._learn_input(problem, training, None, start)
+            trained = self._train(
+                problem, training, None, of_input, seed, start, None, None, epochs=1
+            )
             temperatures = None if network is None else network.temperatures
             return self._keep(problem, trained, seed, going_on, temperatures, adds_labels=going_on)
 
@@ -523,7 +587,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             return training, None
 
         def check_X(X: Any) -> Any:
-            return check_features(self, X, reset=False)
+            return self._check_features(X, reset=False)
 
         return training, read_validation(validation_data, problem, check_X, self.missing_label)
 
@@ -532,6 +596,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         problem: Problem,
         training: LabelledRows,
         watched: LabelledRows | None,
+        of_input: LearnedInput,
         seed: int,
         start: TrainingState | None,
         stopping: EarlyStopping | None,
@@ -542,12 +607,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         if not problem.active_names:
             return None
         refuse_fork()
-        spec, optimizer, custom_values = self._specify_network(problem, seed)
+        spec, optimizer, custom_values = self._specify_network(problem, of_input, seed)
         if start is not None and self._network is not None and self._network.spec != spec:
-            raise ValueError(
-                "warm_start and partial_fit go on with the network that was fitted, but its "
-                "parameters have changed since. Clone the estimator to start afresh."
-            )
+            raise ValueError(_CHANGED)
         frequencies = training.class_frequencies(tuple(len(c) for c in problem.active_classes))
         tau = float(self.logit_adjustment)
         plan = TrainingPlan(
@@ -575,7 +637,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         steps = self.epochs * -(-len(training.rows) // plan.batch_size)
         plan = replace(plan, jit_compile=resolve_jit_compile(self.jit_compile, plan, steps))
         if start is None:
-            start = self._draw_start(plan, frequencies, custom_values)
+            start = self._draw_start(plan, frequencies, custom_values, of_input)
         if not len(training.rows):  # a stream may bring a batch without any label
             return plan, TrainingOutcome(start, {}, 0, 0)
         checkpoint = self._open_checkpoint(plan, start, training, watched, checkpoints)
@@ -603,11 +665,17 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         return checkpoint
 
     def _draw_start(
-        self, plan: TrainingPlan, frequencies: list[np.ndarray], custom_values: Any
+        self,
+        plan: TrainingPlan,
+        frequencies: list[np.ndarray],
+        custom_values: Any,
+        of_input: LearnedInput,
     ) -> TrainingState:
         tau = float(self.logit_adjustment)
         adjusted = find_adjusted_frequencies(frequencies, tau) if tau else frequencies
-        return draw_start(plan.spec, plan.weighting, adjusted, plan.seed, custom_values)
+        return draw_start(
+            plan.spec, plan.weighting, adjusted, plan.seed, custom_values, of_input.values
+        )
 
     def _watch_tasks(self, problem: Problem) -> TaskStopping | None:
         if self.restore_best == "common":
@@ -626,14 +694,16 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         """Train afresh on all rows for the epochs found; the history stays that of the search."""
         plan, found = trained
         training = problem.labelled_rows(problem.rows, problem.class_factors(problem.rows))
+        training, _, of_input = self._learn_input(problem, training, None, start)
         frequencies = training.class_frequencies(tuple(len(c) for c in problem.active_classes))
-        _, optimizer, custom_values = self._specify_network(problem, seed)
+        spec, optimizer, custom_values = self._specify_network(problem, of_input, seed)
         epochs: tuple[int, ...] = (found.best_epoch,) * len(problem.active_names)
         if found.checkpoints is not None:
             epochs = found.checkpoints.task_epochs
         tau, is_shown = float(self.logit_adjustment), bool(self.verbose)
         again = replace(
             plan,
+            spec=spec,
             optimizer=optimizer,
             epochs=max(*epochs, found.best_epoch),
             stopping=PlannedEpoch(found.best_epoch),
@@ -643,10 +713,11 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             logit_offsets=find_logit_offsets(frequencies, tau) if tau else None,
         )
         if start is None:
-            start = self._draw_start(again, frequencies, custom_values)
+            start = self._draw_start(again, frequencies, custom_values, of_input)
         checkpoint = self._open_checkpoint(again, start, training, None, checkpoints)
         outcome = train(again, start, training, None, checkpoint)
-        return plan, replace(found, state=outcome.state, checkpoints=outcome.checkpoints)
+        found = replace(found, state=outcome.state, checkpoints=outcome.checkpoints)
+        return replace(plan, spec=spec), found
 
     def _find_temperatures(
         self,
@@ -687,8 +758,106 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             return min(int(self.batch_size), max(n_rows, 1))
         return 32 if n_rows <= 2_000 else 128 if n_rows <= 10_000 else 256
 
+    def _is_begun(self) -> bool:
+        """Return whether training goes on; a stream may have brought no label yet."""
+        return getattr(self, "n_iter_", 0) > 0
+
+    def _standardizes(self) -> bool:
+        return self.model is None if self.standardize == "auto" else bool(self.standardize)
+
+    def _check_features(
+        self, X: Any, *, reset: bool, keep_float64: bool = False, is_first: bool | None = None
+    ) -> Any:
+        """Return X as numbers; where it is the first one, learn which categories it has."""
+        allow_nan = self._standardizes()
+        if reset if is_first is None else is_first:
+            self._categories = None
+            is_categorical = find_categorical(X, self.categorical_features)
+            if is_categorical is not None:
+                self._refuse_categories_beside_model(is_categorical)
+                self._categories = learn_categories(X, is_categorical)
+        elif vars(self).get("_network") is not None:
+            of_input = self._network.spec.input  # type: ignore[union-attr]
+            allow_nan = of_input is not None and of_input.standardize
+        categories, split = vars(self).get("_categories"), None
+        if categories is not None:
+            mask = np.array([of_feature is not None for of_feature in categories])
+
+            def split(X: Any) -> tuple[Any, np.ndarray, np.ndarray]:
+                return *split_columns(X, categories), mask
+
+        return check_features(
+            self,
+            X,
+            reset=reset,
+            allow_nan=allow_nan,
+            keep_float64=keep_float64,
+            split=split,
+        )
+
+    def _refuse_categories_beside_model(self, is_categorical: np.ndarray) -> None:
+        if self.model is not None:
+            raise ValueError(
+                f"X has {is_categorical.sum()} categorical feature(s), and a `model` of your own "
+                "takes numbers. Encode them (OneHotEncoder), or set categorical_features=None if "
+                "they are numbers."
+            )
+
+    def _learn_input(
+        self,
+        problem: Problem,
+        training: LabelledRows,
+        watched: LabelledRows | None,
+        start: TrainingState | None,
+    ) -> tuple[LabelledRows, LabelledRows | None, LearnedInput]:
+        """Return the rows with the codes of the categories trained on, and the input layers."""
+        standardize, categories = self._standardizes(), vars(self).get("_categories")
+        if self.model is not None and self.numeric_embedding is not None:
+            raise ValueError(
+                "numeric_embedding is of the built-in network, and there is a `model` of your own: "
+                "embed numbers there, or leave it None."
+            )
+        if start is not None and self._network is not None:
+            return training, watched, LearnedInput(self._same_input(self._network.spec.input))
+        is_plain = not standardize and categories is None and self.numeric_embedding is None
+        if is_plain or not problem.active_names:
+            return training, watched, LearnedInput()
+        rows = training.rows
+        if categories is not None:
+            self._categories, new_codes = keep_used(categories, training.X, rows)
+            if new_codes:
+                is_one = watched is not None and watched.X is training.X
+                training = replace(training, X=change_codes(training.X, new_codes))
+                if watched is not None:
+                    X = training.X if is_one else change_codes(watched.X, new_codes)
+                    watched = replace(watched, X=X)
+        # By weight, so that a row of weight 2 counts as the row twice here, too.
+        weight = training.weight[rows].max(axis=1)
+        learned = learn_input(
+            training.X,
+            rows,
+            weight,
+            standardize=standardize,
+            n_categories=tuple(0 if c is None else len(c) for c in self._categories or ()),
+            embedding=self.numeric_embedding,
+            embedding_size=self.embedding_size,
+        )
+        return training, watched, learned
+
+    def _same_input(self, fitted: InputSpec | None) -> InputSpec | None:
+        """Return the input layers of the fitted network, if parameters still ask for them."""
+        now = fitted or InputSpec(standardize=False)
+        is_other_size = now.embedding is not None and now.embedding_size != self.embedding_size
+        is_other = (now.standardize, now.embedding) != (
+            self._standardizes(),
+            self.numeric_embedding,
+        )
+        if is_other or is_other_size:
+            raise ValueError(_CHANGED)
+        return fitted
+
     def _specify_network(
-        self, problem: Problem, seed: int
+        self, problem: Problem, of_input: LearnedInput, seed: int
     ) -> tuple[NetworkSpec, Any, list[np.ndarray] | None]:
         """Return the network's specification, its optimizer, and the values of a custom model."""
         optimizer = make_optimizer(self.optimizer, self._routed("optimizer"))
@@ -702,6 +871,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             dropout=float(self.dropout),
             normalization=self.normalization,
             l2=float(self.l2),
+            input=of_input.spec,
             ensemble_size=int(self.ensemble_size),
             # One member is one network, whatever it might share.
             ensemble_method=self.ensemble_method if self.ensemble_size > 1 else "shared",
@@ -817,7 +987,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     def _probabilities(self, X: Any, calibrated: bool = True) -> list[np.ndarray]:
         """Return class probabilities of each task; NaN for a task that is not trained."""
         check_is_fitted(self)
-        X = check_features(self, X, reset=False, keep_float64=True)
+        X = self._check_features(X, reset=False, keep_float64=True)
         network = self._network
         learned = iter([] if network is None else network.probabilities(X, calibrated))
         return self._fill_in(learned, X.shape[0], 1.0)
@@ -1048,6 +1218,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.estimator_type = None
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self._standardizes()
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = True
@@ -1066,7 +1237,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         check_format_version(state, type(self).__name__)
         state = {k: v for k, v in state.items() if k != "format_version"}
         # Parameters that an earlier release did not have yet.
-        super().__setstate__({**vars(MultiTaskClassifier()), **state})
+        super().__setstate__({**vars(MultiTaskClassifier()), **ADDED_PARAMETERS, **state})
         if "_schema" in state:
             self._schema = with_dtypes(self._schema)
             self._describe_targets()

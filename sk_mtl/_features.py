@@ -5,7 +5,7 @@ Owns what X may be, and names the columns that are otherwise. Does not look at y
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from numbers import Real
 from typing import Any
 
@@ -13,6 +13,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
@@ -21,7 +22,15 @@ from sk_mtl._tasks import enumerate_some
 __all__ = ["check_features", "describe_too_large"]
 
 
-def check_features(estimator: Any, X: Any, *, reset: bool, keep_float64: bool = False) -> Any:
+def check_features(
+    estimator: Any,
+    X: Any,
+    *,
+    reset: bool,
+    allow_nan: bool = False,
+    keep_float64: bool = False,
+    split: Callable[[Any], tuple[Any, np.ndarray, np.ndarray]] | None = None,
+) -> Any:
     """Check X and return it as float32.
 
     Parameters
@@ -29,12 +38,17 @@ def check_features(estimator: Any, X: Any, *, reset: bool, keep_float64: bool = 
     estimator : BaseEstimator
         Notes, or compares, the number and names of features.
     X : array-like or sparse matrix of shape (n_samples, n_features)
-        Features: numbers, finite.
+        Features: numbers, finite or missing.
     reset : bool
         Whether to note the number and names of the features, or to compare.
+    allow_nan : bool, default=False
+        Whether cells may be missing: NaN.
     keep_float64 : bool, default=False
         Whether to leave an X of float32 or float64 as it is, in any order, for whoever takes it
         batch by batch, and then has to see whether its numbers fit into float32.
+    split : callable, default=None
+        If X has categories, from it to its numbers, the codes of its categories, and the mask of
+        the features that are categories.
 
     Returns
     -------
@@ -49,6 +63,17 @@ def check_features(estimator: Any, X: Any, *, reset: bool, keep_float64: bool = 
         If X is no table, or holds what never is a number.
     """
     _refuse_other_than_tables(X)
+    if split is not None:
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        numbers, codes, is_categorical = split(X)
+        table = np.empty((len(codes), len(is_categorical)), dtype=np.float32)
+        table[:, is_categorical] = codes
+        if not is_categorical.all():
+            # The numbers alone are the whole X of nobody.
+            table[:, ~is_categorical] = check_features(
+                _Anybody(), numbers, reset=True, allow_nan=allow_nan
+            )
+        return check_array(table, ensure_all_finite=False)
     wanted: Any = [np.float32, np.float64] if keep_float64 else np.float32
     order = None if keep_float64 else "C"
     checks = {"accept_sparse": "csr", "ensure_all_finite": False}
@@ -64,9 +89,13 @@ def check_features(estimator: Any, X: Any, *, reset: bool, keep_float64: bool = 
         if refusal is None:
             raise
         raise refusal from error
-    if not _is_finite(checked):
-        raise _refuse_cells(X, checked)
+    if not _is_finite(checked, allow_nan):
+        raise _refuse_cells(X, checked, allow_nan)
     return checked
+
+
+class _Anybody(BaseEstimator):
+    """Notes what nobody asks for."""
 
 
 def describe_too_large(number: float) -> str:
@@ -100,7 +129,7 @@ def _refuse_other_than_tables(X: Any) -> None:
     if np.ma.is_masked(X):
         raise ValueError(
             f"X has {int(np.ma.getmaskarray(X).sum())} masked cell(s): what lies under a mask is "
-            "no feature. Impute them, for instance X.filled(np.nan) with SimpleImputer."
+            "no feature. X.filled(np.nan) makes missing cells of them."
         )
     kind = getattr(getattr(X, "dtype", None), "kind", "")
     if kind == "c":
@@ -182,35 +211,39 @@ def _refuse_columns(X: Any) -> Exception | None:
     named = enumerate_some([f"{name!r} ({error})" for name, error in found.items()])
     return kind(
         f"X must hold numbers. Got others in {len(found)} of {len(table[0])} column(s): {named}. "
-        "Encode them, for instance with OneHotEncoder in a ColumnTransformer."
+        "Encode them, for instance with OneHotEncoder in a ColumnTransformer, or make categories "
+        "of them, by a categorical dtype or categorical_features."
     )
 
 
-def _is_finite(X: Any) -> bool:
+def _is_finite(X: Any, allow_nan: bool) -> bool:
     """Return whether all numbers are finite, without an array of booleans as large as X."""
     values = X.data if sp.issparse(X) else X
     with np.errstate(all="ignore"):
         if np.isfinite(values.sum(dtype=np.float64)):
             return True
-    return bool(np.isfinite(values).all())
+    return not np.isinf(values).any() if allow_nan else bool(np.isfinite(values).all())
 
 
-def _refuse_cells(X: Any, checked: Any) -> ValueError:
+def _refuse_cells(X: Any, checked: Any, allow_nan: bool) -> ValueError:
     """Return the error for numbers that are not finite: how many of which columns."""
     before = check_array(
         X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=False, input_name="X"
     )
     values, original = (a.data if sp.issparse(a) else a for a in (checked, before))
-    too_large = original[~np.isfinite(values) & np.isfinite(original)]
-    if too_large.size and np.isfinite(original).all():
+    too_large = original[np.isinf(values) & np.isfinite(original)]
+    is_otherwise_right = not np.isinf(original).any() if allow_nan else np.isfinite(original).all()
+    if too_large.size and is_otherwise_right:
         return ValueError(describe_too_large(too_large[0]))
     found = [np.isnan(values), np.isinf(values)]
-    what, is_bad = ("NaN", found[0]) if found[0].any() else ("infinity", found[1])
+    what, is_bad = ("NaN", found[0]) if found[0].any() and not allow_nan else ("infinity", found[1])
     columns = checked.indices[is_bad] if sp.issparse(checked) else np.nonzero(is_bad)[1]
     names = list(X.columns) if hasattr(X, "columns") else range(checked.shape[1])
     named = enumerate_some([repr(names[i]) for i in np.unique(columns)])
-    advice = "Impute them, for instance with SimpleImputer" if what == "NaN" else "Replace them"
+    advice = "Replace them, or leave out their rows"
+    if what == "NaN":
+        advice = "Set standardize=True, which allows for missing cells, or impute them"
     return ValueError(
         f"Input X contains {what}: {int(is_bad.sum())} cell(s) of column(s) {named}. The network "
-        f"needs finite numbers. {advice}, or leave out their rows."
+        f"needs finite numbers. {advice}."
     )

@@ -22,6 +22,7 @@ from sk_mtl import weighting
 from sk_mtl._archive import read_json
 from sk_mtl._classifier import DERIVED_ATTRIBUTES, MultiTaskClassifier
 from sk_mtl._labels import TargetForm
+from sk_mtl._persistence import ADDED_PARAMETERS
 from sk_mtl._stored_dtypes import decode_dtype, encode_dtype
 from sk_mtl._stored_network import describe_network, restore_network
 from sk_mtl._stored_values import decode_value, encode_value, require
@@ -46,10 +47,11 @@ _FITTED = {
     "best_iter": "best_iter_",
     "n_features_in": "n_features_in_",
     "feature_names_in": "feature_names_in_",
+    "categories": "_categories",
 }
 # Parameters that the estimator did not have when files of this format were first written: where
-# they are missing, they take their defaults.
-_ADDED_PARAMETERS = frozenset(
+# they are missing, they are `ADDED_PARAMETERS`, or else their defaults.
+_ADDED_PARAMETERS = ADDED_PARAMETERS.keys() | frozenset(
     {
         "batching",
         "calibrate",
@@ -163,6 +165,7 @@ def restore_model(text: str, arrays: dict[str, np.ndarray]) -> MultiTaskClassifi
     estimator = _restore_parameters(description["parameters"], arrays)
     schema = _restore_targets(description["targets"], arrays)
     fitted = {name: decode_value(node, arrays) for name, node in description["fitted"].items()}
+    fitted = {"categories": None, **fitted}  # which files did not have at first
     _check_fitted(fitted, schema)
     attributes = {_FITTED[name]: value for name, value in fitted.items()}
     if attributes["feature_names_in_"] is None:
@@ -223,7 +226,7 @@ def _restore_parameters(nodes: dict[str, Any], arrays: dict[str, np.ndarray]) ->
     missing = sorted(expected - nodes.keys())
     require(not missing, f"it lacks the parameter(s) {enumerate_some(missing)}")
     values = {name: _restore_parameter(node, arrays) for name, node in nodes.items()}
-    estimator = MultiTaskClassifier(**values)
+    estimator = MultiTaskClassifier(**{**ADDED_PARAMETERS, **values})
     require(estimator.model is None, "it has a model of its own")
     check_parameters(estimator)
     return estimator
@@ -386,10 +389,22 @@ def _check_fitted(fitted: dict[str, Any], schema: TargetSchema) -> None:
     for name, series in history.items():
         is_series = type(series) is list and all(type(value) is float for value in series)
         require(type(name) is str and is_series, "a series of its history is none")
+    is_known = _are_categories(fitted["categories"], fitted["n_features_in"])
+    require(is_known, "its categorical features are none")
     names = fitted["feature_names_in"]
     if names is not None:
         is_names = type(names) is np.ndarray and names.shape == (fitted["n_features_in"],)
         require(is_names and all(type(name) is str for name in names), "features without names")
+
+
+def _are_categories(categories: Any, n_features: int) -> bool:
+    """Return whether these are values of categorical features."""
+    if categories is None:
+        return True
+    if type(categories) is not tuple or len(categories) != n_features:
+        return False
+    chosen = [of_feature for of_feature in categories if of_feature is not None]
+    return bool(chosen) and all(_is_column(c) and pd.Index(c).is_unique for c in chosen)
 
 
 def _is_outcome(stopping: Any) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -20,6 +20,8 @@ from keras import ops
 
 from sk_mtl._custom_model import CustomOutputs, deserialize_model, outputs_to_logits
 from sk_mtl._ensemble import MeanOfMembers, SharedDense
+from sk_mtl._input_layers import build_input
+from sk_mtl._input_spec import InputSpec
 from sk_mtl._names import did_you_mean
 
 __all__ = [
@@ -58,6 +60,8 @@ def check_backend() -> None:
 
 check_backend()
 
+_FREQUENCY_SCALE = 0.1  # of periodic embeddings at the start
+_CUSTOM = "<custom>"  # the layer of all variables of a custom model
 # Those in which a unit's output depends on the layer's other units.
 _ACTIVATIONS_OF_BLOCKS = ("softmax", "log_softmax", "sparsemax")
 _SCIKIT_LEARN_ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid"}
@@ -89,6 +93,8 @@ class NetworkSpec:
         Configuration of the user's own model: the trunk, or, with `custom_outputs`, all of it.
     custom_outputs : CustomOutputs or None
         What the outputs of a whole custom network are.
+    input : InputSpec or None
+        What is done with X before anything else; None for nothing.
     ensemble_size : int
         Members of the network; 1 for none but itself.
     ensemble_method : {"shared", "independent"}
@@ -105,6 +111,7 @@ class NetworkSpec:
     l2: float = 0.0
     custom_model: str | None = None
     custom_outputs: CustomOutputs | None = None
+    input: InputSpec | None = None
     ensemble_size: int = 1
     ensemble_method: str = "shared"
 
@@ -261,14 +268,20 @@ def build_network(spec: NetworkSpec) -> keras.Model:
     model : keras.Model
         From X to the logits in task order, or whatever a whole custom network gives.
     """
-    if spec.custom_model is not None and spec.custom_outputs is not None:
-        return deserialize_model(spec.custom_model)
+    custom = None if spec.custom_model is None else deserialize_model(spec.custom_model)
+    is_whole = spec.custom_outputs is not None
+    if custom is not None and is_whole and spec.input is None:
+        return custom
     inputs = keras.Input((spec.n_features,), dtype="float32", name="X")
+    shared = (
+        inputs if spec.input is None else build_input(inputs, spec.input, _regularizer(spec.l2))
+    )
     blocks = _column_blocks(spec)
-    if spec.custom_model is not None:
-        shared = deserialize_model(spec.custom_model)(inputs)
+    if custom is not None:
+        shared = custom(shared)
+        if is_whole:
+            return keras.Model(inputs, shared, name="whole_network")
     else:
-        shared = inputs
         for depth, units in enumerate(spec.hidden_layer_sizes):
             name = f"trunk_{depth}"
             layer = _dense_layer(spec, units, name, blocks[name])
@@ -624,15 +637,17 @@ def draw_initial_values(
     class_frequencies: Sequence[np.ndarray],
     rng: np.random.Generator,
     custom_values: Sequence[np.ndarray] | None = None,
+    input_values: Mapping[str, np.ndarray] | None = None,
 ) -> list[np.ndarray]:
     """Draw the values that a network's variables start from.
 
-    Kernels are uniform in ±sqrt(6 / (n_in + n_out)) (Glorot & Bengio 2010), fans counted within a
-    head; output biases are the log-odds of the classes, so that an untrained network predicts
-    the class frequencies where its last hidden layer is 0, and around them elsewhere. Where members
-    share kernels, the scalings of the features are drawn from -1 and 1, and the others are 1
-    (Gorishniy et al. 2024). The rest is Keras's. A custom network keeps its own
-    values, but for the heads that are put on a custom trunk.
+    Kernels are uniform in ±1 / sqrt(n_in) (a third of the variance of LeCun et al. 1998, section
+    4.6): the function that a network starts from is noise to be unlearned, the more so the wider
+    the input (docs/benchmarks/quality.md). Output biases are the log-odds of the classes, so that
+    an untrained network predicts the class frequencies where its last hidden layer is 0, and around
+    them elsewhere. Where members share kernels, the scalings of the features are drawn from -1 and
+    1, and the others are 1 (Gorishniy et al. 2024). The rest is Keras's. A custom
+    network keeps its own values, but for the heads that are put on a custom trunk.
 
     Parameters
     ----------
@@ -644,29 +659,34 @@ def draw_initial_values(
         Source of the draw.
     custom_values : sequence of ndarray, default=None
         The values of the variables of a custom model.
+    input_values : mapping of str to ndarray, default=None
+        What was learned of X: the values of fixed variables of input layers, by their paths.
 
     Returns
     -------
     values : list of ndarray
         One array per variable, in the order of `network_variables`.
     """
-    if spec.custom_outputs is not None:
-        return list(custom_values or ())
-    from_custom = iter(custom_values or ())
-    bias, blocks = _output_bias(spec, class_frequencies), _column_blocks(spec)
+    from_custom, from_input = iter(custom_values or ()), dict(input_values or {})
+    bias = {} if spec.custom_outputs else _output_bias(spec, class_frequencies)
+    blocks = _column_blocks(spec)
     values = []
     for layer, kind, default in _default_values(spec):
-        if spec.custom_model is not None and not layer.startswith("heads_"):
+        if f"{layer}/{kind}" in from_input:
+            values.append(from_input[f"{layer}/{kind}"])
+        elif layer == _CUSTOM:
             values.append(next(from_custom))
         elif kind == "seed_generator_state":
             values.append(np.array([rng.integers(2**31), 0], dtype=default.dtype))
         elif kind == "kernel":
-            n_read, n_given = blocks[layer]
-            if _has_shared_kernel(spec, layer):
-                n_read = max(n_read, spec.ensemble_size)
-            n_out = default.shape[-1] * n_read // n_given
-            limit = math.sqrt(6.0 / (default.shape[-2] + n_out))
+            limit = _kernel_limit(default.shape[-2])
             values.append(rng.uniform(-limit, limit, default.shape).astype(np.float32))
+        elif kind == "frequencies" and layer == "periodic":
+            values.append(rng.normal(0, _FREQUENCY_SCALE, default.shape).astype(np.float32))
+        elif kind == "embeddings":
+            # 0 where a missing category is not learned, and of length 1 in the mean elsewhere.
+            scale = 1 / math.sqrt(default.shape[-1])
+            values.append((rng.normal(0, scale, default.shape) * default).astype(np.float32))
         elif kind == "input_scale" and blocks[layer][0] == 1:
             values.append(2 * rng.integers(2, size=default.shape).astype(np.float32) - 1)
         elif kind == "bias" and layer in bias:
@@ -681,16 +701,23 @@ def _default_values(spec: NetworkSpec) -> tuple[tuple[str, str, np.ndarray], ...
     """Return the layer, the kind and the value by Keras of each variable of a network."""
     found = []
     model = build_network(spec)
-    # Layers of a custom trunk may have names like ours.
-    trunk = [id(v) for v in model.layers[1].variables] if spec.custom_model is not None else []
+    # Layers of a custom model may have names like ours.
+    custom: list[int] = []
+    if spec.custom_model is not None:
+        is_whole = spec.custom_outputs is not None and spec.input is None
+        own = model if is_whole else next(x for x in model.layers if isinstance(x, keras.Model))
+        custom = [id(v) for v in own.variables]
     for variable in network_variables(model):
         path, _, kind = variable.path.rpartition("/")
-        if id(variable) in trunk:
-            path = "custom"
         value = np.array(variable.numpy())
         value.flags.writeable = False
-        found.append((path.rpartition("/")[2], kind, value))
+        layer = _CUSTOM if id(variable) in custom else path.rpartition("/")[2]
+        found.append((layer, kind, value))
     return tuple(found)
+
+
+def _kernel_limit(n_in: int) -> float:
+    return 1 / math.sqrt(n_in)
 
 
 def network_variables(model: keras.Model) -> list[Any]:

@@ -29,6 +29,7 @@ from sk_mtl._targets import TargetSchema
 from sk_mtl._task_checkpoints import TaskCheckpoints
 
 __all__ = [
+    "ADDED_PARAMETERS",
     "FORMAT_VERSION",
     "FittedNetwork",
     "check_format_version",
@@ -38,6 +39,13 @@ __all__ = [
 
 # 1: release 0.1.0. 2: dtypes of y as plain values; what follows from other attributes left out.
 FORMAT_VERSION = 2
+# Parameters that came later, and what they are in the files and pickles that lack them.
+ADDED_PARAMETERS: dict[str, Any] = {
+    "categorical_features": None,
+    "embedding_size": 16,
+    "numeric_embedding": None,
+    "standardize": False,
+}
 
 
 def check_format_version(state: dict[str, Any], name: str) -> None:

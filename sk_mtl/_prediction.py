@@ -216,10 +216,9 @@ def _dense_batch(batch: Any, is_checked: bool) -> np.ndarray:
         return batch
     with np.errstate(over="ignore"):
         cast = batch.astype(np.float32)
-    # X was found finite in its own dtype.
-    if is_checked and not np.isfinite(cast).all():
-        too_large = batch.flat[np.argmax(~np.isfinite(cast))]
-        raise ValueError(describe_too_large(too_large))
+    # X was found finite, or missing, in its own dtype.
+    if is_checked and np.isinf(cast).any():
+        raise ValueError(describe_too_large(batch.flat[np.argmax(np.isinf(cast))]))
     return cast
 
 

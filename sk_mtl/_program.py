@@ -8,8 +8,8 @@ the same shape traces nothing (`_program_cache`). Does not know epochs, callback
 from __future__ import annotations
 
 import weakref
-from collections.abc import Hashable, Sequence
-from contextlib import suppress
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -41,6 +41,7 @@ __all__ = [
     "resolve_jit_compile",
 ]
 
+_DECAYED = ("kernel", "embeddings")
 _EVALUATION_ROWS = 8192
 # Steps that pay for what XLA takes to compile; measured in docs/benchmarks/speed.md.
 _MIN_XLA_STEPS = 400
@@ -219,11 +220,12 @@ class TrainingProgram:
         # Weight decay is the inner optimizer's where the outer one only scales the loss.
         optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         if optimizer.weight_decay:
-            # Decay is for kernels: it would draw the output biases away from the log-odds of the
-            # classes, and the log-variances of tasks to 0. A custom model decays as Keras does.
+            # Decay is for kernels and embeddings: it would draw the output biases away from the
+            # log-odds of the classes, and the log-variances of tasks to 0. A custom model decays as
+            # Keras does.
             exempt = list(learned)
             if self.spec.custom_model is None:
-                exempt += [v for v in self.model.trainable_variables if v.name != "kernel"]
+                exempt += [v for v in self.model.trainable_variables if v.name not in _DECAYED]
             if exempt:
                 optimizer.exclude_from_weight_decay(var_list=exempt)
         self.optimizer.build(self.trainable)
@@ -260,6 +262,21 @@ class TrainingProgram:
         if settings[1] is not None and settings[1] != carried_rate:
             self.optimizer.learning_rate = settings[1]
         self.settings = settings
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Hold, for a while, the moving averages of the weights, where the optimizer has them."""
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        if not optimizer.use_ema:
+            yield
+            return
+        weights = [np.array(v.numpy()) for v in self.trainable]
+        optimizer.finalize_variable_values(self.trainable)
+        try:
+            yield
+        finally:
+            for variable, value in zip(self.trainable, weights, strict=True):
+                variable.assign(value)
 
     def read(self) -> TrainingState:
         """Return copies of all values.

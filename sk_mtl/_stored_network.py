@@ -16,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from sk_mtl._input_spec import InputSpec
 from sk_mtl._network import NetworkSpec, build_network, canonical_activation, network_variables
 from sk_mtl._persistence import FittedNetwork
 from sk_mtl._program import TrainingState
@@ -31,7 +32,7 @@ __all__ = ["describe_network", "restore_network"]
 _MAX_VARIABLES = 8_000
 # Settings that a network did not have when files of this format were first written: where they are
 # missing, they are the defaults.
-_ADDED_SETTINGS = frozenset({"ensemble_size", "ensemble_method"})
+_ADDED_SETTINGS = frozenset({"ensemble_size", "ensemble_method", "input"})
 
 
 def describe_network(network: FittedNetwork | None, arrays: dict[str, np.ndarray]) -> Any:
@@ -56,9 +57,8 @@ def describe_network(network: FittedNetwork | None, arrays: dict[str, np.ndarray
     optimizer = state.optimizer
     node = {
         "spec": {
-            field.name: encode_value(getattr(spec, field.name), f"spec/{field.name}", arrays)
-            for field in fields(spec)
-            if not field.name.startswith("custom_")
+            name: encode_value(value, f"spec/{name}", arrays)
+            for name, value in _settings_of(spec).items()
         },
         "values": [
             encode_value(np.asarray(value), name, arrays)
@@ -96,6 +96,17 @@ def _describe_checkpoints(
         "of_task": list(checkpoints.of_task),
         "values": values,
     }
+
+
+def _settings_of(spec: NetworkSpec) -> dict[str, Any]:
+    """Return the settings of a network by name, without those of a model of the user's own."""
+    names = (field.name for field in fields(spec))
+    settings = {name: getattr(spec, name) for name in names if not name.startswith("custom_")}
+    if spec.input is not None:
+        settings["input"] = {
+            field.name: getattr(spec.input, field.name) for field in fields(spec.input)
+        }
+    return settings
 
 
 def _variable_names(model: keras.Model) -> list[str]:
@@ -138,7 +149,7 @@ def restore_network(
     required = {"spec", "values", "weighting", "optimizer", "optimizer_settings"}
     says_all = required <= nodes.keys() <= {*required, "temperatures", "checkpoints"}
     require(n_outputs and says_all, "its network says something else")
-    spec = _restore_spec(nodes["spec"], estimator.n_features_in_, n_outputs, arrays)
+    spec = _restore_spec(nodes["spec"], estimator, n_outputs, arrays)
     values, state, optimizer, settings = (
         decode_value(nodes[part], arrays)
         for part in ("values", "weighting", "optimizer", "optimizer_settings")
@@ -221,7 +232,7 @@ def _are_arrays(values: Any) -> bool:
 
 def _restore_spec(
     nodes: dict[str, Any],
-    n_features: int,
+    estimator: Any,
     n_outputs: tuple[int, ...],
     arrays: dict[str, np.ndarray],
 ) -> NetworkSpec:
@@ -230,7 +241,7 @@ def _restore_spec(
     is_known = known - _ADDED_SETTINGS <= settings.keys() <= known
     require(is_known, "its network has other settings")
     rules: dict[str, Callable[[Any], bool]] = {
-        "n_features": lambda n: type(n) is int and n == n_features,
+        "n_features": lambda n: type(n) is int and n == estimator.n_features_in_,
         "n_outputs": lambda sizes: _are_widths(sizes) and sizes == n_outputs,
         "hidden_layer_sizes": _are_widths,
         "head_hidden_layer_sizes": lambda heads: (
@@ -241,13 +252,38 @@ def _restore_spec(
         "dropout": lambda share: type(share) is float and 0 <= share < 1,
         "normalization": lambda kind: kind in (None, "batch", "layer"),
         "l2": lambda factor: type(factor) is float and 0 <= factor < math.inf,
+        "input": lambda of_X: of_X is None or _is_input(of_X, estimator),
         "activation": lambda name: type(name) is str and canonical_activation(name) == name,
         "ensemble_size": lambda n: type(n) is int and 1 <= n < 2**31,
         "ensemble_method": lambda kind: kind in ("shared", "independent"),
     }
     for name, value in settings.items():
         require(rules[name](value), f"its network cannot have {name}={str(value)[:80]}")
+    if settings.get("input") is not None:
+        settings["input"] = InputSpec(**settings["input"])
     return NetworkSpec(**settings)
+
+
+def _is_input(settings: Any, estimator: Any) -> bool:
+    """Return whether these are settings of an InputSpec that fits the features of an estimator."""
+    if settings.keys() != {field.name for field in fields(InputSpec)}:
+        return False
+    categories, missing = settings["categories"], settings["missing"]
+    size, embedded = settings["embedding_size"], settings["embedded"]
+    known = estimator._categories or ()
+    return (
+        type(settings["standardize"]) is bool
+        and categories == tuple(0 if c is None else len(c) for c in known)
+        and type(missing) is tuple
+        and all(type(j) is int and 0 <= j < estimator.n_features_in_ for j in missing)
+        and list(missing) == sorted(set(missing))
+        and settings["embedding"] in (None, "piecewise_linear", "periodic")
+        and type(size) is int
+        and (0 < size < 2**31 if settings["embedding"] else size == 0)
+        and type(embedded) is tuple
+        and all(type(k) is int and 0 <= k < estimator.n_features_in_ for k in embedded)
+        and list(embedded) == sorted(set(embedded))
+    )
 
 
 def _are_widths(sizes: Any) -> bool:
@@ -258,6 +294,8 @@ def _check_size(spec: NetworkSpec, values: list[np.ndarray]) -> None:
     """Refuse a network that would be larger than the values there are, before it is built."""
     trunk = (spec.n_features, *spec.hidden_layer_sizes)
     n_numbers, n_layers = _count(spec, trunk)
+    if spec.input is not None:
+        n_numbers += spec.input.embedding_size * len(spec.input.embedded)
     for hidden, width in zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True):
         n_numbers += _count(spec, (trunk[-1], *hidden))[0]
         n_numbers += spec.ensemble_size * ((*trunk, *hidden)[-1] + 1) * width

@@ -72,7 +72,7 @@ class FitSummary:
     >>> X, Y = make_multitask_classification(n_samples=80, random_state=0)
     >>> summary = MultiTaskClassifier((8,), epochs=2, random_state=0).fit(X, Y).summary()
     >>> summary.n_epochs, summary.n_parameters
-    (2, 195)
+    (2, 235)
     >>> summary.tasks["state"].tolist()
     ['learned', 'learned', 'learned']
     """

@@ -8,7 +8,7 @@ estimator.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,6 +76,7 @@ def draw_start(
     class_frequencies: Sequence[np.ndarray],
     seed: int,
     custom_values: list[np.ndarray] | None = None,
+    input_values: Mapping[str, np.ndarray] | None = None,
 ) -> TrainingState:
     """Draw the state that a first training starts from.
 
@@ -91,6 +92,8 @@ def draw_start(
         Seed of the draw.
     custom_values : list of ndarray, default=None
         The values that a custom model came with.
+    input_values : mapping of str to ndarray, default=None
+        The values of the input layers.
 
     Returns
     -------
@@ -98,7 +101,7 @@ def draw_start(
         Initial values.
     """
     rng = np.random.default_rng([seed, 0])
-    values = draw_initial_values(spec, class_frequencies, rng, custom_values)
+    values = draw_initial_values(spec, class_frequencies, rng, custom_values, input_values)
     return TrainingState(values, weighting.initial_state(len(spec.n_outputs)))
 
 
@@ -188,20 +191,13 @@ def _run_epochs(
         rng = np.random.default_rng([plan.seed, 1, plan.first_epoch + epoch])
         order = training.rows[shuffle.draw(rng)].astype(np.int32)
         logs = _run_epoch(program, plan, arrays, order, callbacks)
-        if held_out is not None:
-            logs |= _validation_logs(program, plan, held_out, watched_rows)
         progress.epoch = epoch
-        for name, value in logs.items():
-            progress.history.setdefault(name, []).append(value)
-        if plan.stopping is not None and plan.stopping.update(_watched(plan, logs)):
-            progress.best, progress.best_epoch = program.read(), epoch
-        improved = []
-        if plan.task_stopping is not None:
-            improved = plan.task_stopping.update(_watched_by_task(plan, logs))
-        if improved and progress.best is not None and progress.best_epoch == epoch:
-            progress.keeper.keep(improved, epoch, progress.best.network)
-        elif improved:
-            progress.keeper.keep(improved, epoch, program.read_network())
+        with program.averaged():
+            if held_out is not None:
+                logs |= _validation_logs(program, plan, held_out, watched_rows)
+            for name, value in logs.items():
+                progress.history.setdefault(name, []).append(value)
+            _keep_best(program, plan, progress, logs)
         callbacks.on_epoch_end(plan.first_epoch + epoch - 1, logs)
         if not np.isfinite(logs["objective"]):
             _deal_with_divergence(plan, logs, epoch, progress.best_epoch)
@@ -228,6 +224,22 @@ def _run_epochs(
     return TrainingOutcome(
         state, progress.history, progress.epoch, progress.best_epoch, checkpoints
     )
+
+
+def _keep_best(
+    program: TrainingProgram, plan: TrainingPlan, progress: Progress, logs: dict[str, float]
+) -> None:
+    """Note the values of this epoch where it is the best so far, for all tasks or for some."""
+    epoch = progress.epoch
+    if plan.stopping is not None and plan.stopping.update(_watched(plan, logs)):
+        progress.best, progress.best_epoch = program.read(), epoch
+    if plan.task_stopping is None:
+        return
+    improved = plan.task_stopping.update(_watched_by_task(plan, logs))
+    if improved and progress.best is not None and progress.best_epoch == epoch:
+        progress.keeper.keep(improved, epoch, progress.best.network)
+    elif improved:
+        progress.keeper.keep(improved, epoch, program.read_network())
 
 
 def _make_order(plan: TrainingPlan, training: LabelledRows) -> RandomOrder | LabelAwareOrder:
@@ -350,7 +362,7 @@ def _deal_with_divergence(
         what = ", though the loss of each task is finite: task weights or the l2 penalty are not"
     message = (
         f"Training diverged: the objective is {logs['objective']} after epoch "
-        f"{plan.first_epoch + epoch}{what}. Scale X (StandardScaler), lower "
+        f"{plan.first_epoch + epoch}{what}. Scale X (standardize=True), lower "
         "optimizer__learning_rate, or clip gradients (optimizer__global_clipnorm=1.0)."
     )
     if not best_epoch:

@@ -31,9 +31,9 @@ def Y(X):
 
 
 def make(**params):
-    """Return a small estimator that sees all rows in one batch."""
-    small = {"hidden_layer_sizes": (4,), "epochs": 2, "batch_size": 64, "early_stopping": False}
-    return MultiTaskClassifier(**{**small, "random_state": 0, **params})
+    """Return a small estimator that sees all rows in one batch, and all of each."""
+    small = {"hidden_layer_sizes": (4,), "dropout": 0.0, "epochs": 2, "batch_size": 64}
+    return MultiTaskClassifier(**{**small, "early_stopping": False, "random_state": 0, **params})
 
 
 def fit(X, Y, sample_weight=None, validation_data=None, **params):
@@ -82,13 +82,14 @@ def test_fitted_attributes_describe_the_tasks(fitted):
     assert fitted.feature_names_in_.tolist() == ["u", "v", "w"]
 
 
-def test_history_has_a_value_per_epoch_and_task(fitted):
+def test_history_has_a_value_per_epoch_and_task(fitted, Y):
     assert set(fitted.history_) == {"loss", "objective", "flag_loss", "colour_loss"}
     assert {len(v) for v in fitted.history_.values()} == {fitted.n_iter_} == {2}
     assert fitted.best_iter_ == 2
     tasks = np.array([fitted.history_["flag_loss"], fitted.history_["colour_loss"]])
     np.testing.assert_allclose(fitted.history_["loss"], tasks.mean(axis=0), rtol=1e-6)
-    np.testing.assert_allclose(fitted.history_["objective"], tasks.sum(axis=0), rtol=1e-6)
+    mean = np.average(tasks, axis=0, weights=Y.notna().sum())
+    np.testing.assert_allclose(fitted.history_["objective"], mean, rtol=1e-6)
 
 
 def test_history_of_a_held_out_part_and_of_learned_weights(X, Y):
@@ -423,11 +424,22 @@ def test_class_weights_that_leave_a_task_nothing_are_refused(X, Y, class_weight)
         fit(X, Y, class_weight=class_weight)
 
 
-def test_the_step_of_a_rare_task_does_not_depend_on_its_coverage(X, Y):
+def test_the_step_of_a_rare_task_does_not_depend_on_its_coverage_when_divided_by_task(X, Y):
     # Per task the mean over labelled cells, so labels twice as sparse are not learned half as fast.
     doubled = np.vstack([X, X])
     sparse = pd.concat([Y, Y.assign(colour=None)])
-    assert_close_model(fit(X, Y), fit(doubled, sparse, batch_size=2 * N))
+    by_task = {"loss_normalization": "tasks"}
+    assert_close_model(fit(X, Y, **by_task), fit(doubled, sparse, batch_size=2 * N, **by_task))
+
+
+def test_every_cell_counts_the_same_by_default(X, Y):
+    # Labels twice as sparse have half the share of the objective.
+    doubled = np.vstack([X, X])
+    sparse = pd.concat([Y, Y.assign(colour=None)])
+    clf = fit(doubled, sparse, batch_size=2 * N, epochs=1)
+    losses = [clf.history_["flag_loss"][0], clf.history_["colour_loss"][0]]
+    by_cells = np.average(losses, weights=sparse.notna().sum())
+    assert clf.history_["objective"][0] == pytest.approx(by_cells)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -728,7 +740,7 @@ class Interrupt(keras.callbacks.Callback):
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda clf, X, Y: clf.fit(X[["u"]] * np.nan, Y),
+        lambda clf, X, Y: clf.fit(X[["u"]].abs() + np.inf, Y),
         lambda clf, X, Y: clf.fit(X[["u"]], Y[:3]),
         lambda clf, X, Y: clf.fit(X, Y.assign(flag=0.5)),
         lambda clf, X, Y: clf.fit(X, Y, -np.ones(N)),
@@ -770,7 +782,10 @@ def test_heads_by_name_and_position(X, Y):
     by_name = fit(X, Y, head_hidden_layer_sizes={"colour": (3,)})
     assert_same_model(by_name, fit(X, Y, head_hidden_layer_sizes={1: 3}))
     assert_same_model(by_name, fit(X, Y, head_hidden_layer_sizes={"flag": (), "colour": [3]}))
-    assert sum(v.size for v in values(by_name)) == (3 * 4 + 4) + (4 + 1) + (4 * 3 + 3) + (3 * 3 + 3)
+    fixed = 2 * 3  # shift and scale of the features
+    assert sum(v.size for v in values(by_name)) - fixed == (3 * 4 + 4) + (4 + 1) + (4 * 3 + 3) + (
+        3 * 3 + 3
+    )
 
 
 def test_sizes_in_every_form(X, Y):
@@ -782,7 +797,9 @@ def test_fixed_factors_weigh_the_objective_alone(X, Y):
     clf = fit(X, Y, task_weighting={"flag": 3.0}, epochs=1)
     assert clf.task_weights_.tolist() == [3, 1]
     history = {name: series[0] for name, series in clf.history_.items()}
-    assert history["objective"] == pytest.approx(3 * history["flag_loss"] + history["colour_loss"])
+    flag, colour = Y.notna().mean() / Y.notna().mean().sum()
+    weighted = 3 * flag * history["flag_loss"] + colour * history["colour_loss"]
+    assert history["objective"] == pytest.approx(weighted)
     assert history["loss"] == pytest.approx((history["flag_loss"] + history["colour_loss"]) / 2)
 
 

@@ -178,9 +178,9 @@ def test_class_without_a_label_starts_with_a_finite_log_odds():
 def test_kernels_are_drawn_within_the_limits_of_their_own_head():
     spec = NetworkSpec(N_FEATURES, (1,) * 50, (6,), ((4, 3),) * 50)
     model = draw(spec, [np.array([0.5, 0.5])] * 50)
-    fans = {"trunk_0": 5 + 6, "heads_0_0": 6 + 4, "heads_0_1": 4 + 3, "heads_0_logits": 3 + 1}
-    for name, fan in fans.items():
-        limit = np.sqrt(6 / fan)
+    inputs = {"trunk_0": 5, "heads_0_0": 6, "heads_0_1": 4, "heads_0_logits": 3}
+    for name, n_in in inputs.items():
+        limit = 1 / np.sqrt(n_in)
         largest = np.abs(model.get_layer(name).kernel.numpy()).max()
         assert 0.8 * limit < largest <= limit
 

@@ -252,12 +252,14 @@ def make_estimator(optimizer, learning_rate, **params):
     settings = {
         "hidden_layer_sizes": (8,),
         "activation": "tanh",
+        "dropout": 0.0,
         "missing_label": -1,
         "random_state": 0,
         "epochs": EPOCHS,
         "batch_size": 100,
         "optimizer": optimizer,
         "optimizer__learning_rate": learning_rate,
+        "standardize": False,
     }
     return MultiTaskClassifier(**{**settings, **params})
 

@@ -206,7 +206,7 @@ def test_parameter_that_came_later_takes_its_default(fitted):
     del state["dropout"]
     again = MultiTaskClassifier()
     again.__setstate__(state)
-    assert again.dropout == 0.0
+    assert again.dropout == 0.4
     assert again.normalization == "batch"
 
 
@@ -308,6 +308,7 @@ def test_there_is_a_model_of_every_format():
 # What docs/guide/saving.md names.
 TRUSTED = [
     "sk_mtl._classifier.MultiTaskClassifier",
+    "sk_mtl._input_spec.InputSpec",
     "sk_mtl._labels.TargetForm",
     "sk_mtl._network.NetworkSpec",
     "sk_mtl._persistence.FittedNetwork",

@@ -347,7 +347,7 @@ def test_boosting_of_text_with_missing_labels_is_refused():
 
 
 def widths_of_columns(clf):
-    return np.abs(np.asarray(clf.model_.layers[1].kernel)).sum(axis=1)
+    return np.abs(np.asarray(clf.model_.get_layer("trunk_0").kernel)).sum(axis=1)
 
 
 def test_elimination_passes_where_it_works():

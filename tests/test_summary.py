@@ -341,7 +341,7 @@ def test_text_of_a_small_summary():
         "MultiTaskClassifier, fitted to 40 rows with 3 features",
         "tasks            2, all learned",
         "labelled cells   50 of 80 (62%), from 25% of ('size', 2) to 100% of colour",
-        "parameters       20",
+        "parameters       26",
         "epochs           1",
         "early stopping   no loss was watched",
         "loss             0.1234 in epoch 1",
@@ -351,10 +351,11 @@ def test_text_of_a_small_summary():
         "colour       2: blue, red        40  100%       1  0.1234",
         "('size', 2)  3: 0, 1, 2          10   25%       1  0.1234",
         "",
-        "layer           kind   output  parameters",
-        "trunk_0         Dense  2                8",
-        "heads_0_logits  Dense  1                3",
-        "heads_1_logits  Dense  3                9",
+        "layer           kind         output  parameters",
+        "standardize     Standardize  3                6",
+        "trunk_0         Dense        2                8",
+        "heads_0_logits  Dense        1                3",
+        "heads_1_logits  Dense        3                9",
     ]
     assert repr(clf.summary()) == str(clf.summary())
 

@@ -555,6 +555,24 @@ def test_swapped_in_average_weights_are_those_validated():
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
+def test_averaged_weights_are_those_watched_and_kept():
+    optimizer, held_out = SGD(0.5, use_ema=True, ema_momentum=0.9), make_rows(12, seed=1)
+    watched = run(make_plan(optimizer, epochs=1, stopping=EarlyStopping(3)), validation=held_out)
+    averaged = run(make_plan(SGD(0.5, use_ema=True, ema_momentum=0.9), epochs=1))
+    assert_same_values(watched.state.network, averaged.state.network)
+    # A step of no length from what was kept leaves the loss as it was watched.
+    still = make_plan(SGD(0.0), epochs=1)
+    again = train(still, replace(watched.state, optimizer=None), make_rows(), held_out)
+    assert again.history["val_loss"] == pytest.approx(watched.history["val_loss"])
+
+
+def test_averaging_leaves_the_weights_that_training_goes_on_from():
+    held_out = make_rows(12, seed=1)
+    watched = run(make_plan(SGD(0.5, use_ema=True)), validation=held_out)
+    unwatched = run(make_plan(SGD(0.5, use_ema=True)))
+    assert_same_values(watched.state.network, unwatched.state.network)
+
+
 # -------------------------------------------------------------------------- the program cache
 
 
@@ -728,6 +746,7 @@ def test_every_keras_optimizer_trains_by_its_name(name):
     clf = make_classifier(
         optimizer=name,
         epochs=8,
+        dropout=0.0,
         head_hidden_layer_sizes=3,
         activation="tanh",  # a dead ReLU makes Keras's Adafactor divide 0 by 0
         task_weighting="uncertainty",

@@ -204,7 +204,7 @@ def test_factor_of_zero_leaves_a_task_untrained(table):
     settings = {"hidden_layer_sizes": (), "batch_size": 60, "random_state": 0}
     one = MultiTaskClassifier(epochs=1, task_weighting={1: 0.0}, **settings).fit(X, Y)
     more = MultiTaskClassifier(epochs=4, task_weighting={1: 0.0}, **settings).fit(X, Y)
-    first, second = (clf.model_.get_weights()[0] for clf in (one, more))
+    first, second = (clf.model_.get_layer("heads_0_logits").get_weights()[0] for clf in (one, more))
     np.testing.assert_array_equal(first[:, 1], second[:, 1])
     assert (first[:, 0] != second[:, 0]).all()
     np.testing.assert_array_equal(more.task_weights_, [1, 0])

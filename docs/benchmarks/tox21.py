@@ -63,7 +63,9 @@ def main():
         for name, settings in SETTINGS.items():
             Z = scale_bits(X, train) if name == "wide" else X
             for seed in range(options.seeds):
-                clf = MultiTaskClassifier(**settings, early_stopping=True, random_state=seed)
+                clf = MultiTaskClassifier(
+                    **settings, standardize=False, early_stopping=True, random_state=seed
+                )
                 clf.fit(Z[train], Y.iloc[train], validation_data=(Z[valid], Y.iloc[valid]))
                 auc, loss = mean_scores(Y.iloc[test], clf.predict_proba(Z[test]))
                 rows.append((split, name, seed, auc, loss, clf.best_iter_))

@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
-from sk_mtl._features import check_features
 from sk_mtl._labels import LabelTable, read_cell_weight, read_labels
 from sk_mtl._targets import EncodedTargets, TargetSchema
 from sk_mtl._tasks import enumerate_some
@@ -421,7 +420,7 @@ def _gradients_of_heads(
     learner, X = enter_learner(estimator, X)
     names = learner.task_names_.tolist()
     _require_two_tasks(names)
-    X = check_features(learner, X, reset=False)
+    X = learner._check_features(X, reset=False)
     check_consistent_length(X, table.label_mask)
     targets = _encode(learner, table, sample_weight)
     # A label that training did not see has no logit, hence no gradient.

@@ -1,0 +1,116 @@
+"""Fit settings of MultiTaskClassifier on tables, and record their scores.
+
+Each fit becomes one line of the results: scores on the validation and the test part, seconds,
+epochs. Fits that are there already are not repeated, so that a run can be stopped and gone on with.
+`compare.py` shows the scores.
+
+Usage: python docs/benchmarks/quality/fit.py RESULTS --folder FOLDER --tables tox21 census
+           --splits rand0 --settings defaults --seeds 0 1 2
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import argparse
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _records import append_record, read_records, record_key
+from _scores import score_part
+from _settings import SETTINGS, STUDIES, start_kernels_by
+from _tables import Table, load_table, prepare, scale, table_names
+
+from sk_mtl import MultiTaskClassifier
+
+
+def main() -> None:
+    options = _parse_options()
+    done = {record_key(record) for record in read_records(options.results)}
+    settings = {name: SETTINGS[name] for name in options.settings or ()}
+    for study in options.study or ():
+        settings |= STUDIES[study]
+    for seed in options.seeds:
+        for table_name in options.tables:
+            table = load_table(table_name, options.folder)
+            splits = [s for s in sorted(table.splits) if s in (options.splits or table.splits)]
+            for split in splits:
+                for name, setting in settings.items():
+                    record = {
+                        "name": name,
+                        "settings": setting,
+                        "table": table_name,
+                        "split": split,
+                        "seed": seed,
+                    }
+                    if record_key(record) in done:
+                        continue
+                    record |= fit_and_score(table_name, options.folder, split, setting, seed)
+                    append_record(options.results, record)
+                    _print_validation(record)
+
+
+def fit_and_score(
+    table_name: str, folder: str | None, split: str, setting: dict[str, Any], seed: int
+) -> dict[str, Any]:
+    """Fit one setting on one split; return the scores of both parts."""
+    setting = dict(setting)
+    scaling = setting.pop("scaling", "none")
+    start_kernels_by(setting.pop("initialization", "default"))
+    table = load_table(table_name, folder)
+    train, valid, test = table.splits[split]
+    X = _scaled_features(table_name, folder, split, scaling)
+    watched = {"validation_data": (X[valid], table.Y.iloc[valid])} if table.watched else {}
+    clf = MultiTaskClassifier(**setting, random_state=seed)
+    start = time.perf_counter()
+    clf.fit(X[train], table.Y.iloc[train], **watched)
+    seconds = time.perf_counter() - start
+    classes = list(clf.classes_)
+    return {
+        "valid": score_part(_chosen_by(table, valid), clf.predict_proba(X[valid]), classes),
+        "test": score_part(table.truth.iloc[test], clf.predict_proba(X[test]), classes),
+        "seconds": round(seconds, 2),
+        "epochs": clf.n_iter_,
+        "best_epoch": clf.best_iter_,
+    }
+
+
+def _chosen_by(table: Table, valid: np.ndarray) -> Any:
+    """Labels of the validation rows: generated tables show theirs, as they are in no fit."""
+    return (table.Y if table.watched else table.truth).iloc[valid]
+
+
+@lru_cache(maxsize=3)
+def _scaled_features(table_name: str, folder: str | None, split: str, scaling: str) -> np.ndarray:
+    table = load_table(table_name, folder)
+    train = table.splits[split][0]
+    return scale(prepare(table.X, train), train, scaling)
+
+
+def _print_validation(record: dict[str, Any]) -> None:
+    valid = record["valid"]
+    print(
+        f"{record['table']} {record['split']} seed {record['seed']} {record['name']}: "
+        f"validation AUC {valid['auc']:.4f} log loss {valid['log_loss']:.4f} "
+        f"({record['best_epoch']} of {record['epochs']} epochs, {record['seconds']:.0f} s)",
+        flush=True,
+    )
+
+
+def _parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("results", type=Path, help="file of JSON lines, appended to")
+    parser.add_argument("--folder", help="the folder of the real tables")
+    parser.add_argument("--tables", nargs="+", choices=table_names(), required=True)
+    parser.add_argument("--splits", nargs="+", help="default: all of a table")
+    parser.add_argument("--settings", nargs="+", choices=list(SETTINGS))
+    parser.add_argument("--study", nargs="+", choices=list(STUDIES), help="groups of settings")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""Fit what others would use on the tables, and record their scores as `fit.py` does.
+
+One model per task on its labelled rows: logistic regression, random forest, histogram gradient
+boosting and MLPClassifier of scikit-learn, and LightGBM. And the network that an expert writes in
+PyTorch: masked, one head per task, tuned by hand on these very tables by others, alone and as the
+mean of five. Peers that are not installed are left out.
+
+Usage: python docs/benchmarks/quality/peers.py RESULTS --folder FOLDER --tables tox21 census
+           --peers "random forest" LightGBM --seeds 0
+"""
+
+import argparse
+import importlib.util
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from _expert import fit_expert
+from _records import append_record, read_records, record_key
+from _scores import score_part
+from _tables import load_table, prepare, scale, table_names
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+
+
+def _make_lightgbm(seed: int) -> Any:
+    from lightgbm import LGBMClassifier
+
+    return LGBMClassifier(
+        n_estimators=300,
+        learning_rate=0.03,
+        num_leaves=31,
+        min_child_samples=20,
+        subsample=0.8,
+        subsample_freq=1,
+        colsample_bytree=0.3,
+        random_state=seed,
+        n_jobs=1,
+        verbose=-1,
+    )
+
+
+# Features that a peer takes: "none" and "numbers" as by `_tables.scale`, "frame" as they are.
+PER_TASK: dict[str, tuple[str, Callable[[int], Any]]] = {
+    "logistic regression": ("numbers", lambda seed: LogisticRegression(C=0.1, max_iter=1000)),
+    "random forest": (
+        "none",
+        lambda seed: RandomForestClassifier(500, min_samples_leaf=2, random_state=seed, n_jobs=1),
+    ),
+    "HistGradientBoosting": (
+        "frame",
+        lambda seed: HistGradientBoostingClassifier(
+            categorical_features="from_dtype", random_state=seed
+        ),
+    ),
+    "LightGBM": ("frame", _make_lightgbm),
+    "MLPClassifier": ("numbers", lambda seed: MLPClassifier(random_state=seed)),
+}
+EXPERTS = {"PyTorch by an expert": 1, "PyTorch by an expert, mean of five": 5}
+
+
+def main() -> None:
+    options = _parse_options()
+    done = {record_key(record) for record in read_records(options.results)}
+    for seed in options.seeds:
+        for table_name in options.tables:
+            table = load_table(table_name, options.folder)
+            splits = [s for s in sorted(table.splits) if s in (options.splits or table.splits)]
+            for split in splits:
+                for name in options.peers:
+                    record = {
+                        "name": name,
+                        "settings": {},
+                        "table": table_name,
+                        "split": split,
+                        "seed": seed,
+                    }
+                    if record_key(record) in done or not _is_installed(name):
+                        continue
+                    record |= fit_and_score(name, table_name, options.folder, split, seed)
+                    append_record(options.results, record)
+                    print(
+                        f"{table_name} {split} seed {seed} {name}: validation AUC "
+                        f"{record['valid']['auc']:.4f} log loss {record['valid']['log_loss']:.4f} "
+                        f"({record['seconds']:.0f} s)",
+                        flush=True,
+                    )
+
+
+def fit_and_score(
+    name: str, table_name: str, folder: str | None, split: str, seed: int
+) -> dict[str, Any]:
+    """Fit one peer on one split; return the scores of both parts."""
+    table = load_table(table_name, folder)
+    train, valid, test = table.splits[split]
+    classes = [np.sort(y.iloc[train].dropna().unique()) for _, y in table.Y.items()]
+    start = time.perf_counter()
+    if name in EXPERTS:
+        X = scale(prepare(table.X, train), train, "bits")
+        members = [
+            fit_expert(
+                X, table.Y, train, valid, classes, is_fingerprint=table_name == "tox21", seed=s
+            )
+            for s in range(seed * EXPERTS[name], (seed + 1) * EXPERTS[name])
+        ]
+
+        def predict(rows: np.ndarray) -> list[np.ndarray]:
+            return [np.mean(p, axis=0) for p in zip(*(m(X[rows]) for m in members), strict=True)]
+    else:
+        predict = _fit_per_task(name, table, train, classes, seed)
+    seconds = time.perf_counter() - start
+    chosen_by = (table.Y if table.watched else table.truth).iloc[valid]
+    return {
+        "valid": score_part(chosen_by, predict(valid), classes),
+        "test": score_part(table.truth.iloc[test], predict(test), classes),
+        "seconds": round(seconds, 2),
+    }
+
+
+def _fit_per_task(
+    name: str, table: Any, train: np.ndarray, classes: list[np.ndarray], seed: int
+) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """Fit a model per task on its labelled rows; return the function that predicts rows."""
+    features, make = PER_TASK[name]
+    X = (
+        _as_frame(table.X)
+        if features == "frame"
+        else scale(prepare(table.X, train), train, features)
+    )
+    models = []
+    for (_, y), known in zip(table.Y.items(), classes, strict=True):
+        rows = train[y.iloc[train].notna().to_numpy()]
+        codes = np.searchsorted(known, y.iloc[rows].to_numpy(dtype=known.dtype))
+        models.append(make(seed).fit(_take(X, rows), codes))
+
+    def predict(rows: np.ndarray) -> list[np.ndarray]:
+        return [model.predict_proba(_take(X, rows)) for model in models]
+
+    return predict
+
+
+def _as_frame(X: Any) -> Any:
+    if isinstance(X, np.ndarray):
+        return X.astype(np.float32)
+    return X.astype({c: "category" for c in X.columns if not pd.api.types.is_numeric_dtype(X[c])})
+
+
+def _take(X: Any, rows: np.ndarray) -> Any:
+    return X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
+
+
+def _is_installed(name: str) -> bool:
+    needs = {"LightGBM": "lightgbm"} | dict.fromkeys(EXPERTS, "torch")
+    return name not in needs or importlib.util.find_spec(needs[name]) is not None
+
+
+def _parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("results", type=Path, help="file of JSON lines, appended to")
+    parser.add_argument("--folder", help="the folder of the real tables")
+    parser.add_argument("--tables", nargs="+", choices=table_names(), required=True)
+    parser.add_argument("--splits", nargs="+", help="default: all of a table")
+    names = [*PER_TASK, *EXPERTS]
+    parser.add_argument("--peers", nargs="+", choices=names, default=names)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

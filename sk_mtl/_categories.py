@@ -1,0 +1,272 @@
+"""Categories: which features are categorical, and their values as codes.
+
+Owns the way from a table of numbers and categories to numbers alone. Does not know what the network
+makes of a code.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from sk_mtl._tasks import enumerate_some
+
+__all__ = [
+    "Categories",
+    "change_codes",
+    "find_categorical",
+    "keep_used",
+    "learn_categories",
+    "split_columns",
+]
+
+# By feature: the values that have codes, in their order; None where the feature is a number.
+Categories = tuple[np.ndarray | None, ...]
+
+
+def find_categorical(X: Any, categorical_features: Any) -> np.ndarray | None:
+    """Return which features are categorical.
+
+    Parameters
+    ----------
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+        Features.
+    categorical_features : "from_dtype", None, or array-like of bool, int or str
+        As the estimator's parameter.
+
+    Returns
+    -------
+    is_categorical : ndarray of bool of shape (n_features,) or None
+        None if none of them is.
+
+    Raises
+    ------
+    ValueError
+        If `categorical_features` does not fit X.
+    """
+    # The names of a pandas frame may repeat, which narwhals does not take.
+    is_pandas = isinstance(X, pd.DataFrame)
+    is_frame = is_pandas or nw.dependencies.is_into_dataframe(X)
+    if isinstance(categorical_features, str) and categorical_features == "from_dtype":
+        if is_pandas:
+            found = [isinstance(dtype, pd.CategoricalDtype) for dtype in X.dtypes]
+        elif is_frame:
+            dtypes = nw.from_native(X, eager_only=True).schema.dtypes()
+            found = [dtype in (nw.Categorical, nw.Enum) for dtype in dtypes]
+        else:
+            return None
+        is_categorical = np.array(found, dtype=bool)
+    elif categorical_features is None:
+        return None
+    else:
+        names = list(X.columns) if is_frame else None
+        is_categorical = _read_choice(categorical_features, _shape_of(X)[1], names)
+    if not is_categorical.any():
+        return None
+    if sp.issparse(X):
+        raise ValueError(
+            "categorical_features needs a dense X. Got a sparse matrix: give a frame or an array, "
+            "or encode the categories as columns (OneHotEncoder)."
+        )
+    return is_categorical
+
+
+def _read_choice(chosen: Any, n_features: int, names: list[Any] | None) -> np.ndarray:
+    """Return the mask that a list of names, of positions, or a mask stands for."""
+    given = np.asarray(chosen)
+    is_mask, is_text = given.dtype.kind == "b", {type(f) for f in given.ravel()} <= {str, np.str_}
+    if given.ndim != 1 or not (is_mask or is_text or given.dtype.kind in "iu"):
+        raise ValueError(
+            "categorical_features must be 'from_dtype', None, or a list of names, of positions, or "
+            f"of booleans. Got {chosen!r}."
+        )
+    if is_mask:
+        if len(given) != n_features:
+            raise ValueError(
+                f"categorical_features must have a boolean for each of the {n_features} features. "
+                f"Got {len(given)}."
+            )
+        return given
+    if is_text and len(given):
+        if names is None:
+            raise ValueError(
+                "categorical_features has names, but X has none. Give positions, or a frame."
+            )
+        unknown = [repr(str(f)) for f in given if f not in names]
+        if unknown:
+            raise ValueError(
+                f"categorical_features names {enumerate_some(unknown)}, which X does not have. Its "
+                f"features are {enumerate_some([repr(n) for n in names])}."
+            )
+        wanted = set(given.tolist())
+        return np.array([name in wanted for name in names])
+    outside = [str(f) for f in given if not 0 <= f < n_features]
+    if outside:
+        raise ValueError(
+            f"categorical_features must hold positions from 0 to {n_features - 1}. Got "
+            f"{enumerate_some(outside)}."
+        )
+    return np.isin(np.arange(n_features), given)
+
+
+def learn_categories(X: Any, is_categorical: np.ndarray) -> Categories:
+    """Return the categories that features have.
+
+    Parameters
+    ----------
+    X : DataFrame or array-like of shape (n_samples, n_features)
+        Features.
+    is_categorical : ndarray of bool of shape (n_features,)
+        Which of them are categorical.
+
+    Returns
+    -------
+    categories : Categories
+        Those found, sorted.
+    """
+    found: list[np.ndarray | None] = []
+    for position, chosen in enumerate(is_categorical):
+        values = None
+        if chosen:
+            codes, distinct = _factorize(X, position)
+            values = distinct[np.unique(codes[codes >= 0])]
+            # Values of several types have an order by type, then by value.
+            values = values[
+                np.array(sorted(range(len(values)), key=lambda i: _order(values[i])), int)
+            ]
+        found.append(values)
+    return tuple(found)
+
+
+def split_columns(X: Any, categories: Categories) -> tuple[Any, np.ndarray]:
+    """Return the numbers of X, and the codes of its categories.
+
+    Parameters
+    ----------
+    X : DataFrame or array-like of shape (n_samples, n_features)
+        Features.
+    categories : Categories
+        The categories by feature.
+
+    Returns
+    -------
+    numbers : DataFrame or ndarray of shape (n_samples, n_numeric)
+        The other features, as they are.
+    codes : ndarray of float32 of shape (n_samples, n_categorical)
+        Positions among the categories; NaN where missing or none of them.
+    """
+    numeric = [j for j, of_feature in enumerate(categories) if of_feature is None]
+    codes = np.full((_shape_of(X)[0], len(categories) - len(numeric)), np.nan, dtype=np.float32)
+    chosen = ((j, c) for j, c in enumerate(categories) if c is not None)
+    for k, (position, known) in enumerate(chosen):
+        index, distinct = _factorize(X, position)
+        if len(known) and len(distinct):
+            code = pd.Index(known, dtype=object).get_indexer(pd.Index(distinct, dtype=object))
+            code = np.append(np.where(code < 0, np.nan, code), np.nan)  # -1 is a missing one
+            codes[:, k] = code[index]
+    if isinstance(X, pd.DataFrame):
+        return X.iloc[:, numeric], codes
+    if nw.dependencies.is_into_dataframe(X):
+        frame = nw.from_native(X, eager_only=True)
+        return frame[:, numeric].to_native() if numeric else np.empty((len(codes), 0)), codes
+    return _as_array(X)[:, numeric], codes
+
+
+def keep_used(
+    categories: Categories, X: np.ndarray, rows: np.ndarray
+) -> tuple[Categories, list[tuple[int, np.ndarray]]]:
+    """Leave only the categories that some rows have.
+
+    Parameters
+    ----------
+    categories : Categories
+        The categories by feature.
+    X : ndarray of float32 of shape (n_samples, n_features)
+        Features, with codes of these categories.
+    rows : ndarray of int of shape (n_rows,)
+        The rows that count.
+
+    Returns
+    -------
+    categories : Categories
+        Those that these rows have.
+    new_codes : list of tuple (int, ndarray of float32)
+        By feature whose codes change, the new code of each old one; NaN for what has none.
+    """
+    kept, changes = list(categories), []
+    for position, known in enumerate(categories):
+        if known is None:
+            continue
+        column = X[rows, position]
+        used = np.unique(column[~np.isnan(column)]).astype(np.int64)
+        if len(used) < len(known):
+            new = np.full(len(known) + 1, np.nan, dtype=np.float32)
+            new[used] = np.arange(len(used))
+            kept[position] = known[used]
+            changes.append((position, new))
+    return tuple(kept), changes
+
+
+def change_codes(X: np.ndarray, new_codes: list[tuple[int, np.ndarray]]) -> np.ndarray:
+    """Return X with other codes.
+
+    Parameters
+    ----------
+    X : ndarray of float32 of shape (n_samples, n_features)
+        Features.
+    new_codes : list of tuple (int, ndarray of float32)
+        As `keep_used` gives them.
+
+    Returns
+    -------
+    X : ndarray of float32 of shape (n_samples, n_features)
+        A copy.
+    """
+    X = X.copy()
+    for position, codes in new_codes:
+        # The last of the new codes is that of a missing one.
+        column = np.nan_to_num(X[:, position], nan=len(codes) - 1)
+        X[:, position] = codes[column.astype(np.int64)]
+    return X
+
+
+def _factorize(X: Any, position: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return by row the position of its value among distinct ones, -1 if missing; and these."""
+    if isinstance(X, pd.DataFrame):
+        column = X.iloc[:, position]
+    elif nw.dependencies.is_into_dataframe(X):
+        series = nw.from_native(X, eager_only=True)[:, position]
+        column = np.empty(len(series), dtype=object)
+        column[:] = series.to_list()
+    else:
+        column = _as_array(X)[:, position]
+    try:
+        codes, distinct = pd.factorize(column)
+    except TypeError as error:
+        raise TypeError(
+            f"The categories of feature {position} must be scalars: {error}."
+        ) from error
+    values = np.empty(len(distinct), dtype=object)
+    values[:] = np.asarray(distinct, dtype=object)
+    return np.asarray(codes), values
+
+
+def _order(value: Any) -> tuple[str, Any]:
+    kind = "number" if isinstance(value, (bool, int, float, np.number, np.bool_)) else None
+    return kind or type(value).__name__, value
+
+
+def _shape_of(X: Any) -> tuple[int, int]:
+    shape = tuple(X.shape) if hasattr(X, "shape") else _as_array(X).shape
+    if len(shape) != 2:
+        raise ValueError(f"Expected 2D array, got {len(shape)}D array instead.")
+    return shape
+
+
+def _as_array(X: Any) -> np.ndarray:
+    """Return an array-like as an array, in which no number has become text."""
+    return X if isinstance(X, np.ndarray) else np.array(X, dtype=object)
