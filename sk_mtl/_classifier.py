@@ -63,6 +63,7 @@ from sk_mtl._targets import TargetSchema
 from sk_mtl._task_view import TaskView
 from sk_mtl._tasks import PerTask, resolve_task
 from sk_mtl._training import NonFiniteLossError, TrainingOutcome, draw_start, train
+from sk_mtl._unlabelled import UnlabelledSpec
 from sk_mtl._validation import check_asker, check_parameters
 from sk_mtl.weighting import make_weighting
 
@@ -381,6 +382,11 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         epochs: int = 100,
         batch_size: Any = "auto",
         batching: str = "random",
+        unlabelled: str | None = None,
+        unlabelled_weight: float = 1.0,
+        pseudo_label_threshold: float | None = None,
+        teacher_momentum: float = 0.99,
+        input_noise: float = 0.2,
         jit_compile: Any = "auto",
         early_stopping: Any = "auto",
         validation_fraction: float | None = 0.1,
@@ -422,6 +428,11 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         self.epochs = epochs
         self.batch_size = batch_size
         self.batching = batching
+        self.unlabelled = unlabelled
+        self.unlabelled_weight = unlabelled_weight
+        self.pseudo_label_threshold = pseudo_label_threshold
+        self.teacher_momentum = teacher_momentum
+        self.input_noise = input_noise
         self.jit_compile = jit_compile
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -484,7 +495,15 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             X = self._check_features(X, reset=not going_on, is_first=is_first)
             require_labels(table)
             schema = self._schema if going_on else None
-            problem = pose_problem(X, table, sample_weight, self.class_weight, schema, self.classes)
+            problem = pose_problem(
+                X,
+                table,
+                sample_weight,
+                self.class_weight,
+                schema,
+                self.classes,
+                learns_unlabelled=self.unlabelled is not None,
+            )
             if not going_on:
                 warn_of_degenerate_tasks(problem, stacklevel=2)
             seed = self._seed if going_on else self._draw_seed()
@@ -501,7 +520,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 stopping = EarlyStopping(self.n_iter_no_change, self.tol)
             start = None
             if not is_first and self._network is not None:
-                start = replace(self._network.state, optimizer=None)
+                start = replace(self._network.state, optimizer=None, teacher=None)
             categories = self._categories
             training, watched, of_input = self._learn_input(problem, training, watched, start)
             trained = self._train(
@@ -557,7 +576,14 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                     require_watched_rows(None)
                 declared = self.classes if classes is None else classes
                 schema, seed = declare_schema(table, declared), self._draw_seed()
-            problem = pose_problem(X, table, sample_weight, self.class_weight, schema)
+            problem = pose_problem(
+                X,
+                table,
+                sample_weight,
+                self.class_weight,
+                schema,
+                learns_unlabelled=self.unlabelled is not None,
+            )
             training = problem.labelled_rows(problem.rows, problem.class_factors(problem.rows))
             network = self._network if going_on else None
             start = None if network is None or is_first else network.state
@@ -633,6 +659,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             focal_gamma=float(self.focal_gamma) if self.loss == "focal" else None,
             logit_offsets=find_logit_offsets(frequencies, tau) if tau else None,
             batching=self.batching,
+            unlabelled=self._specify_unlabelled(),
+            unlabelled_weight=float(self.unlabelled_weight),
         )
         # By `epochs`, not by those of this call: partial_fit trains as fit does.
         steps = self.epochs * -(-len(training.rows) // plan.batch_size)
@@ -642,7 +670,23 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         if not len(training.rows):  # a stream may bring a batch without any label
             return plan, TrainingOutcome(start, {}, 0, 0)
         checkpoint = self._open_checkpoint(plan, start, training, watched, checkpoints)
-        return plan, train(plan, start, training, watched, checkpoint)
+        # Validation data are rows of another X.
+        is_held_out = watched is not None and watched.X is training.X
+        held_out = watched.rows if is_held_out else np.empty(0, np.int32)
+        unlabelled = problem.unlabelled_rows(held_out)
+        return plan, train(plan, start, training, watched, checkpoint, unlabelled)
+
+    def _specify_unlabelled(self) -> UnlabelledSpec | None:
+        if self.unlabelled is None:
+            return None
+        is_consistency = self.unlabelled == "consistency"
+        threshold = self.pseudo_label_threshold
+        return UnlabelledSpec(
+            self.unlabelled,
+            None if threshold is None or is_consistency else float(threshold),
+            float(self.teacher_momentum),
+            float(self.input_noise) if is_consistency else 0.0,
+        )
 
     def _open_checkpoint(
         self,
@@ -716,7 +760,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         if start is None:
             start = self._draw_start(again, frequencies, custom_values, of_input)
         checkpoint = self._open_checkpoint(again, start, training, None, checkpoints)
-        outcome = train(again, start, training, None, checkpoint)
+        unlabelled = problem.unlabelled_rows(np.empty(0, np.int32))
+        outcome = train(again, start, training, None, checkpoint, unlabelled)
         found = replace(found, state=outcome.state, checkpoints=outcome.checkpoints)
         return replace(plan, spec=spec), found
 

@@ -72,6 +72,7 @@ def program_key(
         jit_batch_size,
         plan.focal_gamma,
         plan.logit_offsets is not None,
+        plan.unlabelled,
     )
 
 
