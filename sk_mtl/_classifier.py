@@ -46,6 +46,7 @@ from sk_mtl._persistence import (
 from sk_mtl._problem import (
     LabelledRows,
     Problem,
+    UnlabelledRows,
     check_same_classes,
     declare_schema,
     hold_out,
@@ -669,24 +670,18 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             start = self._draw_start(plan, frequencies, custom_values, of_input)
         if not len(training.rows):  # a stream may bring a batch without any label
             return plan, TrainingOutcome(start, {}, 0, 0)
-        checkpoint = self._open_checkpoint(plan, start, training, watched, checkpoints)
-        # Validation data are rows of another X.
-        is_held_out = watched is not None and watched.X is training.X
-        held_out = watched.rows if is_held_out else np.empty(0, np.int32)
-        unlabelled = problem.unlabelled_rows(held_out)
+        unlabelled = problem.unlabelled_rows(training, watched)
+        checkpoint = self._open_checkpoint(plan, start, training, watched, unlabelled, checkpoints)
         return plan, train(plan, start, training, watched, checkpoint, unlabelled)
 
     def _specify_unlabelled(self) -> UnlabelledSpec | None:
         if self.unlabelled is None:
             return None
-        is_consistency = self.unlabelled == "consistency"
+        momentum = float(self.teacher_momentum)
+        if self.unlabelled == "consistency":
+            return UnlabelledSpec(momentum, input_noise=float(self.input_noise))
         threshold = self.pseudo_label_threshold
-        return UnlabelledSpec(
-            self.unlabelled,
-            None if threshold is None or is_consistency else float(threshold),
-            float(self.teacher_momentum),
-            float(self.input_noise) if is_consistency else 0.0,
-        )
+        return UnlabelledSpec(momentum, threshold if threshold is None else float(threshold))
 
     def _open_checkpoint(
         self,
@@ -694,6 +689,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         start: TrainingState,
         training: LabelledRows,
         watched: LabelledRows | None,
+        unlabelled: UnlabelledRows | None,
         opened: list[Checkpoint] | None,
     ) -> Checkpoint | None:
         """Return the checkpoint of a training, and add it to those of this fit."""
@@ -705,7 +701,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 "checkpoint needs a random_state: with None a fit that is started again draws "
                 "other weights, and is another fit. Set random_state to an integer."
             )
-        checkpoint = open_checkpoint(self.checkpoint, plan, start, training, watched)
+        checkpoint = open_checkpoint(self.checkpoint, plan, start, training, watched, unlabelled)
         opened.append(checkpoint)
         return checkpoint
 
@@ -759,8 +755,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         )
         if start is None:
             start = self._draw_start(again, frequencies, custom_values, of_input)
-        checkpoint = self._open_checkpoint(again, start, training, None, checkpoints)
-        unlabelled = problem.unlabelled_rows(np.empty(0, np.int32))
+        unlabelled = problem.unlabelled_rows(training, None)
+        checkpoint = self._open_checkpoint(again, start, training, None, unlabelled, checkpoints)
         outcome = train(again, start, training, None, checkpoint, unlabelled)
         found = replace(found, state=outcome.state, checkpoints=outcome.checkpoints)
         return replace(plan, spec=spec), found

@@ -158,15 +158,20 @@ class Problem:
         weight = weigh_classes(learned, factors)
         return LabelledRows(self.X, learned.codes, weight, rows).among(rows)
 
-    def unlabelled_rows(self, held_out: np.ndarray) -> UnlabelledRows | None:
+    def unlabelled_rows(
+        self, training: LabelledRows, watched: LabelledRows | None
+    ) -> UnlabelledRows | None:
         """Return the rows with cells to learn from without a label, none of those held out."""
         if self.missing_weight is None:
             return None
-        weight = self.missing_weight[:, self.is_active]
+        # Of a task without labels there is nothing to go on from.
+        is_taught = (training.weight[training.rows] > 0).any(axis=0)
+        weight = self.missing_weight[:, self.is_active] * is_taught
         counts = weight.any(axis=1)
-        counts[held_out] = False
-        # Where there are none, all rows stand for them: with cells that do not count.
-        rows = np.flatnonzero(counts) if counts.any() else self.rows
+        if watched is not None and watched.X is training.X:
+            counts[watched.rows] = False
+        # Where there are none, rows without any such cell stand for them.
+        rows = np.flatnonzero(counts) if counts.any() else training.rows
         return UnlabelledRows(weight, rows.astype(np.int32))
 
 

@@ -30,8 +30,6 @@ from sk_mtl._network import (
     network_variables,
 )
 from sk_mtl._unlabelled import (
-    PREDICT_TEACHER,
-    RATIO,
     MissingBatch,
     Teacher,
     TeacherState,
@@ -185,13 +183,10 @@ class TrainingProgram:
         self.model = build_network(plan.spec)
         # What is trained: the logits of each member, where there are several.
         self.members = member_model(self.model) if plan.spec.ensemble_size > 1 else self.model
-        self.unlabelled, self.teacher = plan.unlabelled, None
+        self.teacher: Teacher | None = None
         if plan.unlabelled is not None:
-            self.teacher = Teacher(plan.spec, plan.unlabelled.momentum)
-            self.noise_seeds = keras.Variable(
-                np.zeros(1 + len(self._dropout_layers)), trainable=False, dtype="int32",
-                name="noise_seeds",
-            )
+            widths = [layer.output.shape[-1] for layer in self._dropout_layers]
+            self.teacher = Teacher(plan.spec, plan.unlabelled, widths)
         self.optimizer = plan.optimizer
         self._build_state()
         self._graphs: list[tf.Graph] = []
@@ -299,14 +294,6 @@ class TrainingProgram:
     def averaged(self) -> Iterator[None]:
         """Hold, for a while, the moving averages of the weights, where the optimizer has them."""
         optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
-        if PREDICT_TEACHER and self.teacher is not None:
-            weights = self.read_network()
-            for v, t in zip(network_variables(self.model), network_variables(self.teacher.model)):
-                v.assign(t.value)
-            yield
-            for v, t in zip(network_variables(self.model), weights):
-                v.assign(t)
-            return
         if not optimizer.use_ema:
             yield
             return
@@ -317,18 +304,6 @@ class TrainingProgram:
         finally:
             for variable, value in zip(self.trainable, weights, strict=True):
                 variable.assign(value)
-
-    def draw_seeds(self, seed: int) -> None:
-        """Set the seeds of what is drawn for unlabelled cells, of which there may be none.
-
-        Parameters
-        ----------
-        seed : int
-            The seed of the fit.
-        """
-        if self.teacher is not None:
-            rng = np.random.default_rng([seed, 4])
-            self.noise_seeds.assign(rng.integers(2**31, size=self.noise_seeds.shape))
 
     def read(self) -> TrainingState:
         """Return copies of all values.
@@ -403,22 +378,10 @@ class TrainingProgram:
         if self.teacher is None:
             return None
         weight, order, factor = missing
-        size = batch_size * RATIO
-        rows = order[number * size : (number + 1) * size]
+        rows = order[number * batch_size : (number + 1) * batch_size]
+        noise = [drawn[0] for drawn in self.teacher.draw_noise(1, batch_size)]
         X = _gather_rows(features, rows, self.spec.n_features)
-        noise = [n[0] for n in self._draw_noise_of_missing(1, size)]
         return MissingBatch(X, tf.gather(weight, rows), noise, factor)
-
-    def _draw_noise_of_missing(self, n_steps: int, n_rows: Any) -> list[tf.Tensor]:
-        """Return random 16-bit integers for the rows of a MissingBatch, by step."""
-        assert self.teacher is not None
-        widths = [self.spec.n_features] if self.unlabelled.input_noise else []
-        widths += [layer.output.shape[-1] for layer in self._dropout_layers]
-        count = self.teacher.n_steps.value
-        return [
-            draw_bits(tf.stack([self.noise_seeds.value[k], count]), (n_steps, n_rows, width))
-            for k, width in enumerate(widths)
-        ]
 
     def _run_steps_by_xla(
         self,
@@ -440,7 +403,7 @@ class TrainingProgram:
         size = self.jit_batch_size
         cells = size * (self.spec.n_features + self._n_dropped)
         if self.teacher is not None:
-            cells += RATIO * size * (2 * self.spec.n_features + self._n_dropped)
+            cells += size * (2 * self.spec.n_features + self._n_dropped)
         n_steps = max(1, _XLA_CELLS // cells)
         loop = tf.function(self._loop_of_xla, jit_compile=True, autograph=False)
 
@@ -472,12 +435,11 @@ class TrainingProgram:
         if self.teacher is None:
             return None
         weight, order, factor = missing
-        size = self.jit_batch_size * RATIO
-        rows, _ = _rows_of_steps(order, number, some, n_steps, size)
+        rows, _ = _rows_of_steps(order, number, some, n_steps, self.jit_batch_size)
         return MissingBatch(
             _by_step(_gather_rows(features, rows, self.spec.n_features), n_steps),
             _by_step(tf.gather(weight, rows), n_steps),
-            self._draw_noise_of_missing(n_steps, size),
+            self.teacher.draw_noise(n_steps, self.jit_batch_size),
             factor,
         )
 
@@ -493,14 +455,7 @@ class TrainingProgram:
         """Train on the first steps of arrays of shape (steps, rows of a batch, width)."""
 
         def step(number: tf.Tensor, *totals: Any) -> Any:
-            of_step = missing
-            if missing is not None:
-                of_step = MissingBatch(
-                    missing.X[number],
-                    missing.weight[number],
-                    [drawn[number] for drawn in missing.noise],
-                    missing.factor,
-                )
+            of_step = None if missing is None else missing.of_step(number)
             with self._noise_in_dropout([drawn[number] for drawn in noise]):
                 sums = self._train_on(X[number], codes[number], weight[number], of_step)
             return number + 1, *(t + s for t, s in zip(totals, sums, strict=True))
@@ -552,7 +507,6 @@ class TrainingProgram:
         missing: MissingBatch | None = None,
     ) -> tuple[Any, ...]:
         """Make one step on one batch."""
-        targets = self.teacher.logits(missing.X) if self.teacher and missing else None
         of_missing: tuple[Any, ...] = ()
         with tf.GradientTape() as tape:
             logits = logits_of(self.spec, self.members(X, training=True))
@@ -562,8 +516,8 @@ class TrainingProgram:
             objective, new_state = self.weighting.combine(losses, weight_sum > 0, state)
             if self.members.losses:
                 objective += tf.add_n(self.members.losses)
-            if missing is not None:
-                of_missing = (self._objective_of_missing(missing, targets, state),)
+            if self.teacher is not None and missing is not None:
+                of_missing = (self._objective_of_missing(self.teacher, missing, state),)
                 objective += missing.factor * of_missing[0]
             minimized = objective
             if self.spec.ensemble_method == "independent":
@@ -588,24 +542,25 @@ class TrainingProgram:
         return task_means(loss_sum, everything)
 
     def _objective_of_missing(
-        self, missing: MissingBatch, targets: Any, state: dict[str, Any]
+        self, teacher: Teacher, missing: MissingBatch, state: dict[str, Any]
     ) -> tf.Tensor:
         """Return what unlabelled cells add to the objective, before their factor."""
         X, noise = missing.X, list(missing.noise)
-        if self.unlabelled.input_noise:
-            X = replace_features(X, noise.pop(0), self.unlabelled.input_noise)
+        teacher_logits = teacher.logits(X)
+        if teacher.how.input_noise:
+            X = replace_features(X, noise.pop(0), teacher.how.input_noise)
         with self._noise_in_dropout(noise):
             logits = logits_of(self.spec, self.members(X, training=True))
         loss_sum, weight_sum = task_disagreement(
-            logits, targets, missing.weight, self.spec.n_outputs, self.unlabelled
+            logits, teacher_logits, missing.weight, self.spec.n_outputs, teacher.how.threshold
         )
         losses, present = self._divide_losses(loss_sum, weight_sum), weight_sum > 0
-        # What is learned of the tasks' weights is learned from labels.
+        # Weights of tasks are learned from labels alone.
         state = {name: tf.stop_gradient(value) for name, value in state.items()}
-        with_losses, without = (
+        combined, of_nothing = (
             self.weighting.combine(x, present, state)[0] for x in (losses, tf.zeros_like(losses))
         )
-        return with_losses - without
+        return combined - of_nothing
 
     def _sum_losses(self, logits: tf.Tensor, codes: tf.Tensor, weight: tf.Tensor) -> Any:
         """Return the sums of task losses and of weights over a batch, as a mean over members."""

@@ -31,7 +31,7 @@ from sk_mtl._program_cache import (
 )
 from sk_mtl._task_checkpoints import TaskCheckpoints
 from sk_mtl._tasks import enumerate_some
-from sk_mtl._unlabelled import RATIO, ramp_up, PREDICT_TEACHER
+from sk_mtl._unlabelled import ramp_up
 from sk_mtl.weighting import FixedWeighting, TaskWeighting
 
 __all__ = ["NonFiniteLossError", "TrainingOutcome", "draw_start", "train"]
@@ -150,7 +150,8 @@ def train(
     program.load(_with_weighting_of(plan, start), settings)
     if program.logit_offsets is not None:
         program.logit_offsets.assign(plan.logit_offsets)
-    program.draw_seeds(plan.seed)
+    if program.teacher is not None:
+        program.teacher.seed(plan.seed)
     try:
         outcome = _run_epochs(program, plan, training, validation, checkpoint, unlabelled)
     finally:
@@ -220,10 +221,6 @@ def _run_epochs(
     if progress.best is None:
         progress.best_epoch = progress.epoch
         program.optimizer.finalize_variable_values(program.trainable)
-        if PREDICT_TEACHER and program.teacher:
-            with program.averaged():
-                progress.best = program.read()
-            program.load(progress.best, program.settings)
     else:
         program.load(progress.best, program.settings)
     callbacks.on_train_end({name: values[-1] for name, values in progress.history.items()})
@@ -306,7 +303,7 @@ def _unlabelled_of_epoch(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the order of the rows with unlabelled cells in an epoch, and what these count."""
     number = plan.first_epoch + epoch
-    n_wanted = -(-n_rows // plan.batch_size) * plan.batch_size * RATIO
+    n_wanted = -(-n_rows // plan.batch_size) * plan.batch_size
     rng = np.random.default_rng([plan.seed, 3, number])
     order = unlabelled.rows[draw_endlessly(rng, len(unlabelled.rows), n_wanted)]
     factor = plan.unlabelled_weight * ramp_up(number)

@@ -1,9 +1,9 @@
-r"""Unlabelled cells: a teacher's opinion of them, as something that the network learns from.
+r"""Unlabelled cells: a teacher's opinion of them, as something to learn.
 
-Owns the teacher, which is the network with a running average of its weights [1]_, and what the
-network is told to do about its opinions: to predict them (pseudo-labels, [2]_), or not to change
-its mind when features are replaced (consistency, [3]_). Does not know labels, nor how training
-goes.
+Owns the teacher, which is the network with a running average of its weights [1]_, and the loss by
+which the network learns the teacher's opinion of cells that have no label: pseudo-labels [2]_, or
+consistency, where the network sees rows of which features were replaced [3]_. Does not know labels,
+nor how training goes.
 
 References
 ----------
@@ -18,7 +18,6 @@ References
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -26,8 +25,9 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
+from keras import ops
 
-from sk_mtl._network import NetworkSpec, build_network, logits_of, network_variables
+from sk_mtl._network import NetworkSpec, build_network, draw_bits, logits_of, network_variables
 
 __all__ = [
     "MissingBatch",
@@ -39,10 +39,7 @@ __all__ = [
     "task_disagreement",
 ]
 
-RATIO = int(os.environ.get("U_RATIO", 1))
-RAMP_EPOCHS = int(os.environ.get("U_RAMP", 10))
-PREDICT_TEACHER = bool(int(os.environ.get("U_TEACHER", 0)))
-LOSS = os.environ.get("U_LOSS", "mse")
+_RAMP_EPOCHS = 3
 
 
 @dataclass(frozen=True)
@@ -51,21 +48,18 @@ class UnlabelledSpec:
 
     Attributes
     ----------
-    method : {"pseudo_labels", "consistency"}
-        What the network is to do about the teacher's opinion.
-    threshold : float or None
-        How sure the teacher must be of a class, which is the label then; None for its
-        probabilities.
     momentum : float
         How much of the teacher's weights a step leaves.
+    threshold : float or None
+        How probable the teacher must find a class, which is the label then; None for its
+        probabilities.
     input_noise : float
-        Share of the features of a row that are replaced before the network sees it.
+        Share of the features of a row that are replaced before the network sees it; 0 for none.
     """
 
-    method: str
-    threshold: float | None
     momentum: float
-    input_noise: float
+    threshold: float | None = None
+    input_noise: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -85,7 +79,7 @@ class TeacherState:
 
 
 class MissingBatch(NamedTuple):
-    """Rows with missing labels, for a step.
+    """Rows with missing labels, of a step; or of several, with one axis more.
 
     Attributes
     ----------
@@ -93,8 +87,8 @@ class MissingBatch(NamedTuple):
         Features.
     weight : tensor of shape (n_rows, n_tasks)
         Cell weights; 0 where there is a label.
-    noise : list of tensor of uint16
-        Random numbers: for the features, where they are replaced, then for each dropout layer.
+    noise : list of tensor of uint16 of shape (n_rows, width)
+        What `Teacher.draw_noise` gives.
     factor : scalar tensor
         What these rows count beside the labelled ones.
     """
@@ -104,29 +98,33 @@ class MissingBatch(NamedTuple):
     noise: list[Any]
     factor: Any
 
+    def of_step(self, number: Any) -> MissingBatch:
+        """Return the rows of one of several steps."""
+        noise = [drawn[number] for drawn in self.noise]
+        return MissingBatch(self.X[number], self.weight[number], noise, self.factor)
 
-def ramp_up(epoch: int, n_epochs: int = RAMP_EPOCHS) -> float:
+
+def ramp_up(epoch: int) -> float:
     r"""Return which part of their weight unlabelled cells have in an epoch.
 
     Parameters
     ----------
     epoch : int
         The epoch, counted from 1.
-    n_epochs : int
-        From which epoch on it is 1.
 
     Returns
     -------
     share : float
-        :math:`e^{-5 (1 - t)^2}` with :math:`t` growing from 0 to 1 (Laine & Aila 2017, section 2).
+        :math:`e^{-5 (1 - t)^2}`, where :math:`t` is 1 from the third epoch on (Laine & Aila 2017,
+        section 2, with a ramp of 80).
 
     Examples
     --------
     >>> from sk_mtl._unlabelled import ramp_up
-    >>> [round(ramp_up(epoch, 4), 2) for epoch in (1, 2, 3, 4, 5)]
-    [0.06, 0.29, 0.73, 1.0, 1.0]
+    >>> [round(ramp_up(epoch), 2) for epoch in (1, 2, 3, 4)]
+    [0.11, 0.57, 1.0, 1.0]
     """
-    return math.exp(-5 * (1 - min(epoch / max(n_epochs,1), 1)) ** 2)
+    return math.exp(-5 * (1 - min(epoch / _RAMP_EPOCHS, 1)) ** 2)
 
 
 class Teacher:
@@ -136,49 +134,115 @@ class Teacher:
     ----------
     spec : NetworkSpec
         The network.
-    momentum : float
-        How much of the teacher's weights a step leaves, once it has seen many.
+    how : UnlabelledSpec
+        What it teaches.
+    n_dropped : sequence of int
+        The widths of the network's dropout layers.
     """
 
-    def __init__(self, spec: NetworkSpec, momentum: float):
+    def __init__(self, spec: NetworkSpec, how: UnlabelledSpec, n_dropped: Sequence[int]):
         self.spec = spec
-        self.momentum = momentum
+        self.how = how
         self.model = build_network(spec)
-        self.n_steps = keras.Variable(0, trainable=False, dtype="int32", name="teacher_steps")
+        self._n_steps = keras.Variable(0, trainable=False, dtype="int32", name="teacher_steps")
+        self._widths = [*([spec.n_features] if how.input_noise else []), *n_dropped]
+        self._seeds = keras.Variable(
+            np.zeros(len(self._widths)), trainable=False, dtype="int32", name="teacher_seeds"
+        )
 
     def load(self, state: TeacherState) -> None:
-        """Assign values."""
+        """Assign values.
+
+        Parameters
+        ----------
+        state : TeacherState
+            As `read` returned it.
+        """
         for variable, value in zip(network_variables(self.model), state.network, strict=True):
             variable.assign(value)
-        self.n_steps.assign(state.n_steps)
+        self._n_steps.assign(state.n_steps)
 
     def read(self) -> TeacherState:
-        """Return copies of the values."""
-        values = [np.array(v.numpy()) for v in network_variables(self.model)]
-        return TeacherState(values, int(self.n_steps.numpy()))
+        """Return copies of the values.
 
-    def logits(self, X: Any) -> Any:
-        """Return the teacher's logits of a batch, by which nothing is learned."""
+        Returns
+        -------
+        state : TeacherState
+            The variables as arrays.
+        """
+        values = [np.array(v.numpy()) for v in network_variables(self.model)]
+        return TeacherState(values, int(self._n_steps.numpy()))
+
+    def seed(self, seed: int) -> None:
+        """Set the seeds of the noise.
+
+        Parameters
+        ----------
+        seed : int
+            The seed of the fit.
+        """
+        rng = np.random.default_rng([seed, 4])
+        self._seeds.assign(rng.integers(2**31, size=len(self._widths)))
+
+    def draw_noise(self, n_steps: int, n_rows: Any) -> list[tf.Tensor]:
+        """Draw what is random about unlabelled rows, apart from what is random about others.
+
+        Parameters
+        ----------
+        n_steps : int
+            Steps from now on.
+        n_rows : int or scalar tensor
+            Rows of a step.
+
+        Returns
+        -------
+        noise : list of tensor of uint16 of shape (n_steps, n_rows, width)
+            For the features, where some are replaced, then for each dropout layer.
+        """
+        count = self._n_steps.value
+        return [
+            draw_bits(tf.stack([self._seeds.value[k], count]), (n_steps, n_rows, width))
+            for k, width in enumerate(self._widths)
+        ]
+
+    def logits(self, X: Any) -> tf.Tensor:
+        """Return the teacher's logits of rows as they are.
+
+        Parameters
+        ----------
+        X : tensor of shape (n_rows, n_features)
+            Features.
+
+        Returns
+        -------
+        logits : tensor of shape (n_rows, sum(n_outputs))
+            The tasks side by side; of an ensemble, those of the mean probabilities.
+        """
         return tf.stop_gradient(logits_of(self.spec, self.model(X, training=False)))
 
-    def follow(self, student: keras.Model) -> None:
-        """Take a step towards the network's weights.
+    def follow(self, network: keras.Model) -> None:
+        """Go a step towards the network's weights: as in [1]_, to their mean in the first steps.
 
-        As in [1]_, it is their mean in the first steps, so that the start is soon forgotten.
+        Parameters
+        ----------
+        network : keras.Model
+            The network after its own step.
         """
-        n_steps = tf.cast(self.n_steps.value, tf.float32)
-        share = 1 - tf.minimum(self.momentum, n_steps / (n_steps + 1))
-        pairs = zip(network_variables(self.model), network_variables(student), strict=True)
+        n_steps = tf.cast(self._n_steps.value, tf.float32)
+        share = 1 - tf.minimum(self.how.momentum, n_steps / (n_steps + 1))
+        pairs = zip(network_variables(self.model), network_variables(network), strict=True)
         for own, other in pairs:
-            if not own.dtype.startswith("float"):
-                continue  # seeds of dropout
-            step = share if own.trainable else 1.0  # else moments of batches: averages already
-            own.assign_add((other.value - own.value) * step)
-        self.n_steps.assign_add(1)
+            if own.trainable:
+                own.assign_add((other.value - own.value) * share)
+            elif own.dtype.startswith("float"):  # moments of batches, which are averages already
+                own.assign(other.value)
+        self._n_steps.assign_add(1)
 
 
-def replace_features(X: Any, noise: Any, share: float) -> Any:
-    """Replace features of each row by those of the row after it, as in [3]_.
+def replace_features(X: Any, noise: Any, share: float) -> tf.Tensor:
+    """Replace features of each row by those of the row after it.
+
+    Each feature keeps its distribution, be it a number, a category or missing (as in [3]_).
 
     Parameters
     ----------
@@ -192,49 +256,82 @@ def replace_features(X: Any, noise: Any, share: float) -> Any:
     Returns
     -------
     X : tensor of the same shape
-        What has the distribution of each feature, be it a number, a category or missing.
+        With replaced features.
     """
     is_replaced = tf.cast(noise, tf.int32) < round(share * 2**16)
     return tf.where(is_replaced, tf.roll(X, shift=-1, axis=0), X)
 
 
 def task_disagreement(
-    logits: Any, targets: Any, weight: Any, n_outputs: Sequence[int], how: UnlabelledSpec
+    logits: Any,
+    teacher_logits: Any,
+    weight: Any,
+    n_outputs: Sequence[int],
+    threshold: float | None = None,
 ) -> tuple[Any, Any]:
-    """Sum how far the network is from the teacher, over the unlabelled cells, task by task."""
-    n_members = 1
+    r"""Sum the weighted cross-entropy between a teacher and the network, task by task.
+
+    Of a cell with the teacher's probabilities :math:`q_k` and the network's :math:`p_k` it is
+    :math:`-\sum_k q_k \log p_k`; with a threshold, :math:`-\log p_k` of the class with the largest
+    :math:`q_k`, and 0 where that is below the threshold.
+
+    Parameters
+    ----------
+    logits : tensor of float of shape (n_samples, sum(n_outputs))
+        The network's, or (n_samples, n_members, sum(n_outputs)) those of the members of one.
+    teacher_logits : tensor of float of shape (n_samples, sum(n_outputs))
+        The teacher's.
+    weight : tensor of float of shape (n_samples, n_tasks)
+        Cell weights; 0 for a cell that is left out.
+    n_outputs : sequence of int
+        The width of each task.
+    threshold : float or None, default=None
+        How large the teacher's largest probability must be.
+
+    Returns
+    -------
+    loss_sum : tensor of shape (n_tasks,)
+        Sum of weight times cross-entropy, as a mean over members.
+    weight_sum : tensor of shape (n_tasks,)
+        Sum of the weights, those of cells below the threshold included (as in Sohn et al. 2020,
+        equation 4), so that a few sure cells do not count as much as many.
+    """
+    weight_sum, n_members = ops.sum(weight, axis=0), 1
     if len(logits.shape) == 3:
-        n_members = logits.shape[1]
-        logits = tf.reshape(logits, (-1, logits.shape[2]))
-        targets, weight_of_row = (tf.repeat(a, n_members, axis=0) for a in (targets, weight))
-    else:
-        weight_of_row = weight
+        _, n_members, n_columns = logits.shape
+        logits = ops.reshape(logits, (-1, n_columns))
+        teacher_logits = ops.repeat(teacher_logits, n_members, axis=0)
+        weight = ops.repeat(weight, n_members, axis=0)
     starts, sums, order = np.cumsum([0, *n_outputs]), [], []
     for width in sorted(set(n_outputs)):
         tasks = np.flatnonzero(np.asarray(n_outputs) == width)
-        columns = np.concatenate([np.arange(starts[t], starts[t + 1]) for t in tasks])
-        shape = (-1, len(tasks), width)
-        own, other = (tf.reshape(tf.gather(a, columns, axis=1), shape) for a in (logits, targets))
-        of_group = tf.gather(weight_of_row, tasks, axis=1)
-        counts = of_group > 0
-        own = tf.where(counts[:, :, None], own, tf.zeros_like(own))
-        cells = _cell_disagreement(own, other, width, how)
-        sums.append(tf.reduce_sum(tf.where(counts, of_group * cells, 0.0), axis=0))
+        columns = (starts[tasks][:, None] + np.arange(width)).ravel()
+        own, other = (
+            ops.reshape(ops.take(of_all, columns, axis=1), (-1, len(tasks), width))
+            for of_all in (logits, teacher_logits)
+        )
+        group_weight = ops.take(weight, tasks, axis=1)
+        # Masked before the cross-entropy and after it, as a missing label is in `losses`.
+        counts = group_weight > 0
+        own = ops.where(counts[..., None], own, ops.zeros_like(own))
+        cell = _cell_disagreement(own, other, threshold)
+        sums.append(ops.sum(ops.where(counts, group_weight * cell, 0.0), axis=0))
         order.extend(tasks.tolist())
-    loss_sum = tf.gather(tf.concat(sums, axis=0), np.argsort(order))
-    return loss_sum / n_members, tf.reduce_sum(weight, axis=0)
+    return ops.take(ops.concatenate(sums), np.argsort(order)) / n_members, weight_sum
 
 
-def _cell_disagreement(own: Any, other: Any, width: int, how: UnlabelledSpec) -> Any:
-    """Return the disagreement per cell from logits of shape (n_rows, n_tasks, width)."""
+def _cell_disagreement(own: Any, other: Any, threshold: float | None) -> Any:
+    """Return the cross-entropy per cell from logits of shape (n_samples, n_tasks, width)."""
+    width = own.shape[-1]
+    q = ops.sigmoid(other) if width == 1 else ops.softmax(other, axis=-1)
+    is_sure = True
+    if threshold is not None:
+        largest = ops.max(ops.maximum(q, 1 - q) if width == 1 else q, axis=-1)
+        is_sure = largest >= threshold
+        q = q > 0.5 if width == 1 else ops.one_hot(ops.argmax(q, axis=-1), width)
+        q = ops.cast(q, own.dtype)
     if width == 1:
-        own, other = (tf.concat([tf.zeros_like(z), z], axis=2) for z in (own, other))
-    q = tf.nn.softmax(other)
-    if how.method == "consistency" and LOSS == "mse":
-        return tf.reduce_sum(tf.square(tf.nn.softmax(own) - q), axis=2)
-    if how.threshold is None:
-        return -tf.reduce_sum(q * tf.nn.log_softmax(own), axis=2)
-    best = tf.argmax(q, axis=2)
-    sure = tf.reduce_max(q, axis=2) >= how.threshold
-    hard = tf.one_hot(best, q.shape[2], dtype=q.dtype)
-    return tf.where(sure, -tf.reduce_sum(hard * tf.nn.log_softmax(own), axis=2), 0.0)
+        cell = ops.binary_crossentropy(q, own, from_logits=True)[..., 0]
+    else:
+        cell = ops.categorical_crossentropy(q, own, from_logits=True)
+    return cell if threshold is None else ops.where(is_sure, cell, 0.0)
