@@ -170,6 +170,23 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     batching : {"random", "label_aware"}, default="random"
         "random" shuffles the rows before each epoch. "label_aware" shuffles them so that the rows
         with a label of a rare task are spread evenly over the batches; each still comes once.
+    unlabelled : {None, "pseudo_labels", "consistency"}, default=None
+        What is learned from cells without a label, of rows with other labels or none at all. None:
+        exactly nothing. Otherwise a teacher, which is the network with a running average of its
+        weights [9]_, predicts their class probabilities, and these are learned: from the rows as
+        they are ("pseudo_labels" [10]_), or from rows of which features were replaced, so that the
+        network does not mind ("consistency", as in [11]_); see Notes.
+    unlabelled_weight : float, default=1.0
+        What the mean loss of cells without a label counts beside that of the labelled ones, from
+        the third epoch on.
+    pseudo_label_threshold : float or None, default=None
+        With "pseudo_labels": learn, in place of the probabilities, the class of cells of which
+        the teacher is as sure as this, in [0.5, 1), and nothing from others.
+    teacher_momentum : float, default=0.99
+        How much of the teacher's weights a step leaves, in [0, 1).
+    input_noise : float, default=0.2
+        With "consistency": the share of the features of a row that are replaced by those of
+        another row, in [0, 1).
     jit_compile : "auto" or bool, default="auto"
         Whether XLA compiles the training steps, which makes those of small networks several times
         faster, for half a second to two more before the first epoch. "auto" does so on a CPU if
@@ -253,7 +270,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         Per epoch: "loss" and "val_loss" (means over tasks), "objective" (what the optimizer
         minimised), per task "<task>_loss" and "val_<task>_loss", and "<task>_weight" if the
         weights of the tasks are learned. Of an ensemble, "loss" is the mean of the members'
-        losses, and "val_loss" the loss of their mean probabilities. Where the name of a task would
+        losses, and "val_loss" the loss of their mean probabilities. With `unlabelled`,
+        "unlabelled_objective" is what cells without a label add to the objective, before it is
+        weighted. Where the name of a task would
         give two series one name, the task is called "task0:<name>" in them, by its position.
     n_iter_ : int
         Epochs trained, those of earlier fits with a warm start included.
@@ -306,6 +325,16 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     A task with one class is predicted as that class, and a task without any label as missing,
     both with a warning.
 
+    With `unlabelled`, a step has a second batch, of as many rows, drawn from all rows with cells
+    without a label but those held out. The teacher has probabilities :math:`q` of such a cell, and
+    the network, with dropout, :math:`p`. The objective has the term
+    :math:`w \sum_t \lambda_t U_t`, where :math:`U_t` is the mean of :math:`-\sum_k q_k \log p_k`
+    in place of that of the labelled cells' losses, and :math:`w` is `unlabelled_weight` times .11
+    in the first epoch, .57 in the second, and 1 afterwards, as in [12]_. Sample weights are
+    those of these cells, too: they must be given there, and a weight of 0 leaves a cell out. Class
+    weights, focal loss and logit adjustment do not apply. What is watched by early stopping, kept
+    and predicted is the network, not the teacher.
+
     References
     ----------
     .. [1] A. Kendall, Y. Gal, R. Cipolla. "Multi-Task Learning Using Uncertainty to Weigh Losses
@@ -325,6 +354,15 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
        Parameter-Efficient Ensembling". ICLR 2025, arXiv 2410.24210.
     .. [8] Y. Gorishniy, I. Rubachev, A. Babenko. "On Embeddings for Numerical Features in Tabular
        Deep Learning". NeurIPS 2022, arXiv 2203.05556.
+    .. [9] A. Tarvainen, H. Valpola. "Mean Teachers Are Better Role Models: Weight-Averaged
+       Consistency Targets Improve Semi-Supervised Deep Learning Results". NeurIPS 2017, arXiv
+       1703.01780.
+    .. [10] D.-H. Lee. "Pseudo-Label: The Simple and Efficient Semi-Supervised Learning Method for
+       Deep Neural Networks". ICML 2013 Workshop on Challenges in Representation Learning.
+    .. [11] J. Yoon, Y. Zhang, J. Jordon, M. van der Schaar. "VIME: Extending the Success of Self-
+       and Semi-supervised Learning to Tabular Domain". NeurIPS 2020.
+    .. [12] S. Laine, T. Aila. "Temporal Ensembling for Semi-Supervised Learning". ICLR 2017, arXiv
+       1610.02242.
 
     Examples
     --------
