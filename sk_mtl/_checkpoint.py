@@ -274,7 +274,8 @@ def _identify(
         "unlabelled": [plan.unlabelled],
     }
     if unlabelled is not None:
-        parts["unlabelled"] += [plan.unlabelled_weight, unlabelled.weight, unlabelled.rows]
+        settings = [plan.unlabelled_weight, plan.unlabelled_batch_size]
+        parts["unlabelled"] += [*settings, unlabelled.weight, unlabelled.rows]
     if watched is not None:
         X = [] if watched.X is training.X else _arrays_of(watched.X)
         parts["validation data"] = [*X, watched.codes, watched.weight, watched.rows]

@@ -325,8 +325,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     A task with one class is predicted as that class, and a task without any label as missing,
     both with a warning.
 
-    With `unlabelled`, a step has a second batch, of as many rows, drawn from all rows with cells
-    without a label but those held out. The teacher has probabilities :math:`q` of such a cell, and
+    With `unlabelled`, a step has a second batch, drawn from all rows with cells without a label
+    but those held out; `batch_size` is that of both, by the number of their rows. The teacher has probabilities :math:`q` of such a cell, and
     the network, with dropout, :math:`p`. The objective has the term
     :math:`w \sum_t \lambda_t U_t`, where :math:`U_t` is the mean of :math:`-\sum_k q_k \log p_k`
     in place of that of the labelled cells' losses, and :math:`w` is `unlabelled_weight` times .11
@@ -678,6 +678,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             raise ValueError(_CHANGED)
         frequencies = training.class_frequencies(tuple(len(c) for c in problem.active_classes))
         tau = float(self.logit_adjustment)
+        unlabelled = problem.unlabelled_rows(training, watched)
         plan = TrainingPlan(
             spec=spec,
             task_names=problem.series_labels,
@@ -700,6 +701,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             batching=self.batching,
             unlabelled=self._specify_unlabelled(),
             unlabelled_weight=float(self.unlabelled_weight),
+            unlabelled_batch_size=self._unlabelled_batch_size(unlabelled),
         )
         # By `epochs`, not by those of this call: partial_fit trains as fit does.
         steps = self.epochs * -(-len(training.rows) // plan.batch_size)
@@ -708,9 +710,12 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             start = self._draw_start(plan, frequencies, custom_values, of_input)
         if not len(training.rows):  # a stream may bring a batch without any label
             return plan, TrainingOutcome(start, {}, 0, 0)
-        unlabelled = problem.unlabelled_rows(training, watched)
         checkpoint = self._open_checkpoint(plan, start, training, watched, unlabelled, checkpoints)
         return plan, train(plan, start, training, watched, checkpoint, unlabelled)
+
+    def _unlabelled_batch_size(self, unlabelled: UnlabelledRows | None) -> int:
+        # Not that of the labelled rows, of which there may be a handful.
+        return 0 if unlabelled is None else self._resolve_batch_size(len(unlabelled.rows))
 
     def _specify_unlabelled(self) -> UnlabelledSpec | None:
         if self.unlabelled is None:
@@ -780,6 +785,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         if found.checkpoints is not None:
             epochs = found.checkpoints.task_epochs
         tau, is_shown = float(self.logit_adjustment), bool(self.verbose)
+        unlabelled = problem.unlabelled_rows(training, None)
         again = replace(
             plan,
             spec=spec,
@@ -790,10 +796,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             callbacks=make_callbacks(self.callbacks, self._routed("callbacks")),
             progress=ProgressBar(problem.series_labels, self.verbose > 1) if is_shown else None,
             logit_offsets=find_logit_offsets(frequencies, tau) if tau else None,
+            unlabelled_batch_size=self._unlabelled_batch_size(unlabelled),
         )
         if start is None:
             start = self._draw_start(again, frequencies, custom_values, of_input)
-        unlabelled = problem.unlabelled_rows(training, None)
         checkpoint = self._open_checkpoint(again, start, training, None, unlabelled, checkpoints)
         outcome = train(again, start, training, None, checkpoint, unlabelled)
         found = replace(found, state=outcome.state, checkpoints=outcome.checkpoints)

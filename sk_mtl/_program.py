@@ -128,6 +128,8 @@ class TrainingPlan:
         How cells without a label are learned from; None for not at all.
     unlabelled_weight : float
         What they count beside the labelled ones, in the end.
+    unlabelled_batch_size : int
+        Rows with such cells per step.
     """
 
     spec: NetworkSpec
@@ -150,6 +152,7 @@ class TrainingPlan:
     batching: str = "random"
     unlabelled: UnlabelledSpec | None = None
     unlabelled_weight: float = 1.0
+    unlabelled_batch_size: int = 0
 
 
 # ------------------------------------------------------------------------------------------------
@@ -184,6 +187,7 @@ class TrainingProgram:
         # What is trained: the logits of each member, where there are several.
         self.members = member_model(self.model) if plan.spec.ensemble_size > 1 else self.model
         self.teacher: Teacher | None = None
+        self.jit_missing_size = plan.unlabelled_batch_size if plan.jit_compile else 0
         if plan.unlabelled is not None:
             widths = [layer.output.shape[-1] for layer in self._dropout_layers]
             self.teacher = Teacher(plan.spec, plan.unlabelled, widths)
@@ -216,7 +220,8 @@ class TrainingProgram:
         missing: tuple[Any, ...] = ()
         if self.teacher is not None:
             weight = tf.TensorSpec((None, len(self.spec.n_outputs)), tf.float32)
-            missing = (weight, tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.float32))
+            order, factor = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.float32)
+            missing = (weight, order, factor, tf.TensorSpec((), tf.int32))
         return self._compile(steps, (*self._signature, *scalars, *missing))
 
     @cached_property
@@ -345,7 +350,7 @@ class TrainingProgram:
         """Train on steps of an epoch; return sums of task losses, of weights, of objectives.
 
         Where there is a teacher: of those of the unlabelled cells, too. `missing` are their
-        weights, the order of their rows, and what they count.
+        weights, the order of their rows, what they count, and how many there are in a step.
         """
 
         def step(number: tf.Tensor, *totals: Any) -> Any:
@@ -354,7 +359,7 @@ class TrainingProgram:
                 _gather_rows(features, rows, self.spec.n_features),
                 tf.gather(codes, rows),
                 tf.gather(weight, rows),
-                self._gather_missing(features, number, batch_size, missing),
+                self._gather_missing(features, number, missing),
             )
             return number + 1, *(t + s for t, s in zip(totals, sums, strict=True))
 
@@ -372,14 +377,14 @@ class TrainingProgram:
         return (nothing, nothing, tf.zeros(()), *([tf.zeros(())] if self.teacher else []))
 
     def _gather_missing(
-        self, features: Any, number: Any, batch_size: Any, missing: tuple[Any, ...]
+        self, features: Any, number: Any, missing: tuple[Any, ...]
     ) -> MissingBatch | None:
         """Return the rows with unlabelled cells of a step."""
         if self.teacher is None:
             return None
-        weight, order, factor = missing
-        rows = order[number * batch_size : (number + 1) * batch_size]
-        noise = [drawn[0] for drawn in self.teacher.draw_noise(1, batch_size)]
+        weight, order, factor, size = missing
+        rows = order[number * size : (number + 1) * size]
+        noise = [drawn[0] for drawn in self.teacher.draw_noise(1, size)]
         X = _gather_rows(features, rows, self.spec.n_features)
         return MissingBatch(X, tf.gather(weight, rows), noise, factor)
 
@@ -403,7 +408,7 @@ class TrainingProgram:
         size = self.jit_batch_size
         cells = size * (self.spec.n_features + self._n_dropped)
         if self.teacher is not None:
-            cells += size * (2 * self.spec.n_features + self._n_dropped)
+            cells += self.jit_missing_size * (2 * self.spec.n_features + self._n_dropped)
         n_steps = max(1, _XLA_CELLS // cells)
         loop = tf.function(self._loop_of_xla, jit_compile=True, autograph=False)
 
@@ -434,12 +439,13 @@ class TrainingProgram:
         """Return the rows with unlabelled cells of several steps, by step."""
         if self.teacher is None:
             return None
-        weight, order, factor = missing
-        rows, _ = _rows_of_steps(order, number, some, n_steps, self.jit_batch_size)
+        weight, order, factor, _ = missing
+        size = self.jit_missing_size
+        rows, _ = _rows_of_steps(order, number, some, n_steps, size)
         return MissingBatch(
             _by_step(_gather_rows(features, rows, self.spec.n_features), n_steps),
             _by_step(tf.gather(weight, rows), n_steps),
-            self.teacher.draw_noise(n_steps, self.jit_batch_size),
+            self.teacher.draw_noise(n_steps, size),
             factor,
         )
 

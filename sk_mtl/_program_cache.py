@@ -73,6 +73,7 @@ def program_key(
         plan.focal_gamma,
         plan.logit_offsets is not None,
         plan.unlabelled,
+        plan.unlabelled_batch_size if plan.jit_compile else 0,
     )
 
 

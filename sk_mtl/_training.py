@@ -300,14 +300,15 @@ def _run_epoch(
 
 def _unlabelled_of_epoch(
     plan: TrainingPlan, unlabelled: UnlabelledRows, n_rows: int, epoch: int
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return the order of the rows with unlabelled cells in an epoch, and what these count."""
+) -> tuple[tf.Tensor, ...]:
+    """Return the order of the rows with unlabelled cells in an epoch, and what steps take of it."""
     number = plan.first_epoch + epoch
-    n_wanted = -(-n_rows // plan.batch_size) * plan.batch_size
+    n_wanted = -(-n_rows // plan.batch_size) * plan.unlabelled_batch_size
     rng = np.random.default_rng([plan.seed, 3, number])
     order = unlabelled.rows[draw_endlessly(rng, len(unlabelled.rows), n_wanted)]
     factor = plan.unlabelled_weight * ramp_up(number)
-    return tf.constant(order, tf.int32), tf.constant(factor, tf.float32)
+    scalars = tf.constant(factor, tf.float32), tf.constant(plan.unlabelled_batch_size, tf.int32)
+    return tf.constant(order, tf.int32), *scalars
 
 
 def _run(
