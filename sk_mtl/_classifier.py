@@ -178,7 +178,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         network does not mind ("consistency", as in [11]_); see Notes.
     unlabelled_weight : float, default=1.0
         What the mean loss of cells without a label counts beside that of the labelled ones, from
-        the third epoch on.
+        the tenth epoch on.
     pseudo_label_threshold : float or None, default=None
         With "pseudo_labels": learn, in place of the probabilities, the class of cells of which
         the teacher is as sure as this, in [0.5, 1), and nothing from others.
@@ -329,8 +329,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     but those held out; `batch_size` is that of both, by the number of their rows. The teacher has probabilities :math:`q` of such a cell, and
     the network, with dropout, :math:`p`. The objective has the term
     :math:`w \sum_t \lambda_t U_t`, where :math:`U_t` is the mean of :math:`-\sum_k q_k \log p_k`
-    in place of that of the labelled cells' losses, and :math:`w` is `unlabelled_weight` times .11
-    in the first epoch, .57 in the second, and 1 afterwards, as in [12]_. Sample weights are
+    in place of that of the labelled cells' losses, and :math:`w` grows to `unlabelled_weight`
+    over ten epochs: it is that times :math:`e^{-5 (1 - n / 10)^2}` in epoch :math:`n`, as in
+    [12]_. Sample weights are
     those of these cells, too: they must be given there, and a weight of 0 leaves a cell out. Class
     weights, focal loss and logit adjustment do not apply. What is watched by early stopping, kept
     and predicted is the network, not the teacher.

@@ -39,7 +39,7 @@ __all__ = [
     "task_disagreement",
 ]
 
-_RAMP_EPOCHS = 3
+_RAMP_EPOCHS = 10
 
 
 @dataclass(frozen=True)
@@ -115,14 +115,14 @@ def ramp_up(epoch: int) -> float:
     Returns
     -------
     share : float
-        :math:`e^{-5 (1 - t)^2}`, where :math:`t` is 1 from the third epoch on (Laine & Aila 2017,
-        section 2, with a ramp of 80).
+        :math:`e^{-5 (1 - t)^2}`, where :math:`t` grows to 1 over ten epochs (as in section 2 of Laine
+        & Aila 2017, over 80).
 
     Examples
     --------
     >>> from sk_mtl._unlabelled import ramp_up
-    >>> [round(ramp_up(epoch), 2) for epoch in (1, 2, 3, 4)]
-    [0.11, 0.57, 1.0, 1.0]
+    >>> [round(ramp_up(epoch), 2) for epoch in (1, 4, 7, 10, 13)]
+    [0.02, 0.17, 0.64, 1.0, 1.0]
     """
     return math.exp(-5 * (1 - min(epoch / _RAMP_EPOCHS, 1)) ** 2)
 
