@@ -326,15 +326,15 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     both with a warning.
 
     With `unlabelled`, a step has a second batch, drawn from all rows with cells without a label
-    but those held out; `batch_size` is that of both, by the number of their rows. The teacher has probabilities :math:`q` of such a cell, and
-    the network, with dropout, :math:`p`. The objective has the term
-    :math:`w \sum_t \lambda_t U_t`, where :math:`U_t` is the mean of :math:`-\sum_k q_k \log p_k`
-    in place of that of the labelled cells' losses, and :math:`w` grows to `unlabelled_weight`
-    over ten epochs: it is that times :math:`e^{-5 (1 - n / 10)^2}` in epoch :math:`n`, as in
-    [12]_. Sample weights are
-    those of these cells, too: they must be given there, and a weight of 0 leaves a cell out. Class
-    weights, focal loss and logit adjustment do not apply. What is watched by early stopping, kept
-    and predicted is the network, not the teacher.
+    but those held out; `batch_size` is that of both, by the number of their rows. The teacher has
+    probabilities :math:`q` of such a cell, and the network, with dropout, :math:`p`. The objective
+    has the term :math:`w \sum_t \lambda_t U_t`, where :math:`U_t` is as :math:`L_t`, with
+    :math:`-\sum_k q_k \log p_k` in place of the loss of a labelled cell, and :math:`w` grows to
+    `unlabelled_weight` over ten epochs: it is that times :math:`e^{-5 (1 - n / 10)^2}` in epoch
+    :math:`n`, as in [12]_. Sample weights are those of cells without a label, too: they must be
+    given there, and a weight of 0 leaves a cell out. Class weights, focal loss and logit adjustment
+    do not apply to them. What early stopping watches and keeps, and what predicts, is the network,
+    not the teacher.
 
     References
     ----------

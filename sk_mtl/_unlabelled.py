@@ -115,8 +115,8 @@ def ramp_up(epoch: int) -> float:
     Returns
     -------
     share : float
-        :math:`e^{-5 (1 - t)^2}`, where :math:`t` grows to 1 over ten epochs (as in section 2 of Laine
-        & Aila 2017, over 80).
+        :math:`e^{-5 (1 - t)^2}`, where :math:`t` grows to 1 over ten epochs (as in section
+        2 of Laine & Aila 2017, over 80).
 
     Examples
     --------

@@ -179,8 +179,8 @@ def test_killed_fit_goes_on_to_the_same_bits(tmp_path, kill, epochs_trained, par
         ({"random_state": np.random.RandomState(3)}, [2]),
     ],
     ids=[
-        "dropout", "stopping", "training_loss", "per_task", "ensemble", "rare", "teacher", "moments",
-        "accumulation", "schedule", "model", "random_state",
+        "dropout", "stopping", "training_loss", "per_task", "ensemble", "rare", "teacher",
+        "moments", "accumulation", "schedule", "model", "random_state",
     ],
 )  # fmt: skip
 def test_what_training_changes_is_kept(tmp_path, kill, epochs_trained, params, killed_in):

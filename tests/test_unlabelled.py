@@ -2,6 +2,7 @@
 
 import copy
 import io
+import itertools
 import json
 import pickle
 from collections import OrderedDict
@@ -235,7 +236,8 @@ def test_teacher_is_the_mean_of_the_weights_after_the_first_steps():
     teacher = clf._network.state.teacher
     assert teacher.n_steps == 3
     n_trainable = len(clf.model_.trainable_variables)
-    for of_teacher, *values in zip(teacher.network[:n_trainable], *(v[:n_trainable] for v in seen)):
+    pairs = zip(teacher.network, *seen, strict=True)
+    for of_teacher, *values in itertools.islice(pairs, n_trainable):
         np.testing.assert_allclose(of_teacher, np.mean(values, axis=0), rtol=1e-4, atol=1e-6)
     moments = [
         pair
