@@ -272,8 +272,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         weights of the tasks are learned. Of an ensemble, "loss" is the mean of the members'
         losses, and "val_loss" the loss of their mean probabilities. With `unlabelled`,
         "unlabelled_objective" is what cells without a label add to the objective, before it is
-        weighted. Where the name of a task would
-        give two series one name, the task is called "task0:<name>" in them, by its position.
+        weighted. Where the name of a task would give two series one name, the task is called
+        "task0:<name>" in them, by its position.
     n_iter_ : int
         Epochs trained, those of earlier fits with a warm start included.
     best_iter_ : int

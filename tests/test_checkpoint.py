@@ -409,6 +409,9 @@ def change(array, value):
         {"loss": "focal", "focal_gamma": 1.0},
         {"logit_adjustment": 0.5},
         {"batching": "label_aware"},
+        {"unlabelled": "pseudo_labels"},
+        {"unlabelled": "pseudo_labels", "pseudo_label_threshold": 0.9},
+        {"unlabelled": "pseudo_labels", "unlabelled_weight": 2.0},
     ],
     ids=lambda changes: ",".join(f"{k}={v}" for k, v in changes.items() if k != "data") or "data",
 )
@@ -422,7 +425,8 @@ def test_other_data_or_parameters_are_another_fit(tmp_path, monkeypatch, changes
         raise Killed
 
     monkeypatch.setattr(_classifier, "open_checkpoint", note)
-    alike = {k: v for k, v in changes.items() if k == "early_stopping" and len(changes) > 1}
+    switches = ("early_stopping", "unlabelled")
+    alike = {k: v for k, v in changes.items() if k in switches and len(changes) > 1}
     for params, table in ((changes, data), (changes, data), (alike, (X, Y))):
         with pytest.raises(Killed):
             make(**params, checkpoint=tmp_path).fit(*table)
