@@ -225,6 +225,11 @@ def test_task_of_weight_0_is_not_taught():
     np.testing.assert_array_equal(*(c.predict_proba(X_NEW)["y1"] for c in (clf, start)))
 
 
+def test_consistency_without_noise_is_pseudo_labels():
+    clf = make(unlabelled="consistency", input_noise=0.0).fit(X, Y)
+    assert bits_with_teacher(clf) == bits_with_teacher(make(unlabelled="pseudo_labels").fit(X, Y))
+
+
 # ----------------------------------------------------------------------------- the teacher
 
 
