@@ -764,6 +764,7 @@ def kill_at_random(case, folder, n_kills, seed):
     return n_resumable
 
 
+@pytest.mark.slow
 def test_fit_killed_by_sigkill_goes_on_to_the_same_bits(tmp_path):
     kill_at_random("plain", tmp_path, n_kills=2, seed=0)
 

@@ -302,10 +302,6 @@ def run_interruptions(n_interrupts, seed):
     return n_interrupted
 
 
-def test_ctrl_c_at_random_moments_changes_nothing():
-    run_interruptions(3, seed=0)
-
-
 @pytest.mark.slow
 def test_ctrl_c_at_many_random_moments_changes_nothing(capsys):
     n_interrupted = run_interruptions(int(os.environ.get("SK_MTL_INTERRUPTS", "100")), seed=1)

@@ -449,7 +449,7 @@ def test_frozen_estimator_keeps_the_fit():
     np.testing.assert_array_equal(probabilities_of(frozen), before)
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize("backend", [pytest.param("loky", marks=pytest.mark.slow), "threading"])
 def test_parallel_search_scores_as_the_serial_one(backend):
     serial = GridSearchCV(make_tiny(dropout=0.2), GRID, cv=2).fit(X, Y)
     with joblib.parallel_config(backend=backend, n_jobs=2):
@@ -719,6 +719,7 @@ def test_pickle_does_not_grow_with_the_training_rows():
     assert abs(len(pickle.dumps(large)) - len(pickle.dumps(small))) < 200
 
 
+@pytest.mark.slow
 def test_another_process_predicts_the_same_bits(tmp_path):
     fitted = {name: fit_once(name) for name in ("optimizer instance", "schedule", "all layers")}
     fitted["pipeline"] = make_pipeline(StandardScaler(), make_tiny()).fit(X, Y)
