@@ -19,7 +19,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from sk_mtl.datasets import make_multitask_classification
 
-__all__ = ["Table", "load_table", "prepare", "scale", "table_names"]
+__all__ = ["Table", "as_frame", "load_table", "prepare", "scale", "table_names", "take_rows"]
 
 REAL = ("tox21", "census", "nhanes", "emotions", "bridges")
 _N_SCORED = 4000  # rows on which fits on a generated table are compared, and as many for reporting
@@ -85,6 +85,18 @@ def _random_splits(n_rows: int, n_splits: int) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------
 # Features
 # ------------------------------------------------------------------------------------------------
+
+
+def as_frame(X: Any) -> Any:
+    """Return features as they are, text as categories; an array as float32."""
+    if isinstance(X, np.ndarray):
+        return X.astype(np.float32)
+    return X.astype({c: "category" for c in X.columns if not pd.api.types.is_numeric_dtype(X[c])})
+
+
+def take_rows(X: Any, rows: np.ndarray) -> Any:
+    """Return some rows of an array or a frame."""
+    return X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
 
 
 def prepare(X: Any, train: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ import pandas as pd
 from _expert import fit_expert
 from _records import append_record, read_records, record_key
 from _scores import score_part
-from _tables import load_table, prepare, scale, table_names
+from _tables import as_frame, load_table, prepare, scale, table_names, take_rows
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
@@ -127,7 +127,7 @@ def _fit_per_task(
     """Fit a model per task on its labelled rows; return the function that predicts rows."""
     features, make = PER_TASK[name]
     X = (
-        _as_frame(table.X)
+        as_frame(table.X)
         if features == "frame"
         else scale(prepare(table.X, train), train, features)
     )
@@ -135,22 +135,12 @@ def _fit_per_task(
     for (_, y), known in zip(table.Y.items(), classes, strict=True):
         rows = train[y.iloc[train].notna().to_numpy()]
         codes = np.searchsorted(known, y.iloc[rows].to_numpy(dtype=known.dtype))
-        models.append(make(seed).fit(_take(X, rows), codes))
+        models.append(make(seed).fit(take_rows(X, rows), codes))
 
     def predict(rows: np.ndarray) -> list[np.ndarray]:
-        return [model.predict_proba(_take(X, rows)) for model in models]
+        return [model.predict_proba(take_rows(X, rows)) for model in models]
 
     return predict
-
-
-def _as_frame(X: Any) -> Any:
-    if isinstance(X, np.ndarray):
-        return X.astype(np.float32)
-    return X.astype({c: "category" for c in X.columns if not pd.api.types.is_numeric_dtype(X[c])})
-
-
-def _take(X: Any, rows: np.ndarray) -> Any:
-    return X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
 
 
 def _is_installed(name: str) -> bool:
