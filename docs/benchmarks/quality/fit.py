@@ -58,8 +58,9 @@ def fit_and_score(
 ) -> dict[str, Any]:
     """Fit one setting on one split; return the scores of both parts.
 
-    A setting without `scaling` gets the features as they are. With `watched` "held out" the fit has
-    the training rows only, with "all rows" those and the validation rows, and it holds out itself.
+    A setting without `scaling` gets the features as they are. The fit has the training rows, and
+    those for validation to watch. With `watched` "held out" it has the training rows only, with
+    "all rows" both to train on, and holds out itself.
     """
     setting = dict(setting)
     scaling, watching = setting.pop("scaling", None), setting.pop("watched", "validation")
@@ -72,7 +73,9 @@ def fit_and_score(
     watched = {}
     if table.watched and watching == "validation":
         watched["validation_data"] = take_rows(X, valid), table.Y.iloc[valid]
-    fitted = np.concatenate([train, valid]) if watching == "all rows" else train
+    fitted = train
+    if table.watched and watching == "all rows":
+        fitted = np.concatenate([train, valid])
     clf = MultiTaskClassifier(**setting, random_state=seed)
     start = time.perf_counter()
     clf.fit(take_rows(X, fitted), table.Y.iloc[fitted], **watched)

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from _expert import fit_expert
 from _records import append_record, read_records, record_key
 from _scores import score_part
@@ -62,6 +61,8 @@ PER_TASK: dict[str, tuple[str, Callable[[int], Any]]] = {
 }
 EXPERTS = {"PyTorch by an expert": 1, "PyTorch by an expert, mean of five": 5}
 
+ALL_ROWS = ", all rows"
+
 
 def main() -> None:
     options = _parse_options()
@@ -94,9 +95,14 @@ def main() -> None:
 def fit_and_score(
     name: str, table_name: str, folder: str | None, split: str, seed: int
 ) -> dict[str, Any]:
-    """Fit one peer on one split; return the scores of both parts."""
+    """Fit one peer on one split; return the scores of both parts.
+
+    With ", all rows" behind its name it is trained on the rows for validation, too.
+    """
     table = load_table(table_name, folder)
     train, valid, test = table.splits[split]
+    if name.endswith(ALL_ROWS):
+        name, train = name.removesuffix(ALL_ROWS), np.concatenate([train, valid])
     classes = [np.sort(y.iloc[train].dropna().unique()) for _, y in table.Y.items()]
     start = time.perf_counter()
     if name in EXPERTS:
@@ -145,7 +151,8 @@ def _fit_per_task(
 
 def _is_installed(name: str) -> bool:
     needs = {"LightGBM": "lightgbm"} | dict.fromkeys(EXPERTS, "torch")
-    return name not in needs or importlib.util.find_spec(needs[name]) is not None
+    needed = needs.get(name.removesuffix(ALL_ROWS))
+    return needed is None or importlib.util.find_spec(needed) is not None
 
 
 def _parse_options() -> argparse.Namespace:
@@ -154,8 +161,8 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument("--folder", help="the folder of the real tables")
     parser.add_argument("--tables", nargs="+", choices=table_names(), required=True)
     parser.add_argument("--splits", nargs="+", help="default: all of a table")
-    names = [*PER_TASK, *EXPERTS]
-    parser.add_argument("--peers", nargs="+", choices=names, default=names)
+    names = [*PER_TASK, *EXPERTS, *(name + ALL_ROWS for name in PER_TASK)]
+    parser.add_argument("--peers", nargs="+", choices=names, default=[*PER_TASK, *EXPERTS])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     return parser.parse_args()
 
