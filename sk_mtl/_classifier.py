@@ -105,8 +105,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         Whether the network standardises X before anything else, by the means and standard
         deviations of the rows that it is trained on; see Notes. Then cells of X may be missing
         (NaN), too. "auto" does so unless there is a `model` of your own.
-    categorical_features : "from_dtype", None or array-like of bool, int or str, \
-            default="from_dtype"
+    categorical_features : "from_dtype", None or array-like, default="from_dtype"
         The features that are categories, not numbers: by their names, their positions, or a mask.
         "from_dtype" takes the columns of a frame that are of a categorical dtype; None takes none.
         A category that the rows trained on do not have counts as missing.
