@@ -172,8 +172,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         Whether XLA compiles the training steps, which makes those of small networks several times
         faster, for half a second to two more before the first epoch. "auto" does so on a CPU if
         `epochs` times the steps of an epoch are at least 400. Weights then differ in the last
-        bits from those without. Not with batch normalisation or a `model` of your own, whose
-        result may depend on the rows that fill up the last batch.
+        bits from those without, and dropout draws others. Not with batch normalisation or a
+        `model` of your own, whose result may depend on the rows that fill up the last batch.
     early_stopping : "auto" or bool, default="auto"
         Whether to watch the loss, stop when it no longer improves, and keep the weights of the
         best epoch. "auto" does so if `fit` is given validation data, or there are at least 1,000

@@ -129,7 +129,7 @@ def _refuse_other_than_tables(X: Any) -> None:
     if np.ma.is_masked(X):
         raise ValueError(
             f"X has {int(np.ma.getmaskarray(X).sum())} masked cell(s): what lies under a mask is "
-            "no feature. Impute them, for instance X.filled(np.nan) with SimpleImputer."
+            "no feature. X.filled(np.nan) makes missing cells of them."
         )
     kind = getattr(getattr(X, "dtype", None), "kind", "")
     if kind == "c":
@@ -240,8 +240,10 @@ def _refuse_cells(X: Any, checked: Any, allow_nan: bool) -> ValueError:
     columns = checked.indices[is_bad] if sp.issparse(checked) else np.nonzero(is_bad)[1]
     names = list(X.columns) if hasattr(X, "columns") else range(checked.shape[1])
     named = enumerate_some([repr(names[i]) for i in np.unique(columns)])
-    advice = "Impute them, for instance with SimpleImputer" if what == "NaN" else "Replace them"
+    advice = "Replace them, or leave out their rows"
+    if what == "NaN":
+        advice = "Set standardize=True, which allows for missing cells, or impute them"
     return ValueError(
         f"Input X contains {what}: {int(is_bad.sum())} cell(s) of column(s) {named}. The network "
-        f"needs finite numbers. {advice}, or leave out their rows."
+        f"needs finite numbers. {advice}."
     )

@@ -69,13 +69,19 @@ def weight(value):
     return weights
 
 
-# name: X, the error and its message
+ENCODE = (
+    "Encode them, for instance with OneHotEncoder in a ColumnTransformer, or make categories of "
+    "them, by a categorical dtype or categorical_features."
+)
+IMPUTE = "Set standardize=True, which allows for missing cells, or impute them."
+# name: X, the error and its message, parameters
 FEATURES = {
     "NaN": (
         lambda: at(np.nan),
         ValueError,
         "Input X contains NaN: 1 cell(s) of column(s) 1. The network needs finite numbers. "
-        "Impute them, for instance with SimpleImputer, or leave out their rows.",
+        + IMPUTE,
+        {"standardize": False},
     ),
     "infinity": (
         lambda: at(np.inf),
@@ -93,26 +99,29 @@ FEATURES = {
         lambda: cell(None),
         ValueError,
         "Input X contains NaN: 1 cell(s) of column(s) 'u'. The network needs finite numbers. "
-        "Impute them, for instance with SimpleImputer, or leave out their rows.",
+        + IMPUTE,
+        {"standardize": False},
     ),
     "NA in a nullable column": (
         lambda: X.assign(u=pd.array([None] + [1] * (N - 1), dtype="Int64")),
         ValueError,
         "Input X contains NaN: 1 cell(s) of column(s) 'u'. The network needs finite numbers. "
-        "Impute them, for instance with SimpleImputer, or leave out their rows.",
+        + IMPUTE,
+        {"standardize": False},
     ),
     "NaN in a sparse matrix": (
         lambda: sp.csr_matrix(at(np.nan)),
         ValueError,
         "Input X contains NaN: 1 cell(s) of column(s) 1. The network needs finite numbers. "
-        "Impute them, for instance with SimpleImputer, or leave out their rows.",
+        + IMPUTE,
+        {"standardize": False},
     ),
     "NaN and infinity in many columns": (
         lambda: np.full((N, 9), np.nan),
         ValueError,
         "Input X contains NaN: 180 cell(s) of column(s) 0, 1, 2, 3, 4 and 4 more. The "
-        "network needs finite numbers. Impute them, for instance with SimpleImputer, or "
-        "leave out their rows.",
+        "network needs finite numbers. " + IMPUTE,
+        {"standardize": False},
     ),
     "too large for float32": (
         lambda: at(1e300, np.float64),
@@ -130,46 +139,37 @@ FEATURES = {
         lambda: np.full((N, 2), 10**400, dtype=object),
         ValueError,
         "X must hold numbers. Got others in 2 of 2 column(s): 0 (int too large to convert to "
-        "float), 1 (int too large to convert to float). Encode them, for instance with "
-        "OneHotEncoder in a ColumnTransformer.",
+        "float), 1 (int too large to convert to float). " + ENCODE,
     ),
     "text": (
         lambda: np.full((N, 2), "a"),
         ValueError,
         "X must hold numbers. Got others in 2 of 2 column(s): 0 (could not convert string to "
-        "float: 'a'), 1 (could not convert string to float: 'a'). Encode them, for instance "
-        "with OneHotEncoder in a ColumnTransformer.",
+        "float: 'a'), 1 (could not convert string to float: 'a'). " + ENCODE,
     ),
     "a column of text": (
         lambda: X.assign(u="a"),
         ValueError,
         "X must hold numbers. Got others in 1 of 3 column(s): 'u' (could not convert string "
-        "to float: 'a'). Encode them, for instance with OneHotEncoder in a ColumnTransformer.",
+        "to float: 'a'). " + ENCODE,
     ),
     "a cell of text": (
         lambda: cell("a"),
         ValueError,
         "X must hold numbers. Got others in 1 of 3 column(s): 'u' (could not convert string "
-        "to float: 'a'). Encode them, for instance with OneHotEncoder in a ColumnTransformer.",
+        "to float: 'a'). " + ENCODE,
     ),
     "bytes": (
         lambda: np.full((N, 2), b"a"),
         ValueError,
         "X must hold numbers. Got others in 2 of 2 column(s): 0 (could not convert string to "
-        "float: b'a'), 1 (could not convert string to float: b'a'). Encode them, for "
-        "instance with OneHotEncoder in a ColumnTransformer.",
-    ),
-    "categories": (
-        lambda: X.assign(u=pd.Categorical(["a"] * N)),
-        ValueError,
-        "X must hold numbers. Got others in 1 of 3 column(s): 'u' (could not convert string "
-        "to float: 'a'). Encode them, for instance with OneHotEncoder in a ColumnTransformer.",
+        "float: b'a'), 1 (could not convert string to float: b'a'). " + ENCODE,
     ),
     "polars text": (
         lambda: pl.DataFrame({"u": ["a"] * N, "v": [1.0] * N}),
         ValueError,
         "X must hold numbers. Got others in 1 of 2 column(s): 'u' (could not convert string "
-        "to float: 'a'). Encode them, for instance with OneHotEncoder in a ColumnTransformer.",
+        "to float: 'a'). " + ENCODE,
     ),
     "times": (
         lambda: X.assign(u=pd.Timestamp("2020")),
@@ -190,15 +190,13 @@ FEATURES = {
         lambda: X.assign(u=[[1]] * N),
         TypeError,
         "X must hold numbers. Got others in 1 of 3 column(s): 'u' (float() argument must be "
-        "a string or a real number, not 'ndarray'). Encode them, for instance with "
-        "OneHotEncoder in a ColumnTransformer.",
+        "a string or a real number, not 'ndarray'). " + ENCODE,
     ),
     "a dict in a cell": (
         lambda: X.assign(u=[{}] * N),
         TypeError,
         "X must hold numbers. Got others in 1 of 3 column(s): 'u' (float() argument must be "
-        "a string or a real number, not 'dict'). Encode them, for instance with "
-        "OneHotEncoder in a ColumnTransformer.",
+        "a string or a real number, not 'dict'). " + ENCODE,
     ),
     "complex numbers": (
         lambda: A.astype(complex),
@@ -218,8 +216,8 @@ FEATURES = {
     "masked cells": (
         lambda: np.ma.array(A, mask=A > 1),
         ValueError,
-        "X has 10 masked cell(s): what lies under a mask is no feature. Impute them, for "
-        "instance X.filled(np.nan) with SimpleImputer.",
+        "X has 10 masked cell(s): what lies under a mask is no feature. X.filled(np.nan) makes "
+        "missing cells of them.",
     ),
     "None": (
         lambda: None,
@@ -1601,11 +1599,11 @@ CALLS = {
         "must be in the same order as they were in fit.\n",
         "fitted",
     ),
-    "predict, NaN": (
-        lambda clf: clf.predict(X.assign(v=np.nan)),
+    "predict, infinity": (
+        lambda clf: clf.predict(X.assign(v=np.inf)),
         ValueError,
-        "Input X contains NaN: 20 cell(s) of column(s) 'v'. The network needs finite "
-        "numbers. Impute them, for instance with SimpleImputer, or leave out their rows.",
+        "Input X contains infinity: 20 cell(s) of column(s) 'v'. The network needs finite "
+        "numbers. Replace them, or leave out their rows.",
         "fitted",
     ),
     "predict, too large for float32": (
@@ -1619,7 +1617,7 @@ CALLS = {
         lambda clf: clf.predict(X.assign(u="a")),
         ValueError,
         "X must hold numbers. Got others in 1 of 3 column(s): 'u' (could not convert string "
-        "to float: 'a'). Encode them, for instance with OneHotEncoder in a ColumnTransformer.",
+        "to float: 'a'). " + ENCODE,
         "fitted",
     ),
     "predict, no rows": (
@@ -1970,12 +1968,11 @@ CALLS = {
         "In validation_data: Found input variables with inconsistent numbers of samples: [5, 20]",
         "both",
     ),
-    "validation data, NaN": (
-        lambda clf: clf.fit(X, Y, validation_data=(X * np.nan, Y)),
+    "validation data, infinity": (
+        lambda clf: clf.fit(X, Y, validation_data=(X.assign(v=np.inf), Y)),
         ValueError,
-        "In validation_data: Input X contains NaN: 60 cell(s) of column(s) 'u', 'v', 'w'. "
-        "The network needs finite numbers. Impute them, for instance with SimpleImputer, or "
-        "leave out their rows.",
+        "In validation_data: Input X contains infinity: 20 cell(s) of column(s) 'v'. The network "
+        "needs finite numbers. Replace them, or leave out their rows.",
         "both",
     ),
     "validation data, negative weights": (
@@ -2065,9 +2062,13 @@ BOTH = pytest.mark.parametrize("state", ["new", "fitted"])
 
 
 @BOTH
-@pytest.mark.parametrize(("features", "error", "message"), FEATURES.values(), ids=FEATURES)
-def test_unusable_features_are_refused(features, error, message, state):
-    assert_refused(lambda clf: clf.fit(features(), Y), error, message, state)
+@pytest.mark.parametrize(
+    ("features", "error", "message", "params"),
+    [(*row, {})[:4] for row in FEATURES.values()],
+    ids=FEATURES,
+)
+def test_unusable_features_are_refused(features, error, message, params, state):
+    assert_refused(lambda clf: clf.fit(features(), Y), error, message, state, params)
 
 
 @BOTH

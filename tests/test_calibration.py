@@ -163,9 +163,10 @@ X_NEW, Y_NEW = make_data(3_000, seed=1)
 
 
 def make_tiny(**settings):
-    # Without early stopping it is overconfident.
+    # Without early stopping and dropout it is overconfident.
     defaults = {"early_stopping": False, "calibrate": True, "random_state": 0}
     network = {"hidden_layer_sizes": (32,), "epochs": 60, "optimizer__learning_rate": 0.02}
+    network |= {"dropout": 0.0}
     return MultiTaskClassifier(**{**network, **defaults, **settings})
 
 

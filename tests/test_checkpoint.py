@@ -387,7 +387,7 @@ def change(array, value):
         {"dropout": 0.1},
         {"activation": "tanh"},
         {"class_weight": "balanced"},
-        {"loss_normalization": "cells"},
+        {"loss_normalization": "tasks"},
         {"task_weighting": {0: 2.0}},
         {"task_weighting": "uncertainty"},
         {"optimizer": "sgd"},

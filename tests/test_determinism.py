@@ -263,6 +263,9 @@ def test_draws_of_tensorflow_and_keras_are_those_without_a_fit():
         keras.utils.set_random_seed(1)
         expected = draw()
         keras.utils.set_random_seed(1)
+        if draw() != expected:
+            pytest.skip("this Keras draws on when it is seeded again")
+        keras.utils.set_random_seed(1)
         fit("layers").predict(X)
         assert draw() == expected
     finally:

@@ -430,7 +430,7 @@ def test_table_of_categories_alone_is_learned(Y):
 def test_text_that_is_no_category_is_refused_and_named(Y):
     frame = make_frame().assign(note="a", other="b")
     for form in (frame, pl.from_pandas(frame), frame.astype({"note": object})):
-        with pytest.raises(ValueError, match=r"text in 'note', 'other'.*categorical_features"):
+        with pytest.raises(ValueError, match=r"'note' .*, 'other' .*categorical_features"):
             make().fit(form, Y)
     with pytest.raises(ValueError, match="could not convert string to float"):
         make().fit(frame[["note", "age"]].to_numpy(), Y)
@@ -527,6 +527,7 @@ def test_steps_compiled_by_xla_are_those_without_but_for_rounding(embedding):
     frame.loc[::5, "age"] = np.nan
     frame["few"] = frame["few"].astype("category")
     settings = {"numeric_embedding": embedding, "optimizer": "adamw", "batch_size": 50}
+    settings |= {"dropout": 0.0}  # whose draws are others under XLA
     y = many.codes % 2
     first, second = (make(jit_compile=jit, **settings).fit(frame, y) for jit in (True, False))
     for one, other in zip(first.model_.get_weights(), second.model_.get_weights(), strict=True):
@@ -542,7 +543,9 @@ def test_many_categories_are_learned():
 
 def test_stream_learns_categories_of_the_first_rows_with_labels(Y):
     frame, nothing = make_frame(), np.full(Y.shape, np.nan)
-    stream = make(classes=CLASSES, epochs=2).partial_fit(frame.assign(job="other"), nothing)
+    stream = make(classes=CLASSES, epochs=2).partial_fit(
+        frame.assign(job=pd.Categorical(["other"] * N)), nothing
+    )
     for _ in range(2):
         stream.partial_fit(frame, Y)
     np.testing.assert_array_equal(proba(stream, frame), proba(make().fit(frame, Y), frame))
@@ -550,7 +553,7 @@ def test_stream_learns_categories_of_the_first_rows_with_labels(Y):
 
 def test_fit_afresh_learns_other_categories(Y):
     frame = make_frame()
-    clf = make().fit(frame.assign(job="other"), Y).fit(frame, Y)
+    clf = make().fit(frame.assign(job=pd.Categorical(["other"] * N)), Y).fit(frame, Y)
     np.testing.assert_array_equal(proba(clf, frame), proba(make().fit(frame, Y), frame))
 
 

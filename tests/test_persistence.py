@@ -206,7 +206,7 @@ def test_parameter_that_came_later_takes_its_default(fitted):
     del state["dropout"]
     again = MultiTaskClassifier()
     again.__setstate__(state)
-    assert again.dropout == 0.0
+    assert again.dropout == 0.4
     assert again.normalization == "batch"
 
 

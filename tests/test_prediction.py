@@ -303,7 +303,7 @@ def test_predictions_are_the_same_for_columns_of_numbers_and_booleans(fitted):
         np.testing.assert_array_equal(p, wanted)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e300])
+@pytest.mark.parametrize("bad", [np.inf, 1e300])
 def test_a_number_that_is_not_finite_in_float32_is_refused(fitted, bad):
     X = make_X().astype(np.float64)
     X[3, 1] = bad

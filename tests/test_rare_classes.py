@@ -82,7 +82,8 @@ def test_sparse_X_gives_the_same_up_to_rounding():
 
 
 def test_xla_gives_the_same_up_to_rounding():
-    clf, compiled = (make_tiny(**RARE["all"], jit_compile=jit).fit(X, Y) for jit in (False, True))
+    settings = {**RARE["all"], "dropout": 0.0}  # whose draws are others under XLA
+    clf, compiled = (make_tiny(**settings, jit_compile=jit).fit(X, Y) for jit in (False, True))
     for p, q in zip(clf.predict_proba(X_NEW), compiled.predict_proba(X_NEW), strict=True):
         np.testing.assert_allclose(p, q, atol=1e-4)
 
@@ -154,7 +155,7 @@ def test_watched_loss_is_that_of_the_adjusted_logits():
 
 def test_untrained_adjusted_network_predicts_equal_frequencies():
     clf = make_tiny(logit_adjustment=1.0, epochs=1, optimizer__learning_rate=1e-9)
-    p = clf.fit(X, Y).predict_proba(np.zeros((1, 4)))
+    p = clf.fit(X, Y).predict_proba(X.mean(axis=0, keepdims=True))
     np.testing.assert_allclose(p["three"], 1 / 3, atol=1e-5)
     np.testing.assert_allclose(p["rare"], 0.5, atol=1e-5)
 

@@ -120,13 +120,10 @@ class TaggedAsClassifier(MultiTaskClassifier):
 
 
 def expected_failed_checks(estimator):
-    in_float32 = "asks for agreement to 1e-7; training is in float32, whose step is 1.2e-7"
     expected = {
         "check_do_not_raise_errors_in_init_or_set_params": (
             "passes the name of **routed as a parameter; an unknown one is a TypeError in Python"
         ),
-        "check_sample_weight_equivalence_on_dense_data": in_float32,
-        "check_sample_weight_equivalence_on_sparse_data": in_float32,
     }
     if not is_classifier(estimator):
         expected["check_n_features_in_after_fitting"] = (
@@ -136,6 +133,7 @@ def expected_failed_checks(estimator):
 
 
 CHECKED = {"epochs": 60, "batch_size": 512, "hidden_layer_sizes": (64,), "random_state": 0}
+CHECKED |= {"dropout": 0.0}  # with which a row of weight 2 is not the row twice
 
 
 @parametrize_with_checks(
@@ -143,6 +141,9 @@ CHECKED = {"epochs": 60, "batch_size": 512, "hidden_layer_sizes": (64,), "random
     expected_failed_checks=expected_failed_checks,
 )
 def test_scikit_learn_common_check(estimator, check):
+    if check.func.__name__.startswith("check_sample_weight_equivalence"):
+        # Rounding decides whether it holds. The test below asks the same, as far as float32 can.
+        pytest.skip("asks for agreement to 1e-7; training is in float32, whose step is 1.2e-7")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the checks provoke them, and look for those they mean
         check(estimator)

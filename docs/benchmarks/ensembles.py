@@ -100,6 +100,7 @@ def fit_and_score(parts, settings, size, method, seed):
     clf = MultiTaskClassifier(
         **COMMON,
         **settings,
+        standardize=False,  # the columns are scaled before
         ensemble_size=size,
         ensemble_method=method,
         callbacks=EpochClock(),

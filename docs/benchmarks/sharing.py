@@ -31,6 +31,7 @@ SETTINGS = {
     "optimizer": "adamw",
     "optimizer__weight_decay": 0.1,
     "batch_size": 256,
+    "loss_normalization": "tasks",
     "early_stopping": True,
     "standardize": False,  # the columns are scaled below
 }

@@ -80,13 +80,15 @@ class Work:
 
 
 def make_classifier(work: Work, epochs: int, **settings: Any) -> Any:
-    """The estimator; nothing is held out unless `settings` say so."""
+    """The estimator, with the work of the others; nothing is held out unless `settings` say so."""
     from sk_mtl import MultiTaskClassifier
 
     return MultiTaskClassifier(
         hidden_layer_sizes=work.hidden,
         head_hidden_layer_sizes=work.head,
+        standardize=False,
         dropout=work.dropout,
+        loss_normalization="tasks",
         batch_size=work.batch_size,
         epochs=epochs,
         random_state=0,
