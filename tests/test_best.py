@@ -108,6 +108,14 @@ def test_is_the_same_as_the_parameters_written_out():
     assert all(np.array_equal(p[task], q[task]) for task in Y)
 
 
+def test_rows_of_ones_own_are_watched_without_refit():
+    X, Y = make_table()
+    with pytest.raises(ValueError, match="set refit=False"):
+        MultiTaskClassifier.best(**TINY).fit(X, Y, validation_data=(X, Y))
+    clf = MultiTaskClassifier.best(refit=False, **TINY).fit(X, Y, validation_data=(X, Y))
+    assert len(clf.history_["val_loss"]) == TINY["epochs"]
+
+
 def test_works_in_a_search_over_a_pipeline():
     X, Y = make_table()
     model = make_pipeline(StandardScaler(), MultiTaskClassifier.best(**TINY))
