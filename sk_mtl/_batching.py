@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["LabelAwareOrder", "RandomOrder"]
+__all__ = ["LabelAwareOrder", "RandomOrder", "draw_endlessly"]
 
 
 class RandomOrder:
@@ -97,3 +97,24 @@ class LabelAwareOrder:
         order = np.empty_like(cards)
         order[place_of_batch[self.batch] * self.batch_size + self.level] = cards
         return order
+
+
+def draw_endlessly(rng: np.random.Generator, n_rows: int, n_drawn: int) -> np.ndarray:
+    """Draw rows, each as often as any other, up to one.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of the draw.
+    n_rows : int
+        Number of rows.
+    n_drawn : int
+        How many to draw.
+
+    Returns
+    -------
+    order : ndarray of int of shape (n_drawn,)
+        Permutations of the rows, one after another, the last one cut off.
+    """
+    n_whole = -(-n_drawn // n_rows)
+    return np.concatenate([rng.permutation(n_rows) for _ in range(n_whole)])[:n_drawn]

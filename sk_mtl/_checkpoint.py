@@ -23,12 +23,13 @@ import scipy.sparse as sp
 
 from sk_mtl._archive import pack, read_json, unpack
 from sk_mtl._files import remove_file, replace_file
-from sk_mtl._problem import LabelledRows
+from sk_mtl._problem import LabelledRows, UnlabelledRows
 from sk_mtl._program import TrainingPlan, TrainingProgram, TrainingState
 from sk_mtl._program_cache import optimizer_settings
 from sk_mtl._stored_values import decode_value, encode_value, require
 from sk_mtl._task_checkpoints import CheckpointKeeper
 from sk_mtl._tasks import enumerate_some
+from sk_mtl._unlabelled import TeacherState
 
 __all__ = ["Checkpoint", "Progress", "open_checkpoint"]
 
@@ -186,6 +187,7 @@ def open_checkpoint(
     start: TrainingState,
     training: LabelledRows,
     watched: LabelledRows | None,
+    unlabelled: UnlabelledRows | None = None,
 ) -> Checkpoint:
     """Return the checkpoint of a fit.
 
@@ -201,6 +203,8 @@ def open_checkpoint(
         Rows to train on.
     watched : LabelledRows or None
         Rows to watch.
+    unlabelled : UnlabelledRows or None, default=None
+        Rows with cells without a label to learn from.
 
     Returns
     -------
@@ -228,7 +232,7 @@ def open_checkpoint(
         raise ValueError(
             f"checkpoint must be a folder that can be written to. {path!r} is none: {error}."
         ) from error
-    return Checkpoint(path, _identify(plan, start, training, watched))
+    return Checkpoint(path, _identify(plan, start, training, watched, unlabelled))
 
 
 # ------------------------------------------------------------------------------------------------
@@ -237,7 +241,11 @@ def open_checkpoint(
 
 
 def _identify(
-    plan: TrainingPlan, start: TrainingState, training: LabelledRows, watched: LabelledRows | None
+    plan: TrainingPlan,
+    start: TrainingState,
+    training: LabelledRows,
+    watched: LabelledRows | None,
+    unlabelled: UnlabelledRows | None,
 ) -> dict[str, str]:
     """Return digests of all that the result of a training depends on."""
     parts: dict[str, list[Any]] = {
@@ -263,7 +271,11 @@ def _identify(
         "weights": [training.weight],
         "rows": [training.rows],
         "validation data": [],
+        "unlabelled": [plan.unlabelled],
     }
+    if unlabelled is not None:
+        settings = [plan.unlabelled_weight, plan.unlabelled_batch_size]
+        parts["unlabelled"] += [*settings, unlabelled.weight, unlabelled.rows]
     if watched is not None:
         X = [] if watched.X is training.X else _arrays_of(watched.X)
         parts["validation data"] = [*X, watched.codes, watched.weight, watched.rows]
@@ -357,7 +369,9 @@ def _stoppings(plan: TrainingPlan) -> list[Any]:
 
 
 def _describe_state(state: TrainingState, name: str, arrays: dict[str, np.ndarray]) -> Any:
-    values = [state.network, state.weighting, state.optimizer]
+    values: list[Any] = [state.network, state.weighting, state.optimizer]
+    if state.teacher is not None:
+        values += [state.teacher.network, state.teacher.n_steps]
     return encode_value(values, name, arrays)
 
 
@@ -413,15 +427,21 @@ def _restore_keeper(
 def _restore_state(
     nodes: Any, arrays: dict[str, np.ndarray], fresh: TrainingState
 ) -> TrainingState:
-    network, weighting, optimizer = decode_value(nodes, arrays)
+    network, weighting, optimizer, *of_teacher = decode_value(nodes, arrays)
+    require(len(of_teacher) == (0 if fresh.teacher is None else 2), "it is of another teacher")
     require(weighting.keys() == fresh.weighting.keys(), "its task weighting has other values")
     pairs = [
         *zip(network, fresh.network, strict=True),
         *((weighting[name], value) for name, value in fresh.weighting.items()),
         *zip(optimizer, fresh.optimizer or [], strict=True),
     ]
+    teacher = None
+    if of_teacher and fresh.teacher is not None:
+        teacher = TeacherState(*of_teacher)
+        require(type(teacher.n_steps) is int, "its teacher has no number of steps")
+        pairs += zip(teacher.network, fresh.teacher.network, strict=True)
     _require_alike(pairs)
-    return TrainingState(network, weighting, optimizer, fresh.optimizer_settings)
+    return TrainingState(network, weighting, optimizer, fresh.optimizer_settings, teacher)
 
 
 def _require_alike(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:

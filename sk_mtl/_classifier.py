@@ -47,6 +47,7 @@ from sk_mtl._persistence import (
 from sk_mtl._problem import (
     LabelledRows,
     Problem,
+    UnlabelledRows,
     check_same_classes,
     declare_schema,
     hold_out,
@@ -64,6 +65,7 @@ from sk_mtl._targets import TargetSchema
 from sk_mtl._task_view import TaskView
 from sk_mtl._tasks import PerTask, resolve_task
 from sk_mtl._training import NonFiniteLossError, TrainingOutcome, draw_start, train
+from sk_mtl._unlabelled import UnlabelledSpec
 from sk_mtl._validation import check_asker, check_parameters
 from sk_mtl.weighting import make_weighting
 
@@ -168,6 +170,23 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     batching : {"random", "label_aware"}, default="random"
         "random" shuffles the rows before each epoch. "label_aware" shuffles them so that the rows
         with a label of a rare task are spread evenly over the batches; each still comes once.
+    unlabelled : {None, "pseudo_labels", "consistency"}, default=None
+        What is learned from cells without a label, of rows with other labels or none at all. None:
+        exactly nothing. Otherwise a teacher, which is the network with a running average of its
+        weights [9]_, predicts their class probabilities, and these are learned: from the rows as
+        they are ("pseudo_labels" [10]_), or from rows of which features were replaced, so that the
+        network does not mind ("consistency", as in [11]_); see Notes.
+    unlabelled_weight : float, default=1.0
+        What the mean loss of cells without a label counts beside that of the labelled ones, from
+        the tenth epoch on.
+    pseudo_label_threshold : float or None, default=None
+        With "pseudo_labels": learn, in place of the probabilities, the class of cells of which
+        the teacher is as sure as this, in [0.5, 1), and nothing from others.
+    teacher_momentum : float, default=0.99
+        How much of the teacher's weights a step leaves, in [0, 1).
+    input_noise : float, default=0.2
+        With "consistency": the share of the features of a row that are replaced by those of
+        another row, in [0, 1).
     jit_compile : "auto" or bool, default="auto"
         Whether XLA compiles the training steps, which makes those of small networks several times
         faster, for half a second to two more before the first epoch. "auto" does so on a CPU if
@@ -251,8 +270,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         Per epoch: "loss" and "val_loss" (means over tasks), "objective" (what the optimizer
         minimised), per task "<task>_loss" and "val_<task>_loss", and "<task>_weight" if the
         weights of the tasks are learned. Of an ensemble, "loss" is the mean of the members'
-        losses, and "val_loss" the loss of their mean probabilities. Where the name of a task would
-        give two series one name, the task is called "task0:<name>" in them, by its position.
+        losses, and "val_loss" the loss of their mean probabilities. With `unlabelled`,
+        "unlabelled_objective" is what cells without a label add to the objective, before it is
+        weighted. Where the name of a task would give two series one name, the task is called
+        "task0:<name>" in them, by its position.
     n_iter_ : int
         Epochs trained, those of earlier fits with a warm start included.
     best_iter_ : int
@@ -304,6 +325,17 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     A task with one class is predicted as that class, and a task without any label as missing,
     both with a warning.
 
+    With `unlabelled`, a step has a second batch, drawn from all rows with cells without a label
+    but those held out; `batch_size` is that of both, by the number of their rows. The teacher has
+    probabilities :math:`q` of such a cell, and the network, with dropout, :math:`p`. The objective
+    has the term :math:`w \sum_t \lambda_t U_t`, where :math:`U_t` is as :math:`L_t`, with
+    :math:`-\sum_k q_k \log p_k` in place of the loss of a labelled cell, and :math:`w` grows to
+    `unlabelled_weight` over ten epochs: it is that times :math:`e^{-5 (1 - n / 10)^2}` in epoch
+    :math:`n`, as in [12]_. Sample weights are those of cells without a label, too: they must be
+    given there, and a weight of 0 leaves a cell out. Class weights, focal loss and logit adjustment
+    do not apply to them. What early stopping watches and keeps, and what predicts, is the network,
+    not the teacher.
+
     References
     ----------
     .. [1] A. Kendall, Y. Gal, R. Cipolla. "Multi-Task Learning Using Uncertainty to Weigh Losses
@@ -323,6 +355,15 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
        Parameter-Efficient Ensembling". ICLR 2025, arXiv 2410.24210.
     .. [8] Y. Gorishniy, I. Rubachev, A. Babenko. "On Embeddings for Numerical Features in Tabular
        Deep Learning". NeurIPS 2022, arXiv 2203.05556.
+    .. [9] A. Tarvainen, H. Valpola. "Mean Teachers Are Better Role Models: Weight-Averaged
+       Consistency Targets Improve Semi-Supervised Deep Learning Results". NeurIPS 2017, arXiv
+       1703.01780.
+    .. [10] D.-H. Lee. "Pseudo-Label: The Simple and Efficient Semi-Supervised Learning Method for
+       Deep Neural Networks". ICML 2013 Workshop on Challenges in Representation Learning.
+    .. [11] J. Yoon, Y. Zhang, J. Jordon, M. van der Schaar. "VIME: Extending the Success of Self-
+       and Semi-supervised Learning to Tabular Domain". NeurIPS 2020.
+    .. [12] S. Laine, T. Aila. "Temporal Ensembling for Semi-Supervised Learning". ICLR 2017, arXiv
+       1610.02242.
 
     Examples
     --------
@@ -381,6 +422,11 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         epochs: int = 100,
         batch_size: Any = "auto",
         batching: str = "random",
+        unlabelled: str | None = None,
+        unlabelled_weight: float = 1.0,
+        pseudo_label_threshold: float | None = None,
+        teacher_momentum: float = 0.99,
+        input_noise: float = 0.2,
         jit_compile: Any = "auto",
         early_stopping: Any = "auto",
         validation_fraction: float | None = 0.1,
@@ -422,6 +468,11 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         self.epochs = epochs
         self.batch_size = batch_size
         self.batching = batching
+        self.unlabelled = unlabelled
+        self.unlabelled_weight = unlabelled_weight
+        self.pseudo_label_threshold = pseudo_label_threshold
+        self.teacher_momentum = teacher_momentum
+        self.input_noise = input_noise
         self.jit_compile = jit_compile
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -514,7 +565,15 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             X = self._check_features(X, reset=not going_on, is_first=is_first)
             require_labels(table)
             schema = self._schema if going_on else None
-            problem = pose_problem(X, table, sample_weight, self.class_weight, schema, self.classes)
+            problem = pose_problem(
+                X,
+                table,
+                sample_weight,
+                self.class_weight,
+                schema,
+                self.classes,
+                learns_unlabelled=self.unlabelled is not None,
+            )
             if not going_on:
                 warn_of_degenerate_tasks(problem, stacklevel=2)
             seed = self._seed if going_on else self._draw_seed()
@@ -531,7 +590,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 stopping = EarlyStopping(self.n_iter_no_change, self.tol)
             start = None
             if not is_first and self._network is not None:
-                start = replace(self._network.state, optimizer=None)
+                start = replace(self._network.state, optimizer=None, teacher=None)
             categories = self._categories
             training, watched, of_input = self._learn_input(problem, training, watched, start)
             trained = self._train(
@@ -587,7 +646,14 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                     require_watched_rows(None)
                 declared = self.classes if classes is None else classes
                 schema, seed = declare_schema(table, declared), self._draw_seed()
-            problem = pose_problem(X, table, sample_weight, self.class_weight, schema)
+            problem = pose_problem(
+                X,
+                table,
+                sample_weight,
+                self.class_weight,
+                schema,
+                learns_unlabelled=self.unlabelled is not None,
+            )
             training = problem.labelled_rows(problem.rows, problem.class_factors(problem.rows))
             network = self._network if going_on else None
             start = None if network is None or is_first else network.state
@@ -643,6 +709,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             raise ValueError(_CHANGED)
         frequencies = training.class_frequencies(tuple(len(c) for c in problem.active_classes))
         tau = float(self.logit_adjustment)
+        unlabelled = problem.unlabelled_rows(training, watched)
         plan = TrainingPlan(
             spec=spec,
             task_names=problem.series_labels,
@@ -663,6 +730,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             focal_gamma=float(self.focal_gamma) if self.loss == "focal" else None,
             logit_offsets=find_logit_offsets(frequencies, tau) if tau else None,
             batching=self.batching,
+            unlabelled=self._specify_unlabelled(),
+            unlabelled_weight=float(self.unlabelled_weight),
+            unlabelled_batch_size=self._unlabelled_batch_size(unlabelled),
         )
         # By `epochs`, not by those of this call: partial_fit trains as fit does.
         steps = self.epochs * -(-len(training.rows) // plan.batch_size)
@@ -671,8 +741,21 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             start = self._draw_start(plan, frequencies, custom_values, of_input)
         if not len(training.rows):  # a stream may bring a batch without any label
             return plan, TrainingOutcome(start, {}, 0, 0)
-        checkpoint = self._open_checkpoint(plan, start, training, watched, checkpoints)
-        return plan, train(plan, start, training, watched, checkpoint)
+        checkpoint = self._open_checkpoint(plan, start, training, watched, unlabelled, checkpoints)
+        return plan, train(plan, start, training, watched, checkpoint, unlabelled)
+
+    def _unlabelled_batch_size(self, unlabelled: UnlabelledRows | None) -> int:
+        # Not that of the labelled rows, of which there may be a handful.
+        return 0 if unlabelled is None else self._resolve_batch_size(len(unlabelled.rows))
+
+    def _specify_unlabelled(self) -> UnlabelledSpec | None:
+        if self.unlabelled is None:
+            return None
+        momentum = float(self.teacher_momentum)
+        if self.unlabelled == "consistency":
+            return UnlabelledSpec(momentum, input_noise=float(self.input_noise))
+        threshold = self.pseudo_label_threshold
+        return UnlabelledSpec(momentum, threshold if threshold is None else float(threshold))
 
     def _open_checkpoint(
         self,
@@ -680,6 +763,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         start: TrainingState,
         training: LabelledRows,
         watched: LabelledRows | None,
+        unlabelled: UnlabelledRows | None,
         opened: list[Checkpoint] | None,
     ) -> Checkpoint | None:
         """Return the checkpoint of a training, and add it to those of this fit."""
@@ -691,7 +775,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 "checkpoint needs a random_state: with None a fit that is started again draws "
                 "other weights, and is another fit. Set random_state to an integer."
             )
-        checkpoint = open_checkpoint(self.checkpoint, plan, start, training, watched)
+        checkpoint = open_checkpoint(self.checkpoint, plan, start, training, watched, unlabelled)
         opened.append(checkpoint)
         return checkpoint
 
@@ -732,6 +816,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         if found.checkpoints is not None:
             epochs = found.checkpoints.task_epochs
         tau, is_shown = float(self.logit_adjustment), bool(self.verbose)
+        unlabelled = problem.unlabelled_rows(training, None)
         again = replace(
             plan,
             spec=spec,
@@ -742,11 +827,12 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             callbacks=make_callbacks(self.callbacks, self._routed("callbacks")),
             progress=ProgressBar(problem.series_labels, self.verbose > 1) if is_shown else None,
             logit_offsets=find_logit_offsets(frequencies, tau) if tau else None,
+            unlabelled_batch_size=self._unlabelled_batch_size(unlabelled),
         )
         if start is None:
             start = self._draw_start(again, frequencies, custom_values, of_input)
-        checkpoint = self._open_checkpoint(again, start, training, None, checkpoints)
-        outcome = train(again, start, training, None, checkpoint)
+        checkpoint = self._open_checkpoint(again, start, training, None, unlabelled, checkpoints)
+        outcome = train(again, start, training, None, checkpoint, unlabelled)
         found = replace(found, state=outcome.state, checkpoints=outcome.checkpoints)
         return replace(plan, spec=spec), found
 

@@ -23,6 +23,7 @@ __all__ = [
     "has_missing_labels",
     "read_cell_weight",
     "read_labels",
+    "read_missing_weight",
 ]
 
 
@@ -450,6 +451,73 @@ def read_cell_weight(sample_weight: Any, table: LabelTable) -> np.ndarray | None
     """
     if sample_weight is None:
         return None
+    weight = _shape_weight(sample_weight, table)
+    labelled = weight[table.label_mask]
+    if not np.isfinite(labelled).all():
+        raise ValueError(
+            "sample_weight must be finite on labelled cells. Got NaN or infinity in "
+            f"{_count_and_place(~np.isfinite(weight), table)}."
+        )
+    if (labelled < 0).any():
+        raise ValueError(
+            "sample_weight must not be negative. Got negative weights in "
+            f"{_count_and_place(weight < 0, table)}."
+        )
+    if labelled.size and not labelled.any():
+        raise ValueError(
+            "sample_weight is zero on every labelled cell: at least one weight must be positive."
+        )
+    largest = labelled.max(initial=0)
+    if labelled.size and not np.finfo(np.float32).tiny <= largest <= np.finfo(np.float32).max:
+        raise ValueError(
+            "sample_weight is out of the range of float32, in which training computes: the "
+            f"largest weight is {largest}. Rescale the weights, for instance to mean 1."
+        )
+    weight = _scale_weight(weight, largest)
+    # A weight that vanishes in float32 is a weight of 0.
+    counts = table.label_mask & (np.where(table.label_mask, weight, 0) >= _SMALLEST_WEIGHT)
+    return np.where(counts, weight, 0.0)
+
+
+def read_missing_weight(sample_weight: Any, table: LabelTable) -> np.ndarray:
+    """Read the sample weights of the cells without a label.
+
+    Parameters
+    ----------
+    sample_weight : None, array-like of shape (n_samples,) or (n_samples, n_tasks)
+        As for `read_cell_weight`; what stands at a cell with a label is not looked at.
+    table : LabelTable
+        y as read.
+
+    Returns
+    -------
+    missing_weight : ndarray of float32 of shape (n_samples, n_tasks)
+        0 where there is a label, 1 elsewhere without sample weights.
+
+    Raises
+    ------
+    ValueError
+        If the weight of a missing cell is negative, NaN or infinite.
+    """
+    is_missing = ~table.label_mask
+    if sample_weight is None:
+        return is_missing.astype(np.float32)
+    weight = _shape_weight(sample_weight, table)
+    is_bad = is_missing & ~(np.isfinite(weight) & (weight >= 0))
+    if is_bad.any():
+        row, task = np.argwhere(is_bad)[0]
+        raise ValueError(
+            "sample_weight must be finite and not negative on cells without a label, too, if "
+            f"unlabelled cells are learned from. Got others in {int(is_bad.sum())} of "
+            f"{int(is_missing.sum())} cells without a label, the first in row {row}, task "
+            f"{table.task_names[task]!r}. A weight of 0 leaves a cell out."
+        )
+    weight = np.where(is_missing, weight, 0)
+    return _scale_weight(weight, weight.max(initial=0)).astype(np.float32)
+
+
+def _shape_weight(sample_weight: Any, table: LabelTable) -> np.ndarray:
+    """Return weights as numbers by cell, whatever stands at those without a label."""
     shape = table.label_mask.shape
     if nw.dependencies.is_into_dataframe(sample_weight):
         frame = nw.from_native(sample_weight, eager_only=True)
@@ -474,36 +542,16 @@ def read_cell_weight(sample_weight: Any, table: LabelTable) -> np.ndarray | None
             f"sample_weight must have the shape ({shape[0]},) (one weight per row) or {shape} "
             f"(one per cell). Got {weight.shape}."
         )
-    labelled = weight[table.label_mask]
-    if not np.isfinite(labelled).all():
-        raise ValueError(
-            "sample_weight must be finite on labelled cells. Got NaN or infinity in "
-            f"{_count_and_place(~np.isfinite(weight), table)}."
-        )
-    if (labelled < 0).any():
-        raise ValueError(
-            "sample_weight must not be negative. Got negative weights in "
-            f"{_count_and_place(weight < 0, table)}."
-        )
-    if labelled.size and not labelled.any():
-        raise ValueError(
-            "sample_weight is zero on every labelled cell: at least one weight must be positive."
-        )
-    largest = labelled.max(initial=0)
-    if labelled.size and not np.finfo(np.float32).tiny <= largest <= np.finfo(np.float32).max:
-        raise ValueError(
-            "sample_weight is out of the range of float32, in which training computes: the "
-            f"largest weight is {largest}. Rescale the weights, for instance to mean 1."
-        )
+    return weight
+
+
+def _scale_weight(weight: np.ndarray, largest: float) -> np.ndarray:
+    """Return weights times a power of two, so that float32 holds their sums."""
     # Sums of weights and of weighted losses must stay within float32. Only proportions count, and
     # a power of two changes no bit of them.
     exponent = int(np.frexp(largest)[1])
     shift = int(np.clip(exponent, -_LARGEST_EXPONENT, _LARGEST_EXPONENT)) - exponent
-    if shift:
-        weight = np.ldexp(weight, shift)
-    # A weight that vanishes in float32 is a weight of 0.
-    counts = table.label_mask & (np.where(table.label_mask, weight, 0) >= _SMALLEST_WEIGHT)
-    return np.where(counts, weight, 0.0)
+    return np.ldexp(weight, shift) if shift else weight
 
 
 def _count_and_place(is_bad: np.ndarray, table: LabelTable) -> str:

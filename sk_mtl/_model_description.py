@@ -59,10 +59,15 @@ _ADDED_PARAMETERS = ADDED_PARAMETERS.keys() | frozenset(
         "ensemble_method",
         "ensemble_size",
         "focal_gamma",
+        "input_noise",
         "logit_adjustment",
         "loss",
+        "pseudo_label_threshold",
         "refit",
         "restore_best",
+        "teacher_momentum",
+        "unlabelled",
+        "unlabelled_weight",
     }
 )
 _REQUESTED = ("fit", "partial_fit", "score")

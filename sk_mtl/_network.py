@@ -487,7 +487,7 @@ def draw_bits(seed_state: Any, shape: tuple[int, int, int]) -> Any:
     """
     n_steps, n_rows, n_units = shape
     n_blocks = -(-n_rows * n_units // 8)  # Philox gives eight at a time
-    counter = tf.cast(seed_state[1], tf.uint64) * n_blocks
+    counter = tf.cast(seed_state[1], tf.uint64) * tf.cast(n_blocks, tf.uint64)
     drawn = tf.raw_ops.StatelessRandomUniformFullIntV2(
         shape=(n_steps, n_blocks * 4),
         key=tf.reshape(tf.cast(seed_state[0], tf.uint64), (1,)),

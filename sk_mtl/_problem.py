@@ -16,7 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_consistent_length
 
-from sk_mtl._labels import LabelTable, read_cell_weight, read_labels
+from sk_mtl._labels import LabelTable, read_cell_weight, read_labels, read_missing_weight
 from sk_mtl._targets import (
     EncodedTargets,
     TargetSchema,
@@ -30,6 +30,7 @@ from sk_mtl.model_selection import stratified_holdout
 __all__ = [
     "LabelledRows",
     "Problem",
+    "UnlabelledRows",
     "check_same_classes",
     "declare_schema",
     "hold_out",
@@ -72,6 +73,22 @@ class LabelledRows:
 
 
 @dataclass(frozen=True)
+class UnlabelledRows:
+    """Rows with cells that have no label, to be learned from all the same.
+
+    Attributes
+    ----------
+    weight : ndarray of float32 of shape (n_samples, n_active_tasks)
+        Cell weights, 0 where there is a label.
+    rows : ndarray of int32 of shape (n_rows,)
+        The rows that count.
+    """
+
+    weight: np.ndarray
+    rows: np.ndarray
+
+
+@dataclass(frozen=True)
 class Problem:
     """X and y of one fit, validated and encoded.
 
@@ -85,12 +102,15 @@ class Problem:
         Tasks and classes.
     class_weight : object
         As the estimator's parameter.
+    missing_weight : ndarray of float32 of shape (n_samples, n_tasks) or None
+        Weights of the cells without a label, where these are learned from.
     """
 
     X: Any
     targets: EncodedTargets
     schema: TargetSchema
     class_weight: Any
+    missing_weight: np.ndarray | None = None
 
     @cached_property
     def is_active(self) -> np.ndarray:
@@ -138,6 +158,22 @@ class Problem:
         weight = weigh_classes(learned, factors)
         return LabelledRows(self.X, learned.codes, weight, rows).among(rows)
 
+    def unlabelled_rows(
+        self, training: LabelledRows, watched: LabelledRows | None
+    ) -> UnlabelledRows | None:
+        """Return the rows with cells to learn from without a label, none of those held out."""
+        if self.missing_weight is None:
+            return None
+        # Of a task without labels there is nothing to go on from.
+        is_taught = (training.weight[training.rows] > 0).any(axis=0)
+        weight = self.missing_weight[:, self.is_active] * is_taught
+        counts = weight.any(axis=1)
+        if watched is not None and watched.X is training.X:
+            counts[watched.rows] = False
+        # Where there are none, rows without any such cell stand for them.
+        rows = np.flatnonzero(counts) if counts.any() else training.rows
+        return UnlabelledRows(weight, rows.astype(np.int32))
+
 
 def require_labels(table: LabelTable) -> None:
     """Refuse a y without any label.
@@ -166,6 +202,7 @@ def pose_problem(
     class_weight: Any,
     schema: TargetSchema | None = None,
     classes: Any = None,
+    learns_unlabelled: bool = False,
 ) -> Problem:
     """Encode y by a schema, or learn one from it.
 
@@ -183,6 +220,8 @@ def pose_problem(
         Tasks and classes, if they are known.
     classes : object, default=None
         The estimator's parameter, if they are not.
+    learns_unlabelled : bool, default=False
+        Whether cells without a label are learned from, and so have weights, too.
 
     Returns
     -------
@@ -199,7 +238,8 @@ def pose_problem(
         schema = TargetSchema.from_table(table, classes)
     table = schema.align(table)
     weight = read_cell_weight(sample_weight, table)
-    return Problem(X, schema.encode(table, weight), schema, class_weight)
+    of_missing = read_missing_weight(sample_weight, table) if learns_unlabelled else None
+    return Problem(X, schema.encode(table, weight), schema, class_weight, of_missing)
 
 
 def declare_schema(table: LabelTable, classes: Any) -> TargetSchema:

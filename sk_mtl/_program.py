@@ -29,6 +29,14 @@ from sk_mtl._network import (
     logits_of,
     network_variables,
 )
+from sk_mtl._unlabelled import (
+    MissingBatch,
+    Teacher,
+    TeacherState,
+    UnlabelledSpec,
+    replace_features,
+    task_disagreement,
+)
 from sk_mtl.losses import task_cross_entropy, task_means
 from sk_mtl.weighting import TaskWeighting
 
@@ -63,12 +71,15 @@ class TrainingState:
     optimizer_settings : tuple (str, float or None) or None
         Whose variables they are: the optimizer's kind and configuration, and the learning rate
         that it was given, None for a schedule.
+    teacher : TeacherState or None
+        The teacher of unlabelled cells; None starts one from the network.
     """
 
     network: list[np.ndarray]
     weighting: dict[str, np.ndarray]
     optimizer: list[np.ndarray] | None = None
     optimizer_settings: tuple[str, float | None] | None = None
+    teacher: TeacherState | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +124,12 @@ class TrainingPlan:
         What is added to the logits in the loss.
     batching : {"random", "label_aware"}
         How the rows of an epoch are ordered.
+    unlabelled : UnlabelledSpec or None
+        How cells without a label are learned from; None for not at all.
+    unlabelled_weight : float
+        What they count beside the labelled ones, in the end.
+    unlabelled_batch_size : int
+        Rows with such cells per step.
     """
 
     spec: NetworkSpec
@@ -133,6 +150,9 @@ class TrainingPlan:
     focal_gamma: float | None = None
     logit_offsets: np.ndarray | None = None
     batching: str = "random"
+    unlabelled: UnlabelledSpec | None = None
+    unlabelled_weight: float = 1.0
+    unlabelled_batch_size: int = 0
 
 
 # ------------------------------------------------------------------------------------------------
@@ -166,6 +186,11 @@ class TrainingProgram:
         self.model = build_network(plan.spec)
         # What is trained: the logits of each member, where there are several.
         self.members = member_model(self.model) if plan.spec.ensemble_size > 1 else self.model
+        self.teacher: Teacher | None = None
+        self.jit_missing_size = plan.unlabelled_batch_size if plan.jit_compile else 0
+        if plan.unlabelled is not None:
+            widths = [layer.output.shape[-1] for layer in self._dropout_layers]
+            self.teacher = Teacher(plan.spec, plan.unlabelled, widths)
         self.optimizer = plan.optimizer
         self._build_state()
         self._graphs: list[tf.Graph] = []
@@ -192,7 +217,12 @@ class TrainingProgram:
         """The compiled steps of an epoch; see `_run_steps`."""
         scalars = [tf.TensorSpec((), tf.int32)] * 3
         steps = self._run_steps_by_xla if self.jit_batch_size else self._run_steps
-        return self._compile(steps, (*self._signature, *scalars))
+        missing: tuple[Any, ...] = ()
+        if self.teacher is not None:
+            weight = tf.TensorSpec((None, len(self.spec.n_outputs)), tf.float32)
+            order, factor = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.float32)
+            missing = (weight, order, factor, tf.TensorSpec((), tf.int32))
+        return self._compile(steps, (*self._signature, *scalars, *missing))
 
     @cached_property
     def evaluate(self) -> Any:
@@ -262,6 +292,8 @@ class TrainingProgram:
         if settings[1] is not None and settings[1] != carried_rate:
             self.optimizer.learning_rate = settings[1]
         self.settings = settings
+        if self.teacher is not None:
+            self.teacher.load(state.teacher or TeacherState(state.network, 0))
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -291,6 +323,7 @@ class TrainingProgram:
             {name: np.array(v.numpy()) for name, v in self.weighting_variables.items()},
             [np.array(v.numpy()) for v in self.optimizer.variables],
             self.settings,
+            None if self.teacher is None else self.teacher.read(),
         )
 
     def read_network(self) -> list[np.ndarray]:
@@ -312,26 +345,48 @@ class TrainingProgram:
         first_step: tf.Tensor,
         end_step: tf.Tensor,
         batch_size: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Train on steps of an epoch; return sums of task losses, of weights, of objectives."""
+        *missing: tf.Tensor,
+    ) -> tuple[tf.Tensor, ...]:
+        """Train on steps of an epoch; return sums of task losses, of weights, of objectives.
 
-        def step(number: tf.Tensor, losses: Any, weights: Any, objectives: Any) -> Any:
+        Where there is a teacher: of those of the unlabelled cells, too. `missing` are their
+        weights, the order of their rows, what they count, and how many there are in a step.
+        """
+
+        def step(number: tf.Tensor, *totals: Any) -> Any:
             rows = order[number * batch_size : (number + 1) * batch_size]
-            loss_sum, weight_sum, objective = self._train_on(
+            sums = self._train_on(
                 _gather_rows(features, rows, self.spec.n_features),
                 tf.gather(codes, rows),
                 tf.gather(weight, rows),
+                self._gather_missing(features, number, missing),
             )
-            return number + 1, losses + loss_sum, weights + weight_sum, objectives + objective
+            return number + 1, *(t + s for t, s in zip(totals, sums, strict=True))
 
-        nothing = tf.zeros(len(self.spec.n_outputs))
         _, *sums = tf.while_loop(
             lambda number, *_: number < end_step,
             step,
-            (first_step, nothing, nothing, tf.zeros(())),
+            (first_step, *self._no_sums()),
             parallel_iterations=1,
         )
         return tuple(sums)
+
+    def _no_sums(self) -> tuple[tf.Tensor, ...]:
+        """Return what the sums of `_train_on` start from."""
+        nothing = tf.zeros(len(self.spec.n_outputs))
+        return (nothing, nothing, tf.zeros(()), *([tf.zeros(())] if self.teacher else []))
+
+    def _gather_missing(
+        self, features: Any, number: Any, missing: tuple[Any, ...]
+    ) -> MissingBatch | None:
+        """Return the rows with unlabelled cells of a step."""
+        if self.teacher is None:
+            return None
+        weight, order, factor, size = missing
+        rows = order[number * size : (number + 1) * size]
+        noise = [drawn[0] for drawn in self.teacher.draw_noise(1, size)]
+        X = _gather_rows(features, rows, self.spec.n_features)
+        return MissingBatch(X, tf.gather(weight, rows), noise, factor)
 
     def _run_steps_by_xla(
         self,
@@ -342,7 +397,8 @@ class TrainingProgram:
         first_step: tf.Tensor,
         end_step: tf.Tensor,
         batch_size: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        *missing: tf.Tensor,
+    ) -> tuple[tf.Tensor, ...]:
         """Do what `_run_steps` does, with the loop over some steps compiled by XLA.
 
         XLA compiles anew for every shape, so that the number of rows must not be in one: the rows
@@ -350,59 +406,85 @@ class TrainingProgram:
         of weight 0. Its random numbers are slow on the CPU: those of dropout are drawn outside.
         """
         size = self.jit_batch_size
-        n_steps = max(1, _XLA_CELLS // (size * (self.spec.n_features + self._n_dropped)))
+        cells = size * (self.spec.n_features + self._n_dropped)
+        if self.teacher is not None:
+            cells += self.jit_missing_size * (2 * self.spec.n_features + self._n_dropped)
+        n_steps = max(1, _XLA_CELLS // cells)
         loop = tf.function(self._loop_of_xla, jit_compile=True, autograph=False)
 
-        def run_some(number: tf.Tensor, losses: Any, weights: Any, objectives: Any) -> Any:
+        def run_some(number: tf.Tensor, *totals: Any) -> Any:
             some = tf.minimum(end_step - number, n_steps)
-            rows = order[number * size : (number + some) * size]
-            n_rows = tf.size(rows)
-            rows = tf.ensure_shape(tf.pad(rows, [[0, n_steps * size - n_rows]]), (n_steps * size,))
-            is_row = tf.cast(tf.range(n_steps * size) < n_rows, tf.float32)
+            rows, is_row = _rows_of_steps(order, number, some, n_steps, size)
             sums = loop(
                 some,
                 _by_step(_gather_rows(features, rows, self.spec.n_features), n_steps),
                 _by_step(tf.gather(codes, rows), n_steps),
                 _by_step(tf.gather(weight, rows) * is_row[:, None], n_steps),
                 self._draw_noise(n_steps, some),
+                self._gather_missing_of_steps(features, number, some, n_steps, missing),
             )
-            totals = (losses, weights, objectives)
             return number + some, *(t + s for t, s in zip(totals, sums, strict=True))
 
-        nothing = tf.zeros(len(self.spec.n_outputs))
         _, *sums = tf.while_loop(
             lambda number, *_: number < end_step,
             run_some,
-            (first_step, nothing, nothing, tf.zeros(())),
+            (first_step, *self._no_sums()),
             parallel_iterations=1,
         )
         return tuple(sums)
 
+    def _gather_missing_of_steps(
+        self, features: Any, number: Any, some: Any, n_steps: int, missing: tuple[Any, ...]
+    ) -> MissingBatch | None:
+        """Return the rows with unlabelled cells of several steps, by step."""
+        if self.teacher is None:
+            return None
+        weight, order, factor, _ = missing
+        size = self.jit_missing_size
+        rows, _ = _rows_of_steps(order, number, some, n_steps, size)
+        return MissingBatch(
+            _by_step(_gather_rows(features, rows, self.spec.n_features), n_steps),
+            _by_step(tf.gather(weight, rows), n_steps),
+            self.teacher.draw_noise(n_steps, size),
+            factor,
+        )
+
     def _loop_of_xla(
-        self, n_steps: tf.Tensor, X: tf.Tensor, codes: tf.Tensor, weight: tf.Tensor, noise: Any
+        self,
+        n_steps: tf.Tensor,
+        X: tf.Tensor,
+        codes: tf.Tensor,
+        weight: tf.Tensor,
+        noise: Any,
+        missing: MissingBatch | None,
     ) -> Any:
         """Train on the first steps of arrays of shape (steps, rows of a batch, width)."""
 
-        def step(number: tf.Tensor, losses: Any, weights: Any, objectives: Any) -> Any:
-            for layer, drawn in zip(self._dropout_layers, noise, strict=True):
-                layer.noise = drawn[number]
-            loss_sum, weight_sum, objective = self._train_on(
-                X[number], codes[number], weight[number]
-            )
-            return number + 1, losses + loss_sum, weights + weight_sum, objectives + objective
+        def step(number: tf.Tensor, *totals: Any) -> Any:
+            of_step = None if missing is None else missing.of_step(number)
+            with self._noise_in_dropout([drawn[number] for drawn in noise]):
+                sums = self._train_on(X[number], codes[number], weight[number], of_step)
+            return number + 1, *(t + s for t, s in zip(totals, sums, strict=True))
 
-        nothing = tf.zeros(len(self.spec.n_outputs))
-        try:
-            _, *sums = tf.while_loop(
-                lambda number, *_: number < n_steps,
-                step,
-                (tf.constant(0), nothing, nothing, tf.zeros(())),
-                parallel_iterations=1,
-            )
-        finally:
-            for layer in self._dropout_layers:
-                layer.noise = None
+        _, *sums = tf.while_loop(
+            lambda number, *_: number < n_steps,
+            step,
+            (tf.constant(0), *self._no_sums()),
+            parallel_iterations=1,
+        )
         return tuple(sums)
+
+    @contextmanager
+    def _noise_in_dropout(self, noise: Sequence[Any]) -> Iterator[None]:
+        """Let the dropout layers take their random numbers from here, for a while."""
+        before = [layer.noise for layer in self._dropout_layers]
+        try:
+            for layer, drawn in zip(self._dropout_layers, noise, strict=True):
+                layer.noise = drawn
+            yield
+        finally:
+            for layer, drawn in zip(self._dropout_layers, before, strict=True):
+                layer.noise = drawn
 
     @cached_property
     def _dropout_layers(self) -> list[NoiseDropout]:
@@ -423,20 +505,26 @@ class TrainingProgram:
             state.assign_add(tf.stack([0, tf.cast(n_used, state.dtype)]))
         return noise
 
-    def _train_on(self, X: tf.Tensor, codes: tf.Tensor, weight: tf.Tensor) -> tuple[Any, Any, Any]:
+    def _train_on(
+        self,
+        X: tf.Tensor,
+        codes: tf.Tensor,
+        weight: tf.Tensor,
+        missing: MissingBatch | None = None,
+    ) -> tuple[Any, ...]:
         """Make one step on one batch."""
+        of_missing: tuple[Any, ...] = ()
         with tf.GradientTape() as tape:
             logits = logits_of(self.spec, self.members(X, training=True))
             loss_sum, weight_sum = self._sum_losses(logits, codes, weight)
-            if self.loss_normalization == "tasks":
-                losses = task_means(loss_sum, weight_sum)
-            else:
-                everything = tf.fill(tf.shape(weight_sum), tf.reduce_sum(weight_sum))
-                losses = task_means(loss_sum, everything)
+            losses = self._divide_losses(loss_sum, weight_sum)
             state = {name: v.value for name, v in self.weighting_variables.items()}
             objective, new_state = self.weighting.combine(losses, weight_sum > 0, state)
             if self.members.losses:
                 objective += tf.add_n(self.members.losses)
+            if self.teacher is not None and missing is not None:
+                of_missing = (self._objective_of_missing(self.teacher, missing, state),)
+                objective += missing.factor * of_missing[0]
             minimized = objective
             if self.spec.ensemble_method == "independent":
                 # The gradient of a member is that of its own objective, not of its share of a mean.
@@ -448,7 +536,37 @@ class TrainingProgram:
         self.optimizer.apply(gradients, self.trainable)
         for name, value in new_state.items():
             self.weighting_variables[name].assign(value)
-        return loss_sum, weight_sum, objective
+        if self.teacher is not None:
+            self.teacher.follow(self.model)
+        return loss_sum, weight_sum, objective, *of_missing
+
+    def _divide_losses(self, loss_sum: Any, weight_sum: Any) -> Any:
+        """Return the task losses from the sums over a batch."""
+        if self.loss_normalization == "tasks":
+            return task_means(loss_sum, weight_sum)
+        everything = tf.fill(tf.shape(weight_sum), tf.reduce_sum(weight_sum))
+        return task_means(loss_sum, everything)
+
+    def _objective_of_missing(
+        self, teacher: Teacher, missing: MissingBatch, state: dict[str, Any]
+    ) -> tf.Tensor:
+        """Return what unlabelled cells add to the objective, before their factor."""
+        X, noise = missing.X, list(missing.noise)
+        teacher_logits = teacher.logits(X)
+        if teacher.how.input_noise:
+            X = replace_features(X, noise.pop(0), teacher.how.input_noise)
+        with self._noise_in_dropout(noise):
+            logits = logits_of(self.spec, self.members(X, training=True))
+        loss_sum, weight_sum = task_disagreement(
+            logits, teacher_logits, missing.weight, self.spec.n_outputs, teacher.how.threshold
+        )
+        losses, present = self._divide_losses(loss_sum, weight_sum), weight_sum > 0
+        # Weights of tasks are learned from labels alone.
+        state = {name: tf.stop_gradient(value) for name, value in state.items()}
+        combined, of_nothing = (
+            self.weighting.combine(x, present, state)[0] for x in (losses, tf.zeros_like(losses))
+        )
+        return combined - of_nothing
 
     def _sum_losses(self, logits: tf.Tensor, codes: tf.Tensor, weight: tf.Tensor) -> Any:
         """Return the sums of task losses and of weights over a batch, as a mean over members."""
@@ -530,6 +648,16 @@ def _shorten_adam(optimizer: keras.optimizers.Optimizer) -> None:
             variable.value.assign_sub(m * rate / (tf.sqrt(v) + optimizer.epsilon))
 
     optimizer._backend_update_step = update
+
+
+def _rows_of_steps(
+    order: tf.Tensor, first: tf.Tensor, n_used: tf.Tensor, n_steps: int, size: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the rows of steps, filled up to a number of steps, and 1 where it is a row."""
+    rows = order[first * size : (first + n_used) * size]
+    n_rows = tf.size(rows)
+    rows = tf.ensure_shape(tf.pad(rows, [[0, n_steps * size - n_rows]]), (n_steps * size,))
+    return rows, tf.cast(tf.range(n_steps * size) < n_rows, tf.float32)
 
 
 def _by_step(array: tf.Tensor, n_steps: int) -> tf.Tensor:

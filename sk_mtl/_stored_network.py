@@ -24,6 +24,7 @@ from sk_mtl._program_cache import optimizer_settings
 from sk_mtl._routing import make_optimizer
 from sk_mtl._stored_values import decode_value, encode_value, require
 from sk_mtl._task_checkpoints import TaskCheckpoints
+from sk_mtl._unlabelled import TeacherState
 from sk_mtl.weighting import make_weighting
 
 __all__ = ["describe_network", "restore_network"]
@@ -68,6 +69,14 @@ def describe_network(network: FittedNetwork | None, arrays: dict[str, np.ndarray
         "optimizer": encode_value(optimizer, "optimizer", arrays),
         "optimizer_settings": encode_value(state.optimizer_settings, "optimizer", arrays),
     }
+    if state.teacher is not None:
+        node["teacher"] = {
+            "n_steps": state.teacher.n_steps,
+            "values": [
+                encode_value(np.asarray(value), f"teacher/{name}", arrays)
+                for name, value in zip(names, state.teacher.network, strict=True)
+            ],
+        }
     if network.temperatures is not None:
         node["temperatures"] = encode_value(network.temperatures, "temperatures", arrays)
     if network.checkpoints is not None:
@@ -147,7 +156,7 @@ def restore_network(
         require(not n_outputs, "it has tasks to learn, and no network")
         return None
     required = {"spec", "values", "weighting", "optimizer", "optimizer_settings"}
-    says_all = required <= nodes.keys() <= {*required, "temperatures", "checkpoints"}
+    says_all = required <= nodes.keys() <= {*required, "checkpoints", "teacher", "temperatures"}
     require(n_outputs and says_all, "its network says something else")
     spec = _restore_spec(nodes["spec"], estimator, n_outputs, arrays)
     values, state, optimizer, settings = (
@@ -170,7 +179,8 @@ def restore_network(
     learned = [state[name] for name in strategy.learned_state if name in state]
     _check_optimizer(estimator, optimizer, settings, model, learned)
     temperatures = _restore_temperatures(nodes.get("temperatures"), len(n_outputs), arrays)
-    training_state = TrainingState(values, state, optimizer, settings)
+    teacher = _restore_teacher(nodes["teacher"], model, arrays) if "teacher" in nodes else None
+    training_state = TrainingState(values, state, optimizer, settings, teacher)
     checkpoints = None
     if "checkpoints" in nodes:
         checkpoints = _restore_checkpoints(
@@ -210,6 +220,18 @@ def _restore_checkpoints(
         _check_values(model, of_epoch)
         values.append(of_epoch)
     return TaskCheckpoints(tuple(epochs), tuple(values), tuple(of_task))
+
+
+def _restore_teacher(
+    node: dict[str, Any], model: keras.Model, arrays: dict[str, np.ndarray]
+) -> TeacherState:
+    """Return the teacher from which training would go on."""
+    require(node.keys() == {"n_steps", "values"}, "its teacher says something else")
+    n_steps, values = node["n_steps"], [decode_value(part, arrays) for part in node["values"]]
+    require(type(n_steps) is int and 0 <= n_steps < 2**31, "its teacher has seen no such steps")
+    require(_are_arrays(values), "the values of its teacher are no arrays")
+    _check_values(model, values)
+    return TeacherState(values, n_steps)
 
 
 def _restore_temperatures(

@@ -18,10 +18,10 @@ import scipy.sparse as sp
 import tensorflow as tf
 from sklearn.exceptions import ConvergenceWarning
 
-from sk_mtl._batching import LabelAwareOrder, RandomOrder
+from sk_mtl._batching import LabelAwareOrder, RandomOrder, draw_endlessly
 from sk_mtl._checkpoint import Checkpoint, Progress
 from sk_mtl._network import NetworkSpec, draw_initial_values
-from sk_mtl._problem import LabelledRows
+from sk_mtl._problem import LabelledRows, UnlabelledRows
 from sk_mtl._program import TrainingPlan, TrainingProgram, TrainingState, place_features
 from sk_mtl._program_cache import (
     acquire_program,
@@ -31,6 +31,7 @@ from sk_mtl._program_cache import (
 )
 from sk_mtl._task_checkpoints import TaskCheckpoints
 from sk_mtl._tasks import enumerate_some
+from sk_mtl._unlabelled import ramp_up
 from sk_mtl.weighting import FixedWeighting, TaskWeighting
 
 __all__ = ["NonFiniteLossError", "TrainingOutcome", "draw_start", "train"]
@@ -111,6 +112,7 @@ def train(
     training: LabelledRows,
     validation: LabelledRows | None = None,
     checkpoint: Checkpoint | None = None,
+    unlabelled: UnlabelledRows | None = None,
 ) -> TrainingOutcome:
     """Train a network.
 
@@ -126,6 +128,8 @@ def train(
         Rows to watch.
     checkpoint : Checkpoint or None, default=None
         Where to go on from, if it is there, and where to note how far training has come.
+    unlabelled : UnlabelledRows or None, default=None
+        Rows of the training rows' X with cells that have no label, if the plan learns from them.
 
     Returns
     -------
@@ -146,8 +150,10 @@ def train(
     program.load(_with_weighting_of(plan, start), settings)
     if program.logit_offsets is not None:
         program.logit_offsets.assign(plan.logit_offsets)
+    if program.teacher is not None:
+        program.teacher.seed(plan.seed)
     try:
-        outcome = _run_epochs(program, plan, training, validation, checkpoint)
+        outcome = _run_epochs(program, plan, training, validation, checkpoint, unlabelled)
     finally:
         if plan.progress is not None:
             plan.progress.on_train_end()
@@ -176,6 +182,7 @@ def _run_epochs(
     training: LabelledRows,
     validation: LabelledRows | None,
     checkpoint: Checkpoint | None,
+    unlabelled: UnlabelledRows | None,
 ) -> TrainingOutcome:
     """Run epochs until the plan's end, a stop, or a callback's wish."""
     arrays = _placed_arrays(training)
@@ -186,11 +193,15 @@ def _run_epochs(
     progress = Progress() if checkpoint is None else checkpoint.resume(program, plan)
     callbacks = _start_callbacks(plan, program, len(training.rows))
     shuffle = _make_order(plan, training)
+    missing = None if unlabelled is None else tf.constant(unlabelled.weight, tf.float32)
     for epoch in range(progress.epoch + 1, plan.epochs + 1):
         callbacks.on_epoch_begin(plan.first_epoch + epoch - 1)
         rng = np.random.default_rng([plan.seed, 1, plan.first_epoch + epoch])
         order = training.rows[shuffle.draw(rng)].astype(np.int32)
-        logs = _run_epoch(program, plan, arrays, order, callbacks)
+        more: tuple[tf.Tensor, ...] = ()
+        if unlabelled is not None:
+            more = (missing, *_unlabelled_of_epoch(plan, unlabelled, len(order), epoch))
+        logs = _run_epoch(program, plan, arrays, order, callbacks, more)
         progress.epoch = epoch
         with program.averaged():
             if held_out is not None:
@@ -266,17 +277,19 @@ def _run_epoch(
     arrays: tuple[Any, tf.Tensor, tf.Tensor],
     order: np.ndarray,
     callbacks: keras.callbacks.CallbackList,
+    missing: tuple[tf.Tensor, ...] = (),
 ) -> dict[str, float]:
     """Train one epoch, in one call, or in one per batch where a callback asks for batches."""
     n_steps = -(-len(order) // plan.batch_size)
     rows = tf.constant(order)
     if not _wants_batches(plan.callbacks):
-        sums = _run(program, plan, arrays, rows, 0, n_steps)
+        sums = _run(program, plan, arrays, rows, 0, n_steps, missing)
         return _training_logs(program, plan, [s.numpy() for s in sums], n_steps)
-    total: list[Any] = [np.float32(0)] * 3  # adds up as the compiled loop does
+    # Adds up as the compiled loop does.
+    total: list[Any] = [np.float32(0)] * (4 if missing else 3)
     for number in range(n_steps):
         callbacks.on_train_batch_begin(number)
-        sums = _run(program, plan, arrays, rows, number, number + 1)
+        sums = _run(program, plan, arrays, rows, number, number + 1, missing)
         total = [t + s.numpy() for t, s in zip(total, sums, strict=True)]
         logs = _training_logs(program, plan, total, number + 1)
         callbacks.on_train_batch_end(number, logs)
@@ -285,12 +298,31 @@ def _run_epoch(
     return logs
 
 
+def _unlabelled_of_epoch(
+    plan: TrainingPlan, unlabelled: UnlabelledRows, n_rows: int, epoch: int
+) -> tuple[tf.Tensor, ...]:
+    """Return the order of the rows with unlabelled cells in an epoch, and what steps take of it."""
+    number = plan.first_epoch + epoch
+    n_wanted = -(-n_rows // plan.batch_size) * plan.unlabelled_batch_size
+    rng = np.random.default_rng([plan.seed, 3, number])
+    order = unlabelled.rows[draw_endlessly(rng, len(unlabelled.rows), n_wanted)]
+    factor = plan.unlabelled_weight * ramp_up(number)
+    scalars = tf.constant(factor, tf.float32), tf.constant(plan.unlabelled_batch_size, tf.int32)
+    return tf.constant(order, tf.int32), *scalars
+
+
 def _run(
-    program: TrainingProgram, plan: TrainingPlan, arrays: Any, rows: tf.Tensor, first: int, end: int
+    program: TrainingProgram,
+    plan: TrainingPlan,
+    arrays: Any,
+    rows: tf.Tensor,
+    first: int,
+    end: int,
+    missing: tuple[tf.Tensor, ...],
 ) -> Any:
     """Run steps of an epoch."""
     scalars = (tf.constant(number, tf.int32) for number in (first, end, plan.batch_size))
-    return program.run_steps(*arrays, rows, *scalars)
+    return program.run_steps(*arrays, rows, *scalars, *missing)
 
 
 def _training_logs(
@@ -299,6 +331,8 @@ def _training_logs(
     """Return the losses of an epoch: their mean, the objective, and one per task."""
     losses = _divide(sums[0], sums[1])
     logs = {"loss": _mean_over_tasks(losses, sums[1]), "objective": float(sums[2] / n_steps)}
+    if len(sums) > 3:
+        logs["unlabelled_objective"] = float(sums[3] / n_steps)
     logs |= {f"{name}_loss": float(v) for name, v in zip(plan.task_names, losses, strict=True)}
     if plan.weighting.program_key() != "fixed":
         state = {name: np.array(v.numpy()) for name, v in program.weighting_variables.items()}

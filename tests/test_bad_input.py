@@ -1451,6 +1451,48 @@ PARAMETERS = [
         "'random'}. Got 'label_awre' instead. Did you mean 'label_aware'?",
     ),
     (
+        "unlabelled",
+        "pseudo_label",
+        ValueError,
+        "The 'unlabelled' parameter of MultiTaskClassifier must be a str among {'consistency', "
+        "'pseudo_labels'} or None. Got 'pseudo_label' instead. Did you mean 'pseudo_labels'?",
+    ),
+    (
+        "unlabelled",
+        True,
+        ValueError,
+        "The 'unlabelled' parameter of MultiTaskClassifier must be a str among {'consistency', "
+        "'pseudo_labels'} or None. Got True instead.",
+    ),
+    (
+        "unlabelled_weight",
+        0.0,
+        ValueError,
+        "The 'unlabelled_weight' parameter of MultiTaskClassifier must be a float in the range "
+        "(0.0, inf). Got 0.0 instead.",
+    ),
+    (
+        "pseudo_label_threshold",
+        0.4,
+        ValueError,
+        "The 'pseudo_label_threshold' parameter of MultiTaskClassifier must be a float in the "
+        "range [0.5, 1.0) or None. Got 0.4 instead.",
+    ),
+    (
+        "teacher_momentum",
+        1.0,
+        ValueError,
+        "The 'teacher_momentum' parameter of MultiTaskClassifier must be a float in the range "
+        "[0.0, 1.0). Got 1.0 instead.",
+    ),
+    (
+        "input_noise",
+        -0.1,
+        ValueError,
+        "The 'input_noise' parameter of MultiTaskClassifier must be a float in the range [0.0, "
+        "1.0). Got -0.1 instead.",
+    ),
+    (
         "restore_best",
         "task",
         ValueError,
@@ -1564,6 +1606,24 @@ NAMES = {
 
 # name: the call, the error and its message, on which estimators, parameters
 CALLS = {
+    "fit, no weight of a missing cell that is learned from": (
+        lambda clf: clf.fit(X, Y, Y.notna().where(Y.notna(), np.nan).astype(float)),
+        ValueError,
+        "sample_weight must be finite and not negative on cells without a label, too, if "
+        "unlabelled cells are learned from. Got others in 5 of 5 cells without a label, the "
+        "first in row 1, task 'colour'. A weight of 0 leaves a cell out.",
+        "both",
+        {"unlabelled": "pseudo_labels"},
+    ),
+    "partial_fit, a negative weight of a missing cell that is learned from": (
+        lambda clf: clf.partial_fit(X, Y, CLASSES, np.where(Y.isna(), -1, 1)),
+        ValueError,
+        "sample_weight must be finite and not negative on cells without a label, too, if "
+        "unlabelled cells are learned from. Got others in 5 of 5 cells without a label, the "
+        "first in row 1, task 'colour'. A weight of 0 leaves a cell out.",
+        "both",
+        {"unlabelled": "consistency"},
+    ),
     "predict, a column too few": (
         lambda clf: clf.predict(X[["u", "v"]]),
         ValueError,

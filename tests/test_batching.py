@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sk_mtl._batching import LabelAwareOrder, RandomOrder
+from sk_mtl._batching import LabelAwareOrder, RandomOrder, draw_endlessly
 
 
 def make_mask(n_rows, shares, seed=0):
@@ -99,3 +99,11 @@ def test_order_is_that_of_the_seed():
     mask = make_mask(50, (0.5, 0.2))
     np.testing.assert_array_equal(draw(mask, 8, 1), draw(mask, 8, 1))
     assert (draw(mask, 8, 1) != draw(mask, 8, 2)).any()
+
+
+@pytest.mark.parametrize(("n_rows", "n_drawn"), [(7, 3), (7, 7), (7, 24), (1, 5)])
+def test_rows_drawn_endlessly_come_as_often_as_each_other(n_rows, n_drawn):
+    drawn = draw_endlessly(np.random.default_rng(0), n_rows, n_drawn)
+    counts = np.bincount(drawn, minlength=n_rows)
+    assert len(drawn) == n_drawn
+    assert counts.max() - counts.min() <= 1

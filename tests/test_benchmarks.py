@@ -8,7 +8,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-import sklearn
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "benchmarks" / "speed"
@@ -56,11 +55,10 @@ def read_tables(text):
     return tables
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_script_prints_whole_tables(script, load, capsys):
-    if script == "grid_search.py" and sklearn.__version__.startswith("1.6."):
-        pytest.skip("scikit-learn 1.6 cannot search over an estimator of scikeras 0.13")
     load(script.removesuffix(".py")).main(["--quick"])
 
     tables = read_tables(capsys.readouterr().out)

@@ -72,6 +72,8 @@ def bits_of(clf):
     """Return all that a fit gave."""
     state = clf._network.state
     arrays = [*state.network, *state.weighting.values(), *state.optimizer]
+    if state.teacher is not None:
+        arrays += [*state.teacher.network, np.array(state.teacher.n_steps)]
     probabilities = np.hstack(clf.predict_proba(X)).tobytes()
     # As text: NaN is not equal to itself.
     numbers = repr((clf.history_, clf.n_iter_, clf.best_iter_, clf._stopping))
@@ -145,8 +147,9 @@ def build(meta, width=5):
     [
         {"dropout": 0.3, "task_weighting": "uncertainty"},
         {"dropout": 0.3, "jit_compile": True},
+        {"dropout": 0.3, "jit_compile": True, "unlabelled": "consistency"},
     ],
-    ids=["plain", "xla"],
+    ids=["plain", "xla", "unlabelled"],
 )
 def test_killed_fit_goes_on_to_the_same_bits(tmp_path, kill, epochs_trained, params):
     whole = make(**params).fit(X, Y)
@@ -168,6 +171,7 @@ def test_killed_fit_goes_on_to_the_same_bits(tmp_path, kill, epochs_trained, par
         ({**STOPPING, "restore_best": "per_task", "optimizer__learning_rate": 0.05}, [2, 4]),
         ({"ensemble_size": 2, "dropout": 0.3}, [3]),
         ({"loss": "focal", "logit_adjustment": 1.0, "batching": "label_aware"}, [2]),
+        ({**STOPPING, "unlabelled": "pseudo_labels", "optimizer__learning_rate": 0.05}, [2, 4]),
         ({"normalization": "batch", "optimizer__use_ema": True}, [3]),
         ({"optimizer": "nadam", "optimizer__gradient_accumulation_steps": 3}, [3]),
         ({"optimizer": keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(1.0, 9))}, [3]),
@@ -175,8 +179,8 @@ def test_killed_fit_goes_on_to_the_same_bits(tmp_path, kill, epochs_trained, par
         ({"random_state": np.random.RandomState(3)}, [2]),
     ],
     ids=[
-        "dropout", "stopping", "training_loss", "per_task", "ensemble", "rare", "moments",
-        "accumulation", "schedule", "model", "random_state",
+        "dropout", "stopping", "training_loss", "per_task", "ensemble", "rare", "teacher",
+        "moments", "accumulation", "schedule", "model", "random_state",
     ],
 )  # fmt: skip
 def test_what_training_changes_is_kept(tmp_path, kill, epochs_trained, params, killed_in):
@@ -405,6 +409,9 @@ def change(array, value):
         {"loss": "focal", "focal_gamma": 1.0},
         {"logit_adjustment": 0.5},
         {"batching": "label_aware"},
+        {"unlabelled": "pseudo_labels"},
+        {"unlabelled": "pseudo_labels", "pseudo_label_threshold": 0.9},
+        {"unlabelled": "pseudo_labels", "unlabelled_weight": 2.0},
     ],
     ids=lambda changes: ",".join(f"{k}={v}" for k, v in changes.items() if k != "data") or "data",
 )
@@ -418,7 +425,8 @@ def test_other_data_or_parameters_are_another_fit(tmp_path, monkeypatch, changes
         raise Killed
 
     monkeypatch.setattr(_classifier, "open_checkpoint", note)
-    alike = {k: v for k, v in changes.items() if k == "early_stopping" and len(changes) > 1}
+    switches = ("early_stopping", "unlabelled")
+    alike = {k: v for k, v in changes.items() if k in switches and len(changes) > 1}
     for params, table in ((changes, data), (changes, data), (alike, (X, Y))):
         with pytest.raises(Killed):
             make(**params, checkpoint=tmp_path).fit(*table)

@@ -12,7 +12,13 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sk_mtl._labels import array_of_sequence, has_missing_labels, read_cell_weight, read_labels
+from sk_mtl._labels import (
+    array_of_sequence,
+    has_missing_labels,
+    read_cell_weight,
+    read_labels,
+    read_missing_weight,
+)
 
 HOLE = [True, False, True, True]  # the mask of what most tests read: the second label is missing
 
@@ -488,6 +494,24 @@ def test_unusable_weights_are_refused(table, weight, words):
 def test_sparse_weights_are_refused(table):
     with pytest.raises(TypeError, match=r"sample_weight must be dense.*toarray"):
         read_cell_weight(sp.csr_matrix(np.ones((3, 2))), table)
+
+
+def test_missing_cells_have_the_weights_that_labelled_ones_do_not_have(table):
+    is_missing = ~table.label_mask
+    np.testing.assert_array_equal(read_missing_weight(None, table), is_missing)
+    weight = np.where(is_missing, [[1, 2], [3, 4], [5, 6]], np.nan)  # labelled ones are not read
+    found = read_missing_weight(weight, table)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, np.where(is_missing, weight, 0))
+    np.testing.assert_array_equal(
+        read_missing_weight([1, 0, 2], table), is_missing * [[1], [0], [2]]
+    )
+    huge = read_missing_weight(weight * 2.0**600, table)
+    np.testing.assert_array_equal(huge / huge.max(), found / found.max())
+
+
+def test_missing_weights_may_all_be_zero(table):
+    assert not read_missing_weight(np.where(table.label_mask, 1, 0), table).any()
 
 
 # ------------------------------------------------------------------------------------------------

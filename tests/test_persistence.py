@@ -352,4 +352,5 @@ def test_training_state_has_the_fields_that_files_hold():
         "weighting",
         "optimizer",
         "optimizer_settings",
+        "teacher",
     ]
