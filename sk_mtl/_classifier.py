@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from numbers import Integral
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sk_mtl._best import choose_best
 from sk_mtl._calibration import calibrate_tasks, require_watched_rows
 from sk_mtl._categories import (
     Categories,
@@ -490,6 +491,36 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
         self._set_routed(routed)
+
+    @classmethod
+    def best(cls, **params: Any) -> Self:
+        """Make an estimator for those to whom quality matters more than time.
+
+        It has ``ensemble_size=8``, ``numeric_embedding="piecewise_linear"``, Adam with averaged
+        weights and a larger epsilon, and ``early_stopping=True`` with ``refit=True``: after early
+        stopping it trains afresh on all rows. The values were chosen on validation rows of a few
+        tables (docs/benchmarks/quality.md), and may change from one version to the next.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters of the estimator, which win over those above. With another `optimizer` the
+            settings of Adam are left out, and with a `model` those of the network. With
+            `validation_data`, set ``refit=False``.
+
+        Returns
+        -------
+        clf : MultiTaskClassifier
+            An estimator that is not fitted. All this is in its parameters.
+
+        Examples
+        --------
+        >>> from sk_mtl import MultiTaskClassifier
+        >>> clf = MultiTaskClassifier.best(ensemble_size=4, random_state=0)
+        >>> clf.ensemble_size, clf.numeric_embedding
+        (4, 'piecewise_linear')
+        """
+        return cls(**choose_best(params))
 
     # --------------------------------------------------------------------------------------------
     # Fitting

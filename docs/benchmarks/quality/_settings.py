@@ -1,7 +1,8 @@
 """Settings of MultiTaskClassifier that are compared, by name.
 
-`scaling` is how the benchmark scales the features beforehand (see `_tables.scale`), and
-`initialization` how the kernels start; the rest are parameters of the estimator.
+`scaling` is how the benchmark scales the features beforehand (see `_tables.scale`),
+`initialization` how the kernels start, and `watched` which rows the fit gets (see
+`fit.fit_and_score`); the rest are parameters of the estimator.
 """
 
 import math
@@ -9,6 +10,7 @@ from typing import Any
 
 import sk_mtl._network
 import sk_mtl._training
+from sk_mtl._best import choose_best
 
 __all__ = ["SETTINGS", "STUDIES", "start_kernels_by"]
 
@@ -44,6 +46,8 @@ AVERAGE = {"optimizer__use_ema": True, "optimizer__ema_momentum": 0.99}
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "defaults": {},
+    "best": choose_best({}) | {"watched": "all rows"},
+    "best, validation watched": choose_best({"refit": False}),
     "before": BEFORE,
     "now": NOW,
     "now, weight decay 0.1": NOW | DECAY,
@@ -90,6 +94,44 @@ STUDIES: dict[str, dict[str, dict[str, Any]]] = {
         },
     ),
 }
+
+EMBEDDED = {"numeric_embedding": "piecewise_linear"}
+STEADY = AVERAGE | {"optimizer__epsilon": 1e-4, "optimizer__learning_rate": 2e-3}
+SGD = AVERAGE | {
+    "optimizer": "sgd",
+    "optimizer__learning_rate": 0.3,
+    "optimizer__momentum": 0.9,
+    "optimizer__nesterov": True,
+}
+SHARED = {"ensemble_size": 8}
+INDEPENDENT = SHARED | {"ensemble_method": "independent"}
+
+STUDIES["best"] = _vary(
+    {},
+    **{
+        "averaged, rate 3e-4": AVERAGE | {"optimizer__learning_rate": 3e-4},
+        "averaged, epsilon 1e-4": AVERAGE | {"optimizer__epsilon": 1e-4},
+        "averaged, epsilon 1e-3, rate 3e-3": STEADY
+        | {"optimizer__epsilon": 1e-3, "optimizer__learning_rate": 3e-3},
+        "averaged, SGD": SGD,
+        "8 shared": SHARED,
+        "8 shared, averaged": SHARED | AVERAGE,
+        "8 shared, decay .5": SHARED | DECAY | {"optimizer__weight_decay": 0.5},
+        "8 shared, dropout .2": SHARED | {"dropout": 0.2},
+        "8 shared, 16 bins": SHARED | EMBEDDED,
+        "8 shared, 48 bins": SHARED | EMBEDDED | {"embedding_size": 48},
+        "8 independent": INDEPENDENT,
+        "8 independent, 48 bins, epsilon 1e-4": INDEPENDENT
+        | AVERAGE
+        | EMBEDDED
+        | {"embedding_size": 48, "optimizer__epsilon": 1e-4},
+        "8 shared, 16 bins, steady": SHARED | EMBEDDED | STEADY,
+        "8 shared, 32 bins, steady": SHARED | EMBEDDED | STEADY | {"embedding_size": 32},
+        "8 shared, 48 bins, steady": SHARED | EMBEDDED | STEADY | {"embedding_size": 48},
+        "steady, held out": STEADY | {"watched": "held out"},
+        "steady, held out, refit": STEADY | {"watched": "held out", "refit": True},
+    },
+)
 
 _draw_as_released = sk_mtl._network.draw_initial_values
 

@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from sk_mtl.datasets import make_multitask_classification
 
-__all__ = ["Table", "load_table", "prepare", "scale", "table_names"]
+__all__ = ["Table", "as_frame", "load_table", "prepare", "scale", "table_names", "take_rows"]
 
-REAL = ("tox21", "census", "nhanes", "emotions", "bridges")
+REAL = ("tox21", "census", "nhanes", "emotions", "bridges", "fashion1k")
 _N_SCORED = 4000  # rows on which fits on a generated table are compared, and as many for reporting
 
 
@@ -63,14 +64,23 @@ def load_table(name: str, folder: str | None) -> Table:
     from load import load, splits
 
     X, Y = load(name, folder)
+    if name == "fashion1k":
+        X = _bag_words(X)
     truth = load(name, folder, masked=False)[1] if name == "census" else Y
-    found = splits(name, folder) if name != "bridges" else _random_splits(len(Y), 5)
-    return Table(X, Y, truth, found, watched=name not in ("emotions", "bridges"))
+    has_splits = name not in ("bridges", "fashion1k")
+    found = splits(name, folder) if has_splits else _random_splits(len(Y), 5)
+    return Table(X, Y, truth, found, watched=name in ("tox21", "census", "nhanes"))
 
 
 def table_names() -> list[str]:
     """Names of all tables."""
     return [*REAL, *GENERATED]
+
+
+def _bag_words(X: pd.DataFrame) -> np.ndarray:
+    """Return the year, and a bit for each word that three titles have."""
+    words = CountVectorizer(binary=True, min_df=3).fit_transform(X["title"])
+    return np.column_stack([X["year"], words.toarray()]).astype(np.float32)
 
 
 def _random_splits(n_rows: int, n_splits: int) -> dict[str, Any]:
@@ -85,6 +95,18 @@ def _random_splits(n_rows: int, n_splits: int) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------
 # Features
 # ------------------------------------------------------------------------------------------------
+
+
+def as_frame(X: Any) -> Any:
+    """Return features as they are, text as categories; an array as float32."""
+    if isinstance(X, np.ndarray):
+        return X.astype(np.float32)
+    return X.astype({c: "category" for c in X.columns if not pd.api.types.is_numeric_dtype(X[c])})
+
+
+def take_rows(X: Any, rows: np.ndarray) -> Any:
+    """Return some rows of an array or a frame."""
+    return X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
 
 
 def prepare(X: Any, train: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ import numpy as np
 from _records import append_record, read_records, record_key
 from _scores import score_part
 from _settings import SETTINGS, STUDIES, start_kernels_by
-from _tables import Table, load_table, prepare, scale, table_names
+from _tables import as_frame, load_table, prepare, scale, table_names, take_rows
 
 from sk_mtl import MultiTaskClassifier
 
@@ -56,36 +56,50 @@ def main() -> None:
 def fit_and_score(
     table_name: str, folder: str | None, split: str, setting: dict[str, Any], seed: int
 ) -> dict[str, Any]:
-    """Fit one setting on one split; return the scores of both parts."""
+    """Fit one setting on one split; return the scores of both parts.
+
+    A setting without `scaling` gets the features as they are. The fit has the training rows, and
+    those for validation to watch. With `watched` "held out" it has the training rows only, with
+    "all rows" both to train on, and holds out itself.
+    """
     setting = dict(setting)
-    scaling = setting.pop("scaling", "none")
+    scaling, watching = setting.pop("scaling", None), setting.pop("watched", "validation")
+    if scaling is not None:
+        setting["standardize"] = False
     start_kernels_by(setting.pop("initialization", "default"))
     table = load_table(table_name, folder)
     train, valid, test = table.splits[split]
-    X = _scaled_features(table_name, folder, split, scaling)
-    watched = {"validation_data": (X[valid], table.Y.iloc[valid])} if table.watched else {}
+    X = _features(table_name, folder, split, scaling)
+    watched = {}
+    if table.watched and watching == "validation":
+        watched["validation_data"] = take_rows(X, valid), table.Y.iloc[valid]
+    fitted = train
+    if table.watched and watching == "all rows":
+        fitted = np.concatenate([train, valid])
     clf = MultiTaskClassifier(**setting, random_state=seed)
     start = time.perf_counter()
-    clf.fit(X[train], table.Y.iloc[train], **watched)
+    clf.fit(take_rows(X, fitted), table.Y.iloc[fitted], **watched)
     seconds = time.perf_counter() - start
     classes = list(clf.classes_)
-    return {
-        "valid": score_part(_chosen_by(table, valid), clf.predict_proba(X[valid]), classes),
-        "test": score_part(table.truth.iloc[test], clf.predict_proba(X[test]), classes),
+    scores = {
+        part: score_part(truth.iloc[rows], clf.predict_proba(take_rows(X, rows)), classes)
+        for part, truth, rows in (
+            ("valid", table.Y if table.watched else table.truth, valid),
+            ("test", table.truth, test),
+        )
+    }
+    return scores | {
         "seconds": round(seconds, 2),
         "epochs": clf.n_iter_,
         "best_epoch": clf.best_iter_,
     }
 
 
-def _chosen_by(table: Table, valid: np.ndarray) -> Any:
-    """Labels of the validation rows: generated tables show theirs, as they are in no fit."""
-    return (table.Y if table.watched else table.truth).iloc[valid]
-
-
 @lru_cache(maxsize=3)
-def _scaled_features(table_name: str, folder: str | None, split: str, scaling: str) -> np.ndarray:
+def _features(table_name: str, folder: str | None, split: str, scaling: str | None) -> Any:
     table = load_table(table_name, folder)
+    if scaling is None:
+        return as_frame(table.X)
     train = table.splits[split][0]
     return scale(prepare(table.X, train), train, scaling)
 

@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from _expert import fit_expert
 from _records import append_record, read_records, record_key
 from _scores import score_part
-from _tables import load_table, prepare, scale, table_names
+from _tables import as_frame, load_table, prepare, scale, table_names, take_rows
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
@@ -62,6 +61,8 @@ PER_TASK: dict[str, tuple[str, Callable[[int], Any]]] = {
 }
 EXPERTS = {"PyTorch by an expert": 1, "PyTorch by an expert, mean of five": 5}
 
+ALL_ROWS = ", all rows"
+
 
 def main() -> None:
     options = _parse_options()
@@ -94,9 +95,14 @@ def main() -> None:
 def fit_and_score(
     name: str, table_name: str, folder: str | None, split: str, seed: int
 ) -> dict[str, Any]:
-    """Fit one peer on one split; return the scores of both parts."""
+    """Fit one peer on one split; return the scores of both parts.
+
+    With ", all rows" behind its name it is trained on the rows for validation, too.
+    """
     table = load_table(table_name, folder)
     train, valid, test = table.splits[split]
+    if name.endswith(ALL_ROWS):
+        name, train = name.removesuffix(ALL_ROWS), np.concatenate([train, valid])
     classes = [np.sort(y.iloc[train].dropna().unique()) for _, y in table.Y.items()]
     start = time.perf_counter()
     if name in EXPERTS:
@@ -127,7 +133,7 @@ def _fit_per_task(
     """Fit a model per task on its labelled rows; return the function that predicts rows."""
     features, make = PER_TASK[name]
     X = (
-        _as_frame(table.X)
+        as_frame(table.X)
         if features == "frame"
         else scale(prepare(table.X, train), train, features)
     )
@@ -135,27 +141,18 @@ def _fit_per_task(
     for (_, y), known in zip(table.Y.items(), classes, strict=True):
         rows = train[y.iloc[train].notna().to_numpy()]
         codes = np.searchsorted(known, y.iloc[rows].to_numpy(dtype=known.dtype))
-        models.append(make(seed).fit(_take(X, rows), codes))
+        models.append(make(seed).fit(take_rows(X, rows), codes))
 
     def predict(rows: np.ndarray) -> list[np.ndarray]:
-        return [model.predict_proba(_take(X, rows)) for model in models]
+        return [model.predict_proba(take_rows(X, rows)) for model in models]
 
     return predict
 
 
-def _as_frame(X: Any) -> Any:
-    if isinstance(X, np.ndarray):
-        return X.astype(np.float32)
-    return X.astype({c: "category" for c in X.columns if not pd.api.types.is_numeric_dtype(X[c])})
-
-
-def _take(X: Any, rows: np.ndarray) -> Any:
-    return X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
-
-
 def _is_installed(name: str) -> bool:
     needs = {"LightGBM": "lightgbm"} | dict.fromkeys(EXPERTS, "torch")
-    return name not in needs or importlib.util.find_spec(needs[name]) is not None
+    needed = needs.get(name.removesuffix(ALL_ROWS))
+    return needed is None or importlib.util.find_spec(needed) is not None
 
 
 def _parse_options() -> argparse.Namespace:
@@ -164,8 +161,8 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument("--folder", help="the folder of the real tables")
     parser.add_argument("--tables", nargs="+", choices=table_names(), required=True)
     parser.add_argument("--splits", nargs="+", help="default: all of a table")
-    names = [*PER_TASK, *EXPERTS]
-    parser.add_argument("--peers", nargs="+", choices=names, default=names)
+    names = [*PER_TASK, *EXPERTS, *(name + ALL_ROWS for name in PER_TASK)]
+    parser.add_argument("--peers", nargs="+", choices=names, default=[*PER_TASK, *EXPERTS])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     return parser.parse_args()
 

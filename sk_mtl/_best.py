@@ -1,0 +1,46 @@
+"""The setting for quality: what `MultiTaskClassifier.best` sets, and how that gives way.
+
+Owns the values and nothing else: docs/benchmarks/quality.md says how they were chosen. Does not
+know the estimator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["choose_best"]
+
+_TRAINING = {"early_stopping": True, "refit": True}
+_NETWORK = {"ensemble_size": 8, "numeric_embedding": "piecewise_linear"}
+# Adam divides by the size of a weight's gradients. With this epsilon it does so less for those that
+# are small: weights that rare features alone move take smaller steps.
+_OPTIMIZER = {
+    "optimizer": "adam",
+    "optimizer__learning_rate": 2e-3,
+    "optimizer__epsilon": 1e-4,
+    "optimizer__use_ema": True,
+    "optimizer__ema_momentum": 0.99,
+}
+
+
+def choose_best(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the setting for quality to parameters, which win.
+
+    Parameters
+    ----------
+    params : mapping of str to object
+        Parameters of the estimator.
+
+    Returns
+    -------
+    chosen : dict of str to object
+        These, and those of the setting that are not among them: none of the optimizer's where there
+        is another one, and none of the network's where there is a `model`.
+    """
+    chosen: dict[str, Any] = dict(_TRAINING)
+    if params.get("model") is None:
+        chosen |= _NETWORK
+    if "optimizer" not in params or params["optimizer"] == _OPTIMIZER["optimizer"]:
+        chosen |= _OPTIMIZER
+    return chosen | dict(params)
