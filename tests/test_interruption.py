@@ -35,6 +35,14 @@ def make_table(n_rows=60, seed=0):
 X, Y = make_table()
 
 
+@pytest.fixture(autouse=True)
+def heeds_ctrl_c():
+    """Interruptions raise, also where the tests run in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def make(**params):
     settings = {
         "hidden_layer_sizes": (5,), "epochs": 3, "batch_size": 16, "dropout": 0.2,

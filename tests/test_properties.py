@@ -299,6 +299,7 @@ def test_permuting_tasks_permutes_predictions(table, order):
     y = (table.y > 0).astype(float)
     y[~table.label_mask] = np.nan
     binary = {"classes": [[0, 1]] * N_TASKS, "warm_start": True, "epochs": 1, "batch_size": 5}
+    binary |= {"standardize": False}
     first = fit(table.X, y, **binary)
     second = fit(table.X, y[:, order], **binary)
     kernel, bias, *heads = first._network.state.network
@@ -423,9 +424,9 @@ def test_one_task_with_all_labels_is_the_plain_keras_network(
     model.set_weights(fit(X, y, **still, epochs=1).model_.get_weights())
     orders, run_epoch = [], _training._run_epoch
 
-    def note_order(program, plan, arrays, order, callbacks):
+    def note_order(program, plan, arrays, order, *others):
         orders.append(order)
-        return run_epoch(program, plan, arrays, order, callbacks)
+        return run_epoch(program, plan, arrays, order, *others)
 
     with mock.patch.object(_training, "_run_epoch", note_order):
         clf = fit(X, y, np.full(N_ROWS, 3.0) if has_weights else None, **params)

@@ -212,9 +212,9 @@ def test_few_labels_are_in_every_batch(monkeypatch):
     orders = []
     original = _training._run_epoch
 
-    def note(program, plan, arrays, order, callbacks):
+    def note(program, plan, arrays, order, *others):
         orders.append(order)
-        return original(program, plan, arrays, order, callbacks)
+        return original(program, plan, arrays, order, *others)
 
     monkeypatch.setattr(_training, "_run_epoch", note)
     make_tiny(batching="label_aware", batch_size=30, epochs=2).fit(X, Y)
