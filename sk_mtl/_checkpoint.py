@@ -165,14 +165,17 @@ class Checkpoint:
             described = {"versions": _versions(), "fit": self._fit, **text}
             replace_file(self.path, pack(json.dumps(described, allow_nan=False), arrays))
         except OSError as error:
-            if not self._has_warned:
+            # The same fit may run twice; the one that ends removes also what the other is writing.
+            folder = os.path.dirname(self.path)
+            is_removed = isinstance(error, FileNotFoundError) and os.path.isdir(folder)
+            if not (is_removed or self._has_warned):
                 warnings.warn(
                     f"The checkpoint {self.path!r} could not be written after epoch "
                     f"{progress.epoch} ({error}). Training goes on, and tries again.",
                     UserWarning,
                     stacklevel=6,
                 )
-            self._has_warned = True
+            self._has_warned |= not is_removed
         ended = time.monotonic()
         self._due = ended + _PAUSE * (ended - begun)
 

@@ -502,6 +502,20 @@ def test_search_that_was_killed_gives_what_one_that_was_not_does(tmp_path, kill)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_file_that_the_same_fit_removes_while_it_is_written_is_no_failure(tmp_path, monkeypatch):
+    def remove(source, path):
+        patch.undo()
+        _files.remove_file(path)  # as another process does when it has ended
+        os.replace(source, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", remove)
+        clf = make(checkpoint=tmp_path).fit(X, Y)
+    assert os.replace is not remove
+    assert bits_of(clf) == bits_of(make().fit(X, Y))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_same_fit_twice_at_a_time_gives_the_same_model(tmp_path):
     fits = (joblib.delayed(make(checkpoint=tmp_path, epochs=20).fit)(X, Y) for _ in range(2))
     one, two = joblib.Parallel(2, backend="threading")(fits)
