@@ -370,7 +370,7 @@ class TaskSimilarityDisplay:
 
     def _choose_vmax(self, shown: np.ma.MaskedArray) -> float:
         """Return the end of the colours, so that what differs is seen where all is low."""
-        others = np.abs(shown[~np.eye(len(shown), dtype=bool)]).compressed()
+        others = np.abs(shown[~np.eye(len(shown), dtype=bool)].compressed())
         highest = others.max() if len(others) else 1
         return next((end for end in (0.1, 0.2, 0.5) if highest <= end), 1.0)
 
