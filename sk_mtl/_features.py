@@ -1,4 +1,4 @@
-"""Features: X as a table of finite numbers, and what is wrong with one that is not.
+"""Features: X as a table of numbers, finite or missing, and what is wrong with one that is not.
 
 Owns what X may be, and names the columns that are otherwise. Does not look at y.
 """
