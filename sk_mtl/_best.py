@@ -11,17 +11,9 @@ from typing import Any
 
 __all__ = ["choose_best"]
 
-_TRAINING = {"early_stopping": True, "refit": True}
+_TRAINING = {"refit": True}
 _NETWORK = {"ensemble_size": 8, "numeric_embedding": "piecewise_linear"}
-# Adam divides by the size of a weight's gradients. With this epsilon it does so less for those that
-# are small: weights that rare features alone move take smaller steps.
-_OPTIMIZER = {
-    "optimizer": "adam",
-    "optimizer__learning_rate": 2e-3,
-    "optimizer__epsilon": 1e-4,
-    "optimizer__use_ema": True,
-    "optimizer__ema_momentum": 0.99,
-}
+_OPTIMIZER = {"optimizer": "adam", "optimizer__learning_rate": 2e-3}
 
 
 def choose_best(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -54,7 +54,8 @@ def require_watched_rows(watched: LabelledRows | None) -> None:
 
 def calibrate_tasks(
     logits: np.ndarray,
-    watched: LabelledRows,
+    codes: np.ndarray,
+    weight: np.ndarray,
     n_outputs: Sequence[int],
     names: Sequence[Hashable],
     offsets: np.ndarray | None = None,
@@ -66,8 +67,10 @@ def calibrate_tasks(
     ----------
     logits : ndarray of float of shape (n_rows, sum(n_outputs))
         Of the rows that count.
-    watched : LabelledRows
-        These rows.
+    codes : ndarray of int of shape (n_rows, n_tasks)
+        Their class indices; any where the label is missing.
+    weight : ndarray of float of shape (n_rows, n_tasks)
+        Their cell weights, 0 where the label is missing.
     n_outputs : sequence of int
         The width of each task.
     names : sequence of hashable
@@ -82,7 +85,6 @@ def calibrate_tasks(
     temperatures : ndarray of float32 of shape (n_tasks,)
         Positive.
     """
-    codes, weight = watched.codes[watched.rows], watched.weight[watched.rows]
     temperatures = find_temperatures(logits, codes, weight, n_outputs, offsets)
     is_unknown = np.isnan(temperatures)
     if is_unknown.any():

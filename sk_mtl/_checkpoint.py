@@ -22,6 +22,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from sk_mtl._archive import pack, read_json, unpack
+from sk_mtl._averaging import AveragingState
 from sk_mtl._files import remove_file, replace_file
 from sk_mtl._problem import LabelledRows, UnlabelledRows
 from sk_mtl._program import TrainingPlan, TrainingProgram, TrainingState
@@ -268,6 +269,7 @@ def _identify(
         ],
         "loss": [plan.focal_gamma, plan.logit_offsets],
         "batching": [plan.batching],
+        "ema_momentum": [plan.ema_momentum],
         "initial weights": [*start.network, *sorted(start.weighting), *start.weighting.values()],
         "X": _arrays_of(training.X),
         "y": [training.codes],
@@ -375,6 +377,8 @@ def _describe_state(state: TrainingState, name: str, arrays: dict[str, np.ndarra
     values: list[Any] = [state.network, state.weighting, state.optimizer]
     if state.teacher is not None:
         values += [state.teacher.network, state.teacher.n_steps]
+    if state.averaging is not None:
+        values += [state.averaging.weights, state.averaging.n_steps]
     return encode_value(values, name, arrays)
 
 
@@ -430,21 +434,26 @@ def _restore_keeper(
 def _restore_state(
     nodes: Any, arrays: dict[str, np.ndarray], fresh: TrainingState
 ) -> TrainingState:
-    network, weighting, optimizer, *of_teacher = decode_value(nodes, arrays)
-    require(len(of_teacher) == (0 if fresh.teacher is None else 2), "it is of another teacher")
+    network, weighting, optimizer, *more = decode_value(nodes, arrays)
+    n_more = 2 * sum(part is not None for part in (fresh.teacher, fresh.averaging))
+    require(len(more) == n_more, "it is of another teacher, or of weights averaged otherwise")
     require(weighting.keys() == fresh.weighting.keys(), "its task weighting has other values")
     pairs = [
         *zip(network, fresh.network, strict=True),
         *((weighting[name], value) for name, value in fresh.weighting.items()),
         *zip(optimizer, fresh.optimizer or [], strict=True),
     ]
-    teacher = None
-    if of_teacher and fresh.teacher is not None:
-        teacher = TeacherState(*of_teacher)
-        require(type(teacher.n_steps) is int, "its teacher has no number of steps")
+    teacher = averaging = None
+    if fresh.teacher is not None:
+        teacher = TeacherState(*more[:2])
         pairs += zip(teacher.network, fresh.teacher.network, strict=True)
+    if fresh.averaging is not None:
+        averaging = AveragingState(*more[-2:])
+        pairs += zip(averaging.weights, fresh.averaging.weights, strict=True)
+    require(all(type(n) is int for n in more[1::2]), "it has no number of steps")
     _require_alike(pairs)
-    return TrainingState(network, weighting, optimizer, fresh.optimizer_settings, teacher)
+    settings = fresh.optimizer_settings
+    return TrainingState(network, weighting, optimizer, settings, teacher, averaging)
 
 
 def _require_alike(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:

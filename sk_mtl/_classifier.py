@@ -12,6 +12,7 @@ from dataclasses import replace
 from numbers import Integral
 from typing import Any, Self
 
+import keras
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
@@ -30,7 +31,7 @@ from sk_mtl._categories import (
 )
 from sk_mtl._checkpoint import Checkpoint, open_checkpoint
 from sk_mtl._custom_model import classify_outputs, serialize_model
-from sk_mtl._early_stopping import EarlyStopping, PlannedEpoch, TaskStopping
+from sk_mtl._early_stopping import EarlyStopping, PlannedEpoch, TaskStopping, mean_history
 from sk_mtl._features import check_features
 from sk_mtl._input_spec import InputSpec, LearnedInput, learn_input
 from sk_mtl._labels import has_missing_labels, read_cell_weight, read_labels
@@ -51,20 +52,32 @@ from sk_mtl._problem import (
     check_same_classes,
     declare_schema,
     hold_out,
+    hold_out_in_turn,
     pose_problem,
     read_validation,
     require_labels,
     warn_of_degenerate_tasks,
 )
 from sk_mtl._processes import refuse_fork
-from sk_mtl._program import TrainingPlan, TrainingState, resolve_jit_compile
+from sk_mtl._program import (
+    TrainingPlan,
+    TrainingState,
+    optimizer_and_inner,
+    resolve_jit_compile,
+)
 from sk_mtl._progress import ProgressBar
 from sk_mtl._routing import RoutedParamsMixin, make_callbacks, make_optimizer
 from sk_mtl._summary import FitSummary, note_stopping, summarize_fit
 from sk_mtl._targets import TargetSchema
 from sk_mtl._task_view import TaskView
 from sk_mtl._tasks import PerTask, resolve_task
-from sk_mtl._training import NonFiniteLossError, TrainingOutcome, draw_start, train
+from sk_mtl._training import (
+    NonFiniteLossError,
+    TrainingOutcome,
+    draw_start,
+    find_best_epochs,
+    train,
+)
 from sk_mtl._unlabelled import UnlabelledSpec
 from sk_mtl._validation import check_asker, check_parameters
 from sk_mtl.weighting import make_weighting
@@ -74,8 +87,17 @@ __all__ = ["DERIVED_ATTRIBUTES", "MultiTaskClassifier"]
 # Fitted attributes that follow from others: `_describe_targets` sets them.
 DERIVED_ATTRIBUTES = ("classes_", "label_coverage_", "n_classes_", "n_tasks_", "task_names_")
 
-# With early_stopping="auto", fewer labelled rows than this are all trained on.
-_MIN_ROWS_TO_HOLD_OUT = 1000
+# What Adam has without a `model`, chosen in docs/benchmarks/quality.md. Adam divides by the size of
+# a weight's gradients; with Keras's 1e-7 weights that rare features alone move take steps as large
+# as any.
+_ADAM_EPSILON = 1e-4
+_EMA_MOMENTUM = 0.99
+# With early_stopping="auto": with fewer rows with labels all are trained on, for the epochs that
+# were best for folds held out in turn; with still fewer nothing is watched. A tenth of 2,000 rows
+# tells no good epoch; measured in docs/benchmarks/quality.md.
+_MIN_ROWS_TO_HOLD_OUT = 2000
+_MIN_ROWS_FOR_FOLDS = 100
+_N_FOLDS = 5
 _CHANGED = (
     "warm_start and partial_fit go on with the network that was fitted, but its parameters have "
     "changed since. Clone the estimator to start afresh."
@@ -115,7 +137,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         What numbers of more than two values become beside themselves [8]_: how far they have come
         through each of `embedding_size` bins between quantiles, or learned functions of
         `embedding_size` waves of learned frequencies. Not with a `model` of your own.
-    embedding_size : int, default=16
+    embedding_size : int, default=8
         Bins, or frequencies and functions, of each number.
     dropout : float, default=0.4
         Share of the activations of each hidden layer that is dropped while training, in [0, 1).
@@ -159,11 +181,19 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         predicted more often, and `predict_proba` is for such a world, not for yours. As the heads
         have biases, it shifts the odds of the classes and changes little else.
     optimizer : str, class or instance of keras.Optimizer, default="adam"
-        Its settings are routed: ``optimizer__learning_rate=1e-3``. An instance is copied.
+        Its settings are routed: ``optimizer__learning_rate=1e-3``. An instance is copied. Where
+        there is no `model`, "adam" and "adamw" have ``epsilon=1e-4``, unless it is set; Keras has
+        1e-7.
         A ``weight_decay`` acts on kernels, not on biases, normalisation or the scalings of
         members; on all weights of a custom model.
     epochs : int, default=100
         Passes over the training rows, at most.
+    ema_momentum : "auto" or float, default="auto"
+        How much of the running average of the weights a step leaves, in [0, 1); fewer at the
+        beginning, :math:`n / (9 + n)` in step :math:`n`. The averages are what is watched, kept,
+        shown to callbacks at the end of an epoch, and predicted with; training goes on from the
+        weights themselves [13]_. 0 averages nothing. "auto" is 0.99, and 0 with a `model` of your
+        own or an optimizer that averages weights itself (``use_ema``).
     batch_size : "auto" or int, default="auto"
         Rows per step. "auto" is 32 for up to 2,000 training rows, 128 for up to 10,000, and 256
         beyond.
@@ -193,11 +223,14 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         `epochs` times the steps of an epoch are at least 400. Weights then differ in the last
         bits from those without, and dropout draws others. Not with batch normalisation or a
         `model` of your own, whose result may depend on the rows that fill up the last batch.
-    early_stopping : "auto" or bool, default="auto"
-        Whether to watch the loss, stop when it no longer improves, and keep the weights of the
-        best epoch. "auto" does so if `fit` is given validation data, or there are at least 1,000
-        rows with labels. With an optimizer that averages weights (``use_ema``) the averages are
-        watched and kept.
+    early_stopping : "auto", "cv" or bool, default="auto"
+        Whether to watch the loss of rows held out, stop when it no longer improves, and keep the
+        weights of the best epoch. "cv" finds the epoch by five folds of the rows, held out in turn:
+        it is the one with the lowest mean loss over folds, and the network is then trained on all
+        rows for as many epochs; six trainings, for tables of which no tenth can be spared. "auto"
+        is True if `fit` is given validation data or there are at least 2,000 rows with labels,
+        "cv" from 100 rows, and False below; it is False, too, in place of "cv", where
+        `validation_fraction` is None or a warm start goes on.
     validation_fraction : float or None, default=0.1
         Share of the rows held out to be watched, in (0, 1), drawn so that every task keeps
         labelled cells in both parts. None watches the training loss. Not used if `fit` is given
@@ -217,7 +250,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     refit : bool, default=False
         Whether to train afresh on all rows, those held out by early stopping among them, for as
         many epochs as were found to be best, with the same seed and batch size. Not with validation
-        data. Callbacks are called in both trainings.
+        data. Callbacks are called in both trainings. ``early_stopping="cv"`` does so anyway.
     calibrate : bool, default=False
         Whether to divide the logits of each task by a temperature, the one with the lowest log
         loss over the labelled cells that were watched [2]_. It needs rows held out for early
@@ -270,10 +303,11 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         Per epoch: "loss" and "val_loss" (means over tasks), "objective" (what the optimizer
         minimised), per task "<task>_loss" and "val_<task>_loss", and "<task>_weight" if the
         weights of the tasks are learned. Of an ensemble, "loss" is the mean of the members'
-        losses, and "val_loss" the loss of their mean probabilities. With `unlabelled`,
-        "unlabelled_objective" is what cells without a label add to the objective, before it is
-        weighted. Where the name of a task would give two series one name, the task is called
-        "task0:<name>" in them, by its position.
+        losses, and "val_loss" the loss of their mean probabilities. With
+        ``early_stopping="cv"`` these are means over folds, where one that has stopped keeps its
+        last. With `unlabelled`, "unlabelled_objective" is what cells without a label add to the
+        objective, before it is weighted. Where the name of a task would give two series one name,
+        the task is called "task0:<name>" in them, by its position.
     n_iter_ : int
         Epochs trained, those of earlier fits with a warm start included.
     best_iter_ : int
@@ -364,6 +398,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
        and Semi-supervised Learning to Tabular Domain". NeurIPS 2020.
     .. [12] S. Laine, T. Aila. "Temporal Ensembling for Semi-Supervised Learning". ICLR 2017, arXiv
        1610.02242.
+    .. [13] B. T. Polyak, A. B. Juditsky. "Acceleration of Stochastic Approximation by Averaging".
+       SIAM Journal on Control and Optimization 30(4), 1992.
 
     Examples
     --------
@@ -406,7 +442,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         standardize: Any = "auto",
         categorical_features: Any = "from_dtype",
         numeric_embedding: str | None = None,
-        embedding_size: int = 16,
+        embedding_size: int = 8,
         dropout: float = 0.4,
         normalization: str | None = None,
         l2: float = 0.0,
@@ -420,6 +456,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         logit_adjustment: float = 0.0,
         optimizer: Any = "adam",
         epochs: int = 100,
+        ema_momentum: Any = "auto",
         batch_size: Any = "auto",
         batching: str = "random",
         unlabelled: str | None = None,
@@ -466,6 +503,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         self.logit_adjustment = logit_adjustment
         self.optimizer = optimizer
         self.epochs = epochs
+        self.ema_momentum = ema_momentum
         self.batch_size = batch_size
         self.batching = batching
         self.unlabelled = unlabelled
@@ -496,16 +534,16 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     def best(cls, **params: Any) -> Self:
         """Make an estimator for those to whom quality matters more than time.
 
-        It has ``ensemble_size=8``, ``numeric_embedding="piecewise_linear"``, Adam with averaged
-        weights and a larger epsilon, and ``early_stopping=True`` with ``refit=True``: after early
-        stopping it trains afresh on all rows. The values were chosen on validation rows of a few
-        tables (docs/benchmarks/quality.md), and may change from one version to the next.
+        It has ``ensemble_size=8``, ``numeric_embedding="piecewise_linear"``, a learning rate of
+        2e-3 for Adam, and ``refit=True``: after early stopping it trains afresh on all rows. The
+        values were chosen on validation rows of a few tables (docs/benchmarks/quality.md), and may
+        change from one version to the next.
 
         Parameters
         ----------
         **params : dict
             Parameters of the estimator, which win over those above. With another `optimizer` the
-            settings of Adam are left out, and with a `model` those of the network. With
+            learning rate is left out, and with a `model` what is of the network. With
             `validation_data`, set ``refit=False``.
 
         Returns
@@ -577,6 +615,12 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             if not going_on:
                 warn_of_degenerate_tasks(problem, stacklevel=2)
             seed = self._seed if going_on else self._draw_seed()
+            start = None
+            if not is_first and self._network is not None:
+                start = replace(self._network.state, optimizer=None, teacher=None, averaging=None)
+            if self._stops_by_folds(problem, validation_data, start):
+                trained, temperatures = self._train_by_folds(problem, seed, start, checkpoints)
+                return self._keep(problem, trained, seed, going_on, temperatures, n_folds=_N_FOLDS)
             training, watched = self._split_rows(problem, validation_data, seed)
             if self.calibrate and problem.active_names:
                 require_watched_rows(watched)
@@ -588,9 +632,6 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             stopping = None
             if self._stops_early(problem, watched is not None):
                 stopping = EarlyStopping(self.n_iter_no_change, self.tol)
-            start = None
-            if not is_first and self._network is not None:
-                start = replace(self._network.state, optimizer=None, teacher=None)
             categories = self._categories
             training, watched, of_input = self._learn_input(problem, training, watched, start)
             trained = self._train(
@@ -598,7 +639,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             )
             temperatures = None
             if self.calibrate and trained is not None and watched is not None:
-                temperatures = self._find_temperatures(problem, trained, watched)
+                held_out = [(_logits_of(*trained, watched), watched)]
+                temperatures = self._find_temperatures(problem, trained[0], held_out)
             if self.refit and trained is not None and watched is not None:
                 self._categories = categories
                 trained = self._train_on_all(problem, trained, seed, start, checkpoints)
@@ -672,6 +714,70 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             return has_validation_data or len(problem.rows) >= _MIN_ROWS_TO_HOLD_OUT
         return bool(self.early_stopping)
 
+    def _stops_by_folds(
+        self, problem: Problem, validation_data: Any, start: TrainingState | None
+    ) -> bool:
+        if not problem.active_names:
+            return False
+        if self.early_stopping == "cv":
+            if validation_data is not None:
+                raise ValueError(
+                    "early_stopping='cv' watches folds of X and y, and validation_data was given. "
+                    "Put these rows into X and y, or set early_stopping=True to watch them."
+                )
+            if len(problem.rows) < _N_FOLDS:
+                raise ValueError(
+                    f"early_stopping='cv' needs at least {_N_FOLDS} rows with labels. Found "
+                    f"{len(problem.rows)}. Set early_stopping=False."
+                )
+            return True
+        # What goes on from an earlier fit may have seen any row before.
+        is_fresh = validation_data is None and start is None
+        is_wanted = self.early_stopping == "auto" and self.validation_fraction is not None
+        n_rows = len(problem.rows)
+        return is_fresh and is_wanted and _MIN_ROWS_FOR_FOLDS <= n_rows < _MIN_ROWS_TO_HOLD_OUT
+
+    def _train_by_folds(
+        self,
+        problem: Problem,
+        seed: int,
+        start: TrainingState | None,
+        checkpoints: list[Checkpoint],
+    ) -> tuple[tuple[TrainingPlan, TrainingOutcome] | None, np.ndarray | None]:
+        """Train on all rows for the epochs that were best in the mean over folds held out in turn.
+
+        Returns what `_train` does, with the mean history of the folds, and the temperatures.
+        """
+        categories = self._categories
+        histories: list[dict[str, list[float]]] = []
+        held_out: list[tuple[np.ndarray, LabelledRows]] = []
+        for parts in hold_out_in_turn(problem, _N_FOLDS, seed):
+            self._categories = categories
+            training, watched, of_input = self._learn_input(problem, *parts, start)
+            stopping = EarlyStopping(self.n_iter_no_change, self.tol)
+            trained = self._train(
+                problem, training, watched, of_input, seed, start, stopping, checkpoints
+            )
+            assert trained is not None  # there is a task to learn
+            plan, outcome = trained
+            histories.append(outcome.history)
+            if self.calibrate and watched is not None:
+                held_out.append((_logits_of(*trained, watched), watched))
+        self._categories = categories
+        history = mean_history(histories)
+        plan = replace(
+            plan,
+            stopping=EarlyStopping(self.n_iter_no_change, self.tol),
+            task_stopping=self._watch_tasks(problem),
+        )
+        best_epoch, task_epochs = find_best_epochs(plan, history)
+        found = TrainingOutcome(outcome.state, history, len(history["loss"]), best_epoch)
+        temperatures = self._find_temperatures(problem, plan, held_out) if held_out else None
+        return (
+            self._train_on_all(problem, (plan, found), seed, start, checkpoints, task_epochs),
+            temperatures,
+        )
+
     def _split_rows(
         self, problem: Problem, validation_data: Any, seed: int
     ) -> tuple[LabelledRows, LabelledRows | None]:
@@ -733,6 +839,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             unlabelled=self._specify_unlabelled(),
             unlabelled_weight=float(self.unlabelled_weight),
             unlabelled_batch_size=self._unlabelled_batch_size(unlabelled),
+            ema_momentum=self._resolve_ema_momentum(optimizer),
         )
         # By `epochs`, not by those of this call: partial_fit trains as fit does.
         steps = self.epochs * -(-len(training.rows) // plan.batch_size)
@@ -805,6 +912,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         seed: int,
         start: TrainingState | None,
         checkpoints: list[Checkpoint],
+        task_epochs: tuple[int, ...] = (),
     ) -> tuple[TrainingPlan, TrainingOutcome]:
         """Train afresh on all rows for the epochs found; the history stays that of the search."""
         plan, found = trained
@@ -812,7 +920,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         training, _, of_input = self._learn_input(problem, training, None, start)
         frequencies = training.class_frequencies(tuple(len(c) for c in problem.active_classes))
         spec, optimizer, custom_values = self._specify_network(problem, of_input, seed)
-        epochs: tuple[int, ...] = (found.best_epoch,) * len(problem.active_names)
+        epochs = task_epochs or (found.best_epoch,) * len(problem.active_names)
         if found.checkpoints is not None:
             epochs = found.checkpoints.task_epochs
         tau, is_shown = float(self.logit_adjustment), bool(self.verbose)
@@ -839,15 +947,14 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     def _find_temperatures(
         self,
         problem: Problem,
-        trained: tuple[TrainingPlan, TrainingOutcome],
-        watched: LabelledRows,
+        plan: TrainingPlan,
+        held_out: list[tuple[np.ndarray, LabelledRows]],
     ) -> np.ndarray:
-        """Return the temperatures of the tasks that the network learns."""
-        plan, outcome = trained
-        network = FittedNetwork(plan.spec, outcome.state, None, outcome.checkpoints)
+        """Return the temperatures of the tasks that the network learns, from logits of rows."""
         return calibrate_tasks(
-            network.logits(watched.X[watched.rows]),
-            watched,
+            np.concatenate([logits for logits, _ in held_out]),
+            np.concatenate([watched.codes[watched.rows] for _, watched in held_out]),
+            np.concatenate([watched.weight[watched.rows] for _, watched in held_out]),
             plan.spec.n_outputs,
             problem.active_names,
             plan.logit_offsets,
@@ -973,11 +1080,29 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             raise ValueError(_CHANGED)
         return fitted
 
+    def _make_optimizer(self) -> keras.optimizers.Optimizer:
+        settings = dict(self._routed("optimizer"))
+        is_named = isinstance(self.optimizer, str) and self.optimizer.lower() in ("adam", "adamw")
+        if is_named and self.model is None:
+            settings = {"epsilon": _ADAM_EPSILON} | settings
+        return make_optimizer(self.optimizer, settings)
+
+    def _resolve_ema_momentum(self, optimizer: keras.optimizers.Optimizer) -> float:
+        has_own = optimizer_and_inner(optimizer)[1].use_ema
+        if self.ema_momentum == "auto":
+            return 0.0 if has_own or self.model is not None else _EMA_MOMENTUM
+        if has_own and self.ema_momentum:
+            raise ValueError(
+                f"ema_momentum={self.ema_momentum!r} averages weights, and so does the optimizer, "
+                "with use_ema=True. Set one of them: optimizer__use_ema=False, or ema_momentum=0."
+            )
+        return float(self.ema_momentum)
+
     def _specify_network(
         self, problem: Problem, of_input: LearnedInput, seed: int
     ) -> tuple[NetworkSpec, Any, list[np.ndarray] | None]:
         """Return the network's specification, its optimizer, and the values of a custom model."""
-        optimizer = make_optimizer(self.optimizer, self._routed("optimizer"))
+        optimizer = self._make_optimizer()
         n_classes = [len(c) for c in problem.active_classes]
         spec = NetworkSpec(
             n_features=problem.X.shape[1],
@@ -1053,6 +1178,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         going_on: bool,
         temperatures: np.ndarray | None,
         adds_labels: bool = False,
+        n_folds: int = 0,
     ) -> MultiTaskClassifier:
         """Set all fitted attributes."""
         schema, labelled = problem.schema, problem.targets.label_mask.sum(axis=0)
@@ -1074,7 +1200,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             weights[problem.is_active] = plan.weighting.weights(state, n_active)
         self._schema, self._seed, self._network = schema, seed, network
         self._is_active = problem.is_active
-        self._stopping = None if trained is None else note_stopping(trained[0])
+        self._stopping = None if trained is None else note_stopping(trained[0], n_folds)
         self._labelled_cells, self._n_rows = labelled, n_rows
         was_trained = self._is_trained if going_on else np.zeros(len(labelled), dtype=bool)
         self._is_trained = was_trained | ((labelled > 0) & (np.array(schema.n_classes) > 0))
@@ -1387,6 +1513,12 @@ def _removed_at_the_end() -> Iterator[list[Checkpoint]]:
 def _remove(checkpoints: list[Checkpoint]) -> None:
     for checkpoint in checkpoints:
         checkpoint.remove()
+
+
+def _logits_of(plan: TrainingPlan, outcome: TrainingOutcome, rows: LabelledRows) -> np.ndarray:
+    """Return the logits of the rows that count, by what was trained."""
+    network = FittedNetwork(plan.spec, outcome.state, None, outcome.checkpoints)
+    return network.logits(rows.X[rows.rows])
 
 
 def _continue_history(

@@ -6,10 +6,12 @@ Numbers only; knows no network.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["EarlyStopping", "PlannedEpoch", "TaskStopping"]
+import numpy as np
+
+__all__ = ["EarlyStopping", "PlannedEpoch", "TaskStopping", "mean_history"]
 
 
 @dataclass
@@ -161,3 +163,35 @@ class TaskStopping:
     def should_stop(self) -> bool:
         """Whether no task has improved for as long as each of them waits."""
         return all(task.should_stop for task in self.tasks)
+
+
+def mean_history(histories: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, list[float]]:
+    """Return the mean over several trainings of each series, epoch by epoch.
+
+    Parameters
+    ----------
+    histories : sequence of mapping of str to sequence of float
+        By training, series of one entry per epoch. A training that stopped before others goes on
+        with its last entries; NaN is left out.
+
+    Returns
+    -------
+    history : dict of list of float
+        As long as the longest; NaN where all are.
+
+    Examples
+    --------
+    >>> from sk_mtl._early_stopping import mean_history
+    >>> mean_history([{"loss": [4.0, 2.0, 1.0]}, {"loss": [2.0]}])
+    {'loss': [3.0, 2.0, 1.5]}
+    """
+    joined = {}
+    for name in dict.fromkeys(name for history in histories for name in history):
+        series = [history[name] for history in histories if name in history]
+        length = max(map(len, series))
+        filled = np.array([[*s, *[s[-1]] * (length - len(s))] for s in series])
+        known = ~np.isnan(filled)
+        counts = known.sum(axis=0)
+        means = np.where(known, filled, 0).sum(axis=0) / np.maximum(counts, 1)
+        joined[name] = np.where(counts > 0, means, np.nan).tolist()
+    return joined

@@ -421,5 +421,7 @@ def _is_outcome(stopping: Any) -> bool:
         "n_iter_no_change": {int},
         "stopped": {bool},
         "best": {float},
+        "n_folds": {int},
     }
+    stopping = {"n_folds": 0} | stopping  # earlier files do not have it
     return stopping.keys() == types.keys() and all(type(stopping[k]) in types[k] for k in types)

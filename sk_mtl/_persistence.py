@@ -42,6 +42,7 @@ FORMAT_VERSION = 2
 # Parameters that came later, and what they are in the files and pickles that lack them.
 ADDED_PARAMETERS: dict[str, Any] = {
     "categorical_features": None,
+    "ema_momentum": 0.0,
     "embedding_size": 16,
     "numeric_embedding": None,
     "standardize": False,

@@ -7,7 +7,7 @@ declared, tasks that can be learned, rows to train on and rows to watch. Does no
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -26,6 +26,7 @@ from sk_mtl._targets import (
 )
 from sk_mtl._tasks import enumerate_some, name_series, resolve_task
 from sk_mtl.model_selection import stratified_holdout
+from sk_mtl.model_selection._holdout import assign_folds
 
 __all__ = [
     "LabelledRows",
@@ -378,6 +379,40 @@ def hold_out(problem: Problem, fraction: float, seed: int) -> tuple[LabelledRows
     factors = problem.class_factors(rows[train_part])
     training = problem.labelled_rows(rows[train_part], factors)
     return training, training.among(rows[watched_part])
+
+
+def hold_out_in_turn(
+    problem: Problem, n_folds: int, seed: int
+) -> Iterator[tuple[LabelledRows, LabelledRows]]:
+    """Split the rows, once for each fold, into those to train on and those of the fold.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is to be learned.
+    n_folds : int
+        Number of folds, at most that of the rows with labels.
+    seed : int
+        Seed of the draw.
+
+    Yields
+    ------
+    training : LabelledRows
+        Rows to train on.
+    held_out : LabelledRows
+        Rows to watch, of the same arrays.
+    """
+    rows, active = problem.rows, problem.is_active
+    fold = assign_folds(
+        problem.targets.codes[rows][:, active],
+        problem.targets.label_mask[rows][:, active],
+        n_folds,
+        np.random.RandomState(int(np.random.default_rng([seed, 2]).integers(2**31))),
+    )
+    for number in range(n_folds):
+        others = rows[fold != number]
+        training = problem.labelled_rows(others, problem.class_factors(others))
+        yield training, training.among(rows[fold == number])
 
 
 def read_validation(

@@ -19,6 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 import tensorflow as tf
 
+from sk_mtl._averaging import AveragingState, WeightAverage
 from sk_mtl._early_stopping import EarlyStopping, PlannedEpoch, TaskStopping
 from sk_mtl._ensemble import member_cross_entropy, member_model
 from sk_mtl._network import (
@@ -44,6 +45,7 @@ __all__ = [
     "TrainingPlan",
     "TrainingProgram",
     "TrainingState",
+    "averaged_variables",
     "optimizer_and_inner",
     "place_features",
     "resolve_jit_compile",
@@ -63,7 +65,8 @@ class TrainingState:
     Attributes
     ----------
     network : list of ndarray
-        The network's variables, in the order of `network_variables`.
+        The network's variables, in the order of `network_variables`; averages, where weights are
+        averaged.
     weighting : dict of ndarray
         The state of the task weighting.
     optimizer : list of ndarray or None
@@ -73,6 +76,8 @@ class TrainingState:
         that it was given, None for a schedule.
     teacher : TeacherState or None
         The teacher of unlabelled cells; None starts one from the network.
+    averaging : AveragingState or None
+        The weights that the network's are averages of; None starts a new average.
     """
 
     network: list[np.ndarray]
@@ -80,6 +85,7 @@ class TrainingState:
     optimizer: list[np.ndarray] | None = None
     optimizer_settings: tuple[str, float | None] | None = None
     teacher: TeacherState | None = None
+    averaging: AveragingState | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,8 @@ class TrainingPlan:
         What they count beside the labelled ones, in the end.
     unlabelled_batch_size : int
         Rows with such cells per step.
+    ema_momentum : float
+        How much of the running average of the weights a step leaves; 0 for no average.
     """
 
     spec: NetworkSpec
@@ -153,6 +161,7 @@ class TrainingPlan:
     unlabelled: UnlabelledSpec | None = None
     unlabelled_weight: float = 1.0
     unlabelled_batch_size: int = 0
+    ema_momentum: float = 0.0
 
 
 # ------------------------------------------------------------------------------------------------
@@ -191,6 +200,9 @@ class TrainingProgram:
         if plan.unlabelled is not None:
             widths = [layer.output.shape[-1] for layer in self._dropout_layers]
             self.teacher = Teacher(plan.spec, plan.unlabelled, widths)
+        self.average: WeightAverage | None = None
+        if plan.ema_momentum:
+            self.average = WeightAverage(averaged_variables(self.model), plan.ema_momentum)
         self.optimizer = plan.optimizer
         self._build_state()
         self._graphs: list[tf.Graph] = []
@@ -280,6 +292,8 @@ class TrainingProgram:
         """
         for variable, value in zip(network_variables(self.model), state.network, strict=True):
             variable.assign(value)
+        if self.average is not None:
+            self.average.load(state.averaging)
         for name, variable in self.weighting_variables.items():
             variable.assign(state.weighting[name])
         values, carried_rate = self.optimizer_start, None
@@ -297,8 +311,12 @@ class TrainingProgram:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Hold, for a while, the moving averages of the weights, where the optimizer has them."""
+        """Hold, for a while, the averages of the weights, the program's own or the optimizer's."""
         optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        if self.average is not None:
+            with self.average.held():
+                yield
+            return
         if not optimizer.use_ema:
             yield
             return
@@ -321,9 +339,10 @@ class TrainingProgram:
         return TrainingState(
             self.read_network(),
             {name: np.array(v.numpy()) for name, v in self.weighting_variables.items()},
-            [np.array(v.numpy()) for v in self.optimizer.variables],
+            [np.array(v.value.numpy()) for v in self.optimizer.variables],
             self.settings,
             None if self.teacher is None else self.teacher.read(),
+            None if self.average is None else self.average.read(),
         )
 
     def read_network(self) -> list[np.ndarray]:
@@ -332,9 +351,11 @@ class TrainingProgram:
         Returns
         -------
         values : list of ndarray
-            In the order of `network_variables`.
+            In the order of `network_variables`; averages, where weights are averaged.
         """
-        return [np.array(v.numpy()) for v in network_variables(self.model)]
+        averages = {} if self.average is None else self.average.by_variable()
+        variables = [averages.get(id(v), v) for v in network_variables(self.model)]
+        return [np.array(v.value.numpy()) for v in variables]
 
     def _run_steps(
         self,
@@ -536,6 +557,8 @@ class TrainingProgram:
         self.optimizer.apply(gradients, self.trainable)
         for name, value in new_state.items():
             self.weighting_variables[name].assign(value)
+        if self.average is not None:
+            self.average.follow()
         if self.teacher is not None:
             self.teacher.follow(self.model)
         return loss_sum, weight_sum, objective, *of_missing
@@ -602,6 +625,23 @@ class TrainingProgram:
             parallel_iterations=1,
         )
         return tuple(sums)
+
+
+def averaged_variables(model: keras.Model) -> list[Any]:
+    """Return the variables of a network that are averaged.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A network.
+
+    Returns
+    -------
+    variables : list of keras.Variable
+        What changes in training and is predicted with: weights, and the moments of batches.
+    """
+    moments = [v for v in model.non_trainable_variables if v.name.startswith("moving_")]
+    return [*model.trainable_variables, *moments]
 
 
 def _dismantle_graphs(graphs: list[tf.Graph]) -> None:

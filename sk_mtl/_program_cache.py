@@ -74,6 +74,7 @@ def program_key(
         plan.logit_offsets is not None,
         plan.unlabelled,
         plan.unlabelled_batch_size if plan.jit_compile else 0,
+        plan.ema_momentum,
     )
 
 

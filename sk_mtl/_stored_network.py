@@ -16,12 +16,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from sk_mtl._averaging import AveragingState
 from sk_mtl._input_spec import InputSpec
 from sk_mtl._network import NetworkSpec, build_network, canonical_activation, network_variables
 from sk_mtl._persistence import FittedNetwork
-from sk_mtl._program import TrainingState
+from sk_mtl._program import TrainingState, averaged_variables
 from sk_mtl._program_cache import optimizer_settings
-from sk_mtl._routing import make_optimizer
 from sk_mtl._stored_values import decode_value, encode_value, require
 from sk_mtl._task_checkpoints import TaskCheckpoints
 from sk_mtl._unlabelled import TeacherState
@@ -33,6 +33,7 @@ __all__ = ["describe_network", "restore_network"]
 _MAX_VARIABLES = 8_000
 # Settings that a network did not have when files of this format were first written: where they are
 # missing, they are the defaults.
+_ADDED_PARTS = ("averaging", "checkpoints", "teacher", "temperatures")
 _ADDED_SETTINGS = frozenset({"ensemble_size", "ensemble_method", "input"})
 
 
@@ -76,6 +77,11 @@ def describe_network(network: FittedNetwork | None, arrays: dict[str, np.ndarray
                 encode_value(np.asarray(value), f"teacher/{name}", arrays)
                 for name, value in zip(names, state.teacher.network, strict=True)
             ],
+        }
+    if state.averaging is not None:
+        node["averaging"] = {
+            "n_steps": state.averaging.n_steps,
+            "values": encode_value(state.averaging.weights, "weights", arrays),
         }
     if network.temperatures is not None:
         node["temperatures"] = encode_value(network.temperatures, "temperatures", arrays)
@@ -156,7 +162,7 @@ def restore_network(
         require(not n_outputs, "it has tasks to learn, and no network")
         return None
     required = {"spec", "values", "weighting", "optimizer", "optimizer_settings"}
-    says_all = required <= nodes.keys() <= {*required, "checkpoints", "teacher", "temperatures"}
+    says_all = required <= nodes.keys() <= {*required, *_ADDED_PARTS}
     require(n_outputs and says_all, "its network says something else")
     spec = _restore_spec(nodes["spec"], estimator, n_outputs, arrays)
     values, state, optimizer, settings = (
@@ -180,7 +186,10 @@ def restore_network(
     _check_optimizer(estimator, optimizer, settings, model, learned)
     temperatures = _restore_temperatures(nodes.get("temperatures"), len(n_outputs), arrays)
     teacher = _restore_teacher(nodes["teacher"], model, arrays) if "teacher" in nodes else None
-    training_state = TrainingState(values, state, optimizer, settings, teacher)
+    averaging = None
+    if "averaging" in nodes:
+        averaging = _restore_averaging(nodes["averaging"], model, arrays)
+    training_state = TrainingState(values, state, optimizer, settings, teacher, averaging)
     checkpoints = None
     if "checkpoints" in nodes:
         checkpoints = _restore_checkpoints(
@@ -191,7 +200,11 @@ def restore_network(
 
 def _check_values(model: keras.Model, values: list[np.ndarray]) -> None:
     """Check that values are those of a network's variables."""
-    for variable, value in zip(network_variables(model), values, strict=True):
+    _check_arrays(network_variables(model), values)
+
+
+def _check_arrays(variables: list[Any], values: list[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
         fits = value.shape == tuple(variable.shape) and value.dtype == variable.dtype
         require(fits, f"{variable.path} has another shape or dtype")
         require(value.dtype.kind != "f" or np.isfinite(value).all(), "a weight is not finite")
@@ -232,6 +245,18 @@ def _restore_teacher(
     require(_are_arrays(values), "the values of its teacher are no arrays")
     _check_values(model, values)
     return TeacherState(values, n_steps)
+
+
+def _restore_averaging(
+    node: dict[str, Any], model: keras.Model, arrays: dict[str, np.ndarray]
+) -> AveragingState:
+    """Return the weights from which training would go on."""
+    require(node.keys() == {"n_steps", "values"}, "its averages say something else")
+    n_steps, weights = node["n_steps"], decode_value(node["values"], arrays)
+    require(type(n_steps) is int and 0 <= n_steps < 2**31, "its averages are of no such steps")
+    require(_are_arrays(weights), "the weights that were averaged are no arrays")
+    _check_arrays(averaged_variables(model), weights)
+    return AveragingState(weights, n_steps)
 
 
 def _restore_temperatures(
@@ -350,7 +375,7 @@ def _check_optimizer(
     require(type(settings) is tuple, "its optimizer has no settings")
     kind, rate = settings
     require(type(kind) is str and (rate is None or type(rate) is float), "no settings")
-    optimizer = make_optimizer(estimator.optimizer, estimator._routed("optimizer"))
+    optimizer = estimator._make_optimizer()
     if optimizer_settings(optimizer)[0] != kind:
         return  # of an optimizer that was replaced since: training starts it afresh
     optimizer.build([*model.trainable_variables, *(keras.Variable(value) for value in learned)])

@@ -49,7 +49,8 @@ class FitSummary:
         The epoch whose weights were kept, counted from 1.
     stopping : dict or None
         The outcome of early stopping: "watched" (the name of the series), "n_iter_no_change",
-        "stopped" and "best" (the lowest loss). None if the last training did not watch a loss.
+        "stopped", "best" (the lowest loss) and "n_folds" (0, or the number of folds that the loss
+        is a mean over). None if the last training did not watch a loss.
     losses : pandas.DataFrame
         The series "loss", "objective" and "val_loss", as far as they were recorded: their values
         in the "best" and in the "last" epoch.
@@ -170,6 +171,9 @@ class FitSummary:
         if self.stopping is None:
             return "no loss was watched"
         watched, patience = self.stopping["watched"], self.stopping["n_iter_no_change"]
+        if self.stopping["n_folds"]:
+            folds = _count(self.stopping["n_folds"], "fold")
+            return f"lowest mean {watched} of {folds}, then trained on all rows"
         if self.stopping["stopped"]:
             return f"stopped, {_count(patience, 'epoch')} without a lower {watched}"
         return f"did not stop, watched {watched}"
@@ -211,19 +215,21 @@ class FitSummary:
         return tables
 
 
-def note_stopping(plan: TrainingPlan) -> dict[str, Any] | None:
+def note_stopping(plan: TrainingPlan, n_folds: int = 0) -> dict[str, Any] | None:
     """Return the outcome of early stopping, once training is over, in plain values.
 
     Parameters
     ----------
     plan : TrainingPlan
         What was trained.
+    n_folds : int, default=0
+        Number of folds that were held out in turn.
 
     Returns
     -------
     outcome : dict or None
         "task" (the name of the series of the watched task, None for the mean), "n_iter_no_change",
-        "stopped" and "best"; None without early stopping.
+        "stopped", "best" and "n_folds"; None without early stopping.
     """
     stopping, task = plan.stopping, plan.monitored_task
     if not isinstance(stopping, EarlyStopping):
@@ -233,6 +239,7 @@ def note_stopping(plan: TrainingPlan) -> dict[str, Any] | None:
         "n_iter_no_change": int(stopping.n_iter_no_change),
         "stopped": bool((plan.task_stopping or stopping).should_stop),
         "best": float(stopping.best_loss),
+        "n_folds": n_folds,
     }
 
 
@@ -268,6 +275,7 @@ def summarize_fit(estimator: Any) -> FitSummary:
         stopping = {
             "watched": "_".join(name for name in names if name),
             **{key: outcome[key] for key in ("n_iter_no_change", "stopped", "best")},
+            "n_folds": outcome.get("n_folds", 0),
         }
     layers = _table_of_layers(estimator)
     spec = None if estimator._network is None else estimator._network.spec

@@ -34,7 +34,7 @@ from sk_mtl._tasks import enumerate_some
 from sk_mtl._unlabelled import ramp_up
 from sk_mtl.weighting import FixedWeighting, TaskWeighting
 
-__all__ = ["NonFiniteLossError", "TrainingOutcome", "draw_start", "train"]
+__all__ = ["NonFiniteLossError", "TrainingOutcome", "draw_start", "find_best_epochs", "train"]
 
 
 @dataclass(frozen=True)
@@ -165,6 +165,39 @@ def train(
     return outcome
 
 
+def find_best_epochs(
+    plan: TrainingPlan, history: Mapping[str, Sequence[float]]
+) -> tuple[int, tuple[int, ...]]:
+    """Find the best epochs of a history that no training has had as a whole.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        Its early stopping, which is new, is told of all epochs.
+    history : mapping of str to sequence of float
+        One entry per epoch.
+
+    Returns
+    -------
+    best_epoch : int
+        The best epoch, counted from 1.
+    task_epochs : tuple of int
+        That of each task; () if all have this one.
+    """
+    for values in zip(*history.values(), strict=True):
+        logs = dict(zip(history, values, strict=True))
+        if plan.stopping is not None:
+            plan.stopping.update(_watched(plan, logs))
+        if plan.task_stopping is not None:
+            plan.task_stopping.update(_watched_by_task(plan, logs))
+    # Where no loss was ever known, training goes on to the end.
+    n_epochs = len(history["loss"])
+    best_epoch = (plan.stopping.best_epoch if plan.stopping else 0) or n_epochs
+    if plan.task_stopping is None:
+        return best_epoch, ()
+    return best_epoch, tuple(n or best_epoch for n in plan.task_stopping.best_epochs)
+
+
 def _with_weighting_of(plan: TrainingPlan, state: TrainingState) -> TrainingState:
     """Return a state with the task weights of the plan where the state's are of another kind."""
     fresh = plan.weighting.initial_state(len(plan.task_names))
@@ -209,7 +242,12 @@ def _run_epochs(
             for name, value in logs.items():
                 progress.history.setdefault(name, []).append(value)
             _keep_best(program, plan, progress, logs)
-        callbacks.on_epoch_end(plan.first_epoch + epoch - 1, logs)
+            if program.average is not None:
+                # What a callback saves is then what was measured. An optimizer's own averages are
+                # left to its own callbacks.
+                callbacks.on_epoch_end(plan.first_epoch + epoch - 1, logs)
+        if program.average is None:
+            callbacks.on_epoch_end(plan.first_epoch + epoch - 1, logs)
         if not np.isfinite(logs["objective"]):
             _deal_with_divergence(plan, logs, epoch, progress.best_epoch)
             break
@@ -223,8 +261,9 @@ def _run_epochs(
         program.optimizer.finalize_variable_values(program.trainable)
     else:
         program.load(progress.best, program.settings)
-    callbacks.on_train_end({name: values[-1] for name, values in progress.history.items()})
-    state = program.read()
+    with program.averaged():
+        callbacks.on_train_end({name: values[-1] for name, values in progress.history.items()})
+        state = program.read()
     checkpoints = progress.keeper.checkpoints(
         len(plan.task_names), progress.best_epoch, state.network
     )

@@ -1160,8 +1160,8 @@ PARAMETERS = [
         ValueError,
         re.compile(
             r"The 'early_stopping' parameter of MultiTaskClassifier must be a str among "
-            r"\{'auto'\} or an instance of 'bool' or an instance of 'numpy\.bool_?'\. Got 'yes' "
-            r"instead\."
+            r"\{'auto', 'cv'\} or an instance of 'bool' or an instance of 'numpy\.bool_?'\. Got "
+            r"'yes' instead\."
         ),
     ),
     (
@@ -1170,8 +1170,8 @@ PARAMETERS = [
         ValueError,
         re.compile(
             r"The 'early_stopping' parameter of MultiTaskClassifier must be a str among "
-            r"\{'auto'\} or an instance of 'bool' or an instance of 'numpy\.bool_?'\. Got None "
-            r"instead\."
+            r"\{'auto', 'cv'\} or an instance of 'bool' or an instance of 'numpy\.bool_?'\. Got "
+            r"None instead\."
         ),
     ),
     (

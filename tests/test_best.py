@@ -40,7 +40,7 @@ def test_all_that_is_set_shows_in_the_parameters():
         {"ensemble_size": 1},
         {"numeric_embedding": None},
         {"optimizer__learning_rate": 0.5},
-        {"optimizer__use_ema": False},
+        {"ema_momentum": 0},
         {"dropout": 0.0, "random_state": 3},
         {"optimizer": "adam"},
     ],
@@ -73,7 +73,6 @@ def test_settings_of_the_network_are_left_out_when_a_model_is_given():
     X, Y = make_table()
     clf = MultiTaskClassifier.best(model=build_trunk, epochs=1, random_state=0)
     assert (clf.ensemble_size, clf.numeric_embedding) == (1, None)
-    assert clf.optimizer__use_ema
     assert clf.fit(X[["a", "c"]], Y).predict(X[["a", "c"]]).shape == Y.shape
 
 

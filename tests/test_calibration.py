@@ -15,7 +15,6 @@ from sk_mtl import MultiTaskClassifier, load_model, save_model
 from sk_mtl._archive import pack
 from sk_mtl._calibration import calibrate_tasks, find_temperature, find_temperatures
 from sk_mtl._model_description import describe_model
-from sk_mtl._problem import LabelledRows
 from sk_mtl.metrics import multitask_score
 
 
@@ -115,17 +114,15 @@ def test_masked_cells_do_not_matter():
     np.testing.assert_array_equal(find_temperatures(logits, codes, weight, (3,)), expected)
 
 
-def make_watched(codes, weight):
-    return LabelledRows(np.zeros((len(codes), 1)), codes, weight, np.arange(len(codes)))
-
-
 def test_task_with_few_labels_or_one_class_keeps_1_and_is_named():
     logits, codes = draw_cells(40, 3)
     weight = np.ones((40, 3), dtype=np.float32)
     weight[19:, 1] = 0
-    watched = make_watched(np.stack([codes, codes, np.zeros(40, int)], axis=1), weight)
+    codes = np.stack([codes, codes, np.zeros(40, int)], axis=1)
     with pytest.warns(UserWarning, match=r"2 task\(s\).*'b' \(19 label.*'c' \(40 label"):
-        found = calibrate_tasks(np.hstack([logits] * 3), watched, (3, 3, 3), "abc", stacklevel=1)
+        found = calibrate_tasks(
+            np.hstack([logits] * 3), codes, weight, (3, 3, 3), "abc", stacklevel=1
+        )
     assert found.dtype == np.float32
     assert found[0] != 1
     np.testing.assert_array_equal(found[1:], 1)
@@ -135,9 +132,7 @@ def test_no_warning_when_all_tasks_have_labels():
     logits, codes = draw_cells(20, 3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        calibrate_tasks(
-            logits, make_watched(codes[:, None], np.ones((20, 1))), (3,), "a", stacklevel=1
-        )
+        calibrate_tasks(logits, codes[:, None], np.ones((20, 1)), (3,), "a", stacklevel=1)
 
 
 # -- The estimator -------------------------------------------------------------------------------

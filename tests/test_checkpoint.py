@@ -173,6 +173,7 @@ def test_killed_fit_goes_on_to_the_same_bits(tmp_path, kill, epochs_trained, par
         ({"loss": "focal", "logit_adjustment": 1.0, "batching": "label_aware"}, [2]),
         ({**STOPPING, "unlabelled": "pseudo_labels", "optimizer__learning_rate": 0.05}, [2, 4]),
         ({"normalization": "batch", "optimizer__use_ema": True}, [3]),
+        ({"normalization": "batch", "ema_momentum": 0.5}, [3]),
         ({"optimizer": "nadam", "optimizer__gradient_accumulation_steps": 3}, [3]),
         ({"optimizer": keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(1.0, 9))}, [3]),
         ({"model": build, "model__width": 6}, [3]),
@@ -180,7 +181,7 @@ def test_killed_fit_goes_on_to_the_same_bits(tmp_path, kill, epochs_trained, par
     ],
     ids=[
         "dropout", "stopping", "training_loss", "per_task", "ensemble", "rare", "teacher",
-        "moments", "accumulation", "schedule", "model", "random_state",
+        "moments", "averages", "accumulation", "schedule", "model", "random_state",
     ],
 )  # fmt: skip
 def test_what_training_changes_is_kept(tmp_path, kill, epochs_trained, params, killed_in):
@@ -212,6 +213,21 @@ def test_refit_that_was_killed_goes_on_where_it_was(tmp_path, kill, epochs_train
     assert (
         len(epochs_trained) == 1 + 1
     )  # the last of the search, which was not written, and its own
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_folds_that_were_killed_go_on_where_they_were(tmp_path, kill, epochs_trained):
+    params = {"early_stopping": "cv", "epochs": 3, "n_iter_no_change": 3}
+    whole = make(**params).fit(X, Y)
+    n_epochs = 5 * 3 + whole.best_iter_
+    assert len(epochs_trained) == n_epochs
+    kill(make(**params, checkpoint=tmp_path), 3 + 3 + 2)
+    del epochs_trained[:]
+    resumed = make(**params, checkpoint=tmp_path).fit(X, Y)
+    assert bits_of(resumed) == bits_of(whole)
+    # Of each of the first two folds the last epoch, which was not written; then the third's second.
+    assert len(epochs_trained) == n_epochs - (2 + 2 + 1)
     assert list(tmp_path.iterdir()) == []
 
 

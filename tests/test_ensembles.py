@@ -350,6 +350,7 @@ def test_kernels_are_drawn_within_the_limits_of_one_member_and_head(method):
 def test_weight_decay_acts_on_kernels_alone():
     X, Y = make_table()
     settings = {"optimizer": "adamw", "optimizer__learning_rate": 1e-12, "epochs": 1}
+    settings["ema_momentum"] = 0
     clf = make(optimizer__weight_decay=1e11, batch_size=24, **settings).fit(X, Y)
     named = values_by_name(clf._network.spec, clf._network.state.network)
     start = make(optimizer__weight_decay=0.0, batch_size=24, **settings).fit(X, Y)

@@ -260,6 +260,7 @@ def make_estimator(optimizer, learning_rate, **params):
         "optimizer": optimizer,
         "optimizer__learning_rate": learning_rate,
         "standardize": False,
+        "ema_momentum": 0,
     }
     return MultiTaskClassifier(**{**settings, **params})
 
@@ -284,7 +285,7 @@ def test_estimator_equals_training_with_the_unlabelled_rows_removed_bit_for_bit(
 def test_estimator_equals_the_keras_model_from_the_same_start(four_classes, name, learning_rate):
     X, y, weight = four_classes
     start = make_estimator("sgd", 0.0, epochs=1).fit(X, y, weight).model_.get_weights()
-    clf = make_estimator(name, learning_rate).fit(X, y, weight)
+    clf = make_estimator(OPTIMIZERS[name](), learning_rate).fit(X, y, weight)
 
     model = make_functional_model(N_CLASSES, "softmax")
     model.set_weights(start)

@@ -307,6 +307,7 @@ def test_there_is_a_model_of_every_format():
 
 # What docs/guide/saving.md names.
 TRUSTED = [
+    "sk_mtl._averaging.AveragingState",
     "sk_mtl._classifier.MultiTaskClassifier",
     "sk_mtl._input_spec.InputSpec",
     "sk_mtl._labels.TargetForm",
@@ -353,4 +354,5 @@ def test_training_state_has_the_fields_that_files_hold():
         "optimizer",
         "optimizer_settings",
         "teacher",
+        "averaging",
     ]

@@ -418,7 +418,7 @@ def test_one_task_with_all_labels_is_the_plain_keras_network(
     y = rng.integers(0, n_classes, size=N_ROWS)
     # Keras divides by the number of rows, so that its weights have to be 1 in the mean of a batch.
     params = {"classes": range(n_classes), "batch_size": batch_size, "optimizer": optimizer}
-    params |= {"standardize": False}
+    params |= {"standardize": False, "ema_momentum": 0}
     still = {**params, "optimizer": "sgd", "optimizer__learning_rate": 0.0}
     model = plain_keras_model(n_classes)
     model.set_weights(fit(X, y, **still, epochs=1).model_.get_weights())

@@ -272,6 +272,7 @@ def test_stop_is_told_with_what_was_watched(stopped):
         "n_iter_no_change": 2,
         "stopped": True,
         "best": best,
+        "n_folds": 0,
     }
     assert "stopped, 2 epochs without a lower val_loss" in str(summary)
     assert f"{stopped.n_iter_}, weights of epoch {stopped.best_iter_} kept" in str(summary)

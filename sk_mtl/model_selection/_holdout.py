@@ -1,6 +1,6 @@
-"""The validation part of early stopping: rows held out so that every task keeps labelled cells.
+"""The validation parts of early stopping: rows held out so that every task keeps labelled cells.
 
-Owns one function over codes and mask. Does not know y in the user's form.
+Owns functions over codes and mask. Does not know y in the user's form.
 """
 
 from __future__ import annotations
@@ -77,6 +77,35 @@ def stratified_holdout(
     part = assign_rows(columns, np.array([n_samples - n_holdout, n_holdout]), rng)
     _give_every_task_a_row(label_mask, part)
     return np.flatnonzero(part == TRAIN), np.flatnonzero(part == HOLDOUT)
+
+
+def assign_folds(
+    codes: np.ndarray,
+    label_mask: np.ndarray,
+    n_folds: int,
+    rng: np.random.RandomState | None,
+) -> np.ndarray:
+    """Deal rows out to folds so that labels of every task and class come to all of them.
+
+    Parameters
+    ----------
+    codes : ndarray of int of shape (n_samples, n_tasks)
+        Class index per cell; what stands under the mask is not looked at.
+    label_mask : ndarray of bool of shape (n_samples, n_tasks)
+        True where a label is present.
+    n_folds : int
+        Number of folds, at most that of the rows.
+    rng : RandomState or None
+        Shuffles the rows; None leaves them in their order.
+
+    Returns
+    -------
+    fold : ndarray of int of shape (n_samples,)
+        The fold of each row.
+    """
+    sizes = np.full(n_folds, len(codes) // n_folds)
+    sizes[: len(codes) % n_folds] += 1
+    return assign_rows(index_columns(codes, label_mask, n_folds), sizes, rng)
 
 
 def as_random_state(random_state: Any) -> np.random.RandomState:

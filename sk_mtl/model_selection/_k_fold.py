@@ -20,8 +20,8 @@ from sk_mtl.model_selection._checks import (
     warn_of_ignored_groups,
 )
 from sk_mtl.model_selection._groups import assign_groups
-from sk_mtl.model_selection._holdout import as_random_state
-from sk_mtl.model_selection._iterative import assign_rows, index_columns
+from sk_mtl.model_selection._holdout import as_random_state, assign_folds
+from sk_mtl.model_selection._iterative import index_columns
 from sk_mtl.model_selection._rows import CodedLabels
 
 _FEWER_FOLDS = "Their folds are scored or trained without them: use fewer folds, or merge classes."
@@ -191,10 +191,7 @@ class MultiTaskStratifiedKFold(_MultiTaskKFold):
         self, labels: CodedLabels, groups: Any, rng: np.random.RandomState | None
     ) -> np.ndarray:
         """Return the fold of each row."""
-        sizes = np.full(self.n_splits, labels.n_samples // self.n_splits)
-        sizes[: labels.n_samples % self.n_splits] += 1
-        columns = index_columns(labels.codes, labels.label_mask, int(self.n_splits))
-        return assign_rows(columns, sizes, rng)
+        return assign_folds(labels.codes, labels.label_mask, int(self.n_splits), rng)
 
 
 class MultiTaskStratifiedGroupKFold(_MultiTaskKFold):

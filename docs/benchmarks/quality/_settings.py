@@ -14,15 +14,17 @@ from sk_mtl._best import choose_best
 
 __all__ = ["SETTINGS", "STUDIES", "start_kernels_by"]
 
-BEFORE: dict[str, Any] = {
+# As it was when the first studies were made: Keras's Adam, and no averages of the weights.
+AS_KERAS = {"ema_momentum": 0, "optimizer__epsilon": 1e-7}
+BEFORE: dict[str, Any] = AS_KERAS | {
     "hidden_layer_sizes": [128, 64],
     "dropout": 0.0,
     "loss_normalization": "tasks",
     "initialization": "glorot",
     "scaling": "numbers",
 }
-# What the study arrived at.
-NOW: dict[str, Any] = {
+# What the first study arrived at.
+NOW: dict[str, Any] = AS_KERAS | {
     "hidden_layer_sizes": [256],
     "dropout": 0.4,
     "loss_normalization": "cells",
@@ -30,7 +32,7 @@ NOW: dict[str, Any] = {
     "scaling": "centred",
 }
 # A network of others, tuned by hand on Tox21.
-RECIPE: dict[str, Any] = {
+RECIPE: dict[str, Any] = AS_KERAS | {
     "hidden_layer_sizes": [512],
     "dropout": 0.6,
     "optimizer": "adamw",
@@ -42,7 +44,7 @@ RECIPE: dict[str, Any] = {
     "scaling": "bits",
 }
 DECAY = {"optimizer": "adamw", "optimizer__weight_decay": 0.1}
-AVERAGE = {"optimizer__use_ema": True, "optimizer__ema_momentum": 0.99}
+AVERAGE = {"ema_momentum": 0.99}
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -95,7 +97,7 @@ STUDIES: dict[str, dict[str, dict[str, Any]]] = {
     ),
 }
 
-EMBEDDED = {"numeric_embedding": "piecewise_linear"}
+EMBEDDED = {"numeric_embedding": "piecewise_linear", "embedding_size": 16}
 STEADY = AVERAGE | {"optimizer__epsilon": 1e-4, "optimizer__learning_rate": 2e-3}
 SGD = AVERAGE | {
     "optimizer": "sgd",
@@ -107,7 +109,7 @@ SHARED = {"ensemble_size": 8}
 INDEPENDENT = SHARED | {"ensemble_method": "independent"}
 
 STUDIES["best"] = _vary(
-    {},
+    AS_KERAS,
     **{
         "averaged, rate 3e-4": AVERAGE | {"optimizer__learning_rate": 3e-4},
         "averaged, epsilon 1e-4": AVERAGE | {"optimizer__epsilon": 1e-4},
@@ -130,6 +132,35 @@ STUDIES["best"] = _vary(
         "8 shared, 48 bins, steady": SHARED | EMBEDDED | STEADY | {"embedding_size": 48},
         "steady, held out": STEADY | {"watched": "held out"},
         "steady, held out, refit": STEADY | {"watched": "held out", "refit": True},
+    },
+)
+
+BINS = {f"{k} bins": EMBEDDED | {"embedding_size": k} for k in (4, 8, 16)}
+FINAL = {"optimizer__learning_rate": 2e-3}
+STUDIES["averages"] = _vary(
+    AS_KERAS,
+    **{
+        "epsilon 1e-4": {"optimizer__epsilon": 1e-4},
+        "averaged": AVERAGE,
+        "averaged, epsilon 1e-5": AVERAGE | {"optimizer__epsilon": 1e-5},
+        "averaged, epsilon 1e-4": AVERAGE | {"optimizer__epsilon": 1e-4},
+        "averaged, epsilon 1e-3": AVERAGE | {"optimizer__epsilon": 1e-3},
+        "16 bins": BINS["16 bins"],
+        "8 bins": BINS["8 bins"],
+    },
+)
+STUDIES["bins"] = _vary(
+    {},
+    **BINS,
+    **{
+        "16 bins, hidden 512": BINS["16 bins"] | {"hidden_layer_sizes": [512]},
+        "16 bins, hidden 256-256": BINS["16 bins"] | {"hidden_layer_sizes": [256, 256]},
+        "16 bins, rate 2e-3": BINS["16 bins"] | FINAL,
+        "16 bins, dropout .2": BINS["16 bins"] | {"dropout": 0.2},
+        "8 shared, 8 bins, rate 2e-3": SHARED | BINS["8 bins"] | FINAL,
+        "8 shared, 16 bins, rate 2e-3": SHARED | BINS["16 bins"] | FINAL,
+        "16 shared, 8 bins, rate 2e-3": {"ensemble_size": 16} | BINS["8 bins"] | FINAL,
+        "32 shared, 8 bins, rate 2e-3": {"ensemble_size": 32} | BINS["8 bins"] | FINAL,
     },
 )
 

@@ -23,6 +23,7 @@ from sk_mtl.datasets import make_multitask_classification
 __all__ = ["Table", "as_frame", "load_table", "prepare", "scale", "table_names", "take_rows"]
 
 REAL = ("tox21", "census", "nhanes", "emotions", "bridges", "fashion1k")
+FRESH = "fresh"  # how splits are called that nothing was chosen on
 _N_SCORED = 4000  # rows on which fits on a generated table are compared, and as many for reporting
 
 
@@ -68,7 +69,10 @@ def load_table(name: str, folder: str | None) -> Table:
         X = _bag_words(X)
     truth = load(name, folder, masked=False)[1] if name == "census" else Y
     has_splits = name not in ("bridges", "fashion1k")
-    found = splits(name, folder) if has_splits else _random_splits(len(Y), 5)
+    found = splits(name, folder) if has_splits else _random_splits(len(Y), 5, (0.6, 0.8), 17)
+    if has_splits:
+        fresh = _random_splits(len(Y), 3, (0.8, 0.9), 23)
+        found = found | {split.replace("rand", FRESH): parts for split, parts in fresh.items()}
     return Table(X, Y, truth, found, watched=name in ("tox21", "census", "nhanes"))
 
 
@@ -83,12 +87,13 @@ def _bag_words(X: pd.DataFrame) -> np.ndarray:
     return np.column_stack([X["year"], words.toarray()]).astype(np.float32)
 
 
-def _random_splits(n_rows: int, n_splits: int) -> dict[str, Any]:
+def _random_splits(
+    n_rows: int, n_splits: int, shares: tuple[float, float], seed: int
+) -> dict[str, Any]:
     splits = {}
     for number in range(n_splits):
-        order = np.random.default_rng([17, number]).permutation(n_rows)
-        cuts = round(0.6 * n_rows), round(0.8 * n_rows)
-        splits[f"rand{number}"] = tuple(np.split(order, cuts))
+        order = np.random.default_rng([seed, number]).permutation(n_rows)
+        splits[f"rand{number}"] = tuple(np.split(order, [round(s * n_rows) for s in shares]))
     return splits
 
 

@@ -1,0 +1,135 @@
+r"""Averaged weights: the running average of a network's weights, with which it predicts.
+
+Owns the average and how it follows the weights. An average over the last steps lies nearer to the
+middle of the valley that steps wander in than any one of them does [1]_, and changes less from one
+epoch to the next. Does not know what the network computes.
+
+References
+----------
+.. [1] B. T. Polyak, A. B. Juditsky. "Acceleration of Stochastic Approximation by Averaging". SIAM
+   Journal on Control and Optimization 30(4), 1992.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+__all__ = ["AveragingState", "WeightAverage"]
+
+
+@dataclass(frozen=True)
+class AveragingState:
+    """What training with averaged weights goes on from, besides the averages.
+
+    Attributes
+    ----------
+    weights : list of ndarray
+        The weights themselves, in the order of the variables that are averaged.
+    n_steps : int
+        Steps that are in the averages.
+    """
+
+    weights: list[np.ndarray]
+    n_steps: int
+
+
+class WeightAverage:
+    r"""The running average of variables.
+
+    Parameters
+    ----------
+    variables : sequence of keras.Variable
+        What is averaged.
+    momentum : float
+        How much of the average a step leaves, in (0, 1).
+
+    Notes
+    -----
+    After step :math:`n` the average is :math:`a_n = m_n a_{n - 1} + (1 - m_n) w_n` with
+    :math:`m_n = \min(m, n / (9 + n))`: of few steps it is mostly the last ones, so that a short
+    training is not held back by where it started. TensorFlow's `ExponentialMovingAverage` has the
+    same rule, as its `num_updates`.
+    """
+
+    def __init__(self, variables: Sequence[keras.Variable], momentum: float):
+        self._variables = list(variables)
+        self._momentum = momentum
+        self._averages = [
+            keras.Variable(v.numpy(), trainable=False, dtype=v.dtype, name=f"average_{number}")
+            for number, v in enumerate(self._variables)
+        ]
+        self._n_steps = keras.Variable(0, trainable=False, dtype="int32", name="averaged_steps")
+        # Whether variables and averages have changed places.
+        self._is_exchanged = False
+        self._exchange = tf.function(self._change_places, autograph=False)
+
+    def follow(self) -> None:
+        """Take the variables, after a step, into the average."""
+        n = tf.cast(self._n_steps.value + 1, tf.float32)
+        share = 1 - tf.minimum(self._momentum, n / (9 + n))
+        for average, variable in zip(self._averages, self._variables, strict=True):
+            average.assign_add((variable.value - average.value) * share)
+        self._n_steps.assign_add(1)
+
+    def load(self, state: AveragingState | None) -> None:
+        """Take what the variables hold as the averages, and assign the weights.
+
+        Parameters
+        ----------
+        state : AveragingState or None
+            As `read` returned it; None starts a new average.
+        """
+        self._n_steps.assign(0 if state is None else state.n_steps)
+        for average, variable in zip(self._averages, self._variables, strict=True):
+            average.assign(variable.value)
+        if state is not None:
+            for variable, value in zip(self._variables, state.weights, strict=True):
+                variable.assign(value)
+
+    def read(self) -> AveragingState:
+        """Return copies of the weights, and the number of steps.
+
+        Returns
+        -------
+        state : AveragingState
+            What `load` takes.
+        """
+        weights = self._averages if self._is_exchanged else self._variables
+        values = [np.array(w.value.numpy()) for w in weights]
+        return AveragingState(values, int(self._n_steps.numpy()))
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let the variables hold the averages, for a while."""
+        self._exchange()
+        self._is_exchanged = True
+        try:
+            yield
+        finally:
+            self._exchange()
+            self._is_exchanged = False
+
+    def by_variable(self) -> dict[int, Any]:
+        """Return the variables that hold the averages.
+
+        Returns
+        -------
+        averages : dict of int to keras.Variable
+            By the identity of what they are averages of.
+        """
+        if self._is_exchanged:
+            return {}
+        return {id(v): a for v, a in zip(self._variables, self._averages, strict=True)}
+
+    def _change_places(self) -> None:
+        for variable, average in zip(self._variables, self._averages, strict=True):
+            weight = tf.identity(variable.value)
+            variable.assign(average.value)
+            average.assign(weight)

@@ -1,0 +1,261 @@
+"""Tests of sk_mtl._averaging, and of ema_momentum: what is averaged, and what sees the averages."""
+
+import io
+import pickle
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from sk_mtl import MultiTaskClassifier, load_model, save_model
+from sk_mtl._averaging import WeightAverage
+
+# -- The average ---------------------------------------------------------------------------------
+
+
+def follow(steps, momentum):
+    """Return the averages by their definition: the start counts a tenth of the first one."""
+    average, found = steps[0], []
+    for n, weight in enumerate(steps[1:], start=1):
+        share = 1 - min(momentum, n / (9 + n))
+        average = average + (weight - average) * share
+        found.append(average)
+    return found
+
+
+@pytest.mark.parametrize("momentum", [0.3, 0.9])
+def test_average_follows_as_defined(momentum):
+    steps = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    variable = keras.Variable(steps[0])
+    average = WeightAverage([variable], momentum)
+    (held,) = average.by_variable().values()
+    for step, expected in zip(steps[1:], follow(steps, momentum), strict=True):
+        variable.assign(step)
+        average.follow()
+        np.testing.assert_allclose(held.numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+def make_average():
+    """Return two variables, whose averages are 0 and 1, and the average."""
+    variables = [keras.Variable(np.float32(0)), keras.Variable(np.float32(1))]
+    average = WeightAverage(variables, 0.5)
+    variables[0].assign(5.0)
+    variables[1].assign(6.0)
+    return variables, average
+
+
+def values_of(variables):
+    return [float(v.numpy()) for v in variables]
+
+
+def test_variables_hold_the_averages_for_a_while():
+    variables, average = make_average()
+    with average.held():
+        assert values_of(variables) == [0, 1]
+        assert [w.tolist() for w in average.read().weights] == [5, 6]
+        assert average.by_variable() == {}
+    assert values_of(variables) == [5, 6]
+    assert [w.tolist() for w in average.read().weights] == [5, 6]
+
+
+def test_variables_have_their_weights_back_after_an_error():
+    variables, average = make_average()
+    with pytest.raises(KeyError), average.held():
+        raise KeyError
+    assert values_of(variables) == [5, 6]
+
+
+def test_state_read_is_the_state_loaded():
+    variables, average = make_average()
+    average.follow()
+    state = average.read()
+    of_first = values_of(average.by_variable().values())
+    others, another = make_average()
+    for variable, value in zip(others, of_first, strict=True):
+        variable.assign(value)
+    another.load(state)
+    assert values_of(others) == values_of(variables)
+    assert values_of(another.by_variable().values()) == of_first
+    assert another.read().n_steps == state.n_steps == 1
+
+
+def test_without_a_state_the_average_starts_from_the_variables():
+    variables, average = make_average()
+    average.follow()
+    average.load(None)
+    assert values_of(average.by_variable().values()) == values_of(variables) == [5, 6]
+    assert average.read().n_steps == 0
+
+
+# -- The estimator -------------------------------------------------------------------------------
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(30, 4)).astype(np.float32)
+Y = pd.DataFrame({"sign": np.where(X[:, 0] > 0, 1.0, 0.0), "grade": np.digitize(X[:, 1], [-1, 1])})
+Y["grade"] = Y["grade"].where(np.arange(30) % 3 > 0)
+
+
+def make_tiny(**settings):
+    plain = {"hidden_layer_sizes": (5,), "epochs": 3, "batch_size": 8, "random_state": 0}
+    return MultiTaskClassifier(**plain | settings)
+
+
+class Recorder(keras.callbacks.Callback):
+    """Notes all variables after each step, after each epoch, and in the end."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps, self.epochs, self.end = [], [], []
+
+    def values(self):
+        return [np.array(v.numpy()) for v in self.model.variables]
+
+    def on_train_begin(self, logs=None):
+        self.steps.append(self.values())
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps.append(self.values())
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs.append(self.values())
+
+    def on_train_end(self, logs=None):
+        self.end = self.values()
+
+
+def fit_recorded(**settings):
+    recorder = Recorder()
+    return make_tiny(callbacks=recorder, **settings).fit(X, Y), recorder
+
+
+def named(clf, values, names):
+    """Return those of the values whose variables have such names."""
+    variables = clf.model_.variables
+    return [a for v, a in zip(variables, values, strict=True) if v.name in names]
+
+
+WEIGHTS = ("kernel", "bias", "gamma", "beta")
+MOMENTS = ("moving_mean", "moving_variance")
+
+
+@pytest.mark.parametrize("momentum", ["auto", 0.5])
+def test_averages_predict_and_training_goes_on_from_the_weights(momentum):
+    clf, recorder = fit_recorded(ema_momentum=momentum, normalization="batch")
+    plain, of_plain = fit_recorded(ema_momentum=0, normalization="batch")
+    for step, of_step in zip(recorder.steps, of_plain.steps, strict=True):
+        for a, b in zip(step, of_step, strict=True):
+            np.testing.assert_array_equal(a, b)
+    found = [np.array(v.numpy()) for v in clf.model_.variables]
+    for names in (WEIGHTS, MOMENTS):
+        by_step = [named(clf, step, names) for step in recorder.steps]
+        for k, average in enumerate(named(clf, found, names)):
+            steps = [step[k] for step in by_step]
+            expected = follow(steps, 0.99 if momentum == "auto" else momentum)[-1]
+            np.testing.assert_allclose(average, expected, rtol=1e-4, atol=1e-6)
+    assert (plain._network.logits(X) != clf._network.logits(X)).any()
+
+
+def test_callbacks_see_the_averages_at_the_end_of_an_epoch():
+    clf, recorder = fit_recorded()
+    last = [np.array(v.numpy()) for v in clf.model_.variables]
+    for seen in (recorder.epochs[-1], recorder.end):
+        for a, b in zip(seen, last, strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert any((a != b).any() for a, b in zip(recorder.steps[-1], last, strict=True))
+
+
+def test_averages_are_what_is_watched():
+    clf = make_tiny(epochs=6, n_iter_no_change=6).fit(X, Y, validation_data=(X, Y))
+    losses = [
+        make_tiny(epochs=n).fit(X, Y, validation_data=(X, Y)).history_["val_loss"][-1]
+        for n in range(1, 7)
+    ]
+    assert clf.history_["val_loss"] == losses
+    n = clf.best_iter_
+    np.testing.assert_array_equal(
+        clf._network.logits(X), make_tiny(epochs=n).fit(X, Y)._network.logits(X)
+    )
+
+
+def test_each_task_is_predicted_by_the_averages_of_its_epoch():
+    settings = {"restore_best": "per_task", "early_stopping": True, "validation_fraction": None}
+    clf = make_tiny(epochs=8, optimizer__learning_rate=0.3, **settings).fit(X, Y)
+    for t, n in enumerate(clf.best_iters_):
+        alone = make_tiny(epochs=int(n), optimizer__learning_rate=0.3).fit(X, Y)
+        np.testing.assert_array_equal(clf.predict_proba(X)[t], alone.predict_proba(X)[t])
+
+
+def restore_pickled(clf):
+    return pickle.loads(pickle.dumps(clf))
+
+
+def restore_saved(clf):
+    file = io.BytesIO()
+    save_model(clf, file)
+    file.seek(0)
+    return load_model(file)
+
+
+@pytest.mark.parametrize("restore", [restore_pickled, restore_saved])
+def test_what_comes_back_goes_on_from_the_weights(restore):
+    clf = make_tiny().fit(X, Y)
+    again = restore(clf)
+    again.partial_fit(X, Y)
+    clf.partial_fit(X, Y)
+    np.testing.assert_array_equal(again._network.logits(X), clf._network.logits(X))
+    longer = make_tiny(epochs=4).fit(X, Y)
+    np.testing.assert_array_equal(again._network.logits(X), longer._network.logits(X))
+
+
+def test_warm_start_goes_on_from_what_predicts():
+    warm = make_tiny(warm_start=True, optimizer__learning_rate=0.0).fit(X, Y)
+    before = warm._network.logits(X)
+    np.testing.assert_allclose(warm.fit(X, Y)._network.logits(X), before, atol=1e-6)
+
+
+def test_optimizer_that_averages_itself_is_left_to_it():
+    own = make_tiny(optimizer__use_ema=True).fit(X, Y)
+    assert own._network.state.averaging is None
+    with pytest.raises(ValueError, match=r"and so does the optimizer.*ema_momentum=0"):
+        make_tiny(optimizer__use_ema=True, ema_momentum=0.9).fit(X, Y)
+
+
+def build_trunk():
+    return keras.Sequential([keras.layers.Dense(3, activation="relu")])
+
+
+def test_model_of_ones_own_is_trained_as_keras_does_unless_told():
+    assert make_tiny(model=build_trunk).fit(X, Y)._network.state.averaging is None
+    averaged = make_tiny(model=build_trunk, ema_momentum=0.9).fit(X, Y)
+    assert averaged._network.state.averaging.n_steps == 12
+    assert make_tiny(model=build_trunk)._make_optimizer().epsilon == 1e-7
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "settings", "epsilon"),
+    [
+        ("adam", {}, 1e-4),
+        ("AdamW", {}, 1e-4),
+        ("adam", {"epsilon": 1e-3}, 1e-3),
+        ("nadam", {}, 1e-7),
+        (keras.optimizers.Adam, {}, 1e-7),
+        (keras.optimizers.Adam(), {}, 1e-7),
+    ],
+)
+def test_adam_by_its_name_has_a_larger_epsilon(optimizer, settings, epsilon):
+    routed = {f"optimizer__{name}": value for name, value in settings.items()}
+    assert make_tiny(optimizer=optimizer, **routed)._make_optimizer().epsilon == epsilon
+
+
+@pytest.mark.parametrize("value", [1.0, -0.1, "yes", None])
+def test_other_momenta_are_refused(value):
+    with pytest.raises(ValueError, match="'ema_momentum' parameter"):
+        make_tiny(ema_momentum=value).fit(X, Y)
+
+
+def test_file_with_forged_averages_is_refused():
+    clf = make_tiny().fit(X, Y)
+    clf._network.state.averaging.weights[0] = np.zeros((2, 2), np.float32)
+    with pytest.raises(ValueError, match="another shape"):
+        restore_saved(clf)
