@@ -229,8 +229,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         it is the one with the lowest mean loss over folds, and the network is then trained on all
         rows for as many epochs; six trainings, for tables of which no tenth can be spared. "auto"
         is True if `fit` is given validation data or there are at least 2,000 rows with labels,
-        "cv" from 100 rows, and False below; it is False, too, in place of "cv", where
-        `validation_fraction` is None or a warm start goes on.
+        "cv" from 100 rows, and False below. In place of "cv" it is False, too, where a warm start
+        goes on, `validation_fraction` is None, `epochs` is not above `n_iter_no_change`, or there
+        are `callbacks` or a `model` of your own.
     validation_fraction : float or None, default=0.1
         Share of the rows held out to be watched, in (0, 1), drawn so that every task keeps
         labelled cells in both parts. None watches the training loss. Not used if `fit` is given
@@ -731,11 +732,18 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                     f"{len(problem.rows)}. Set early_stopping=False."
                 )
             return True
-        # What goes on from an earlier fit may have seen any row before.
-        is_fresh = validation_data is None and start is None
-        is_wanted = self.early_stopping == "auto" and self.validation_fraction is not None
-        n_rows = len(problem.rows)
-        return is_fresh and is_wanted and _MIN_ROWS_FOR_FOLDS <= n_rows < _MIN_ROWS_TO_HOLD_OUT
+        return (
+            self.early_stopping == "auto"
+            and _MIN_ROWS_FOR_FOLDS <= len(problem.rows) < _MIN_ROWS_TO_HOLD_OUT
+            and self.validation_fraction is not None
+            and validation_data is None
+            # What goes on from an earlier fit may have seen any row before.
+            and start is None
+            # A model of the user's own, and callbacks, are not trained and called six times unasked.
+            and self.model is None
+            and self.callbacks is None
+            and self.epochs > self.n_iter_no_change
+        )
 
     def _train_by_folds(
         self,

@@ -234,7 +234,10 @@ def test_consistency_without_noise_is_pseudo_labels():
 
 
 def test_teacher_is_the_mean_of_the_weights_after_the_first_steps():
-    clf, seen = make(unlabelled="pseudo_labels", normalization="batch", batch_size=60), []
+    clf, seen = (
+        make(unlabelled="pseudo_labels", normalization="batch", batch_size=60, ema_momentum=0),
+        [],
+    )
     for _ in range(3):
         clf.partial_fit(X, Y, classes=[[0, 1], [0, 1, 2]])
         seen.append(clf._network.state.network)
@@ -255,7 +258,11 @@ def test_teacher_is_the_mean_of_the_weights_after_the_first_steps():
 
 
 def test_teacher_without_momentum_is_the_network():
-    state = make(unlabelled="consistency", teacher_momentum=0.0).fit(X, Y)._network.state
+    state = (
+        make(unlabelled="consistency", teacher_momentum=0.0, ema_momentum=0)
+        .fit(X, Y)
+        ._network.state
+    )
     for own, other in zip(state.teacher.network, state.network, strict=True):
         if own.dtype == np.float32:
             np.testing.assert_allclose(own, other, rtol=1e-6, atol=1e-7)
