@@ -739,7 +739,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             and validation_data is None
             # What goes on from an earlier fit may have seen any row before.
             and start is None
-            # A model of the user's own, and callbacks, are not trained and called six times unasked.
+            # A model of one's own, and callbacks, are not trained and called six times unasked.
             and self.model is None
             and self.callbacks is None
             and self.epochs > self.n_iter_no_change

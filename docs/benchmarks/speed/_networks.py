@@ -88,6 +88,7 @@ def make_classifier(work: Work, epochs: int, **settings: Any) -> Any:
         head_hidden_layer_sizes=work.head,
         standardize=False,
         dropout=work.dropout,
+        ema_momentum=0,
         loss_normalization="tasks",
         batch_size=work.batch_size,
         epochs=epochs,
