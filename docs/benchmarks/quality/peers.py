@@ -3,7 +3,9 @@
 One model per task on its labelled rows: logistic regression, random forest, histogram gradient
 boosting and MLPClassifier of scikit-learn, and LightGBM. And the network that an expert writes in
 PyTorch: masked, one head per task, tuned by hand on these very tables by others, alone and as the
-mean of five. Peers that are not installed are left out.
+mean of five. And, for binary tasks and arrays alone, DeepChem's MultitaskClassifier as it comes.
+Peers that are not installed are left out. chemprop is none of them: it takes molecules, and the
+table has fingerprints.
 
 Usage: python docs/benchmarks/quality/peers.py RESULTS --folder FOLDER --tables tox21 census
            --peers "random forest" LightGBM --seeds 0
@@ -59,6 +61,7 @@ PER_TASK: dict[str, tuple[str, Callable[[int], Any]]] = {
     "LightGBM": ("frame", _make_lightgbm),
     "MLPClassifier": ("numbers", lambda seed: MLPClassifier(random_state=seed)),
 }
+DEEPCHEM = "DeepChem MultitaskClassifier"
 EXPERTS = {"PyTorch by an expert": 1, "PyTorch by an expert, mean of five": 5}
 
 ALL_ROWS = ", all rows"
@@ -80,7 +83,7 @@ def main() -> None:
                         "split": split,
                         "seed": seed,
                     }
-                    if record_key(record) in done or not _is_installed(name):
+                    if record_key(record) in done or not _can_run(name, table_name):
                         continue
                     record |= fit_and_score(name, table_name, options.folder, split, seed)
                     append_record(options.results, record)
@@ -116,6 +119,8 @@ def fit_and_score(
 
         def predict(rows: np.ndarray) -> list[np.ndarray]:
             return [np.mean(p, axis=0) for p in zip(*(m(X[rows]) for m in members), strict=True)]
+    elif name == DEEPCHEM:
+        predict = _fit_deepchem(table, train, seed)
     else:
         predict = _fit_per_task(name, table, train, classes, seed)
     seconds = time.perf_counter() - start
@@ -149,9 +154,34 @@ def _fit_per_task(
     return predict
 
 
-def _is_installed(name: str) -> bool:
-    needs = {"LightGBM": "lightgbm"} | dict.fromkeys(EXPERTS, "torch")
+def _fit_deepchem(
+    table: Any, train: np.ndarray, seed: int
+) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """Fit the network with DeepChem's own defaults; a missing label has the weight 0."""
+    import deepchem
+    import torch
+
+    torch.manual_seed(seed)
+    y, X = table.Y.iloc[train].to_numpy(dtype=float), np.asarray(table.X, dtype=np.float32)
+    data = deepchem.data.NumpyDataset(X[train], np.nan_to_num(y), (~np.isnan(y)).astype(float))
+    model = deepchem.models.MultitaskClassifier(y.shape[1], X.shape[1])
+    model.fit(data)
+
+    def predict(rows: np.ndarray) -> list[np.ndarray]:
+        # It wants labels to predict, too.
+        found = model.predict(
+            deepchem.data.NumpyDataset(X[rows], np.zeros((len(rows), y.shape[1])))
+        )
+        return list(np.moveaxis(found, 1, 0))
+
+    return predict
+
+
+def _can_run(name: str, table_name: str) -> bool:
+    needs = {"LightGBM": "lightgbm", DEEPCHEM: "deepchem"} | dict.fromkeys(EXPERTS, "torch")
     needed = needs.get(name.removesuffix(ALL_ROWS))
+    if name == DEEPCHEM and table_name != "tox21":
+        return False
     return needed is None or importlib.util.find_spec(needed) is not None
 
 
@@ -161,8 +191,8 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument("--folder", help="the folder of the real tables")
     parser.add_argument("--tables", nargs="+", choices=table_names(), required=True)
     parser.add_argument("--splits", nargs="+", help="default: all of a table")
-    names = [*PER_TASK, *EXPERTS, *(name + ALL_ROWS for name in PER_TASK)]
-    parser.add_argument("--peers", nargs="+", choices=names, default=[*PER_TASK, *EXPERTS])
+    names = [*PER_TASK, *EXPERTS, DEEPCHEM, *(name + ALL_ROWS for name in PER_TASK)]
+    parser.add_argument("--peers", nargs="+", choices=names, default=names[: -len(PER_TASK)])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     return parser.parse_args()
 
