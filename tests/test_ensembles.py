@@ -580,6 +580,7 @@ def test_ensemble_goes_with_calibration_epochs_of_tasks_and_losses_for_rare_clas
         restore_best="per_task",
         calibrate=True,
         optimizer__learning_rate=0.1,
+        optimizer__epsilon=1e-7,
         batch_size=32,
         epochs=30,
     ).fit(X, Y)
