@@ -92,11 +92,12 @@ DERIVED_ATTRIBUTES = ("classes_", "label_coverage_", "n_classes_", "n_tasks_", "
 # as any.
 _ADAM_EPSILON = 1e-4
 _EMA_MOMENTUM = 0.99
-# With early_stopping="auto": with fewer rows with labels all are trained on, for the epochs that
-# were best for folds held out in turn; with still fewer nothing is watched. A tenth of 2,000 rows
-# tells no good epoch; measured in docs/benchmarks/quality.md.
-_MIN_ROWS_TO_HOLD_OUT = 2000
-_MIN_ROWS_FOR_FOLDS = 100
+# With early_stopping="auto": where a task has fewer labels all rows are trained on, for the epochs
+# that were best for folds held out in turn, as a tenth of these labels tells no good epoch; measured
+# in docs/benchmarks/quality.md. With fewer rows with labels nothing is watched; with more of them
+# folds take too long.
+_MIN_LABELS_TO_HOLD_OUT = 2_000
+_ROWS_FOR_FOLDS = (100, 20_000)
 _N_FOLDS = 5
 _CHANGED = (
     "warm_start and partial_fit go on with the network that was fitted, but its parameters have "
@@ -228,10 +229,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         weights of the best epoch. "cv" finds the epoch by five folds of the rows, held out in turn:
         it is the one with the lowest mean loss over folds, and the network is then trained on all
         rows for as many epochs; six trainings, for tables of which no tenth can be spared. "auto"
-        is True if `fit` is given validation data or there are at least 2,000 rows with labels,
-        "cv" from 100 rows, and False below. In place of "cv" it is False, too, where a warm start
-        goes on, `validation_fraction` is None, `epochs` is not above `n_iter_no_change`, or there
-        are `callbacks` or a `model` of your own.
+        is True if `fit` is given validation data. Else it is "cv" if there are 100 to 20,000 rows
+        with labels, and a task with fewer than 2,000 of them; but not where a warm start goes on,
+        `validation_fraction` is None, `epochs` is not above `n_iter_no_change`, or there are
+        `callbacks` or a `model` of your own. Else it is True from 2,000 rows, and False below.
     validation_fraction : float or None, default=0.1
         Share of the rows held out to be watched, in (0, 1), drawn so that every task keeps
         labelled cells in both parts. None watches the training loss. Not used if `fit` is given
@@ -712,7 +713,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
 
     def _stops_early(self, problem: Problem, has_validation_data: bool) -> bool:
         if self.early_stopping == "auto":
-            return has_validation_data or len(problem.rows) >= _MIN_ROWS_TO_HOLD_OUT
+            return has_validation_data or len(problem.rows) >= _MIN_LABELS_TO_HOLD_OUT
         return bool(self.early_stopping)
 
     def _stops_by_folds(
@@ -732,9 +733,11 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                     f"{len(problem.rows)}. Set early_stopping=False."
                 )
             return True
+        n_labels = problem.targets.label_mask[problem.rows][:, problem.is_active].sum(axis=0)
         return (
             self.early_stopping == "auto"
-            and _MIN_ROWS_FOR_FOLDS <= len(problem.rows) < _MIN_ROWS_TO_HOLD_OUT
+            and _ROWS_FOR_FOLDS[0] <= len(problem.rows) < _ROWS_FOR_FOLDS[1]
+            and bool((n_labels < _MIN_LABELS_TO_HOLD_OUT).any())
             and self.validation_fraction is not None
             and validation_data is None
             # What goes on from an earlier fit may have seen any row before.
