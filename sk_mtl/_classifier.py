@@ -93,9 +93,9 @@ DERIVED_ATTRIBUTES = ("classes_", "label_coverage_", "n_classes_", "n_tasks_", "
 _ADAM_EPSILON = 1e-4
 _EMA_MOMENTUM = 0.99
 # With early_stopping="auto": where a task has fewer labels, a tenth of them tells no good epoch.
-# All rows are trained on then, for the epochs that were best for folds held out in turn (measured in
-# docs/benchmarks/quality.md). With fewer rows with labels nothing is watched; with more, folds take
-# too long.
+# All rows are trained on then, for the epochs that were best for folds held out in turn (measured
+# in docs/benchmarks/quality.md). With fewer rows with labels nothing is watched; with more, folds
+# take too long.
 _MIN_LABELS_TO_HOLD_OUT = 2_000
 _ROWS_FOR_FOLDS = (100, 20_000)
 _N_FOLDS = 5
