@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -227,6 +228,9 @@ def _run_epochs(
     callbacks = _start_callbacks(plan, program, len(training.rows))
     shuffle = _make_order(plan, training)
     missing = None if unlabelled is None else tf.constant(unlabelled.weight, tf.float32)
+    # The program reads its own averages where they are; only what runs the model needs them there.
+    is_run = program.average is None or held_out is not None or bool(plan.callbacks)
+    averaged = program.averaged if is_run else nullcontext
     for epoch in range(progress.epoch + 1, plan.epochs + 1):
         callbacks.on_epoch_begin(plan.first_epoch + epoch - 1)
         rng = np.random.default_rng([plan.seed, 1, plan.first_epoch + epoch])
@@ -236,7 +240,7 @@ def _run_epochs(
             more = (missing, *_unlabelled_of_epoch(plan, unlabelled, len(order), epoch))
         logs = _run_epoch(program, plan, arrays, order, callbacks, more)
         progress.epoch = epoch
-        with program.averaged():
+        with averaged():
             if held_out is not None:
                 logs |= _validation_logs(program, plan, held_out, watched_rows)
             for name, value in logs.items():
@@ -261,7 +265,7 @@ def _run_epochs(
         program.optimizer.finalize_variable_values(program.trainable)
     else:
         program.load(progress.best, program.settings)
-    with program.averaged():
+    with averaged():
         callbacks.on_train_end({name: values[-1] for name, values in progress.history.items()})
         state = program.read()
     checkpoints = progress.keeper.checkpoints(
