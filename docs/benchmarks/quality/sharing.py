@@ -132,7 +132,7 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--always-stopped",
         action="store_true",
-        help="hold out a tenth of the rows in every fit, in place of what \"auto\" does",
+        help='hold out a tenth of the rows in every fit, in place of what "auto" does',
     )
     parser.add_argument("--show", action="store_true", help="only show what is there")
     return parser.parse_args()
