@@ -13,6 +13,7 @@ __all__ = ["choose_best"]
 
 _TRAINING = {"refit": True}
 _NETWORK = {"ensemble_size": 8, "numeric_embedding": "piecewise_linear"}
+_LOSS = {"label_smoothing": "auto"}
 _OPTIMIZER = {"optimizer": "adam", "optimizer__learning_rate": 2e-3}
 
 
@@ -30,7 +31,7 @@ def choose_best(params: Mapping[str, Any]) -> dict[str, Any]:
         These, and those of the setting that are not among them: none of the optimizer's where there
         is another one, and none of the network's where there is a `model`.
     """
-    chosen: dict[str, Any] = dict(_TRAINING)
+    chosen: dict[str, Any] = _TRAINING | _LOSS
     if params.get("model") is None:
         chosen |= _NETWORK
     if "optimizer" not in params or params["optimizer"] == _OPTIMIZER["optimizer"]:

@@ -267,7 +267,7 @@ def _identify(
             plan.stopping is not None,
             plan.monitored_task,
         ],
-        "loss": [plan.focal_gamma, plan.logit_offsets],
+        "loss": [plan.focal_gamma, plan.logit_offsets, plan.label_smoothing],
         "batching": [plan.batching],
         "ema_momentum": [plan.ema_momentum],
         "initial weights": [*start.network, *sorted(start.weighting), *start.weighting.values()],

@@ -34,6 +34,7 @@ from sk_mtl._custom_model import classify_outputs, serialize_model
 from sk_mtl._early_stopping import EarlyStopping, PlannedEpoch, TaskStopping, mean_history
 from sk_mtl._features import check_features
 from sk_mtl._input_spec import InputSpec, LearnedInput, learn_input
+from sk_mtl._label_smoothing import find_label_smoothing
 from sk_mtl._labels import has_missing_labels, read_cell_weight, read_labels
 from sk_mtl._logit_adjustment import find_adjusted_frequencies, find_logit_offsets
 from sk_mtl._network import NetworkSpec, canonical_activation, network_variables
@@ -175,6 +176,13 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         (equation 4 of [3]_, without its class weights, which are `class_weight`).
     focal_gamma : float, default=2.0
         The exponent :math:`\gamma` of the focal loss.
+    label_smoothing : "auto" or float, default=0.0
+        The share of each label, in [0, 1), that is spread evenly over the classes of its task, so
+        that no probability is driven to 0 or 1 [14]_. Probabilities are drawn towards
+        :math:`1 / K` by as much: those of rare classes come out too high. "auto" is 0.02, but
+        nowhere more than the frequency of the task's rarest class, and 0 with the focal loss. It
+        acts on training alone: the losses that are watched, and those in `history_`, are those of
+        the labels as they are; "objective" is with it.
     logit_adjustment : float, default=0.0
         Add this many times :math:`\log \pi_k` to the logits inside the loss, with the frequencies
         :math:`\pi_k` of the task's classes in the training rows, weights included (equation 10 of
@@ -368,9 +376,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     :math:`-\sum_k q_k \log p_k` in place of the loss of a labelled cell, and :math:`w` grows to
     `unlabelled_weight` over ten epochs: it is that times :math:`e^{-5 (1 - n / 10)^2}` in epoch
     :math:`n`, as in [12]_. Sample weights are those of cells without a label, too: they must be
-    given there, and a weight of 0 leaves a cell out. Class weights, focal loss and logit adjustment
-    do not apply to them. What early stopping watches and keeps, and what predicts, is the network,
-    not the teacher.
+    given there, and a weight of 0 leaves a cell out. Class weights, focal loss, label smoothing and
+    logit adjustment do not apply to them. What early stopping watches and keeps, and what predicts,
+    is the network, not the teacher.
 
     References
     ----------
@@ -402,6 +410,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
        1610.02242.
     .. [13] B. T. Polyak, A. B. Juditsky. "Acceleration of Stochastic Approximation by Averaging".
        SIAM Journal on Control and Optimization 30(4), 1992.
+    .. [14] C. Szegedy, V. Vanhoucke, S. Ioffe, J. Shlens, Z. Wojna. "Rethinking the Inception
+       Architecture for Computer Vision" (section 7). CVPR 2016, arXiv 1512.00567.
 
     Examples
     --------
@@ -455,6 +465,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         class_weight: Any = None,
         loss: str = "cross_entropy",
         focal_gamma: float = 2.0,
+        label_smoothing: str | float = 0.0,
         logit_adjustment: float = 0.0,
         optimizer: Any = "adam",
         epochs: int = 100,
@@ -502,6 +513,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         self.class_weight = class_weight
         self.loss = loss
         self.focal_gamma = focal_gamma
+        self.label_smoothing = label_smoothing
         self.logit_adjustment = logit_adjustment
         self.optimizer = optimizer
         self.epochs = epochs
@@ -537,9 +549,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         """Make an estimator for those to whom quality matters more than time.
 
         It has ``ensemble_size=8``, ``numeric_embedding="piecewise_linear"``, a learning rate of
-        2e-3 for Adam, and ``refit=True``: after early stopping it trains afresh on all rows. The
-        values were chosen on validation rows of a few tables (docs/benchmarks/quality.md), and may
-        change from one version to the next.
+        2e-3 for Adam, ``label_smoothing="auto"``, and ``refit=True``: after early stopping it
+        trains afresh on all rows. The values were chosen on validation rows of a few tables
+        (docs/benchmarks/quality.md), and may change from one version to the next.
 
         Parameters
         ----------
@@ -846,6 +858,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             progress=ProgressBar(problem.series_labels, self.verbose > 1) if self.verbose else None,
             focal_gamma=float(self.focal_gamma) if self.loss == "focal" else None,
             logit_offsets=find_logit_offsets(frequencies, tau) if tau else None,
+            label_smoothing=self._resolve_label_smoothing(frequencies),
             batching=self.batching,
             unlabelled=self._specify_unlabelled(),
             unlabelled_weight=float(self.unlabelled_weight),
@@ -946,6 +959,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             callbacks=make_callbacks(self.callbacks, self._routed("callbacks")),
             progress=ProgressBar(problem.series_labels, self.verbose > 1) if is_shown else None,
             logit_offsets=find_logit_offsets(frequencies, tau) if tau else None,
+            label_smoothing=self._resolve_label_smoothing(frequencies),
             unlabelled_batch_size=self._unlabelled_batch_size(unlabelled),
         )
         if start is None:
@@ -1097,6 +1111,16 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         if is_named and self.model is None:
             settings = {"epsilon": _ADAM_EPSILON} | settings
         return make_optimizer(self.optimizer, settings)
+
+    def _resolve_label_smoothing(self, frequencies: list[np.ndarray]) -> np.ndarray | None:
+        if self.loss == "cross_entropy":
+            return find_label_smoothing(self.label_smoothing, frequencies)
+        if self.label_smoothing != "auto" and self.label_smoothing:
+            raise ValueError(
+                f"label_smoothing={self.label_smoothing!r} is for the cross-entropy. Got "
+                f"loss={self.loss!r}; set loss='cross_entropy', or label_smoothing=0."
+            )
+        return None
 
     def _resolve_ema_momentum(self, optimizer: keras.optimizers.Optimizer) -> float:
         has_own = optimizer_and_inner(optimizer)[1].use_ema

@@ -14,13 +14,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from sk_mtl.losses import task_cross_entropy
+from sk_mtl.losses import task_cross_entropy, task_margins
 
 __all__ = [
     "MeanOfMembers",
     "SharedDense",
     "average_logits",
     "member_cross_entropy",
+    "member_margins",
     "member_model",
 ]
 
@@ -290,15 +291,40 @@ def member_cross_entropy(
     weight_sum : tensor of shape (n_tasks,)
         Sum of the weights of the labelled cells.
     """
+    loss_sum, _ = task_cross_entropy(*_as_rows(logits, codes, weight), n_outputs, focal_gamma)
+    return loss_sum / logits.shape[1], ops.sum(weight, axis=0)
+
+
+def member_margins(logits: Any, codes: Any, weight: Any, n_outputs: Sequence[int]) -> Any:
+    """Sum the margins of each member's logits, task by task.
+
+    Parameters
+    ----------
+    logits : tensor of float of shape (n_samples, n_members, sum(n_outputs))
+        As for `member_cross_entropy`.
+    codes : tensor of int of shape (n_samples, n_tasks)
+        As for `task_cross_entropy`.
+    weight : tensor of float of shape (n_samples, n_tasks)
+        As for `task_cross_entropy`.
+    n_outputs : sequence of int
+        The width of each task.
+
+    Returns
+    -------
+    margin_sum : tensor of shape (n_tasks,)
+        Mean over members of what `task_margins` gives.
+    """
+    return task_margins(*_as_rows(logits, codes, weight), n_outputs) / logits.shape[1]
+
+
+def _as_rows(logits: Any, codes: Any, weight: Any) -> tuple[Any, Any, Any]:
+    """Return the members' logits, and the labels of each, in rows of their own."""
     n_members, n_columns = logits.shape[1:]
-    loss_sum, _ = task_cross_entropy(
+    return (
         ops.reshape(logits, (-1, n_columns)),
         ops.repeat(codes, n_members, axis=0),
         ops.repeat(weight, n_members, axis=0),
-        n_outputs,
-        focal_gamma,
     )
-    return loss_sum / n_members, ops.sum(weight, axis=0)
 
 
 def member_model(model: keras.Model) -> keras.Model:

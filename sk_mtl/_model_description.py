@@ -60,6 +60,7 @@ _ADDED_PARAMETERS = ADDED_PARAMETERS.keys() | frozenset(
         "ensemble_size",
         "focal_gamma",
         "input_noise",
+        "label_smoothing",
         "logit_adjustment",
         "loss",
         "pseudo_label_threshold",

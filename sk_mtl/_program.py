@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from sk_mtl._averaging import AveragingState, WeightAverage
 from sk_mtl._early_stopping import EarlyStopping, PlannedEpoch, TaskStopping
-from sk_mtl._ensemble import member_cross_entropy, member_model
+from sk_mtl._ensemble import member_cross_entropy, member_margins, member_model
 from sk_mtl._network import (
     NetworkSpec,
     NoiseDropout,
@@ -38,7 +38,7 @@ from sk_mtl._unlabelled import (
     replace_features,
     task_disagreement,
 )
-from sk_mtl.losses import task_cross_entropy, task_means
+from sk_mtl.losses import task_cross_entropy, task_margins, task_means
 from sk_mtl.weighting import TaskWeighting
 
 __all__ = [
@@ -128,6 +128,8 @@ class TrainingPlan:
         Exponent of the focal loss; None for the cross-entropy.
     logit_offsets : ndarray of float32 of shape (sum(n_outputs),) or None
         What is added to the logits in the loss.
+    label_smoothing : ndarray of float32 of shape (n_tasks,) or None
+        Share of each task's labels that is spread over its classes, in training alone.
     batching : {"random", "label_aware"}
         How the rows of an epoch are ordered.
     unlabelled : UnlabelledSpec or None
@@ -157,6 +159,7 @@ class TrainingPlan:
     jit_compile: bool = False
     focal_gamma: float | None = None
     logit_offsets: np.ndarray | None = None
+    label_smoothing: np.ndarray | None = None
     batching: str = "random"
     unlabelled: UnlabelledSpec | None = None
     unlabelled_weight: float = 1.0
@@ -191,6 +194,11 @@ class TrainingProgram:
             # A variable: other data have other offsets, and no other program.
             self.logit_offsets = keras.Variable(
                 plan.logit_offsets, trainable=False, name="logit_offsets", dtype="float32"
+            )
+        self.label_smoothing = None
+        if plan.label_smoothing is not None:
+            self.label_smoothing = keras.Variable(
+                plan.label_smoothing, trainable=False, name="label_smoothing", dtype="float32"
             )
         self.model = build_network(plan.spec)
         # What is trained: the logits of each member, where there are several.
@@ -537,8 +545,10 @@ class TrainingProgram:
         of_missing: tuple[Any, ...] = ()
         with tf.GradientTape() as tape:
             logits = logits_of(self.spec, self.members(X, training=True))
+            logits = self._adjust_logits(logits)
             loss_sum, weight_sum = self._sum_losses(logits, codes, weight)
-            losses = self._divide_losses(loss_sum, weight_sum)
+            smoothed_sum = loss_sum + self._smoothing_sum(logits, codes, weight)
+            losses = self._divide_losses(smoothed_sum, weight_sum)
             state = {name: v.value for name, v in self.weighting_variables.items()}
             objective, new_state = self.weighting.combine(losses, weight_sum > 0, state)
             if self.members.losses:
@@ -591,12 +601,21 @@ class TrainingProgram:
         )
         return combined - of_nothing
 
+    def _adjust_logits(self, logits: tf.Tensor) -> tf.Tensor:
+        return logits if self.logit_offsets is None else logits + self.logit_offsets.value
+
     def _sum_losses(self, logits: tf.Tensor, codes: tf.Tensor, weight: tf.Tensor) -> Any:
         """Return the sums of task losses and of weights over a batch, as a mean over members."""
-        if self.logit_offsets is not None:
-            logits += self.logit_offsets.value
         loss_of = task_cross_entropy if len(logits.shape) == 2 else member_cross_entropy
         return loss_of(logits, codes, weight, self.spec.n_outputs, self.focal_gamma)
+
+    def _smoothing_sum(self, logits: tf.Tensor, codes: tf.Tensor, weight: tf.Tensor) -> Any:
+        """Return what smoothed labels add to the sums of task losses."""
+        if self.label_smoothing is None:
+            return 0.0
+        margins_of = task_margins if len(logits.shape) == 2 else member_margins
+        margins = margins_of(logits, codes, weight, self.spec.n_outputs)
+        return self.label_smoothing.value * margins
 
     def _evaluate(
         self,
@@ -613,7 +632,7 @@ class TrainingProgram:
             X = _gather_rows(features, some, self.spec.n_features)
             logits = logits_of(self.spec, self.model(X, training=False))
             loss_sum, weight_sum = self._sum_losses(
-                logits, tf.gather(codes, some), tf.gather(weight, some)
+                self._adjust_logits(logits), tf.gather(codes, some), tf.gather(weight, some)
             )
             return start + n_rows, losses + loss_sum, weights + weight_sum
 

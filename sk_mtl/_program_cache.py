@@ -72,6 +72,7 @@ def program_key(
         jit_batch_size,
         plan.focal_gamma,
         plan.logit_offsets is not None,
+        plan.label_smoothing is not None,
         plan.unlabelled,
         plan.unlabelled_batch_size if plan.jit_compile else 0,
         plan.ema_momentum,

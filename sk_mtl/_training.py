@@ -151,6 +151,8 @@ def train(
     program.load(_with_weighting_of(plan, start), settings)
     if program.logit_offsets is not None:
         program.logit_offsets.assign(plan.logit_offsets)
+    if program.label_smoothing is not None:
+        program.label_smoothing.assign(plan.label_smoothing)
     if program.teacher is not None:
         program.teacher.seed(plan.seed)
     try:

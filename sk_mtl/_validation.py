@@ -64,6 +64,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "loss_normalization": [_Choice({"tasks", "cells"})],
     "class_weight": [_Choice({"balanced"}), dict, None],
     "loss": [_Choice({"cross_entropy", "focal"})],
+    "label_smoothing": [_Choice({"auto"}), Interval(Real, 0, 1, closed="left")],
     "focal_gamma": [Interval(Real, 0, None, closed="left")],
     "logit_adjustment": [Interval(Real, 0, None, closed="left")],
     "optimizer": [str, object],

@@ -14,7 +14,7 @@ written in `keras.ops`, and were run on the TensorFlow and the PyTorch backend.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -64,25 +64,55 @@ def task_cross_entropy(
     weight_sum : tensor of shape (n_tasks,)
         Sum of the weights of the labelled cells.
     """
+
+    def cells(logits: Any, codes: Any, labelled: Any, width: int) -> Any:
+        return _cell_cross_entropy(logits, codes, labelled, width, focal_gamma)
+
+    return _sum_cells(cells, logits, codes, weight, n_outputs), ops.sum(weight, axis=0)
+
+
+def task_margins(logits: Any, codes: Any, weight: Any, n_outputs: Sequence[int]) -> Any:
+    """Sum by how much the true class's logit exceeds the mean logit, task by task.
+
+    The cross-entropy of a label of which the share :math:`s` is spread evenly over all classes is
+    that of the label itself and :math:`s` times this.
+
+    Parameters
+    ----------
+    logits : tensor of float of shape (n_samples, sum(n_outputs))
+        As for `task_cross_entropy`.
+    codes : tensor of int of shape (n_samples, n_tasks)
+        As for `task_cross_entropy`.
+    weight : tensor of float of shape (n_samples, n_tasks)
+        As for `task_cross_entropy`.
+    n_outputs : sequence of int
+        As for `task_cross_entropy`.
+
+    Returns
+    -------
+    margin_sum : tensor of shape (n_tasks,)
+        Sum of weight times margin over the labelled cells.
+    """
+    return _sum_cells(_cell_margin, logits, codes, weight, n_outputs)
+
+
+def _sum_cells(
+    cells: Callable[..., Any], logits: Any, codes: Any, weight: Any, n_outputs: Sequence[int]
+) -> Any:
+    """Return the weighted sum by task of what `cells` gives for all tasks of one width."""
     starts = np.concatenate([[0], np.cumsum(n_outputs)])
     sums, order = [], []
     for width in sorted(set(n_outputs)):
         tasks = np.flatnonzero(np.asarray(n_outputs) == width)
         columns = np.concatenate([np.arange(starts[t], starts[t + 1]) for t in tasks])
         group_weight = _take_columns(weight, tasks)
-        cell = _cell_cross_entropy(
-            _take_columns(logits, columns),
-            _take_columns(codes, tasks),
-            group_weight > 0,
-            width,
-            focal_gamma,
+        cell = cells(
+            _take_columns(logits, columns), _take_columns(codes, tasks), group_weight > 0, width
         )
         sums.append(ops.sum(group_weight * cell, axis=0))
         order.extend(tasks.tolist())
-    loss_sum = ops.concatenate(sums) if len(sums) > 1 else sums[0]
-    if order != sorted(order):
-        loss_sum = ops.take(loss_sum, np.argsort(order))
-    return loss_sum, ops.sum(weight, axis=0)
+    by_task = ops.concatenate(sums) if len(sums) > 1 else sums[0]
+    return by_task if order == sorted(order) else ops.take(by_task, np.argsort(order))
 
 
 def task_means(loss_sum: Any, weight_sum: Any) -> Any:
@@ -120,6 +150,18 @@ def _cell_cross_entropy(
         # By its logarithm: a small power of 0 has no finite gradient.
         cell = cell * ops.exp(focal_gamma * _log_of_rest(safe, codes, width))
     return ops.where(labelled, cell, ops.zeros_like(cell))
+
+
+def _cell_margin(logits: Any, codes: Any, labelled: Any, width: int) -> Any:
+    """Return the true class's logit less the mean, (n_samples, n_tasks), 0 where not labelled."""
+    if width == 1:  # the logit of the other class is 0
+        safe = ops.where(labelled, logits, ops.zeros_like(logits))
+        return safe * (ops.cast(codes, safe.dtype) - 0.5)
+    shaped = ops.reshape(logits, (-1, codes.shape[1], width))
+    safe = ops.where(labelled[..., None], shaped, ops.zeros_like(shaped))
+    return ops.sum(safe * ops.one_hot(codes, width, dtype=safe.dtype), axis=-1) - ops.mean(
+        safe, axis=-1
+    )
 
 
 def _log_of_rest(logits: Any, codes: Any, width: int) -> Any:

@@ -423,6 +423,7 @@ def change(array, value):
         {"ensemble_size": 2},
         {"loss": "focal"},
         {"loss": "focal", "focal_gamma": 1.0},
+        {"label_smoothing": 0.1},
         {"logit_adjustment": 0.5},
         {"batching": "label_aware"},
         {"unlabelled": "pseudo_labels"},

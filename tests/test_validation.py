@@ -48,6 +48,7 @@ def test_the_defaults_pass():
         ("class_weight", {0: 1}),
         ("loss", "focal"),
         ("focal_gamma", 0),
+        ("label_smoothing", "auto"),
         ("logit_adjustment", 1),
         ("batching", "label_aware"),
         ("calibrate", np.True_),

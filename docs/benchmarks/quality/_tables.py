@@ -182,8 +182,18 @@ def _waves(n_rows: int, n_features: int, missing: Any, seed: int = 0, **settings
     return _generated(X.to_numpy(), Y, truth, n_rows)
 
 
-def _boxes(n_rows: int, n_features: int, n_tasks: int, missing: float, seed: int = 0) -> Table:
-    """Labels from boxes in skewed and binary features, which suit trees."""
+def _boxes(
+    n_rows: int,
+    n_features: int,
+    n_tasks: int,
+    missing: float,
+    shares: tuple[float, float] = (0.05, 0.5),
+    seed: int = 0,
+) -> Table:
+    """Labels from boxes in skewed and binary features, which suit trees.
+
+    The second class of a task has a share of the rows between `shares`.
+    """
     rng = np.random.default_rng(seed)
     n = n_rows + 2 * _N_SCORED
     X = np.exp(rng.standard_normal((n, n_features)))
@@ -195,9 +205,9 @@ def _boxes(n_rows: int, n_features: int, n_tasks: int, missing: float, seed: int
             cut = np.quantile(X[:, column], rng.uniform(0.3, 0.7))
             inside[:, box] &= (X[:, column] > cut) == (rng.random() < 0.5)
     scores = inside @ rng.normal(size=(n_boxes, n_tasks)) + 0.3 * rng.standard_normal((n, n_tasks))
-    shares = rng.uniform(0.05, 0.5, size=n_tasks)
+    second = rng.uniform(*shares, size=n_tasks)
     truth = pd.DataFrame(
-        (scores > _quantiles(scores, 1 - shares)).astype(float),
+        (scores > _quantiles(scores, 1 - second)).astype(float),
         columns=[f"y{t}" for t in range(n_tasks)],
     )
     Y = truth.mask(rng.random(truth.shape) < missing)
@@ -239,6 +249,7 @@ GENERATED: dict[str, Callable[[], Table]] = {
     "waves 100000x20": lambda: _waves(100_000, 20, 0.01, n_classes=(2, 3, 4, 5, 6), class_sep=2.0),
     "boxes 500x10": lambda: _boxes(500, 10, 4, 0.3),
     "boxes 10000x30": lambda: _boxes(10_000, 30, 8, 0.6),
+    "boxes 10000x30, rare": lambda: _boxes(10_000, 30, 8, 0.6, shares=(0.002, 0.01)),
     "bits 2000x2000": lambda: _bits(2000, 2000, 60, 0.7),
     "bits 500x200": lambda: _bits(500, 200, 6, 0.2),
 }
