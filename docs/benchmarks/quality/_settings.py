@@ -1,18 +1,21 @@
 """Settings of MultiTaskClassifier that are compared, by name.
 
 `scaling` is how the benchmark scales the features beforehand (see `_tables.scale`),
-`initialization` how the kernels start, and `watched` which rows the fit gets (see
-`fit.fit_and_score`); the rest are parameters of the estimator.
+`initialization` how the kernels start, `watched` which rows the fit gets (see
+`fit.fit_and_score`), and `schedule` the epochs over which the learning rate grows and falls; the
+rest are parameters of the estimator.
 """
 
 import math
 from typing import Any
 
+import keras
+
 import sk_mtl._network
 import sk_mtl._training
 from sk_mtl._best import choose_best
 
-__all__ = ["SETTINGS", "STUDIES", "start_kernels_by"]
+__all__ = ["SETTINGS", "STUDIES", "make_schedule", "start_kernels_by"]
 
 # As it was when the first studies were made: Keras's Adam, and no averages of the weights.
 AS_KERAS = {"ema_momentum": 0, "optimizer__epsilon": 1e-7}
@@ -164,6 +167,31 @@ STUDIES["bins"] = _vary(
     },
 )
 
+SMOOTHED = {f"label smoothing {s}": {"label_smoothing": s} for s in (0.01, 0.02, 0.05, "auto")}
+STUDIES["smoothing"] = _vary({}, **SMOOTHED)
+BEST = SHARED | BINS["8 bins"] | FINAL
+STUDIES["best, smoothed"] = _vary(
+    BEST,
+    **{name: BEST | change for name, change in SMOOTHED.items()},
+    **{
+        f"label smoothing auto, {k} members": BEST | {"label_smoothing": "auto", "ensemble_size": k}
+        for k in (16, 32)
+    },
+)
+STUDIES["rates"] = _vary(
+    {},
+    **{
+        "warm-up over 2 epochs": {"schedule": [2, None]},
+        "cosine over 30 epochs": {"schedule": [0, 30]},
+        "warm-up over 2, cosine over 30 epochs": {"schedule": [2, 30]},
+        "cosine over 100 epochs": {"schedule": [0, 100]},
+        "patience 5": {"n_iter_no_change": 5},
+        "patience 20": {"n_iter_no_change": 20},
+        "batch 32": {"batch_size": 32},
+        "batch 1024": {"batch_size": 1024},
+    },
+)
+
 _draw_as_released = sk_mtl._network.draw_initial_values
 
 
@@ -196,3 +224,19 @@ def _limit(law: str, n_in: int, n_out: int, is_output: bool) -> float:
     if law == "torch" or is_output:
         return 1 / math.sqrt(n_in)
     return math.sqrt({"he": 6, "small": 0.3}[law] / n_in)
+
+
+def make_schedule(
+    warm_up: int, end: int | None, steps_per_epoch: int, rate: float = 1e-3
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Return a rate that grows linearly at first, then falls as a cosine to 0, or stays.
+
+    Both times are epochs: the first `warm_up` ones, and the one at whose end the rate is 0.
+    """
+    return keras.optimizers.schedules.CosineDecay(
+        0.0 if warm_up else rate,
+        decay_steps=(end - warm_up) * steps_per_epoch if end else 1,
+        alpha=0.0 if end else 1.0,
+        warmup_target=rate if warm_up else None,
+        warmup_steps=warm_up * steps_per_epoch,
+    )

@@ -13,6 +13,7 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import argparse
+import math
 import time
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 from _records import append_record, read_records, record_key
 from _scores import score_part
-from _settings import SETTINGS, STUDIES, start_kernels_by
+from _settings import SETTINGS, STUDIES, make_schedule, start_kernels_by
 from _tables import as_frame, load_table, prepare, scale, table_names, take_rows
 
 from sk_mtl import MultiTaskClassifier
@@ -76,6 +77,12 @@ def fit_and_score(
     fitted = train
     if table.watched and watching == "all rows":
         fitted = np.concatenate([train, valid])
+    schedule = setting.pop("schedule", None)
+    if schedule is not None:
+        n_rows = int(table.Y.iloc[fitted].notna().any(axis=1).sum())
+        batch_size = 32 if n_rows <= 2_000 else 128 if n_rows <= 10_000 else 256  # as "auto" is
+        steps_per_epoch = math.ceil(n_rows / batch_size)
+        setting["optimizer__learning_rate"] = make_schedule(*schedule, steps_per_epoch)
     clf = MultiTaskClassifier(**setting, random_state=seed)
     start = time.perf_counter()
     clf.fit(take_rows(X, fitted), table.Y.iloc[fitted], **watched)
