@@ -78,12 +78,11 @@ def fit_and_score(
     if table.watched and watching == "all rows":
         fitted = np.concatenate([train, valid])
     schedule = setting.pop("schedule", None)
+    clf = MultiTaskClassifier(**setting, random_state=seed)
     if schedule is not None:
         n_rows = int(table.Y.iloc[fitted].notna().any(axis=1).sum())
-        batch_size = 32 if n_rows <= 2_000 else 128 if n_rows <= 10_000 else 256  # as "auto" is
-        steps_per_epoch = math.ceil(n_rows / batch_size)
-        setting["optimizer__learning_rate"] = make_schedule(*schedule, steps_per_epoch)
-    clf = MultiTaskClassifier(**setting, random_state=seed)
+        steps_per_epoch = math.ceil(n_rows / clf._resolve_batch_size(n_rows))
+        clf.set_params(optimizer__learning_rate=make_schedule(*schedule, steps_per_epoch))
     start = time.perf_counter()
     clf.fit(take_rows(X, fitted), table.Y.iloc[fitted], **watched)
     seconds = time.perf_counter() - start
