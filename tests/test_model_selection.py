@@ -724,6 +724,17 @@ def test_holdout_takes_more_rows_when_there_are_more_tasks_than_rows_to_hold_out
     assert mask[held].any(axis=0).all()
 
 
+@pytest.mark.parametrize("fraction", [0.05, 0.1, 0.25, 0.5, 0.9])
+def test_holdout_has_the_share_of_each_class_when_most_combinations_of_labels_are_rare(fraction):
+    rng = np.random.default_rng(0)
+    # 256 combinations in 2,000 rows: most have too few rows to be dealt out in proportion.
+    codes = (rng.random((2000, 8)) < np.r_[0.03, np.full(7, 0.3)]).astype(int)
+    mask = np.ones(codes.shape, dtype=bool)
+    _, held = stratified_holdout(codes, mask, holdout_fraction=fraction, random_state=0)
+
+    np.testing.assert_allclose(codes[held].sum(axis=0), fraction * codes.sum(axis=0), atol=5)
+
+
 def test_holdout_repeats_for_a_fixed_seed_only():
     codes, mask = np.random.RandomState(0).randint(0, 2, (50, 2)), np.ones((50, 2), bool)
     first, again, other = (

@@ -19,12 +19,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import sklearn
-from sklearn.model_selection import KFold
+from sklearn.model_selection import KFold, ShuffleSplit
 
 import sk_mtl
 from sk_mtl.model_selection import (
     MultiTaskStratifiedGroupKFold,
     MultiTaskStratifiedKFold,
+    MultiTaskStratifiedShuffleSplit,
     stratified_holdout,
     train_test_split,
 )
@@ -62,11 +63,11 @@ def count_classes(Y: pd.DataFrame, folds: Folds) -> pd.DataFrame:
     return counts
 
 
-def measure(counts: pd.DataFrame) -> dict[str, float]:
-    """Measure how far the folds are from the whole."""
+def measure(counts: pd.DataFrame, share: float) -> dict[str, float]:
+    """Measure how far parts of a share of the rows are from the whole."""
     folds, whole = counts.drop(columns="whole"), counts["whole"]
-    deviation = folds.div(whole / N_SPLITS, axis=0).sub(1).abs()
-    enough = whole >= N_SPLITS
+    deviation = folds.div(whole * share, axis=0).sub(1).abs()
+    enough = whole * share >= 1
     return {
         "mean": deviation.to_numpy().mean(),
         "largest": deviation[enough].to_numpy().max(),
@@ -74,9 +75,9 @@ def measure(counts: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def summarise(Y: pd.DataFrame, splitters: Iterable) -> dict[str, float]:
+def summarise(Y: pd.DataFrame, splitters: Iterable, share: float) -> dict[str, float]:
     """Measure one splitter, the mean over its seeds."""
-    found = pd.DataFrame([measure(count_classes(Y, split(cv, Y))) for cv in splitters])
+    found = pd.DataFrame([measure(count_classes(Y, split(cv, Y)), share) for cv in splitters])
     return found.mean().to_dict()
 
 
@@ -94,7 +95,7 @@ def as_markdown(frame: pd.DataFrame) -> str:
 # -- Sections ------------------------------------------------------------------------------------
 
 
-def compare(tables: dict[str, pd.DataFrame]) -> str:
+def compare_folds(tables: dict[str, pd.DataFrame]) -> str:
     """The summary: three measures of each splitter on each table."""
     kinds = {
         "`KFold`": [KFold(N_SPLITS)],
@@ -104,14 +105,31 @@ def compare(tables: dict[str, pd.DataFrame]) -> str:
             MultiTaskStratifiedKFold(N_SPLITS, shuffle=True, random_state=s) for s in SEEDS
         ],
     }
+    return compare(tables, kinds, 1 / N_SPLITS, "fold")
+
+
+def compare_tenths(tables: dict[str, pd.DataFrame]) -> str:
+    """The same of one part that is a tenth of the rows."""
+    one = {"n_splits": 1, "test_size": 0.1}
+    kinds = {
+        "`ShuffleSplit`": [ShuffleSplit(**one, random_state=s) for s in SEEDS],
+        "`MultiTaskStratifiedShuffleSplit`": [
+            MultiTaskStratifiedShuffleSplit(**one, random_state=s) for s in SEEDS
+        ],
+    }
+    return compare(tables, kinds, 0.1, "part")
+
+
+def compare(tables: dict[str, pd.DataFrame], kinds: dict, share: float, part: str) -> str:
+    """Three measures of each splitter on each table."""
     rows = {}
     for name, Y in tables.items():
         for kind, splitters in kinds.items():
-            found = summarise(Y, splitters)
+            found = summarise(Y, splitters, share)
             rows[f"{name}, {kind}"] = {
                 "mean deviation": f"{found['mean']:.1%}",
                 "largest deviation": f"{found['largest']:.1%}",
-                "(fold, class) pairs without a row": f"{found['without']:g}",
+                f"({part}, class) pairs without a row": f"{found['without']:g}",
             }
     return as_markdown(pd.DataFrame(rows).T.rename_axis("table, splitter"))
 
@@ -218,9 +236,14 @@ def write_page(folder: Path) -> str:
         f"class in the fold is from a {N_SPLITS}th of the whole, as a share of that; the largest "
         "such deviation and the number of (fold, class) pairs without a row are over classes with "
         f"at least {N_SPLITS} rows. Shuffled: mean over {len(SEEDS)} seeds.",
-        compare(tables),
+        compare_folds(tables),
         "A class whose rows are no multiple of the number of folds cannot have a deviation of 0: "
         "six rows make folds of 1, 1, 1, 1 and 2.",
+        "## A tenth of the rows",
+        "The same of one part with a tenth of the rows, as early stopping holds out and as "
+        "`train_test_split(test_size=0.1)` makes it. The last two columns are over classes with at "
+        f"least 10 rows. Mean over {len(SEEDS)} seeds.",
+        compare_tenths(tables),
     ]
     for name, Y in tables.items():
         sections += [

@@ -226,10 +226,15 @@ class _Fill:
         self.must_have = columns.find_coverable(n_covered)[:, None] & is_covered
         desired = self.totals[:, None] * share_of_parts(part_sizes)
         # However small a part, it should have one row of each class that has enough.
-        desired = np.where(self.must_have, np.maximum(desired, 1.0), desired)
+        self.desired = np.where(self.must_have, np.maximum(desired, 1.0), desired)
         weight = np.where(columns.class_code == MISSING, _WEIGHT_OF_MISSING, 1.0)
         weight[columns.class_code == NOTHING] = 0.0
-        self.step = weight[:, None] / np.maximum(desired, 1e-9)
+        self.step = weight[:, None] / np.maximum(self.desired, 1e-9)
+        self.level = (self.counts + 0.5) * self.step
+
+    def recount(self, columns: IndicatorColumns, part: np.ndarray) -> None:
+        """Take the counts, and the levels, from where the rows are now."""
+        self.counts = columns.count_rows(part, self.counts.shape[1])
         self.level = (self.counts + 0.5) * self.step
 
     def swap(
@@ -302,16 +307,24 @@ def _place_rows(
     waiting = waiting[np.argsort(rarity[waiting], kind="stable")]
     room = part_sizes - np.bincount(part[part != UNASSIGNED], minlength=len(part_sizes))
     closed = np.where(room > 0, 0.0, np.inf)
-    level, step = fill.level, fill.step
+    # What each part should get of the waiting rows of a column. Compared with the rows placed so
+    # far, not with all that are desired: a part to which less was dealt would draw rows for the
+    # sake of their common classes, and those of rare classes, which come first, with them.
+    due = np.maximum(fill.desired - fill.counts, 0)
+    due = due / np.maximum(due.sum(axis=1, keepdims=True), 1e-9) * fill.step
+    level = 0.5 * fill.step - due
     for row in waiting:
         cells = columns.of_cell[row]
-        j = int((level[cells].sum(axis=0) + closed).argmin())
+        of_row = level[cells]
+        j = int((of_row.sum(axis=0) + closed).argmin())
         part[row] = j
-        level[cells, j] += step[cells, j]
+        of_row -= due[cells]
+        of_row[:, j] += fill.step[cells, j]
+        level[cells] = of_row
         room[j] -= 1
         if room[j] == 0:
             closed[j] = np.inf
-    fill.counts = columns.count_rows(part, len(part_sizes))
+    fill.recount(columns, part)
 
 
 def _cover_empty_parts(columns: IndicatorColumns, part: np.ndarray, fill: _Fill) -> None:
