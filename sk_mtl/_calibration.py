@@ -1,32 +1,37 @@
 r"""Calibration: one temperature per task, from logits and labels that training did not see.
 
-Owns the fit of the temperatures, and which tasks have the labels for it; knows no network. The
-probabilities of a task are those of its logits over its temperature,
-:math:`p = \mathrm{softmax}(z / T_t)` [1]_, with the logit 0 of the first class beside the log-odds
-of a binary task.
+Owns the fit of the temperatures; knows no network. The probabilities of a task are those of its
+logits over its temperature, :math:`p = \mathrm{softmax}(z / T_t)` [1]_, with the logit 0 of the
+first class beside the log-odds of a binary task.
+
+Few labels say little of a temperature, and a network that is too sure of itself is so in most of
+its tasks. So the tasks have a common temperature, and each its own as far as its labels tell it
+from the common one: a random-effects model, with the spread of the tasks estimated by moments [2]_.
 
 References
 ----------
 .. [1] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger (2017). On Calibration of Modern Neural Networks.
    ICML 2017.
+.. [2] R. DerSimonian, N. Laird (1986). Meta-Analysis in Clinical Trials. Controlled Clinical Trials
+   7(3), 177-188.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import logsumexp
 
 from sk_mtl._problem import LabelledRows
-from sk_mtl._tasks import enumerate_some
 
-__all__ = ["calibrate_tasks", "find_temperature", "find_temperatures", "require_watched_rows"]
+__all__ = ["find_temperatures", "require_watched_rows"]
 
-# Fewer labelled cells than this say next to nothing of how far probabilities are off.
-_MIN_CELLS = 20
+# The pull of the common temperature towards 1, in labelled cells: docs/benchmarks/quality.md.
+_PULL = 100.0
+_LARGEST_PULL = 1e9
 _LARGEST_LOGIT = 1e30
 _LARGEST_FACTOR = 1e4
 
@@ -48,60 +53,8 @@ def require_watched_rows(watched: LabelledRows | None) -> None:
         raise ValueError(
             "calibrate=True needs labelled rows that are not trained on. Set early_stopping=True, "
             "which holds out validation_fraction of the rows, or give fit validation_data; "
-            "partial_fit has neither."
+            "partial_fit has neither. calibrate='auto' calibrates where there are such rows."
         )
-
-
-def calibrate_tasks(
-    logits: np.ndarray,
-    codes: np.ndarray,
-    weight: np.ndarray,
-    n_outputs: Sequence[int],
-    names: Sequence[Hashable],
-    offsets: np.ndarray | None = None,
-    stacklevel: int = 1,
-) -> np.ndarray:
-    """Return the temperature of each task, 1 with a warning where labels are too few.
-
-    Parameters
-    ----------
-    logits : ndarray of float of shape (n_rows, sum(n_outputs))
-        Of the rows that count.
-    codes : ndarray of int of shape (n_rows, n_tasks)
-        Their class indices; any where the label is missing.
-    weight : ndarray of float of shape (n_rows, n_tasks)
-        Their cell weights, 0 where the label is missing.
-    n_outputs : sequence of int
-        The width of each task.
-    names : sequence of hashable
-        The names of the tasks.
-    offsets : ndarray of float of shape (sum(n_outputs),), default=None
-        As for `find_temperatures`.
-    stacklevel : int, default=1
-        Of the warning, as seen from the caller.
-
-    Returns
-    -------
-    temperatures : ndarray of float32 of shape (n_tasks,)
-        Positive.
-    """
-    temperatures = find_temperatures(logits, codes, weight, n_outputs, offsets)
-    is_unknown = np.isnan(temperatures)
-    if is_unknown.any():
-        counts = (weight > 0).sum(axis=0)
-        tasks = [
-            f"{name!r} ({count} label(s))"
-            for name, count, unknown in zip(names, counts, is_unknown, strict=True)
-            if unknown
-        ]
-        warnings.warn(
-            f"{len(tasks)} task(s) are not calibrated, and keep the temperature 1: "
-            f"{enumerate_some(tasks)} among the rows watched. At least {_MIN_CELLS} labels of two "
-            "classes are needed. Raise validation_fraction, or give more validation_data.",
-            UserWarning,
-            stacklevel=stacklevel + 1,
-        )
-    return np.where(is_unknown, np.float32(1), temperatures)
 
 
 def find_temperatures(
@@ -111,7 +64,20 @@ def find_temperatures(
     n_outputs: Sequence[int],
     offsets: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Find the temperature of each task.
+    r"""Find the temperature of each task.
+
+    With :math:`\beta = 1 / T`, the log loss of task :math:`t` is
+
+    .. math:: L_t(\beta) = \sum_i w_{it}
+        \left(\log \sum_k e^{\beta z_{itk} + o_{tk}} - \beta z_{it y_{it}} - o_{t y_{it}}\right),
+
+    its weights divided by their mean. The common :math:`\beta_0` minimises
+    :math:`\sum_t L_t(\beta) + 100 \, (\beta - 1 - \log \beta)`, and that of a task
+    :math:`L_t(\beta) + (\beta / \beta_0 - 1 - \log (\beta / \beta_0)) / \tau^2`, where
+    :math:`\tau^2` is the variance of :math:`\log \beta_t` between tasks beyond what chance makes.
+    Both are convex. The pulls weigh as much as 100, or as :math:`1 / \tau^2`, average cells, and at
+    least as much as one: without them, labels that are all predicted right would have no best
+    temperature but 0.
 
     Parameters
     ----------
@@ -124,85 +90,104 @@ def find_temperatures(
     n_outputs : sequence of int
         The width of each task.
     offsets : ndarray of float of shape (sum(n_outputs),), default=None
-        Added to the logits over temperature: by how much the frequencies of the classes that the
-        labels are drawn from differ from those that are to be predicted.
+        Added to the logits over temperature, :math:`o`: by how much the frequencies of the classes
+        that the labels are drawn from differ from those that are to be predicted.
 
     Returns
     -------
     temperatures : ndarray of float32 of shape (n_tasks,)
-        NaN for a task with fewer than 20 labelled cells, or with one class among them.
-    """
-    temperatures = np.full(len(n_outputs), np.nan, dtype=np.float32)
-    starts = np.cumsum([0, *n_outputs])
-    offsets = np.zeros(starts[-1]) if offsets is None else offsets.astype(np.float64)
-    for t, width in enumerate(n_outputs):
-        labelled = np.flatnonzero(weight[:, t] > 0)
-        known = codes[labelled, t]
-        if len(labelled) < _MIN_CELLS or (known == known[0]).all():
-            continue
-        columns = slice(starts[t], starts[t + 1])
-        of_task, offset = logits[labelled, columns].astype(np.float64), offsets[columns]
-        if width == 1:
-            of_task, offset = np.hstack([np.zeros_like(of_task), of_task]), np.r_[0, offset]
-        temperatures[t] = find_temperature(of_task, known, weight[labelled, t], offset)
-    return temperatures
-
-
-def find_temperature(
-    logits: np.ndarray, codes: np.ndarray, weight: np.ndarray, offset: np.ndarray | float = 0.0
-) -> float:
-    r"""Find the temperature of one task.
-
-    With :math:`\beta = 1 / T` it minimises
-
-    .. math:: \sum_i w_i \left(\log \sum_k e^{\beta z_{ik} + o_k} - \beta z_{i y_i}\right)
-        + \bar w \, (\beta - 1 - \log \beta),
-
-    which is convex in :math:`\beta`: the weighted log loss, and a pull towards 1 that weighs as
-    much as one average cell. Without it, labels that are all predicted right would have no best
-    temperature but 0, and probabilities of 0 and 1.
-
-    Parameters
-    ----------
-    logits : ndarray of float of shape (n_samples, n_classes)
-        Logits.
-    codes : ndarray of int of shape (n_samples,)
-        Indices of the true classes.
-    weight : ndarray of float of shape (n_samples,)
-        Weights, all positive.
-    offset : ndarray of float of shape (n_classes,) or float, default=0.0
-        The numbers :math:`o_k`.
-
-    Returns
-    -------
-    temperature : float
-        Positive.
+        Positive; the common one for a task without a labelled cell, 1 where no task has any.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from sk_mtl._calibration import find_temperature
+    >>> from sk_mtl._calibration import find_temperatures
     >>> rng = np.random.default_rng(0)
-    >>> log_odds = rng.normal(size=5000)
-    >>> codes = (rng.random(5000) < 1 / (1 + np.exp(-log_odds))).astype(int)
-    >>> overconfident = np.stack([np.zeros(5000), 2 * log_odds], axis=1)
-    >>> round(find_temperature(overconfident, codes, np.ones(5000)))
-    2
+    >>> log_odds = rng.normal(size=(5000, 2))
+    >>> codes = (rng.random((5000, 2)) < 1 / (1 + np.exp(-log_odds))).astype(int)
+    >>> weight = np.ones((5000, 2))
+    >>> weight[3:, 1] = 0                       # three labels, which have no say
+    >>> find_temperatures(2 * log_odds, codes, weight, (1, 1)).round(1)
+    array([2., 2.], dtype=float32)
     """
-    logits = np.clip(logits, -_LARGEST_LOGIT, _LARGEST_LOGIT)
-    # One constant per row changes no probability.
-    logits = logits - logits[np.arange(len(codes)), codes][:, None]
-    weight = weight / weight.mean()
+    starts = np.cumsum([0, *n_outputs])
+    offsets = np.zeros(starts[-1]) if offsets is None else offsets.astype(np.float64)
+    tasks = []
+    for t, width in enumerate(n_outputs):
+        labelled = np.flatnonzero(weight[:, t] > 0)
+        columns = slice(starts[t], starts[t + 1])
+        of_task, offset = logits[labelled, columns].astype(np.float64), offsets[columns]
+        if width == 1:
+            of_task, offset = np.hstack([np.zeros_like(of_task), of_task]), np.r_[0, offset]
+        tasks.append(_Cells.of_task(of_task, codes[labelled, t], weight[labelled, t], offset))
+    common = _find_factor(tasks, 1.0, _PULL)
+    pull = 1 / np.clip(_variance_between(tasks, common), 1 / _LARGEST_PULL, 1.0)
+    factors = [_find_factor([cells], common, pull) for cells in tasks]
+    return (1 / np.array(factors)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """The labelled cells of a task: logits less that of the true class, weights of mean 1."""
+
+    logits: np.ndarray
+    weight: np.ndarray
+    offset: np.ndarray
+
+    @classmethod
+    def of_task(
+        cls, logits: np.ndarray, codes: np.ndarray, weight: np.ndarray, offset: np.ndarray
+    ) -> _Cells:
+        logits = np.clip(logits, -_LARGEST_LOGIT, _LARGEST_LOGIT)
+        # One constant per row changes no probability.
+        logits = logits - logits[np.arange(len(codes)), codes][:, None]
+        weight = weight.astype(np.float64)
+        return cls(logits, weight / weight.mean() if len(weight) else weight, offset)
+
+    def slope(self, factor: float) -> float:
+        """Return the derivative of the log loss by the factor of the logits."""
+        return float(self.weight @ self._moments(factor)[0])
+
+    def curvature(self, factor: float) -> tuple[float, float]:
+        """Return the second derivative, and the variance that chance gives the first."""
+        mean, square = self._moments(factor)
+        of_cells = np.maximum(square - mean**2, 0)
+        return float(self.weight @ of_cells), float(self.weight**2 @ of_cells)
+
+    def _moments(self, factor: float) -> tuple[np.ndarray, np.ndarray]:
+        log_odds = factor * self.logits + self.offset
+        shares = np.exp(log_odds - logsumexp(log_odds, axis=1, keepdims=True))
+        return (shares * self.logits).sum(axis=1), (shares * self.logits**2).sum(axis=1)
+
+
+def _find_factor(tasks: Sequence[_Cells], center: float, pull: float) -> float:
+    """Return what to multiply the logits of these tasks by; `pull` draws it to `center`."""
 
     def slope(factor: float) -> float:
-        """Return the derivative of the objective."""
-        log_odds = factor * logits + offset
-        shares = np.exp(log_odds - logsumexp(log_odds, axis=1, keepdims=True))
-        return float(weight @ (shares * logits).sum(axis=1) + 1 - 1 / factor)
+        return sum(cells.slope(factor) for cells in tasks) + pull * (1 / center - 1 / factor)
 
     low, high = 1 / _LARGEST_FACTOR, _LARGEST_FACTOR
     if slope(low) >= 0:
-        return 1 / low
+        return low
     if slope(high) <= 0:
-        return 1 / high
-    return 1 / float(brentq(slope, low, high, xtol=1e-12, rtol=1e-10))
+        return high
+    return float(brentq(slope, low, high, xtol=1e-12, rtol=1e-10))
+
+
+def _variance_between(tasks: Sequence[_Cells], common: float) -> float:
+    """Return the variance of the logarithms of the tasks' factors, beyond what chance makes.
+
+    From one Newton step of each task away from the common factor: temperatures found from a
+    handful of cells would be anywhere.
+    """
+    slopes = np.array([cells.slope(common) for cells in tasks]) * common
+    curvatures = np.array([cells.curvature(common) for cells in tasks]).reshape(-1, 2) * common**2
+    is_told = curvatures[:, 0] > 0
+    slopes, (precision, chance) = slopes[is_told], curvatures[is_told].T
+    if len(slopes) < 2:
+        return 0.0
+    total = precision.sum()
+    spread = (slopes**2 / precision).sum() - slopes.sum() ** 2 / total
+    expected = (chance / precision).sum() - chance.sum() / total
+    per_variance = (precision * (1 - precision / total)).sum()
+    return max(0.0, float((spread - expected) / max(per_variance, 1e-9)))

@@ -20,7 +20,7 @@ from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sk_mtl._best import choose_best
-from sk_mtl._calibration import calibrate_tasks, require_watched_rows
+from sk_mtl._calibration import find_temperatures, require_watched_rows
 from sk_mtl._categories import (
     Categories,
     change_codes,
@@ -261,11 +261,12 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         Whether to train afresh on all rows, those held out by early stopping among them, for as
         many epochs as were found to be best, with the same seed and batch size. Not with validation
         data. Callbacks are called in both trainings. ``early_stopping="cv"`` does so anyway.
-    calibrate : bool, default=False
-        Whether to divide the logits of each task by a temperature, the one with the lowest log
-        loss over the labelled cells that were watched [2]_. It needs rows held out for early
-        stopping, or validation data. `predict` stays as it is. With `refit` the temperatures are
-        those found for the network before.
+    calibrate : bool or "auto", default=False
+        Whether to divide the logits of each task by a temperature [2]_, found by the log loss over
+        the labelled cells that were watched; tasks of few such cells have about the same one. It
+        needs rows held out for early stopping, or validation data. `predict` stays as it is. With
+        `refit` the temperatures are those found for the network before. "auto" calibrates where
+        there are such rows and the network is not trained on them in the end.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the fit before.
     callbacks : keras.callbacks.Callback, class, list or dict of these, default=None
@@ -485,7 +486,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         tol: float = 1e-4,
         restore_best: str = "common",
         refit: bool = False,
-        calibrate: bool = False,
+        calibrate: bool | str = False,
         warm_start: bool = False,
         callbacks: Any = None,
         checkpoint: Any = None,
@@ -548,10 +549,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     def best(cls, **params: Any) -> Self:
         """Make an estimator for those to whom quality matters more than time.
 
-        It has ``ensemble_size=8``, ``numeric_embedding="piecewise_linear"``, a learning rate of
-        2e-3 for Adam, ``label_smoothing="auto"``, and ``refit=True``: after early stopping it
-        trains afresh on all rows. The values were chosen on validation rows of a few tables
-        (docs/benchmarks/quality.md), and may change from one version to the next.
+        It has ``ensemble_size=16``, ``numeric_embedding="piecewise_linear"``, a learning rate of
+        2e-3 for Adam, ``label_smoothing="auto"``, ``calibrate="auto"`` and ``refit=True``: after
+        early stopping it trains afresh on all rows. The values were chosen on validation rows of a
+        few tables (docs/benchmarks/quality.md), and may change from one version to the next.
 
         Parameters
         ----------
@@ -636,7 +637,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 trained, temperatures = self._train_by_folds(problem, seed, start, checkpoints)
                 return self._keep(problem, trained, seed, going_on, temperatures, n_folds=_N_FOLDS)
             training, watched = self._split_rows(problem, validation_data, seed)
-            if self.calibrate and problem.active_names:
+            if self._must_calibrate and problem.active_names:
                 require_watched_rows(watched)
             if self.refit and validation_data is not None:
                 raise ValueError(
@@ -652,9 +653,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 problem, training, watched, of_input, seed, start, stopping, checkpoints
             )
             temperatures = None
-            if self.calibrate and trained is not None and watched is not None:
+            calibrates = self._must_calibrate or (self.calibrate == "auto" and not self.refit)
+            if calibrates and trained is not None and watched is not None:
                 held_out = [(_logits_of(*trained, watched), watched)]
-                temperatures = self._find_temperatures(problem, trained[0], held_out)
+                temperatures = self._find_temperatures(trained[0], held_out)
             if self.refit and trained is not None and watched is not None:
                 self._categories = categories
                 trained = self._train_on_all(problem, trained, seed, start, checkpoints)
@@ -698,7 +700,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 if classes is not None:
                     check_same_classes(schema, classes)
             else:
-                if self.calibrate:
+                if self._must_calibrate:
                     require_watched_rows(None)
                 declared = self.classes if classes is None else classes
                 schema, seed = declare_schema(table, declared), self._draw_seed()
@@ -784,7 +786,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             assert trained is not None  # there is a task to learn
             plan, outcome = trained
             histories.append(outcome.history)
-            if self.calibrate and watched is not None:
+            if self._must_calibrate and watched is not None:
                 held_out.append((_logits_of(*trained, watched), watched))
         self._categories = categories
         history = mean_history(histories)
@@ -795,7 +797,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         )
         best_epoch, task_epochs = find_best_epochs(plan, history)
         found = TrainingOutcome(outcome.state, history, len(history["loss"]), best_epoch)
-        temperatures = self._find_temperatures(problem, plan, held_out) if held_out else None
+        temperatures = self._find_temperatures(plan, held_out) if held_out else None
         return (
             self._train_on_all(problem, (plan, found), seed, start, checkpoints, task_epochs),
             temperatures,
@@ -969,21 +971,20 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         found = replace(found, state=outcome.state, checkpoints=outcome.checkpoints)
         return replace(plan, spec=spec), found
 
+    @property
+    def _must_calibrate(self) -> bool:
+        return bool(self.calibrate) and self.calibrate != "auto"
+
     def _find_temperatures(
-        self,
-        problem: Problem,
-        plan: TrainingPlan,
-        held_out: list[tuple[np.ndarray, LabelledRows]],
+        self, plan: TrainingPlan, held_out: list[tuple[np.ndarray, LabelledRows]]
     ) -> np.ndarray:
         """Return the temperatures of the tasks that the network learns, from logits of rows."""
-        return calibrate_tasks(
+        return find_temperatures(
             np.concatenate([logits for logits, _ in held_out]),
             np.concatenate([watched.codes[watched.rows] for _, watched in held_out]),
             np.concatenate([watched.weight[watched.rows] for _, watched in held_out]),
             plan.spec.n_outputs,
-            problem.active_names,
             plan.logit_offsets,
-            stacklevel=3,
         )
 
     def _monitored_task(self, problem: Problem, watched: LabelledRows) -> int | None:

@@ -85,7 +85,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "tol": [Interval(Real, 0, None, closed="left")],
     "restore_best": [_Choice({"common", "per_task"})],
     "refit": ["boolean"],
-    "calibrate": ["boolean"],
+    "calibrate": [_Choice({"auto"}), "boolean"],
     "warm_start": ["boolean"],
     "callbacks": [object, None],
     "checkpoint": [str, PathLike, None],

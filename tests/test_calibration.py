@@ -13,7 +13,7 @@ from scipy.special import log_softmax
 
 from sk_mtl import MultiTaskClassifier, load_model, save_model
 from sk_mtl._archive import pack
-from sk_mtl._calibration import calibrate_tasks, find_temperature, find_temperatures
+from sk_mtl._calibration import find_temperatures
 from sk_mtl._model_description import describe_model
 from sk_mtl.metrics import multitask_score
 
@@ -31,108 +31,151 @@ def log_loss_at(temperature, logits, codes, weight):
     return weight @ cell / weight.sum()
 
 
-# -- One temperature -----------------------------------------------------------------------------
+def find_one(logits, codes, weight=None):
+    """Return the temperature of a task that is the only one."""
+    weight = np.ones(len(codes)) if weight is None else weight
+    return find_temperatures(logits, codes[:, None], weight[:, None], (logits.shape[1],))[0]
+
+
+# -- One task ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n_classes", [2, 5])
 @pytest.mark.parametrize("factor", [0.25, 1.0, 3.0])
 def test_temperature_undoes_a_factor_on_calibrated_logits(n_classes, factor):
-    logits, codes = draw_cells(20_000, n_classes)
-    found = find_temperature(factor * logits, codes, np.ones(len(codes)))
-    assert found == pytest.approx(factor, rel=0.05)
+    logits, codes = draw_cells(50_000, n_classes)
+    assert find_one(factor * logits, codes) == pytest.approx(factor, rel=0.05)
 
 
-def test_temperature_has_the_lowest_weighted_log_loss():
+def test_temperature_has_the_lowest_sum_of_weighted_log_loss_and_pull():
     logits, codes = draw_cells(2_000, 3)
     weight = np.random.default_rng(1).uniform(0.1, 4, size=len(codes))
-    found = find_temperature(2 * logits, codes, weight)
     tried = np.geomspace(0.5, 8, 2001)
-    best = tried[np.argmin([log_loss_at(t, 2 * logits, codes, weight) for t in tried])]
-    assert found == pytest.approx(best, rel=2e-3)  # the pull of one cell in 2,000
+    loss = np.array([log_loss_at(t, 2 * logits, codes, weight) for t in tried])
+    best = tried[np.argmin(2_000 * loss + 100 * (1 / tried - 1 + np.log(tried)))]
+    assert find_one(2 * logits, codes, weight) == pytest.approx(best, rel=2e-3)
 
 
 def test_temperature_does_not_depend_on_the_scale_of_the_weights():
     logits, codes = draw_cells(100, 3)
     weight = np.random.default_rng(1).uniform(0.1, 4, size=len(codes))
-    found = [find_temperature(logits, codes, weight * factor) for factor in (1e-6, 1, 1e6)]
+    found = [find_one(logits, codes, weight * factor) for factor in (1e-6, 1, 1e6)]
     np.testing.assert_allclose(found, found[1], rtol=1e-6)
 
 
 def test_temperature_does_not_depend_on_a_constant_of_a_row():
     logits, codes = draw_cells(100, 3)
     shifted = logits + np.arange(100)[:, None]
-    found = [find_temperature(z, codes, np.ones(100)) for z in (logits, shifted)]
+    found = [find_one(z, codes) for z in (logits, shifted)]
     assert found[0] == pytest.approx(found[1], rel=1e-6)
 
 
-@pytest.mark.parametrize(("n_rows", "lowest"), [(20, 0.4), (20_000, 0.1)])
+@pytest.mark.parametrize(("n_rows", "lowest"), [(20, 0.8), (20_000, 0.1)])
 def test_temperature_stays_positive_when_all_cells_are_right(n_rows, lowest):
     codes = np.arange(n_rows) % 2
     logits = np.stack([-1.5 + 3 * (1 - codes), 1.5 - 3 * (1 - codes)], axis=1)
-    assert lowest < find_temperature(logits, codes, np.ones(n_rows)) < 1
+    assert lowest < find_one(logits, codes) < 1
 
 
 def test_temperature_is_high_when_all_cells_are_wrong():
-    codes = np.arange(40) % 2
+    codes = np.arange(4_000) % 2
     logits = np.stack([3.0 * codes, 3.0 * (1 - codes)], axis=1)
-    assert find_temperature(logits, codes, np.ones(40)) > 20
+    assert find_one(logits, codes) > 20
 
 
 @pytest.mark.parametrize("size", [0.0, 1e-30, 1e30, np.inf])
-def test_temperature_is_a_number_whatever_the_size_of_logits(size):
+def test_temperatures_are_numbers_whatever_the_size_of_logits(size):
     codes = np.arange(40) % 3
     logits = np.full((40, 3), -size)
     logits[np.arange(40), codes] = size
     logits[::7] = -logits[::7]
     with np.errstate(all="raise", under="ignore"):
-        found = find_temperature(logits, codes, np.ones(40))
-    assert 0 < found < np.inf
+        alone = find_one(logits, codes)
+        pair = find_temperatures(
+            np.hstack([logits, draw_cells(40, 3)[0]]),
+            np.stack([codes, codes], axis=1),
+            np.ones((40, 2)),
+            (3, 3),
+        )
+    assert ((np.r_[alone, pair] > 0) & np.isfinite(np.r_[alone, pair])).all()
 
 
 # -- Several tasks -------------------------------------------------------------------------------
 
 
-def test_each_task_has_the_temperature_of_its_own_labelled_cells():
-    (two, two_codes), (four, four_codes) = draw_cells(300, 2), draw_cells(300, 4, seed=1)
+def draw_tasks(factors, n_rows):
+    """Return logits of binary tasks, too large by these factors, and codes drawn by the true."""
+    rng = np.random.default_rng(0)
+    log_odds = rng.normal(scale=2, size=(n_rows, len(factors)))
+    codes = (rng.random(log_odds.shape) < 1 / (1 + np.exp(-log_odds))).astype(int)
+    return log_odds * factors, codes
+
+
+def test_tasks_with_many_labels_have_temperatures_of_their_own():
+    factors = np.array([0.7, 1.0, 2.5])
+    logits, codes = draw_tasks(factors, 20_000)
+    found = find_temperatures(logits, codes, np.ones(codes.shape), (1, 1, 1))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, factors, rtol=0.1)
+
+
+def test_tasks_of_few_labels_are_helped_by_the_others():
+    logits, codes = draw_tasks(np.full(20, 2.0), 200)
+    together = find_temperatures(logits, codes, np.ones(codes.shape), (1,) * 20)
+    alone = [
+        find_temperatures(z[:, None], c[:, None], np.ones((200, 1)), (1,))[0]
+        for z, c in zip(logits.T, codes.T, strict=True)
+    ]
+    errors = [np.sqrt(np.mean(np.log(np.divide(found, 2)) ** 2)) for found in (together, alone)]
+    assert errors[0] < 0.4 * errors[1]
+
+
+@pytest.mark.parametrize("n_cells", [0, 1, 5])
+def test_task_of_few_cells_has_about_the_temperature_of_the_others(n_cells):
+    logits, codes = draw_tasks(np.array([2.0, 2.2, 1.0]), 3_000)
+    weight = np.ones(codes.shape)
+    weight[n_cells:, 2] = 0
+    found = find_temperatures(logits, codes, weight, (1, 1, 1))
+    assert found[2] == pytest.approx(np.sqrt(found[0] * found[1]), rel=0.1)
+    if not n_cells:
+        assert found[:2].min() <= found[2] <= found[:2].max()
+
+
+def test_one_task_gone_wrong_leaves_the_others_nearly_alone():
+    factors = np.array([4.0, 1.0, 1.0, 1.0])
+    logits, codes = draw_tasks(factors, 5_000)
+    found = find_temperatures(logits, codes, np.ones(codes.shape), (1,) * 4)
+    np.testing.assert_allclose(found, factors, rtol=0.1)
+
+
+def test_tasks_may_have_any_number_of_classes():
+    (two, two_codes), (four, four_codes) = draw_cells(20_000, 2), draw_cells(20_000, 4, seed=1)
     logits = np.hstack([3 * (two[:, 1:] - two[:, :1]), four])
-    weight = np.random.default_rng(2).uniform(0.5, 2, (300, 2))
-    weight[::3, 0] = weight[1::3, 1] = 0
-    found = find_temperatures(logits, np.stack([two_codes, four_codes], axis=1), weight, (1, 4))
-    for t, (z, codes) in enumerate([(3 * two, two_codes), (four, four_codes)]):
-        labelled = weight[:, t] > 0
-        alone = find_temperature(z[labelled], codes[labelled], weight[labelled, t])
-        assert found[t] == pytest.approx(alone, rel=1e-6)
+    codes = np.stack([two_codes, four_codes], axis=1)
+    found = find_temperatures(logits, codes, np.ones(codes.shape), (1, 4))
+    np.testing.assert_allclose(found, [3, 1], rtol=0.05)
+
+
+def test_weights_scatter_slopes_and_are_no_difference_between_tasks():
+    logits, codes = draw_tasks(np.ones(12), 400)
+    weight = np.random.default_rng(1).exponential(size=codes.shape) ** 4
+    found = find_temperatures(logits, codes, weight, (1,) * 12)
+    assert np.ptp(found) < 0.05
 
 
 def test_masked_cells_do_not_matter():
     logits, codes = draw_cells(60, 3)
-    weight = np.ones((60, 1))
+    logits, codes = np.hstack([logits, 2 * logits]), np.stack([codes, codes], axis=1)
+    weight = np.ones((60, 2))
     weight[40:] = 0
-    codes = codes[:, None]
-    expected = find_temperatures(logits, codes, weight, (3,))
+    expected = find_temperatures(logits, codes, weight, (3, 3))
     logits[40:], codes[40:] = np.nan, 7
-    np.testing.assert_array_equal(find_temperatures(logits, codes, weight, (3,)), expected)
+    np.testing.assert_array_equal(find_temperatures(logits, codes, weight, (3, 3)), expected)
 
 
-def test_task_with_few_labels_or_one_class_keeps_1_and_is_named():
-    logits, codes = draw_cells(40, 3)
-    weight = np.ones((40, 3), dtype=np.float32)
-    weight[19:, 1] = 0
-    codes = np.stack([codes, codes, np.zeros(40, int)], axis=1)
-    with pytest.warns(UserWarning, match=r"2 task\(s\).*'b' \(19 label.*'c' \(40 label"):
-        found = calibrate_tasks(
-            np.hstack([logits] * 3), codes, weight, (3, 3, 3), "abc", stacklevel=1
-        )
-    assert found.dtype == np.float32
-    assert found[0] != 1
-    np.testing.assert_array_equal(found[1:], 1)
-
-
-def test_no_warning_when_all_tasks_have_labels():
-    logits, codes = draw_cells(20, 3)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        calibrate_tasks(logits, codes[:, None], np.ones((20, 1)), (3,), "a", stacklevel=1)
+def test_without_any_label_all_are_1():
+    found = find_temperatures(np.ones((5, 2)), np.zeros((5, 2), int), np.zeros((5, 2)), (1, 1))
+    np.testing.assert_array_equal(found, 1)
 
 
 # -- The estimator -------------------------------------------------------------------------------
@@ -257,13 +300,33 @@ def test_calibration_without_rows_to_watch_is_refused(settings):
     assert not hasattr(clf, "temperatures_")
 
 
-def test_task_with_too_few_labels_is_named_and_keeps_1():
-    y = Y[["sign", "grade"]].copy()
+def test_task_with_few_labels_has_the_temperature_of_the_other():
+    y = Y_NEW[["sign", "grade"]].copy()
     y.loc[30:, "grade"] = np.nan
-    with pytest.warns(UserWarning, match=r"1 task\(s\) are not calibrated.*'grade' \(\d label"):
-        clf = make_tiny(early_stopping=True, validation_fraction=0.2, epochs=2).fit(X, y)
+    clf = make_tiny(early_stopping=True, validation_fraction=0.5, n_iter_no_change=60).fit(X_NEW, y)
     assert clf.temperatures_[0] != 1
-    assert clf.temperatures_[1] == 1
+    assert clf.temperatures_[1] == pytest.approx(clf.temperatures_[0], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("settings", "n_rows", "is_calibrated"),
+    [
+        ({"early_stopping": True}, 400, True),
+        ({"early_stopping": True, "refit": True}, 400, False),
+        ({"early_stopping": "cv"}, 50, False),
+        ({"early_stopping": False}, 400, False),
+        ({"early_stopping": "auto"}, 90, False),
+    ],
+    ids=["held out", "refitted", "folds", "no stopping", "few rows"],
+)
+def test_auto_calibrates_by_rows_that_are_never_trained_on(settings, n_rows, is_calibrated):
+    clf = make_tiny(calibrate="auto", epochs=2, **settings).fit(X[:n_rows], Y[["sign"]][:n_rows])
+    assert (clf.temperatures_[0] != 1) == is_calibrated
+
+
+def test_auto_lets_a_stream_begin():
+    clf = make_tiny(calibrate="auto").partial_fit(X, Y["sign"], classes=["minus", "plus"])
+    np.testing.assert_array_equal(clf.temperatures_, 1)
 
 
 def test_task_of_a_1d_y_is_calibrated():

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sk_mtl import MultiTaskClassifier, _calibration, load_model, save_model
+from sk_mtl import MultiTaskClassifier, _classifier, load_model, save_model
 from sk_mtl._early_stopping import mean_history
 from sk_mtl._labels import read_labels
 from sk_mtl._problem import hold_out_in_turn, pose_problem
@@ -128,8 +128,8 @@ def test_temperatures_are_found_on_every_cell_once(monkeypatch):
         given.append((logits, codes, weight))
         return find(logits, codes, weight, *others)
 
-    find = _calibration.find_temperatures
-    monkeypatch.setattr(_calibration, "find_temperatures", note)
+    find = _classifier.find_temperatures
+    monkeypatch.setattr(_classifier, "find_temperatures", note)
     clf = make_tiny(calibrate=True).fit(X, Y)
     ((logits, codes, weight),) = given
     np.testing.assert_array_equal((weight > 0).sum(axis=0), Y.notna().sum())

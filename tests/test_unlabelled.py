@@ -461,7 +461,6 @@ def test_network_of_ones_own_learns_from_unlabelled_cells(model):
     ],
     ids=["rare", "stopping", "ensemble", "input"],
 )
-@pytest.mark.filterwarnings("ignore:.*not calibrated:UserWarning")
 def test_other_settings_go_with_it(params):
     clf = make(**params, unlabelled="consistency").fit(X, Y)
     assert all(np.isfinite(p).all() for p in clf.predict_proba(X_NEW))
