@@ -11,8 +11,8 @@ from typing import Any
 
 __all__ = ["choose_best"]
 
-_TRAINING = {"refit": True}
-_NETWORK = {"ensemble_size": 8, "numeric_embedding": "piecewise_linear"}
+_TRAINING = {"refit": True, "calibrate": "auto"}
+_NETWORK = {"ensemble_size": 16, "numeric_embedding": "piecewise_linear"}
 _LOSS = {"label_smoothing": "auto"}
 _OPTIMIZER = {"optimizer": "adam", "optimizer__learning_rate": 2e-3}
 
