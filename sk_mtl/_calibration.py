@@ -107,7 +107,7 @@ def find_temperatures(
     >>> codes = (rng.random((5000, 2)) < 1 / (1 + np.exp(-log_odds))).astype(int)
     >>> weight = np.ones((5000, 2))
     >>> weight[3:, 1] = 0                       # three labels, which have no say
-    >>> find_temperatures(2 * log_odds, codes, weight, (1, 1)).round(1)
+    >>> find_temperatures(2 * log_odds, codes, weight, (1, 1)).round()
     array([2., 2.], dtype=float32)
     """
     starts = np.cumsum([0, *n_outputs])
