@@ -6,14 +6,14 @@ first class beside the log-odds of a binary task.
 
 Few labels say little of a temperature, and a network that is too sure of itself is so in most of
 its tasks. So the tasks have a common temperature, and each its own as far as its labels tell it
-from the common one: a random-effects model, with the spread of the tasks estimated by moments [2]_.
+from the common one: a random-effects model, with the variance between tasks found as in [2]_.
 
 References
 ----------
 .. [1] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger (2017). On Calibration of Modern Neural Networks.
    ICML 2017.
-.. [2] R. DerSimonian, N. Laird (1986). Meta-Analysis in Clinical Trials. Controlled Clinical Trials
-   7(3), 177-188.
+.. [2] R. C. Paule, J. Mandel (1982). Consensus Values and Weighting Factors. Journal of Research of
+   the National Bureau of Standards 87(5), 377-385.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def find_temperatures(
             of_task, offset = np.hstack([np.zeros_like(of_task), of_task]), np.r_[0, offset]
         tasks.append(_Cells.of_task(of_task, codes[labelled, t], weight[labelled, t], offset))
     common = _find_factor(tasks, 1.0, _PULL)
-    pull = 1 / np.clip(_variance_between(tasks, common), 1 / _LARGEST_PULL, 1.0)
+    pull = 1 / max(_variance_between(tasks, common), 1 / _LARGEST_PULL)
     factors = [_find_factor([cells], common, pull) for cells in tasks]
     return (1 / np.array(factors)).astype(np.float32)
 
@@ -175,7 +175,7 @@ def _find_factor(tasks: Sequence[_Cells], center: float, pull: float) -> float:
 
 
 def _variance_between(tasks: Sequence[_Cells], common: float) -> float:
-    """Return the variance of the logarithms of the tasks' factors, beyond what chance makes.
+    """Return the variance of the logarithms of factors between tasks, beyond chance and up to 1.
 
     From one Newton step of each task away from the common factor: temperatures found from a
     handful of cells would be anywhere.
@@ -183,11 +183,14 @@ def _variance_between(tasks: Sequence[_Cells], common: float) -> float:
     slopes = np.array([cells.slope(common) for cells in tasks]) * common
     curvatures = np.array([cells.curvature(common) for cells in tasks]).reshape(-1, 2) * common**2
     is_told = curvatures[:, 0] > 0
-    slopes, (precision, chance) = slopes[is_told], curvatures[is_told].T
-    if len(slopes) < 2:
+    slopes, (curvature, chance) = slopes[is_told], curvatures[is_told].T
+    steps, noise = slopes / curvature, chance / curvature**2
+
+    def excess(variance: float) -> float:
+        weights = 1 / (noise + variance)
+        mean = weights @ steps / weights.sum()
+        return float(weights @ (steps - mean) ** 2) - (len(steps) - 1)
+
+    if len(steps) < 2 or excess(0.0) <= 0:
         return 0.0
-    total = precision.sum()
-    spread = (slopes**2 / precision).sum() - slopes.sum() ** 2 / total
-    expected = (chance / precision).sum() - chance.sum() / total
-    per_variance = (precision * (1 - precision / total)).sum()
-    return max(0.0, float((spread - expected) / max(per_variance, 1e-9)))
+    return 1.0 if excess(1.0) >= 0 else float(brentq(excess, 0.0, 1.0))

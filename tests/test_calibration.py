@@ -148,6 +148,14 @@ def test_one_task_gone_wrong_leaves_the_others_nearly_alone():
     np.testing.assert_allclose(found, factors, rtol=0.1)
 
 
+def test_task_of_few_cells_that_is_far_off_is_not_outvoted_by_many_that_are_not():
+    logits, codes = draw_tasks(np.array([0.9, 0.9, 1.0, 1.1, 4.0]), 5_000)
+    weight = np.ones(codes.shape)
+    weight[100:, 4] = 0
+    found = find_temperatures(logits, codes, weight, (1,) * 5)
+    assert found[4] > 2.5
+
+
 def test_tasks_may_have_any_number_of_classes():
     (two, two_codes), (four, four_codes) = draw_cells(20_000, 2), draw_cells(20_000, 4, seed=1)
     logits = np.hstack([3 * (two[:, 1:] - two[:, :1]), four])
