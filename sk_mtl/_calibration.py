@@ -53,7 +53,7 @@ def require_watched_rows(watched: LabelledRows | None) -> None:
         raise ValueError(
             "calibrate=True needs labelled rows that are not trained on. Set early_stopping=True, "
             "which holds out validation_fraction of the rows, or give fit validation_data; "
-            "partial_fit has neither. calibrate='auto' calibrates where there are such rows."
+            "partial_fit has neither. calibrate='auto' goes without where there are none."
         )
 
 
