@@ -5,6 +5,9 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+from fnmatch import fnmatchcase
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Compiling a network takes longer than Hypothesis expects of one example.
@@ -12,3 +15,21 @@ _patient = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("repeatable", derandomize=True, database=None, **_patient)
 settings.register_profile("long", max_examples=2000, print_blob=True, **_patient)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+
+@pytest.hookimpl(tryfirst=True)  # before "-m 'not slow'" chooses
+def pytest_collection_modifyitems(config, items):
+    """Mark the variants that ``slow_except`` does not name as slow."""
+    named, found = set(), set()
+    for item in items:
+        for mark in item.iter_markers("slow_except"):
+            fitting = {name for name in mark.args if fnmatchcase(item.callspec.id, name)}
+            if not fitting:
+                item.add_marker("slow")
+            named |= {(item.originalname, name) for name in mark.args}
+            found |= {(item.originalname, name) for name in fitting}
+    # A misspelt name would make all variants slow. Of one variant asked for by its id, or of those
+    # that failed last, the others are not here to be compared with.
+    is_partial = any("::" in name for name in config.args) or config.getoption("lf", False)
+    if named != found and not is_partial:
+        raise pytest.UsageError(f"slow_except: no variant is called {sorted(named - found)}")

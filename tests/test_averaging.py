@@ -139,6 +139,7 @@ WEIGHTS = ("kernel", "bias", "gamma", "beta")
 MOMENTS = ("moving_mean", "moving_variance")
 
 
+@pytest.mark.slow_except("auto")
 @pytest.mark.parametrize("momentum", ["auto", 0.5])
 def test_averages_predict_and_training_goes_on_from_the_weights(momentum):
     clf, recorder = fit_recorded(ema_momentum=momentum, normalization="batch")
@@ -225,6 +226,7 @@ def build_trunk():
     return keras.Sequential([keras.layers.Dense(3, activation="relu")])
 
 
+@pytest.mark.slow
 def test_model_of_ones_own_is_trained_as_keras_does_unless_told():
     assert make_tiny(model=build_trunk).fit(X, Y)._network.state.averaging is None
     averaged = make_tiny(model=build_trunk, ema_momentum=0.9).fit(X, Y)

@@ -127,6 +127,7 @@ def test_ratios_are_those_of_the_same_repeat(load):
     assert text == "2.00 (1.00–4.00)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", [(), (4,), (4, 3)])
 def test_kernels_of_a_work_are_those_of_the_network(head, load):
     networks = load("_networks")

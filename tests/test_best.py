@@ -58,6 +58,7 @@ def test_settings_of_the_optimizer_are_left_out_when_it_is_given(optimizer):
     assert routed == {"optimizer__weight_decay": 0.1}
 
 
+@pytest.mark.slow
 def test_fits_with_another_optimizer():
     X, Y = make_table()
     for optimizer in ("sgd", keras.optimizers.RMSprop()):

@@ -40,6 +40,7 @@ def find_one(logits, codes, weight=None):
 # -- One task ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow_except("3.0-5", "0.25-2")
 @pytest.mark.parametrize("n_classes", [2, 5])
 @pytest.mark.parametrize("factor", [0.25, 1.0, 3.0])
 def test_temperature_undoes_a_factor_on_calibrated_logits(n_classes, factor):
@@ -233,6 +234,7 @@ def calibrated():
     return fit_quietly(make_tiny(), X, Y, validation_data=(X_NEW[:200], Y_NEW[:200]))
 
 
+@pytest.mark.slow
 def test_temperatures_are_above_1_after_overfitting(calibrated):
     assert calibrated.temperatures_.dtype == np.float32
     assert (calibrated.temperatures_[:2] > 1.5).all()

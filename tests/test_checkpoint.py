@@ -142,6 +142,7 @@ def build(meta, width=5):
     return keras.Model(inputs, layers.Dropout(0.3)(layers.Dense(width, "relu")(inputs)))
 
 
+@pytest.mark.slow_except("plain")
 @pytest.mark.parametrize(
     "params",
     [
@@ -161,6 +162,7 @@ def test_killed_fit_goes_on_to_the_same_bits(tmp_path, kill, epochs_trained, par
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow_except("dropout", "stopping")
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize(
     ("params", "killed_in"),
@@ -200,6 +202,7 @@ def clone_values(params):
     return pickle.loads(pickle.dumps(params)) if "random_state" in params else params
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 def test_refit_that_was_killed_goes_on_where_it_was(tmp_path, kill, epochs_trained):
     params = {**STOPPING, "refit": True, "optimizer__learning_rate": 0.05}
@@ -216,6 +219,7 @@ def test_refit_that_was_killed_goes_on_where_it_was(tmp_path, kill, epochs_train
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 def test_folds_that_were_killed_go_on_where_they_were(tmp_path, kill, epochs_trained):
     params = {"early_stopping": "cv", "epochs": 3, "n_iter_no_change": 3}
@@ -246,6 +250,7 @@ def test_sparse_fit_goes_on(tmp_path, kill):
     assert bits_of(resumed) == bits_of(make().fit(sparse, Y))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 def test_fit_with_validation_data_goes_on(tmp_path, kill):
     watched = make_table(seed=1)
@@ -282,6 +287,7 @@ def test_checkpoints_change_no_bit(tmp_path):
 # ---------------------------------------------------------------------------------- the file
 
 
+@pytest.mark.slow_except("replace")
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("step", ["fsync", "copymode", "replace", "after"])
 def test_fit_killed_while_it_writes_goes_on(tmp_path, monkeypatch, step):
@@ -585,6 +591,7 @@ def test_fit_that_could_not_go_on_is_refused_before_it_begins(
     assert epochs_trained == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 def test_strategy_of_numbers_goes_on(tmp_path, kill):
     name = name_of(tmp_path, kill, task_weighting=Halves(0.5))

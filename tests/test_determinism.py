@@ -71,21 +71,25 @@ def expected():
 # ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_hash_tells_seeds_apart(expected):
     assert digest(fit("layers", random_state=4)) != expected["layers"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_same_seed_gives_the_same_bits_with_a_warm_program_cache(case, expected):
     assert fit_and_digest(case) == expected[case]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_same_seed_gives_the_same_bits_with_a_cold_program_cache(case, expected):
     clear_program_cache()
     assert fit_and_digest(case) == expected[case]
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_bits_after_other_fits_and_draws(expected):
     fit("layers", random_state=0, epochs=1)
     fit("held out", hidden_layer_sizes=(2,), optimizer="sgd")
@@ -112,6 +116,7 @@ def test_form_of_the_features_changes_no_bit(expected):
         assert digest(clone(clf).fit(features, Y)) == expected["held out"]
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_bits_in_another_process(expected):
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
@@ -133,6 +138,7 @@ def test_same_seed_gives_the_same_bits_in_another_process(expected):
     assert json.loads(done.stdout.splitlines()[-1]) == expected
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_bits_in_threads(expected):
     # In loky's processes: test_processes.py, test_sklearn_api.py.
     cases = [*CASES, *CASES]
@@ -141,6 +147,7 @@ def test_same_seed_gives_the_same_bits_in_threads(expected):
     assert found == [expected[case] for case in cases]
 
 
+@pytest.mark.slow_except("float64")
 @pytest.mark.parametrize("policy", ["float64", "mixed_bfloat16"])
 def test_fit_does_not_depend_on_what_the_process_has_set(policy):
     before = keras.config.floatx(), keras.config.dtype_policy()
@@ -237,6 +244,7 @@ def use_everything(folder):
         clf.fit(X + np.inf, Y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_seeded", [False, True], ids=["as it was", "seeded"])
 def test_process_is_left_as_it_was(is_seeded, tmp_path):
     seed = tf.random.set_seed if is_seeded else lambda seed: None
@@ -250,6 +258,7 @@ def test_process_is_left_as_it_was(is_seeded, tmp_path):
     assert {name: after[name] for name in after if after[name] != before[name]} == {}
 
 
+@pytest.mark.slow
 def test_draws_of_tensorflow_and_keras_are_those_without_a_fit():
     def draw():
         return [

@@ -121,6 +121,7 @@ def compute_shared(named, x, name, member):
 # ------------------------------------------------------------------------------------ the law
 
 
+@pytest.mark.slow_except("sgd-False")
 @pytest.mark.parametrize(("optimizer", "jit"), [("sgd", False), ("adam", True)])
 def test_independent_members_train_as_networks_alone(optimizer, jit):
     spec = make_spec("independent", l2=0.01)
@@ -238,6 +239,7 @@ def test_order_of_members_changes_nothing(method):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow_except("shared-True")
 @pytest.mark.parametrize(("method", "jit"), [("shared", True), ("independent", False)])
 def test_what_lies_under_the_mask_changes_no_bit(method, jit):
     X, Y = make_table()
@@ -249,6 +251,7 @@ def test_what_lies_under_the_mask_changes_no_bit(method, jit):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_weights_are_those_without_xla_but_for_rounding():
     X, Y = make_table()
     settings = {"l2": 0.01, "task_weighting": "uncertainty", "head_hidden_layer_sizes": (3,)}
@@ -270,6 +273,7 @@ def test_one_member_is_the_network_without_an_ensemble_bit_for_bit():
 # ------------------------------------------------------------------------------------ training
 
 
+@pytest.mark.slow_except("plain")
 @pytest.mark.parametrize(
     ("jit", "dropout"), [(False, 0.0), (False, 0.5), (True, 0.5)], ids=["none", "plain", "xla"]
 )
@@ -298,6 +302,7 @@ def test_watched_loss_is_that_of_the_mean_probabilities():
         assert series[clf.best_iter_ - 1] == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_training_loss_is_the_mean_of_the_losses_of_members():
     X, Y = make_table()
     frozen = {"optimizer": "sgd", "optimizer__learning_rate": 0.0, "epochs": 1}
@@ -347,6 +352,7 @@ def test_kernels_are_drawn_within_the_limits_of_one_member_and_head(method):
         assert 0.7 * limit < largest <= limit
 
 
+@pytest.mark.slow
 def test_weight_decay_acts_on_kernels_alone():
     X, Y = make_table()
     settings = {"optimizer": "adamw", "optimizer__learning_rate": 1e-12, "epochs": 1}
@@ -361,6 +367,7 @@ def test_weight_decay_acts_on_kernels_alone():
             np.testing.assert_allclose(named[name], before, atol=1e-6)
 
 
+@pytest.mark.slow_except("linear")
 @pytest.mark.parametrize(
     ("method", "params"),
     [
@@ -494,6 +501,7 @@ def test_view_of_a_task_has_the_mean_probabilities(fitted):
 # --------------------------------------------------------------------------- keeping, and errors
 
 
+@pytest.mark.slow_except("shared")
 @pytest.mark.parametrize("method", METHODS)
 def test_ensemble_is_pickled_and_saved(method):
     X, Y = make_table()
@@ -567,6 +575,7 @@ def test_parameter_that_means_nothing_is_refused(params):
 # -- With the rest -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow_except("shared")
 @pytest.mark.parametrize("method", METHODS)
 def test_ensemble_goes_with_calibration_epochs_of_tasks_and_losses_for_rare_classes(method):
     X, Y = make_table(240)

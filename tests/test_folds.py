@@ -146,6 +146,7 @@ def build_trunk():
     return keras.Sequential([keras.layers.Dense(3, activation="relu")])
 
 
+@pytest.mark.slow_except("99-*", "5600-*", "100-settings8-*", "100-settings13-0")
 @pytest.mark.parametrize(
     ("n_rows", "settings", "n_folds"),
     [
@@ -191,6 +192,7 @@ def test_unlabelled_rows_and_labels_under_the_mask_change_no_bit(by_folds):
     assert clf.history_ == by_folds.history_
 
 
+@pytest.mark.slow_except("False")
 @pytest.mark.parametrize("categorical", [False, True])
 def test_class_or_category_of_one_row_is_no_obstacle(categorical):
     y = Y.copy()
@@ -224,6 +226,7 @@ def test_validation_data_and_too_few_rows_are_refused():
     assert not hasattr(clf, "classes_")
 
 
+@pytest.mark.slow
 def test_callbacks_are_called_in_all_six_trainings():
     class Count(keras.callbacks.Callback):
         trainings = 0

@@ -77,6 +77,7 @@ def test_constant_feature_has_no_influence(X, Y):
     np.testing.assert_array_equal(proba(clf, other), proba(clf, with_constant))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "jit_compile"), [(1e-30, False), (1e30, True)])
 def test_features_of_any_size_train(X, Y, size, jit_compile):
     # Without dropout, whose draws are others where the program is compiled.
@@ -147,6 +148,7 @@ def build_whole(meta):
     return keras.Model(inputs, [output(hidden) for output in outputs])
 
 
+@pytest.mark.slow_except("build_trunk")
 @pytest.mark.parametrize("build", [build_trunk, build_whole])
 def test_network_of_ones_own_gets_standardised_features_when_asked(X, Y, build):
     clf = make(model=build, standardize=True).fit(X, Y)
@@ -219,6 +221,7 @@ def test_stream_takes_later_missing_cells_for_the_mean(X, Y):
     assert np.isfinite(proba(stream, with_holes(X))).all()
 
 
+@pytest.mark.slow
 def test_that_a_cell_is_missing_can_tell_the_label():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(200, 2)), rng.integers(0, 2, size=200)
@@ -454,6 +457,7 @@ def wavy(n_rows=200):
     return X, (np.sin(6 * X[:, 1]) > 0).astype(int)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("embedding", EMBEDDINGS)
 def test_embedded_numbers_tell_what_a_linear_model_cannot(embedding):
     X, y = wavy()
@@ -462,6 +466,7 @@ def test_embedded_numbers_tell_what_a_linear_model_cannot(embedding):
     assert make(**settings, numeric_embedding=embedding).fit(X, y).score(X, y) > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("embedding", EMBEDDINGS)
 def test_numbers_of_two_values_are_not_embedded(embedding):
     X, y = wavy()
@@ -472,6 +477,7 @@ def test_numbers_of_two_values_are_not_embedded(embedding):
     assert bits.model_.get_layer("trunk_0").kernel.shape[0] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("embedding", EMBEDDINGS)
 def test_unit_of_an_embedded_number_changes_no_bit(X, Y, embedding):
     units = np.float32([2**20, 2**-20, 1, 8])
@@ -480,6 +486,7 @@ def test_unit_of_an_embedded_number_changes_no_bit(X, Y, embedding):
     np.testing.assert_array_equal(proba(make(**params).fit(X * units, Y), X * units), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("embedding", EMBEDDINGS)
 def test_embeddings_from_sparse_features_are_those_from_dense_ones(X, Y, embedding):
     X = np.where(X < 0, 0, X)
@@ -488,6 +495,7 @@ def test_embeddings_from_sparse_features_are_those_from_dense_ones(X, Y, embeddi
     np.testing.assert_array_equal(proba(first, X), proba(second, sp.csr_matrix(X)))
 
 
+@pytest.mark.slow_except("piecewise_linear-False")
 @pytest.mark.parametrize(
     ("embedding", "standardize"), [("piecewise_linear", False), ("periodic", True)]
 )
@@ -519,6 +527,7 @@ def test_other_values_of_embedding_parameters_are_refused(X, Y, params):
 # ------------------------------------------------------------------------------------------ XLA
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("embedding", EMBEDDINGS)
 def test_steps_compiled_by_xla_are_those_without_but_for_rounding(embedding):
     rng = np.random.default_rng(0)
@@ -534,6 +543,7 @@ def test_steps_compiled_by_xla_are_those_without_but_for_rounding(embedding):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_many_categories_are_learned():
     jobs = pd.Categorical(np.random.default_rng(0).integers(0, 70, size=300))
     frame, y = pd.DataFrame({"job": jobs}), jobs.codes % 2

@@ -44,6 +44,7 @@ def assert_same_bits(first, second):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow_except("uncertainty, clipping")
 @pytest.mark.parametrize(
     "params",
     [
@@ -75,12 +76,14 @@ def test_weights_are_those_without_xla_but_for_rounding(params):
         np.testing.assert_allclose(compiled.history_[name], values, rtol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 def test_weights_from_sparse_features_are_those_from_dense_ones():
     X, Y = make_table()
     X[X < 0] = 0
     assert_same_bits(make().fit(sp.csr_matrix(X), Y), make().fit(X, Y))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_number_of_steps_per_call_changes_no_bit(dropout, monkeypatch):
     X, Y = make_table()
@@ -90,6 +93,7 @@ def test_number_of_steps_per_call_changes_no_bit(dropout, monkeypatch):
     assert_same_bits(make(dropout=dropout).fit(X, Y), whole)
 
 
+@pytest.mark.slow
 def test_callback_that_asks_for_batches_changes_no_bit():
     class Batches(keras.callbacks.Callback):
         n_batches = 0
@@ -103,6 +107,7 @@ def test_callback_that_asks_for_batches_changes_no_bit():
     assert_same_bits(watched, make(dropout=0.3).fit(X, Y))
 
 
+@pytest.mark.slow
 def test_program_from_the_cache_changes_no_bit():
     X, Y = make_table()
     clear_program_cache()
@@ -111,6 +116,7 @@ def test_program_from_the_cache_changes_no_bit():
     assert_same_bits(make(dropout=0.3).fit(X, Y), cold)
 
 
+@pytest.mark.slow
 def test_partial_fit_epoch_by_epoch_equals_fit_bit_for_bit():
     X, Y = make_table()
     step = make(dropout=0.3, classes=[[0, 1], [0, 1, 2], [0, 1]])
@@ -119,6 +125,7 @@ def test_partial_fit_epoch_by_epoch_equals_fit_bit_for_bit():
     assert_same_bits(step, make(dropout=0.3).fit(X, Y))
 
 
+@pytest.mark.slow_except("uncertainty")
 @pytest.mark.parametrize("weighting", ["equal", "uncertainty"])
 def test_batches_without_a_label_of_a_task_leave_finite_weights(weighting):
     X, Y = make_table()
@@ -145,6 +152,7 @@ def test_rows_that_fill_up_the_last_batch_have_no_influence():
     np.testing.assert_allclose(*two, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_fits_of_other_row_counts_share_a_program(monkeypatch):
     built = []
     original = _program.TrainingProgram.__init__
@@ -196,6 +204,7 @@ def test_dropout_drops_its_share_and_scales_the_rest(rate):
     np.testing.assert_array_equal(layer(np.ones((256, 256), np.float32), training=False), 1)
 
 
+@pytest.mark.slow
 def test_dropout_differs_between_epochs_and_seeds():
     X, Y = make_table()
     seen = {tuple(make(dropout=0.3, random_state=s).fit(X, Y).history_["loss"]) for s in range(3)}
@@ -268,6 +277,7 @@ def test_auto_leaves_xla_alone_on_a_gpu(monkeypatch):
     assert resolve_jit_compile("auto", make_plan(), 400) is False
 
 
+@pytest.mark.slow
 def test_auto_decides_by_all_epochs_in_partial_fit_too(monkeypatch):
     monkeypatch.setattr(_program, "_MIN_XLA_STEPS", 18)
     X, Y = make_table()

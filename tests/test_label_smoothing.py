@@ -134,6 +134,7 @@ def expected_objective(clf, shares):
     return total / n_cells
 
 
+@pytest.mark.slow_except("False-1")
 @pytest.mark.parametrize("members", [1, 3])
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_objective_is_smoothed_and_the_losses_are_not(members, jit_compile):
@@ -178,6 +179,7 @@ def test_watched_loss_is_that_of_the_labels():
     assert clf.history_["val_three_loss"][0] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_probabilities_stay_away_from_0_and_1():
     settings = {"epochs": 200, "early_stopping": False, "dropout": 0.0, "hidden_layer_sizes": (32,)}
     plain, smoothed = (make_tiny(label_smoothing=s, **settings).fit(X, Y) for s in (0, 0.3))

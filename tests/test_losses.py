@@ -153,6 +153,7 @@ def batches(draw, magnitudes=(1.0,), scale_of_weights=(1.0,)):
     return logits.astype(np.float32), codes.astype(np.int32), weight.astype(np.float32), n_outputs
 
 
+@pytest.mark.slow_except("tasks")
 @pytest.mark.parametrize("normalization", ["tasks", "cells"])
 @given(batches(magnitudes=(0.1, 3.0, 50.0)), st.integers(0, 2**32 - 1))
 def test_loss_and_gradient_equal_the_reference_in_float64(normalization, batch, seed):
@@ -167,6 +168,7 @@ def test_loss_and_gradient_equal_the_reference_in_float64(normalization, batch, 
 EXTREMES = {"magnitudes": (0.0, 1.0, 1e4), "scale_of_weights": (2.0**-120, 1.0, 2.0**70)}
 
 
+@pytest.mark.slow_except("cells")
 @pytest.mark.parametrize("normalization", ["tasks", "cells"])
 @given(batches(**EXTREMES))
 def test_loss_and_gradient_are_finite_for_any_mask_weights_and_logits(normalization, batch):
@@ -613,6 +615,7 @@ def test_metric_round_trips_through_its_config(metric):
 
 
 # Keras hands its variables to np.array, which NumPy 2 finds wanting.
+@pytest.mark.slow_except("sparse")
 @pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
 )

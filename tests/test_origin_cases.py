@@ -116,6 +116,7 @@ def make_three_heads(**params):
     return MultiTaskClassifier(**settings, optimizer__learning_rate=1e-2, **params)
 
 
+@pytest.mark.slow_except("uncertainty")
 @pytest.mark.parametrize("task_weighting", ["equal", "uncertainty"])
 def test_estimator_trains_without_nan_through_batches_without_labels(three_tasks, task_weighting):
     X, Y = three_tasks
@@ -209,6 +210,7 @@ OPTIMIZERS = {
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 
 
+@pytest.mark.slow_except("sparse-adam")
 @pytest.mark.parametrize(
     ("form", "optimizer"),
     [("sparse", "sgd"), ("sparse", "adam"), ("one_hot", "sgd"), ("binary", "adam")],
@@ -281,6 +283,7 @@ def test_estimator_equals_training_with_the_unlabelled_rows_removed_bit_for_bit(
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow_except("sgd-0.5")
 @pytest.mark.parametrize(("name", "learning_rate"), [("sgd", 0.5), ("adam", 0.02)])
 def test_estimator_equals_the_keras_model_from_the_same_start(four_classes, name, learning_rate):
     X, y, weight = four_classes

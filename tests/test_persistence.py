@@ -318,6 +318,7 @@ TRUSTED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["frame", "array", "1-D"])
 def test_skops_saves_and_loads_a_pipeline(form, X):
     skops = pytest.importorskip("skops.io")

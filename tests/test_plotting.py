@@ -193,6 +193,7 @@ def test_curves_of_one_task_have_one_panel():
     assert display.panel_names == ["y0"]
 
 
+@pytest.mark.slow
 def test_curves_find_the_estimator_in_a_pipeline(fitted):
     model, _, _ = fitted
 
@@ -377,6 +378,7 @@ def test_names_are_no_formulas():
     assert [t.get_text() for t in display.ax_.get_yticklabels()] == [r"price in \$", r"\$_{"]
 
 
+@pytest.mark.slow_except("2")
 @pytest.mark.parametrize("n_tasks", [2, 60])
 def test_displays_draw_few_tasks_and_many(n_tasks):
     names = [f"a task with a rather long name, {i}" for i in range(n_tasks)]

@@ -178,6 +178,7 @@ def test_gradients_of_linear_heads_are_errors_times_weights():
     np.testing.assert_array_equal(display.counts[2], np.isfinite(Y[:, [2]] + Y).sum(axis=0))
 
 
+@pytest.mark.slow
 def test_gradients_do_not_depend_on_how_rows_are_batched(monkeypatch):
     clf = fit(head_hidden_layer_sizes={"y1": (3,)})
     whole = TaskSimilarityDisplay.from_estimator(clf, X, Y).similarity
@@ -188,6 +189,7 @@ def test_gradients_do_not_depend_on_how_rows_are_batched(monkeypatch):
     np.testing.assert_allclose(batched, whole, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_tasks_with_the_same_labels_agree_and_with_opposite_ones_too():
     y = np.column_stack([Y[:, 0], Y[:, 0], 1 - Y[:, 0]])
     clf = fit(y, epochs=30, optimizer__learning_rate=0.01)
@@ -208,6 +210,7 @@ def test_gradients_are_found_through_a_pipeline():
     np.testing.assert_array_equal(display.similarity, expected.similarity)
 
 
+@pytest.mark.slow_except("hidden heads", "custom trunk")
 @pytest.mark.parametrize(
     "settings",
     [

@@ -51,6 +51,7 @@ def at_once(function, n=N_THREADS):
 # -- Threads -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow_except("warm")
 @pytest.mark.parametrize("is_compiled", [False, True], ids=["cold", "warm"])
 def test_threads_predict_from_one_estimator(is_compiled):
     clf = make_tiny(dropout=0.2, normalization="batch").fit(X, Y)
@@ -80,6 +81,7 @@ def test_threads_ask_one_estimator_for_different_things():
         np.testing.assert_array_equal(answer, question(expected))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"dropout": 0.2, "normalization": "batch"}])
 def test_threads_fit_estimators_to_the_bits_of_one_after_another(settings):
     seeds = [0, 1, 0, 1]
@@ -93,6 +95,7 @@ def test_threads_fit_estimators_to_the_bits_of_one_after_another(settings):
         np.testing.assert_array_equal(found, wanted)
 
 
+@pytest.mark.slow
 def test_thread_predicts_while_others_fit_and_load():
     clf = make_tiny().fit(X, Y)
     expected = probabilities_of(clf)
@@ -121,6 +124,7 @@ def fit_and_predict(X, Y, mapped):
     return probabilities_of(make_tiny().fit(X, Y), X), probabilities_of(mapped, X)
 
 
+@pytest.mark.slow
 def test_loky_workers_read_memory_mapped_rows_and_estimators(tmp_path):
     clf = make_tiny().fit(X, Y)
     joblib.dump(clf, tmp_path / "model.joblib")
@@ -185,6 +189,7 @@ def forks():
     return dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["fit", "partial_fit", "predict", "model_", "save_model", "load_model"]
 )
@@ -195,10 +200,12 @@ def test_fork_after_a_fit_is_refused_and_does_not_hang(forks, name):
     assert "'loky'" in said
 
 
+@pytest.mark.slow
 def test_fork_before_the_first_fit_is_safe(forks):
     assert forks["early"] == "done"
 
 
+@pytest.mark.slow
 def test_fork_after_a_fit_may_do_what_needs_no_tensorflow(forks):
     assert forks["pickle"] == "done"
 

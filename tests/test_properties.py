@@ -134,6 +134,7 @@ def test_one_label_changes_the_fit(table):
 # ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow_except("plain", "early stopping")
 @pytest.mark.parametrize("params", SETTINGS.values(), ids=SETTINGS)
 @FEW
 @given(tables())
@@ -161,6 +162,7 @@ def test_how_a_label_is_missing_changes_no_bit(table):
     assert_same_bits(expected, fit(table.X, sentinel, missing_label=-1), table.X)
 
 
+@pytest.mark.slow_except("plain", "early stopping")
 @pytest.mark.parametrize("params", SETTINGS.values(), ids=SETTINGS)
 @FEW
 @given(tables(), st.integers(1, 20))
@@ -176,6 +178,7 @@ def test_rows_without_labels_change_no_bit(params, table, n_added):
     assert_same_bits(fit(table.X, table.y, **params), fit(X[order], y[order], **params), table.X)
 
 
+@pytest.mark.slow_except("plain", "early stopping")
 @pytest.mark.parametrize("params", SETTINGS.values(), ids=SETTINGS)
 @FEW
 @given(tables())
@@ -227,6 +230,7 @@ def test_weights_scaled_by_a_power_of_two_change_no_bit(table, factor):
     assert_same_bits(fit(table.X, table.y, weight), fit(table.X, table.y, factor * weight), table.X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dropout and batches", "uncertainty", "cells, class weights"])
 @FEW
 @given(tables(), st.floats(1e-6, 1e6))
@@ -369,6 +373,7 @@ def start_from(clf, other):
     clf._network = FittedNetwork(clf._network.spec, replace(clf._network.state, network=values))
 
 
+@pytest.mark.slow_except("order0")
 @pytest.mark.parametrize(
     "order", [["c", "kind", "b", "grade", "a"], ["b", "a", "kind", "c", "grade"]]
 )
@@ -406,6 +411,7 @@ def plain_keras_model(n_classes):
     return keras.Model(inputs, keras.layers.Dense(n_outputs)(hidden))
 
 
+@pytest.mark.slow_except("Adam-4")
 @pytest.mark.parametrize("n_classes", [2, 4])
 @pytest.mark.parametrize("optimizer", [keras.optimizers.SGD, keras.optimizers.Adam])
 @examples(3)

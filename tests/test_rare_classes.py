@@ -58,6 +58,7 @@ def plain():
     return make_tiny().fit(X, Y)
 
 
+@pytest.mark.slow_except("focal", "adjusted")
 @pytest.mark.parametrize("settings", RARE.values(), ids=RARE)
 def test_setting_changes_the_network_and_is_deterministic(plain, settings):
     clf = make_tiny(**settings).fit(X, Y)
@@ -65,6 +66,7 @@ def test_setting_changes_the_network_and_is_deterministic(plain, settings):
     assert_same(clf, make_tiny(**settings).fit(X, Y))
 
 
+@pytest.mark.slow_except("adjusted")
 @pytest.mark.parametrize("settings", RARE.values(), ids=RARE)
 def test_rows_without_labels_and_what_is_masked_change_nothing(settings):
     settings = {**settings, "missing_label": -1, "early_stopping": True}
@@ -74,6 +76,7 @@ def test_rows_without_labels_and_what_is_masked_change_nothing(settings):
     assert_same(clf, make_tiny(**settings).fit(more, labels))
 
 
+@pytest.mark.slow
 def test_sparse_X_gives_the_same_up_to_rounding():
     clf = make_tiny(**RARE["all"]).fit(X, Y)
     sparse = make_tiny(**RARE["all"]).fit(sp.csr_matrix(X), Y)
@@ -81,6 +84,7 @@ def test_sparse_X_gives_the_same_up_to_rounding():
         np.testing.assert_allclose(p, q, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_xla_gives_the_same_up_to_rounding():
     settings = {**RARE["all"], "dropout": 0.0}  # whose draws are others under XLA
     clf, compiled = (make_tiny(**settings, jit_compile=jit).fit(X, Y) for jit in (False, True))
@@ -110,6 +114,7 @@ def test_focal_loss_is_what_history_shows():
     assert clf.history_["val_three_loss"][0] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_focal_loss_is_less_sure_of_itself():
     settings = {"epochs": 30, "hidden_layer_sizes": (32,)}
     plain, focal = (make_tiny(loss=loss, **settings) for loss in ("cross_entropy", "focal"))
@@ -122,6 +127,7 @@ def test_focal_loss_is_less_sure_of_itself():
 # -- Logit adjustment ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_adjusted_network_finds_more_of_the_rare_classes():
     plain, adjusted = (make_tiny(logit_adjustment=tau, epochs=30).fit(X, Y) for tau in (0, 1))
     scores = [
@@ -168,6 +174,7 @@ def test_balanced_class_weights_leave_nothing_to_adjust():
         np.testing.assert_allclose(p, q, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_temperature_takes_the_adjustment_into_account():
     settings = {"hidden_layer_sizes": (), "epochs": 40, "logit_adjustment": 1.0}
     validation = (X_NEW, Y_NEW)
@@ -176,6 +183,7 @@ def test_temperature_takes_the_adjustment_into_account():
     np.testing.assert_allclose(clf.temperatures_[:2], 1, atol=0.1)
 
 
+@pytest.mark.slow
 def test_other_frequencies_take_no_other_program(monkeypatch):
     clear_program_cache()
     built = []

@@ -26,6 +26,7 @@ def read_blocks(page, language):
     ]
 
 
+@pytest.mark.slow_except("README.md")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_blocks_of_a_page_run_in_order(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

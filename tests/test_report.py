@@ -554,6 +554,7 @@ def resampled_cells(draw):
     return cells, counts
 
 
+@pytest.mark.slow_except("roc_auc", "log_loss")
 @pytest.mark.parametrize("name", list(METRICS))
 @settings(max_examples=60)
 @given(resampled_cells())
@@ -905,6 +906,7 @@ def report_table(codes, mask, proba, **options):
 INTERVALS = {"n_bootstraps": 5, "random_state": 0}
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(tables(), st.randoms(use_true_random=False))
 def test_permuting_tasks_permutes_the_report(table, random):
@@ -945,6 +947,7 @@ def test_masked_cells_have_no_influence_on_the_report(table):
     assert found.to_html() == expected.to_html()
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(tables())
 def test_duplicating_a_row_equals_weight_two_in_the_report(table):

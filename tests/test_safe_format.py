@@ -173,6 +173,7 @@ def test_loaded_arrays_belong_to_the_model(content):
         assert array.flags.writeable
 
 
+@pytest.mark.slow
 def test_another_process_loads_the_same_model(fitted, content, tmp_path):
     (tmp_path / "model").write_bytes(content)
     np.save(tmp_path / "X.npy", X)
@@ -223,6 +224,7 @@ PARAMETERS = {
 }
 
 
+@pytest.mark.slow_except("defaults", "layers")
 @pytest.mark.parametrize("settings", PARAMETERS.values(), ids=PARAMETERS)
 def test_model_of_any_plain_parameters_comes_back(settings):
     clf = fit_tiny(**settings)
@@ -847,6 +849,7 @@ def walk(node, path=()):
         yield from walk(child, (*path, key))
 
 
+@pytest.mark.slow
 def test_description_with_any_node_replaced_gives_an_error_or_a_model(content):
     # Some replacements are models too: another seed, verbose=1, a task of another name.
     text, _ = unpack(content)

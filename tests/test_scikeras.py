@@ -301,19 +301,23 @@ def process():
     )
 
 
+@pytest.mark.slow
 def test_default_path_never_imports_scikeras(process):
     assert process["before"]["scikeras"] == []
 
 
+@pytest.mark.slow
 def test_process_is_left_as_it_was_found(process):
     assert process["before"]["replaced"] == []
     assert process["after"] == process["before"]
 
 
+@pytest.mark.slow
 def test_later_import_of_scikeras_works_as_it_always_does(process):
     assert process["later"] == ["__reduce__", "__deepcopy__"] + ["__reduce__"] * 3
 
 
+@pytest.mark.slow
 def test_users_own_scikeras_is_left_as_it_was_found():
     found = run_in_process(
         """
@@ -351,6 +355,7 @@ def two_tasks(n_samples=60):
     return X, Y
 
 
+@pytest.mark.slow_except("3")
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_builder_for_scikeras_gives_the_same_predictions_in_both(scikeras_wrappers, n_classes):
     X, y = one_task(n_classes=n_classes)
@@ -364,6 +369,7 @@ def test_builder_for_scikeras_gives_the_same_predictions_in_both(scikeras_wrappe
     np.testing.assert_allclose(ours.history_["loss"], theirs.history_["loss"], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_builder_for_scikeras_gives_the_same_predictions_over_a_stream(scikeras_wrappers):
     X, y = one_task()
     settings = {"model": build_classifier, "optimizer": "adam", "batch_size": 8}
@@ -378,6 +384,7 @@ def test_builder_for_scikeras_gives_the_same_predictions_over_a_stream(scikeras_
     np.testing.assert_allclose(ours.predict_proba(X), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_grid_search_over_settings_of_builder_and_optimizer():
     X, y = one_task()
     grid = {"model__width": [1, 6], "optimizer__learning_rate": [1e-6, 0.1]}
@@ -390,6 +397,7 @@ def test_grid_search_over_settings_of_builder_and_optimizer():
     assert float(np.ptp(search.cv_results_["mean_test_score"])) > 0.2
 
 
+@pytest.mark.slow_except("build_heads")
 @pytest.mark.parametrize("builder", [build_heads, build_trunk])
 def test_custom_network_learns_several_tasks_with_missing_labels(builder):
     X, Y = two_tasks()

@@ -136,6 +136,7 @@ CHECKED = {"epochs": 60, "batch_size": 512, "hidden_layer_sizes": (64,), "random
 CHECKED |= {"dropout": 0.0}  # with which a row of weight 2 is not the row twice
 
 
+@pytest.mark.slow_except("MultiTask*[!)]")
 @parametrize_with_checks(
     [MultiTaskClassifier(**{**CHECKED, "epochs": 5}), TaggedAsClassifier(**CHECKED)],
     expected_failed_checks=expected_failed_checks,
@@ -208,6 +209,7 @@ SEARCHES = {
 }
 
 
+@pytest.mark.slow_except("grid-*")
 @pytest.mark.parametrize("cv", CVS)
 @pytest.mark.parametrize("search", SEARCHES)
 def test_search_takes_missing_labels(search, cv):
@@ -219,6 +221,7 @@ def test_search_takes_missing_labels(search, cv):
     assert 0 <= found.score(X, Y) <= 1
 
 
+@pytest.mark.slow_except("mixed", "nullable", "text 1-D")
 @pytest.mark.parametrize("kind", KINDS)
 def test_search_with_integer_cv_takes_y_of_every_kind(kind):
     y = make_labels(kind)
@@ -402,6 +405,7 @@ def test_permutation_importance_scores_with_missing_labels(scoring):
     assert importance.importances_mean.argmin() == 3  # no task depends on the mass
 
 
+@pytest.mark.slow
 def test_sequential_feature_selector_selects_features():
     selector = SequentialFeatureSelector(make_tiny(), n_features_to_select=1, cv=2).fit(X, Y)
     assert selector.transform(X).shape == (N_ROWS, 1)
@@ -423,6 +427,7 @@ def test_select_from_model_selects_by_the_first_kernel():
 # ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_column_transformer_works_within_a_search():
     frame = X.assign(shape=np.where(X["mass"] > 0, "round", "flat"))
     columns = ColumnTransformer(
@@ -645,6 +650,7 @@ def fit_once(name):
     return make_tiny(**FITTED[name]).fit(X, Y)
 
 
+@pytest.mark.slow_except("plain-*")
 @pytest.mark.parametrize("copied", COPIES)
 @pytest.mark.parametrize("name", FITTED)
 def test_copy_predicts_the_same_bits(name, copied):
@@ -685,6 +691,7 @@ def test_joblib_dump_predicts_the_same_bits(tmp_path, compress):
     np.testing.assert_array_equal(probabilities_of(twin), probabilities_of(clf))
 
 
+@pytest.mark.slow
 def test_joblib_load_maps_the_weights_from_disk(tmp_path):
     clf = make_tiny(hidden_layer_sizes=(64,)).fit(X, Y)
     joblib.dump(clf, tmp_path / "clf.joblib")

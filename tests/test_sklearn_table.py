@@ -156,6 +156,7 @@ def test_stratified_splitter_passes_where_it_works(kind, call):
         assert SPLITTING[call](make_tiny(missing_label=-1), y, theirs) is not None
 
 
+@pytest.mark.slow
 def test_stratified_splitter_of_the_users_own_passes():
     class Masked(model_selection.StratifiedKFold):
         def split(self, X, y, groups=None):
@@ -356,6 +357,7 @@ def test_elimination_passes_where_it_works():
     assert selector.fit(X, LABELS["one text task"]).support_.sum() == 1
 
 
+@pytest.mark.slow
 def test_elimination_with_cv_scores_by_r2_when_no_scoring_is_given():
     # The price of the tag None, which the guide names.
     given = {"importance_getter": widths_of_columns, "cv": 2}

@@ -157,6 +157,7 @@ def test_losses_are_those_of_the_epoch_that_was_kept(stopped):
     assert summary.tasks.loc["colour", "val_loss"] == stopped.history_["val_colour_loss"][best]
 
 
+@pytest.mark.slow
 def test_names_that_would_clash_in_the_history_have_their_own_losses():
     clf = make_tiny(early_stopping=True).fit(
         X, Y[["colour", "colour"]].set_axis(["val", "a"], axis=1)
@@ -166,6 +167,7 @@ def test_names_that_would_clash_in_the_history_have_their_own_losses():
     assert tasks.loc["a", "loss"] == clf.history_["a_loss"][clf.best_iter_ - 1]
 
 
+@pytest.mark.slow_except("default", "all kinds")
 @pytest.mark.parametrize(
     "params",
     [
@@ -479,6 +481,7 @@ def test_html_of_an_estimator_names_it_and_its_parameters(params, wrap):
     assert not [link for link in links_of(html) if "MultiTask" in link or "sk_mtl" in link]
 
 
+@pytest.mark.slow_except("default-*", "*-alone")
 @pytest.mark.parametrize("wrap", WRAPPED)
 @pytest.mark.parametrize("params", PARAMS)
 def test_html_of_a_fitted_estimator_says_so(params, wrap):

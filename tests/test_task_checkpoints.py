@@ -110,6 +110,7 @@ def test_each_task_is_predicted_as_by_the_network_of_its_epoch(by_task):
         np.testing.assert_array_equal(by_task.predict(X_NEW)[name], clf.predict(X_NEW)[name])
 
 
+@pytest.mark.slow
 def test_training_stops_when_no_task_has_improved_for_so_long():
     clf = make_tiny(restore_best="per_task", n_iter_no_change=3, tol=0, epochs=100).fit(X, Y)
     assert clf.n_iter_ == clf.best_iters_.max() + 3
@@ -337,6 +338,7 @@ def test_warm_start_refits_from_where_it_began(common):
     assert_same(warm, again.set_params(epochs=n_epochs).fit(X, Y))
 
 
+@pytest.mark.slow
 def test_callbacks_are_called_in_both_trainings():
     class Count(keras.callbacks.Callback):
         def __init__(self):
@@ -354,6 +356,7 @@ def test_callbacks_are_called_in_both_trainings():
     assert (count.begun, count.epochs) == (2, 3 + clf.best_iter_)
 
 
+@pytest.mark.slow
 def test_whole_custom_network_is_predicted_by_task():
     def build():
         inputs = keras.Input((6,))

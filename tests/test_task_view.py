@@ -105,6 +105,7 @@ def axes():
 # ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow_except("colour-*", "*-estimator")
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("task", TASKS)
 def test_view_predicts_as_the_estimator(task, form):

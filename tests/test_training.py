@@ -188,6 +188,7 @@ def test_shortened_adam_gives_the_bits_of_keras(kind, settings):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.slow_except("uncertainty", "l2_batch_norm", "dropout", "accumulation")
 @pytest.mark.parametrize("case", CASES)
 def test_training_equals_a_plain_loop(case):
     # 25 rows by 8 leave a last batch of one row, which has no label of some task.
@@ -361,6 +362,7 @@ def test_mean_loss_is_nan_where_one_task_has_diverged():
 # -------------------------------------------------------------------------------------- sparse
 
 
+@pytest.mark.slow_except("0.3")
 @pytest.mark.parametrize("density", [0.0, 0.3, 1.0])
 def test_sparse_rows_train_to_the_same_bits_as_dense_ones(density):
     training, held_out = (
@@ -524,6 +526,7 @@ def test_model_checkpoint_saves_models_that_load(tmp_path):
     assert_same_values([v.numpy() for v in model.trainable_variables], trained)
 
 
+@pytest.mark.slow
 def test_model_checkpoint_saves_the_best_weights_only(tmp_path):
     path = tmp_path / "best.weights.h5"
     save = keras.callbacks.ModelCheckpoint(
@@ -545,6 +548,7 @@ def test_terminate_on_nan_ends_the_epoch_in_which_a_task_diverges():
     assert len(counter.record) < 4
 
 
+@pytest.mark.slow
 def test_swapped_in_average_weights_are_those_validated():
     # The callback puts the average in place at the end of each epoch, and so at the last.
     swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
@@ -601,6 +605,7 @@ WARM_CASES = {
 }
 
 
+@pytest.mark.slow_except("uncertainty", "dropout")
 @pytest.mark.parametrize("case", WARM_CASES)
 def test_cached_program_gives_the_same_bits_as_a_new_one(case, traces):
     make_optimizer, changes = WARM_CASES[case]
@@ -624,6 +629,7 @@ def test_second_fit_of_other_rows_rate_factors_and_batch_size_traces_nothing(tra
     assert_same_values(cold.state.network, warm.state.network)
 
 
+@pytest.mark.slow_except("weighting")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -640,6 +646,7 @@ def test_what_shapes_the_program_is_not_mixed_up(changes, traces):
     assert len(traces) == 2
 
 
+@pytest.mark.slow
 def test_cache_is_bounded_and_drops_the_least_recently_used(monkeypatch, traces):
     monkeypatch.setattr(_program_cache, "_MAX_IDLE_PROGRAMS", 2)
     specs = [replace(SPEC, hidden_layer_sizes=(n,)) for n in (2, 3, 4)]
@@ -653,6 +660,7 @@ def test_cache_is_bounded_and_drops_the_least_recently_used(monkeypatch, traces)
     assert len(traces) == 4
 
 
+@pytest.mark.slow
 def test_clearing_the_cache_forgets_all_programs(traces):
     run(make_plan(epochs=1))
     clear_program_cache()
@@ -667,6 +675,7 @@ def test_program_that_a_callback_may_have_kept_is_not_used_again():
     assert not _program_cache._idle_programs
 
 
+@pytest.mark.slow
 def test_strategy_without_a_key_is_not_shared(traces):
     class Halved(FixedWeighting):
         def combine(self, task_losses, present, state):
@@ -741,6 +750,7 @@ def optimizer_names():
     return sorted(names - wrappers)
 
 
+@pytest.mark.slow_except("Adam", "SGD")
 @pytest.mark.parametrize("name", optimizer_names())
 def test_every_keras_optimizer_trains_by_its_name(name):
     clf = make_classifier(
@@ -761,6 +771,7 @@ def plain_weights():
     return make_classifier().fit(*make_table()).model_.get_weights()
 
 
+@pytest.mark.slow_except("learning_rate0", "clipnorm", "use_ema")
 @pytest.mark.parametrize(
     "routed",
     [

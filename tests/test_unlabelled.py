@@ -164,6 +164,7 @@ def test_parameters_of_unlabelled_cells_do_nothing_by_themselves(masked):
     assert clf._network.state.teacher is None
 
 
+@pytest.mark.slow_except("soft", "consistency")
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_unlabelled_cells_change_the_network_in_the_same_way_every_time(masked, way):
     clf = make(**way).fit(X, Y)
@@ -326,6 +327,7 @@ def test_validation_data_are_not_learned_from():
     assert bits_of_training(first) == bits_of_training(second)
 
 
+@pytest.mark.slow
 def test_refit_learns_from_the_rows_that_were_held_out():
     settings = {"unlabelled": "pseudo_labels", "batch_size": 10}
     clf = make(**settings, early_stopping=True, refit=True).fit(X, Y)
@@ -345,6 +347,7 @@ def test_weight_of_0_leaves_cells_out(masked):
     assert bits_of(clf) == bits_of(make(unlabelled="consistency").fit(X[kept], Y[kept]))
 
 
+@pytest.mark.slow
 def test_weights_of_missing_cells_count_in_proportion():
     rng = np.random.default_rng(0)
     weight = rng.uniform(0.5, 2, size=Y.shape)
@@ -389,6 +392,7 @@ def test_1d_y_of_which_few_labels_are_known():
 # -------------------------------------------------------------------------- ways to compute
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("compiled")
 def test_xla_and_sparse_X_give_the_same_up_to_rounding():
     settings = {"unlabelled": "consistency", "ensemble_size": 2, "dropout": 0.0}
@@ -402,6 +406,7 @@ def test_xla_and_sparse_X_give_the_same_up_to_rounding():
             np.testing.assert_allclose(p, q, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=SLOW)])
 def test_compiled_program_gives_the_same_bits_again(jit_compile):
@@ -451,6 +456,7 @@ def test_network_of_ones_own_learns_from_unlabelled_cells(model):
     assert bits_with_teacher(more) == bits_with_teacher(again)
 
 
+@pytest.mark.slow_except("rare", "stopping")
 @pytest.mark.parametrize(
     "params",
     [
@@ -520,6 +526,7 @@ def test_forged_teacher_is_refused(taught, forge):
 # ----------------------------------------------------------------------------------- the use
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("compiled")
 def test_labels_spread_through_clusters():
     rng = np.random.default_rng(0)

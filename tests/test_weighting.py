@@ -210,6 +210,7 @@ def test_factor_of_zero_leaves_a_task_untrained(table):
     np.testing.assert_array_equal(more.task_weights_, [1, 0])
 
 
+@pytest.mark.slow
 def test_random_weighting_of_the_docstring_trains(table):
     globs = dict(vars(sk_mtl.weighting))
     [example] = [
@@ -224,6 +225,7 @@ def test_random_weighting_of_the_docstring_trains(table):
     assert clf.history_["loss"][-1] != clf.history_["loss"][0]
 
 
+@pytest.mark.slow
 def test_state_of_a_strategy_of_ones_own_advances_once_a_step(table):
     class Counting(TaskWeighting):
         def initial_state(self, n_tasks):
