@@ -230,7 +230,7 @@ def canonical_activation(activation: Any) -> str:
     Raises
     ------
     ValueError
-        If Keras does not know it.
+        If Keras does not know it, or if it changes the width of what it is given ("glu").
     """
     known = _SCIKIT_LEARN_ACTIVATIONS.get(activation, activation)
     try:
@@ -248,6 +248,11 @@ def canonical_activation(activation: Any) -> str:
         raise ValueError(
             "activation must be the name of a Keras activation, or one of its functions. "
             f"Got {activation!r}; give layers of your own by `model=`."
+        )
+    if name == "glu":
+        raise ValueError(
+            "activation must keep the width of a layer; 'glu' halves it. Take another, such as "
+            "'silu', or give layers of your own by `model=`."
         )
     return name
 

@@ -798,6 +798,13 @@ PARAMETERS = [
         "activation must be one that Keras knows. Got <ufunc 'tanh'>.",
     ),
     (
+        "activation",
+        "glu",
+        ValueError,
+        "activation must keep the width of a layer; 'glu' halves it. Take another, such as "
+        "'silu', or give layers of your own by `model=`.",
+    ),
+    (
         "dropout",
         1.0,
         ValueError,
