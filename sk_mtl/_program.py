@@ -46,6 +46,7 @@ __all__ = [
     "TrainingProgram",
     "TrainingState",
     "averaged_variables",
+    "kept_dtype",
     "optimizer_and_inner",
     "place_features",
     "resolve_jit_compile",
@@ -347,7 +348,7 @@ class TrainingProgram:
         return TrainingState(
             self.read_network(),
             {name: np.array(v.numpy()) for name, v in self.weighting_variables.items()},
-            [np.array(v.value.numpy()) for v in self.optimizer.variables],
+            [np.array(v.value.numpy(), dtype=kept_dtype(v)) for v in self.optimizer.variables],
             self.settings,
             None if self.teacher is None else self.teacher.read(),
             None if self.average is None else self.average.read(),
@@ -797,3 +798,21 @@ def resolve_jit_compile(jit_compile: bool | str, plan: TrainingPlan, n_steps: in
 
 def optimizer_and_inner(optimizer: Any) -> tuple[Any, Any]:
     return optimizer, getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def kept_dtype(variable: keras.Variable) -> str:
+    """Return the dtype in which a value of the optimizer is kept.
+
+    Parameters
+    ----------
+    variable : keras.Variable
+        One of an optimizer's.
+
+    Returns
+    -------
+    dtype : str
+        The variable's, or "float32" where it is "float64": that is how Keras creates a learning
+        rate while `keras.config.floatx` is, and a model must not depend on what a process has set.
+    """
+    dtype = str(variable.dtype)
+    return "float32" if dtype == "float64" else dtype

@@ -20,7 +20,7 @@ from sk_mtl._averaging import AveragingState
 from sk_mtl._input_spec import InputSpec
 from sk_mtl._network import NetworkSpec, build_network, canonical_activation, network_variables
 from sk_mtl._persistence import FittedNetwork
-from sk_mtl._program import TrainingState, averaged_variables
+from sk_mtl._program import TrainingState, averaged_variables, kept_dtype
 from sk_mtl._program_cache import optimizer_settings
 from sk_mtl._stored_values import decode_value, encode_value, require
 from sk_mtl._task_checkpoints import TaskCheckpoints
@@ -205,7 +205,7 @@ def _check_values(model: keras.Model, values: list[np.ndarray]) -> None:
 
 def _check_arrays(variables: list[Any], values: list[np.ndarray]) -> None:
     for variable, value in zip(variables, values, strict=True):
-        fits = value.shape == tuple(variable.shape) and value.dtype == variable.dtype
+        fits = value.shape == tuple(variable.shape) and value.dtype == kept_dtype(variable)
         require(fits, f"{variable.path} has another shape or dtype")
         require(value.dtype.kind != "f" or np.isfinite(value).all(), "a weight is not finite")
 
@@ -380,5 +380,5 @@ def _check_optimizer(
         return  # of an optimizer that was replaced since: training starts it afresh
     optimizer.build([*model.trainable_variables, *(keras.Variable(value) for value in learned)])
     for variable, value in zip(optimizer.variables, values, strict=True):
-        fits = value.shape == tuple(variable.shape) and value.dtype == variable.dtype
+        fits = value.shape == tuple(variable.shape) and value.dtype == kept_dtype(variable)
         require(fits, "its optimizer has values of another shape or dtype")

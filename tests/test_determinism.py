@@ -163,7 +163,9 @@ def test_fit_does_not_depend_on_what_the_process_has_set(policy):
         np.hstack(clf.predict_proba(X)).tobytes()
         == np.hstack(fit("held out").predict_proba(X)).tobytes()
     )
-    # The optimizer's rate was a float64 there; training goes on from it all the same.
+    # Keras's rate was a float64 there. What is kept of it is what training elsewhere keeps.
+    kept, expected = (e._network.state.optimizer for e in (clf, fit("held out")))
+    assert [(v.dtype, v.tobytes()) for v in kept] == [(v.dtype, v.tobytes()) for v in expected]
     assert digest(clf.partial_fit(X, Y)) == digest(fit("held out").partial_fit(X, Y))
 
 

@@ -173,6 +173,16 @@ def test_loaded_arrays_belong_to_the_model(content):
         assert array.flags.writeable
 
 
+def test_process_with_other_floats_loads_the_same_model(fitted, content):
+    before = keras.config.floatx()
+    try:
+        keras.config.set_floatx("float64")
+        again = load_bytes(content)
+    finally:
+        keras.config.set_floatx(before)
+    assert_equal_models(fitted, again)
+
+
 @pytest.mark.slow
 def test_another_process_loads_the_same_model(fitted, content, tmp_path):
     (tmp_path / "model").write_bytes(content)
