@@ -166,6 +166,7 @@ def test_callbacks_see_the_averages_at_the_end_of_an_epoch():
     assert any((a != b).any() for a, b in zip(recorder.steps[-1], last, strict=True))
 
 
+@pytest.mark.slow
 def test_averages_are_what_is_watched():
     clf = make_tiny(epochs=6, n_iter_no_change=6).fit(X, Y, validation_data=(X, Y))
     losses = [

@@ -116,6 +116,7 @@ def test_rows_of_ones_own_are_watched_without_refit():
     assert len(clf.history_["val_loss"]) == TINY["epochs"]
 
 
+@pytest.mark.slow
 def test_works_in_a_search_over_a_pipeline():
     X, Y = make_table()
     model = make_pipeline(StandardScaler(), MultiTaskClassifier.best(**TINY))

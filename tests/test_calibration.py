@@ -241,6 +241,7 @@ def test_temperatures_are_above_1_after_overfitting(calibrated):
     assert calibrated.temperatures_[2] == 1
 
 
+@pytest.mark.slow
 def test_temperatures_are_1_without_calibration(plain):
     np.testing.assert_array_equal(plain.temperatures_, np.ones(3, np.float32))
 

@@ -162,7 +162,7 @@ def test_killed_fit_goes_on_to_the_same_bits(tmp_path, kill, epochs_trained, par
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow_except("dropout", "stopping")
+@pytest.mark.slow_except("stopping")
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize(
     ("params", "killed_in"),
@@ -261,6 +261,7 @@ def test_fit_with_validation_data_goes_on(tmp_path, kill):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 def test_warm_start_goes_on_from_the_second_fit(tmp_path, kill):
     first = pickle.dumps(make(warm_start=True).fit(X, Y))
@@ -511,6 +512,7 @@ def test_saved_model_is_no_checkpoint_and_a_checkpoint_no_model(tmp_path, kill):
 # ------------------------------------------------------------------- several fits in a folder
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 def test_search_that_was_killed_gives_what_one_that_was_not_does(tmp_path, kill):
     grid = {"dropout": [0.0, 0.2]}

@@ -103,6 +103,7 @@ def test_second_fit_of_an_estimator_gives_the_bits_of_the_first(expected):
     assert digest(fit("layers").fit(X, Y)) == expected["layers"]
 
 
+@pytest.mark.slow
 def test_random_state_that_is_drawn_from_gives_other_bits_each_time():
     one, other = np.random.RandomState(0), np.random.RandomState(0)
     first, second = (digest(fit("held out", random_state=one)) for _ in range(2))
@@ -147,7 +148,7 @@ def test_same_seed_gives_the_same_bits_in_threads(expected):
     assert found == [expected[case] for case in cases]
 
 
-@pytest.mark.slow_except("float64")
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["float64", "mixed_bfloat16"])
 def test_fit_does_not_depend_on_what_the_process_has_set(policy):
     before = keras.config.floatx(), keras.config.dtype_policy()

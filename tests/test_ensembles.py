@@ -428,6 +428,7 @@ def fitted():
     return make(hidden_layer_sizes=(8,)).fit(X, pd.DataFrame(Y, columns=["a", "b", "c"]))
 
 
+@pytest.mark.slow
 def test_logits_of_the_model_are_those_of_the_mean_probabilities(fitted):
     X, _ = make_table()
     found = task_probabilities(np.asarray(fitted.model_(X)))
@@ -501,7 +502,7 @@ def test_view_of_a_task_has_the_mean_probabilities(fitted):
 # --------------------------------------------------------------------------- keeping, and errors
 
 
-@pytest.mark.slow_except("shared")
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_ensemble_is_pickled_and_saved(method):
     X, Y = make_table()
@@ -575,7 +576,7 @@ def test_parameter_that_means_nothing_is_refused(params):
 # -- With the rest -------------------------------------------------------------------------------
 
 
-@pytest.mark.slow_except("shared")
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_ensemble_goes_with_calibration_epochs_of_tasks_and_losses_for_rare_classes(method):
     X, Y = make_table(240)

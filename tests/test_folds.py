@@ -192,7 +192,7 @@ def test_unlabelled_rows_and_labels_under_the_mask_change_no_bit(by_folds):
     assert clf.history_ == by_folds.history_
 
 
-@pytest.mark.slow_except("False")
+@pytest.mark.slow
 @pytest.mark.parametrize("categorical", [False, True])
 def test_class_or_category_of_one_row_is_no_obstacle(categorical):
     y = Y.copy()

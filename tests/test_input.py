@@ -148,7 +148,7 @@ def build_whole(meta):
     return keras.Model(inputs, [output(hidden) for output in outputs])
 
 
-@pytest.mark.slow_except("build_trunk")
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [build_trunk, build_whole])
 def test_network_of_ones_own_gets_standardised_features_when_asked(X, Y, build):
     clf = make(model=build, standardize=True).fit(X, Y)
@@ -423,6 +423,7 @@ def test_numbers_beside_categories_may_be_left_as_they_are(Y):
     assert np.isfinite(proba(clf, frame.assign(town=None))).all()
 
 
+@pytest.mark.slow
 def test_table_of_categories_alone_is_learned(Y):
     frame = make_frame()[["job", "town"]]
     assert np.isfinite(proba(make().fit(frame, Y), frame)).all()

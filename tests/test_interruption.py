@@ -81,7 +81,7 @@ def press_ctrl_c():
     signal.raise_signal(signal.SIGINT)
 
 
-@pytest.mark.slow_except("*-_train_on-1", "*-_run-3", "*-_keep-1")
+@pytest.mark.slow_except("*-_train_on-1", "*-_keep-1")
 @pytest.mark.parametrize(("owner", "name", "call"), [
     (_classifier, "draw_start", 1),
     (TrainingProgram, "__init__", 1),
@@ -186,7 +186,7 @@ def test_bar_is_closed_when_a_fit_is_interrupted(monkeypatch, capsys):
 # ----------------------------------------------------------------------------------- callbacks
 
 
-@pytest.mark.slow_except("on_train_batch_end", "on_epoch_end")
+@pytest.mark.slow_except("on_epoch_end")
 @pytest.mark.parametrize(
     "hook",
     ["set_params", "set_model", "on_train_begin", "on_epoch_begin", "on_train_batch_begin",

@@ -808,6 +808,7 @@ def score_table(metric, codes, mask, proba, **params):
 metrics = st.sampled_from(LABEL_METRICS + PROBABILITY_METRICS)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(tables(), metrics, st.randoms(use_true_random=False))
 def test_permuting_tasks_permutes_scores(table, metric, random):

@@ -74,6 +74,7 @@ def test_cramers_v_has_bergsmas_correction():
     assert display.similarity[0, 1] == pytest.approx(np.sqrt(phi2 / (2 - 4 / 11)))
 
 
+@pytest.mark.slow
 def test_cramers_v_of_independent_labels_is_near_zero_in_small_tables():
     rng = np.random.default_rng(0)
     values = [
@@ -410,6 +411,7 @@ def test_settings_of_the_image_go_to_matplotlib():
     assert display.image_.get_alpha() == 0.5
 
 
+@pytest.mark.slow_except("12-default")
 @pytest.mark.parametrize("style", ["default", "dark_background"])
 @pytest.mark.parametrize("n_tasks", [2, 12, 60])
 def test_few_tasks_and_many_are_drawn(n_tasks, style):

@@ -63,6 +63,7 @@ def test_threads_predict_from_one_estimator(is_compiled):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.slow
 def test_threads_ask_one_estimator_for_different_things():
     clf = make_tiny().fit(X, Y)
     expected = pickle.loads(pickle.dumps(clf))

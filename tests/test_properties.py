@@ -296,6 +296,7 @@ def test_weights_of_the_least_and_largest_size_are_those_of_size_one(table, size
 # ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @FEW
 @given(tables(), st.permutations([0, 1, 2]))
 def test_permuting_tasks_permutes_predictions(table, order):

@@ -58,7 +58,7 @@ def plain():
     return make_tiny().fit(X, Y)
 
 
-@pytest.mark.slow_except("focal", "adjusted")
+@pytest.mark.slow_except("adjusted")
 @pytest.mark.parametrize("settings", RARE.values(), ids=RARE)
 def test_setting_changes_the_network_and_is_deterministic(plain, settings):
     clf = make_tiny(**settings).fit(X, Y)
@@ -105,6 +105,7 @@ def test_exponent_without_focal_loss_does_nothing(plain):
     assert_same(plain, make_tiny(focal_gamma=5.0).fit(X, Y))
 
 
+@pytest.mark.slow
 def test_focal_loss_is_what_history_shows():
     clf = make_tiny(loss="focal", focal_gamma=1.5, epochs=1)
     clf.fit(X, Y, validation_data=(X_NEW, Y_NEW))

@@ -806,6 +806,7 @@ def test_report_leaves_what_it_was_given_alone():
 # -- From an estimator ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_report_from_a_pipeline_is_that_of_its_predictions():
     X = np.random.RandomState(0).normal(size=(len(Y), 2))
     clf = MultiTaskClassifier(hidden_layer_sizes=(2,), epochs=1, random_state=0)

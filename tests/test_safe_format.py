@@ -354,6 +354,7 @@ def test_metadata_requests_come_back():
         assert repr(clone(again).get_metadata_routing()) == repr(clf.get_metadata_routing())
 
 
+@pytest.mark.slow
 def test_parameters_changed_since_the_fit_come_back(fitted):
     clf = copy.deepcopy(fitted).set_params(optimizer="sgd", task_weighting="equal", epochs=7)
     again = load_bytes(save_bytes(clf))

@@ -355,7 +355,7 @@ def two_tasks(n_samples=60):
     return X, Y
 
 
-@pytest.mark.slow_except("3")
+@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_builder_for_scikeras_gives_the_same_predictions_in_both(scikeras_wrappers, n_classes):
     X, y = one_task(n_classes=n_classes)
@@ -397,7 +397,7 @@ def test_grid_search_over_settings_of_builder_and_optimizer():
     assert float(np.ptp(search.cv_results_["mean_test_score"])) > 0.2
 
 
-@pytest.mark.slow_except("build_heads")
+@pytest.mark.slow
 @pytest.mark.parametrize("builder", [build_heads, build_trunk])
 def test_custom_network_learns_several_tasks_with_missing_labels(builder):
     X, Y = two_tasks()

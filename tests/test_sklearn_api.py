@@ -663,6 +663,7 @@ def test_copy_predicts_the_same_bits(name, copied):
     assert twin.score(X, Y) == clf.score(X, Y)
 
 
+@pytest.mark.slow
 def test_clone_of_a_fit_with_a_callback_instance_fits_the_same_bits():
     clf = fit_once("callback instance")
     twin = clone(clf).fit(X, Y)
@@ -677,6 +678,7 @@ def test_copy_that_is_fitted_on_leaves_the_original_alone():
     np.testing.assert_array_equal(probabilities_of(clf), before)
 
 
+@pytest.mark.slow
 def test_copy_goes_on_training_as_the_original():
     clf = make_tiny(warm_start=True, dropout=0.1).fit(X, Y)
     twin = pickle.loads(pickle.dumps(clf))

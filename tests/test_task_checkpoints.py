@@ -154,6 +154,7 @@ class Explode(keras.callbacks.Callback):
             self.model.optimizer.learning_rate = 1e30
 
 
+@pytest.mark.slow
 def test_training_that_diverges_later_leaves_the_best_epochs():
     with pytest.warns(match="Training diverged"):
         clf = make_tiny(restore_best="per_task", callbacks=Explode).fit(X, Y)

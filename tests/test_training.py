@@ -188,7 +188,7 @@ def test_shortened_adam_gives_the_bits_of_keras(kind, settings):
         np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.slow_except("uncertainty", "l2_batch_norm", "dropout", "accumulation")
+@pytest.mark.slow_except("uncertainty", "dropout")
 @pytest.mark.parametrize("case", CASES)
 def test_training_equals_a_plain_loop(case):
     # 25 rows by 8 leave a last batch of one row, which has no label of some task.
@@ -410,6 +410,7 @@ class CountBatches(keras.callbacks.Callback):
         self.record.append(dict(logs))
 
 
+@pytest.mark.slow
 def test_call_per_batch_gives_the_same_bits_as_a_call_per_epoch():
     weighting = UncertaintyWeighting()
     spec = replace(SPEC, dropout=0.3, normalization="batch")
@@ -559,6 +560,7 @@ def test_swapped_in_average_weights_are_those_validated():
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_averaged_weights_are_those_watched_and_kept():
     optimizer, held_out = SGD(0.5, use_ema=True, ema_momentum=0.9), make_rows(12, seed=1)
     watched = run(make_plan(optimizer, epochs=1, stopping=EarlyStopping(3)), validation=held_out)
@@ -605,7 +607,7 @@ WARM_CASES = {
 }
 
 
-@pytest.mark.slow_except("uncertainty", "dropout")
+@pytest.mark.slow_except("uncertainty")
 @pytest.mark.parametrize("case", WARM_CASES)
 def test_cached_program_gives_the_same_bits_as_a_new_one(case, traces):
     make_optimizer, changes = WARM_CASES[case]
@@ -629,7 +631,7 @@ def test_second_fit_of_other_rows_rate_factors_and_batch_size_traces_nothing(tra
     assert_same_values(cold.state.network, warm.state.network)
 
 
-@pytest.mark.slow_except("weighting")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -690,6 +692,7 @@ def test_strategy_without_a_key_is_not_shared(traces):
     assert len(traces) == 2
 
 
+@pytest.mark.slow
 def test_subclass_of_a_strategy_does_not_get_the_program_of_its_parent():
     class Halved(FixedWeighting):
         def combine(self, task_losses, present, state):
@@ -771,7 +774,7 @@ def plain_weights():
     return make_classifier().fit(*make_table()).model_.get_weights()
 
 
-@pytest.mark.slow_except("learning_rate0", "clipnorm", "use_ema")
+@pytest.mark.slow_except("clipnorm")
 @pytest.mark.parametrize(
     "routed",
     [

@@ -164,7 +164,7 @@ def test_parameters_of_unlabelled_cells_do_nothing_by_themselves(masked):
     assert clf._network.state.teacher is None
 
 
-@pytest.mark.slow_except("soft", "consistency")
+@pytest.mark.slow_except("soft")
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_unlabelled_cells_change_the_network_in_the_same_way_every_time(masked, way):
     clf = make(**way).fit(X, Y)
@@ -318,6 +318,7 @@ def bits_of_training(clf):
     return clf.history_["loss"], clf.history_["unlabelled_objective"]
 
 
+@pytest.mark.slow
 def test_validation_data_are_not_learned_from():
     held = make_table(seed=3)
     settings = {"unlabelled": "pseudo_labels", "early_stopping": True}
@@ -336,6 +337,7 @@ def test_refit_learns_from_the_rows_that_were_held_out():
         np.testing.assert_array_equal(own, other)
 
 
+@pytest.mark.slow
 def test_weight_of_0_leaves_cells_out(masked):
     nowhere = (~np.isnan(Y)).astype(float)
     clf = make(unlabelled="pseudo_labels").fit(X, Y, sample_weight=nowhere)
@@ -421,6 +423,7 @@ class Counter(keras.callbacks.Callback):
         assert logs["unlabelled_objective"] > 0
 
 
+@pytest.mark.slow
 def test_callback_at_batches_changes_no_bit():
     clf = make(unlabelled="consistency").fit(X, Y)
     assert bits_with_teacher(make(unlabelled="consistency", callbacks=Counter()).fit(X, Y)) == (
