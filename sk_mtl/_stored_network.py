@@ -205,7 +205,7 @@ def _check_values(model: keras.Model, values: list[np.ndarray]) -> None:
 
 def _check_arrays(variables: list[Any], values: list[np.ndarray]) -> None:
     for variable, value in zip(variables, values, strict=True):
-        fits = value.shape == tuple(variable.shape) and value.dtype == kept_dtype(variable)
+        fits = value.shape == tuple(variable.shape) and value.dtype == variable.dtype
         require(fits, f"{variable.path} has another shape or dtype")
         require(value.dtype.kind != "f" or np.isfinite(value).all(), "a weight is not finite")
 
