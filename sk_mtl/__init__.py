@@ -3,16 +3,16 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sk_mtl._compat.sklearn_guard import MissingLabelsError as MissingLabelsError
 from sk_mtl._task_view import TaskView as TaskView
 from sk_mtl._tasks import PerTask as PerTask
-from sk_mtl._validation import MissingLabelsError as MissingLabelsError
 
 if TYPE_CHECKING:
     from sk_mtl._classifier import MultiTaskClassifier as MultiTaskClassifier
-    from sk_mtl._program_cache import clear_program_cache as clear_program_cache
-    from sk_mtl._safe_format import load_model as load_model
-    from sk_mtl._safe_format import save_model as save_model
+    from sk_mtl._model_file import load_model as load_model
+    from sk_mtl._model_file import save_model as save_model
     from sk_mtl._summary import FitSummary as FitSummary
+    from sk_mtl._train.program_cache import clear_program_cache as clear_program_cache
 
 __all__ = [
     "FitSummary",
@@ -31,9 +31,9 @@ __version__ = "0.1.0"
 _LAZY = {
     "FitSummary": "_summary",
     "MultiTaskClassifier": "_classifier",
-    "clear_program_cache": "_program_cache",
-    "load_model": "_safe_format",
-    "save_model": "_safe_format",
+    "clear_program_cache": "_train.program_cache",
+    "load_model": "_model_file",
+    "save_model": "_model_file",
 }
 
 

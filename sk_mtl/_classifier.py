@@ -19,9 +19,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sk_mtl._best import choose_best
-from sk_mtl._calibration import find_temperatures, require_watched_rows
-from sk_mtl._categories import (
+from sk_mtl._compat.parameters import check_parameters
+from sk_mtl._compat.processes import refuse_fork
+from sk_mtl._compat.sklearn_guard import check_asker
+from sk_mtl._data.categories import (
     Categories,
     change_codes,
     find_categorical,
@@ -29,16 +30,23 @@ from sk_mtl._categories import (
     learn_categories,
     split_columns,
 )
-from sk_mtl._checkpoint import Checkpoint, open_checkpoint
-from sk_mtl._custom_model import classify_outputs, serialize_model
-from sk_mtl._early_stopping import EarlyStopping, PlannedEpoch, TaskStopping, mean_history
-from sk_mtl._features import check_features
-from sk_mtl._input_spec import InputSpec, LearnedInput, learn_input
-from sk_mtl._label_smoothing import find_label_smoothing
-from sk_mtl._labels import has_missing_labels, read_cell_weight, read_labels
-from sk_mtl._logit_adjustment import find_adjusted_frequencies, find_logit_offsets
-from sk_mtl._network import NetworkSpec, canonical_activation, network_variables
-from sk_mtl._persistence import (
+from sk_mtl._data.dataset import (
+    LabelledRows,
+    Problem,
+    UnlabelledRows,
+    check_same_classes,
+    declare_schema,
+    pose_problem,
+    read_validation,
+    require_labels,
+    warn_of_degenerate_tasks,
+)
+from sk_mtl._data.features import check_features
+from sk_mtl._data.input_encoder import InputSpec, LearnedInput, learn_input
+from sk_mtl._data.labels import has_missing_labels, read_cell_weight, read_labels
+from sk_mtl._data.schema import TargetSchema
+from sk_mtl._fit.best import choose_best
+from sk_mtl._fit.fitted import (
     ADDED_PARAMETERS,
     FORMAT_VERSION,
     FittedNetwork,
@@ -46,41 +54,33 @@ from sk_mtl._persistence import (
     with_dtypes,
     with_plain_dtypes,
 )
-from sk_mtl._problem import (
-    LabelledRows,
-    Problem,
-    UnlabelledRows,
-    check_same_classes,
-    declare_schema,
-    hold_out,
-    hold_out_in_turn,
-    pose_problem,
-    read_validation,
-    require_labels,
-    warn_of_degenerate_tasks,
-)
-from sk_mtl._processes import refuse_fork
-from sk_mtl._program import (
-    TrainingPlan,
-    TrainingState,
-    optimizer_and_inner,
-    resolve_jit_compile,
-)
-from sk_mtl._progress import ProgressBar
+from sk_mtl._fit.label_smoothing import find_label_smoothing
+from sk_mtl._fit.logit_adjustment import find_adjusted_frequencies, find_logit_offsets
+from sk_mtl._fit.splits import hold_out, hold_out_in_turn
+from sk_mtl._fit.temperature_scaling import find_temperatures, require_watched_rows
+from sk_mtl._model.custom_model import classify_outputs, serialize_model
+from sk_mtl._model.network import NetworkSpec, canonical_activation, network_variables
 from sk_mtl._routing import RoutedParamsMixin, make_callbacks, make_optimizer
 from sk_mtl._summary import FitSummary, note_stopping, summarize_fit
-from sk_mtl._targets import TargetSchema
 from sk_mtl._task_view import TaskView
 from sk_mtl._tasks import PerTask, resolve_task
-from sk_mtl._training import (
+from sk_mtl._train.early_stopping import EarlyStopping, PlannedEpoch, TaskStopping, mean_history
+from sk_mtl._train.loop import (
     NonFiniteLossError,
     TrainingOutcome,
     draw_start,
     find_best_epochs,
     train,
 )
-from sk_mtl._unlabelled import UnlabelledSpec
-from sk_mtl._validation import check_asker, check_parameters
+from sk_mtl._train.program import (
+    TrainingPlan,
+    TrainingState,
+    optimizer_and_inner,
+    resolve_jit_compile,
+)
+from sk_mtl._train.progress import ProgressBar
+from sk_mtl._train.resume import Checkpoint, open_checkpoint
+from sk_mtl._train.teacher import UnlabelledSpec
 from sk_mtl.weighting import make_weighting
 
 __all__ = ["DERIVED_ATTRIBUTES", "MultiTaskClassifier"]
@@ -1168,7 +1168,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 "fit the estimator with several random_states, or leave model=None."
             )
         # scikeras is imported for custom models only.
-        from sk_mtl._scikeras import build_custom_model, describe_for_builder
+        from sk_mtl._model.scikeras import build_custom_model, describe_for_builder
 
         schema = problem.schema
         custom = build_custom_model(

@@ -15,9 +15,9 @@ import keras
 import numpy as np
 import pandas as pd
 
-from sk_mtl._early_stopping import EarlyStopping
-from sk_mtl._program import TrainingPlan
 from sk_mtl._tasks import enumerate_some, name_series
+from sk_mtl._train.early_stopping import EarlyStopping
+from sk_mtl._train.program import TrainingPlan
 
 __all__ = ["FitSummary", "note_stopping", "summarize_fit"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sk_mtl._labels import read_labels
+from sk_mtl._data.labels import read_labels
 from sk_mtl._tasks import resolve_task
 
 __all__ = ["TaskView"]

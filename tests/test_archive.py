@@ -1,4 +1,4 @@
-"""Tests of sk_mtl._archive: the bytes of a saved model, whole, damaged and forged.
+"""Tests of sk_mtl._codec.container: the bytes of a saved model, whole, damaged and forged.
 
 A damaged file has the checksum of what it was; a forged one has the right checksum.
 """
@@ -10,7 +10,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from sk_mtl._archive import pack, read_json, unpack
+from sk_mtl._codec.container import pack, read_json, unpack
 
 ARRAYS = {
     "weights": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -87,7 +87,7 @@ def test_safetensors_reads_the_arrays():
 
 
 def test_too_much_text_is_refused_when_it_is_written(monkeypatch):
-    monkeypatch.setattr("sk_mtl._archive._MAX_HEADER_BYTES", 1000)
+    monkeypatch.setattr("sk_mtl._codec.container._MAX_HEADER_BYTES", 1000)
     with pytest.raises(ValueError, match="must not take more than 1000"):
         pack("x" * 1000, {})
 
@@ -250,7 +250,7 @@ def test_what_is_not_json_is_refused(text):
 
 
 def test_more_values_than_any_model_has_are_refused_before_they_are_read(monkeypatch):
-    monkeypatch.setattr("sk_mtl._archive._MAX_VALUES", 100)
+    monkeypatch.setattr("sk_mtl._codec.container._MAX_VALUES", 100)
     assert len(read_json("[" + "0," * 99 + "0]")) == 100
     with pytest.raises(ValueError, match="more than 100 values"):
         read_json("[" + "0," * 100 + "0]")

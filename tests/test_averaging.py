@@ -1,4 +1,4 @@
-"""Tests of sk_mtl._averaging, and of ema_momentum: what is averaged, and what sees the averages."""
+"""Tests of averaged weights, sk_mtl._train.averaging, and of `ema_momentum`."""
 
 import io
 import pickle
@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from sk_mtl import MultiTaskClassifier, load_model, save_model
-from sk_mtl._averaging import WeightAverage
+from sk_mtl._train.averaging import WeightAverage
 
 # -- The average ---------------------------------------------------------------------------------
 

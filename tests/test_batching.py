@@ -1,4 +1,4 @@
-"""Tests of sk_mtl._batching: orders of rows, from masks. Nothing is trained."""
+"""Tests of sk_mtl._train.batching: orders of rows, from masks. Nothing is trained."""
 
 import itertools
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sk_mtl._batching import LabelAwareOrder, RandomOrder, draw_endlessly
+from sk_mtl._train.batching import LabelAwareOrder, RandomOrder, draw_endlessly
 
 
 def make_mask(n_rows, shares, seed=0):

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_mtl import MultiTaskClassifier
-from sk_mtl._best import choose_best
+from sk_mtl._fit.best import choose_best
 
 CHOSEN = choose_best({})
 TINY = {"hidden_layer_sizes": (4,), "ensemble_size": 2, "epochs": 2, "random_state": 0}

@@ -1,4 +1,4 @@
-"""Tests of sk_mtl._calibration, and of calibrate=True: temperatures from rows not trained on."""
+"""Tests of `calibrate` and sk_mtl._fit.temperature_scaling."""
 
 import copy
 import io
@@ -12,9 +12,9 @@ import pytest
 from scipy.special import log_softmax
 
 from sk_mtl import MultiTaskClassifier, load_model, save_model
-from sk_mtl._archive import pack
-from sk_mtl._calibration import find_temperatures
-from sk_mtl._model_description import describe_model
+from sk_mtl._codec.container import pack
+from sk_mtl._fit.temperature_scaling import find_temperatures
+from sk_mtl._save.model_description import describe_model
 from sk_mtl.metrics import multitask_score
 
 

@@ -1,4 +1,4 @@
-"""Tests of sk_mtl._categories: which features are categories, and their codes."""
+"""Tests of sk_mtl._data.categories: which features are categories, and their codes."""
 
 import datetime as dt
 
@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 
-from sk_mtl._categories import find_categorical, keep_used, learn_categories, split_columns
+from sk_mtl._data.categories import find_categorical, keep_used, learn_categories, split_columns
 
 
 def make_frame():

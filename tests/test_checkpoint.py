@@ -1,4 +1,4 @@
-"""Tests of sk_mtl._checkpoint: a fit that was killed goes on, and ends with the same bits."""
+"""Tests of sk_mtl._train.resume: a fit that was killed goes on, and ends with the same bits."""
 
 import json
 import multiprocessing
@@ -32,14 +32,14 @@ from sk_mtl import (
     load_model,
     save_model,
 )
-from sk_mtl._archive import pack, unpack
-from sk_mtl._checkpoint import Progress, open_checkpoint
-from sk_mtl._early_stopping import EarlyStopping
-from sk_mtl._network import NetworkSpec
-from sk_mtl._problem import LabelledRows
-from sk_mtl._program import TrainingPlan, TrainingProgram
-from sk_mtl._program_cache import optimizer_settings
-from sk_mtl._training import NonFiniteLossError, draw_start
+from sk_mtl._codec.container import pack, unpack
+from sk_mtl._data.dataset import LabelledRows
+from sk_mtl._model.network import NetworkSpec
+from sk_mtl._train.early_stopping import EarlyStopping
+from sk_mtl._train.loop import NonFiniteLossError, draw_start
+from sk_mtl._train.program import TrainingPlan, TrainingProgram
+from sk_mtl._train.program_cache import optimizer_settings
+from sk_mtl._train.resume import Progress, open_checkpoint
 from sk_mtl.weighting import FixedWeighting, TaskWeighting
 
 # Keras hands variables to np.array, which NumPy 2 objects to.

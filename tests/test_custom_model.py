@@ -1,4 +1,4 @@
-"""Tests of `sk_mtl._custom_model`: reading custom models, their logits, their text."""
+"""Tests of `sk_mtl._model.custom_model`: reading custom models, their logits, their text."""
 
 import random
 
@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from sk_mtl._custom_model import (
+from sk_mtl._model.custom_model import (
     CustomOutputs,
     TaskOutput,
     as_functional,

@@ -1,10 +1,10 @@
-"""Tests of sk_mtl._early_stopping: lists of losses in, epochs out. Nothing is trained."""
+"""Tests of sk_mtl._train.early_stopping: lists of losses in, epochs out. Nothing is trained."""
 
 import math
 
 import pytest
 
-from sk_mtl._early_stopping import EarlyStopping, PlannedEpoch, TaskStopping
+from sk_mtl._train.early_stopping import EarlyStopping, PlannedEpoch, TaskStopping
 
 
 def run(losses, **settings):

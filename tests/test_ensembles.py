@@ -16,16 +16,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_mtl import MultiTaskClassifier, _prediction, load_model, save_model
-from sk_mtl._ensemble import MeanOfMembers, SharedDense, average_logits, member_model
-from sk_mtl._network import (
+from sk_mtl._data.dataset import LabelledRows
+from sk_mtl._model.ensemble import MeanOfMembers, SharedDense, average_logits, member_model
+from sk_mtl._model.network import (
     NetworkSpec,
     build_network,
     draw_initial_values,
     network_variables,
 )
-from sk_mtl._problem import LabelledRows
-from sk_mtl._program import TrainingPlan
-from sk_mtl._training import draw_start, train
+from sk_mtl._train.loop import draw_start, train
+from sk_mtl._train.program import TrainingPlan
 from sk_mtl.weighting import FixedWeighting
 
 # Keras hands variables to np.array, which NumPy 2 objects to.

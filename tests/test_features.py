@@ -1,4 +1,4 @@
-"""Tests of sk_mtl._features: X in any form; what is wrong with a bad one is in test_bad_input."""
+"""Tests of sk_mtl._data.features: the forms of X. Bad ones are in test_bad_input."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 
-from sk_mtl._features import check_features
+from sk_mtl._data.features import check_features
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from sk_mtl import MultiTaskClassifier, _classifier, load_model, save_model
-from sk_mtl._early_stopping import mean_history
-from sk_mtl._labels import read_labels
-from sk_mtl._problem import hold_out_in_turn, pose_problem
+from sk_mtl._data.dataset import hold_out_in_turn, pose_problem
+from sk_mtl._data.labels import read_labels
+from sk_mtl._train.early_stopping import mean_history
 
 # -- The mean of histories -----------------------------------------------------------------------
 

@@ -1,10 +1,10 @@
-"""Tests of sk_mtl._input_layers: what the layers give, from values set by hand."""
+"""Tests of sk_mtl._model.input_layers: what the layers give, from values set by hand."""
 
 import keras
 import numpy as np
 import pytest
 
-from sk_mtl._input_layers import (
+from sk_mtl._model.input_layers import (
     CategoryEmbedding,
     Columns,
     Periodic,

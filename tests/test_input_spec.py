@@ -1,11 +1,11 @@
-"""Tests of sk_mtl._input_spec: what is counted of X."""
+"""Tests of sk_mtl._data.input_encoder: what is counted of X."""
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from sk_mtl import _input_spec
-from sk_mtl._input_spec import learn_input, learn_statistics
+from sk_mtl._data import input_encoder as _input_spec
+from sk_mtl._data.input_encoder import learn_input, learn_statistics
 
 
 def make_X(n_rows=60):

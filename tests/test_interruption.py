@@ -15,8 +15,8 @@ from sklearn.model_selection import GridSearchCV
 
 from sk_mtl import MultiTaskClassifier, _classifier, _program_cache, _training, clear_program_cache
 from sk_mtl._classifier import MultiTaskClassifier as Classifier
-from sk_mtl._program import TrainingProgram
-from sk_mtl._training import NonFiniteLossError
+from sk_mtl._train.loop import NonFiniteLossError
+from sk_mtl._train.program import TrainingProgram
 
 # Keras hands variables to np.array, which NumPy 2 objects to.
 pytestmark = pytest.mark.filterwarnings(

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sk_mtl._labels import (
+from sk_mtl._data.labels import (
     array_of_sequence,
     has_missing_labels,
     read_cell_weight,

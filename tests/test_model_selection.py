@@ -28,8 +28,8 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sk_mtl._labels import read_labels
-from sk_mtl._targets import TargetSchema
+from sk_mtl._data.labels import read_labels
+from sk_mtl._data.schema import TargetSchema
 from sk_mtl._tasks import PerTask
 from sk_mtl.model_selection import (
     MultiTaskStratifiedGroupKFold,

@@ -1,10 +1,10 @@
-"""Tests of sk_mtl._network: what a specification becomes, and that fusing heads changes nothing."""
+"""Tests of sk_mtl._model.network: the layers of a specification, and fused heads."""
 
 import keras
 import numpy as np
 import pytest
 
-from sk_mtl._network import (
+from sk_mtl._model.network import (
     NetworkSpec,
     ParallelDense,
     TaskOrder,

@@ -1,4 +1,4 @@
-"""Tests of sk_mtl._persistence: a network as settings and arrays, and back; old, torn pickles."""
+"""Tests of sk_mtl._fit.fitted: a network as settings and arrays, and back; old, torn pickles."""
 
 import copy
 import io
@@ -14,16 +14,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_mtl import MultiTaskClassifier, load_model
-from sk_mtl._network import NetworkSpec, network_variables
-from sk_mtl._persistence import (
+from sk_mtl._fit.fitted import (
     FORMAT_VERSION,
     FittedNetwork,
     check_format_version,
     with_dtypes,
     with_plain_dtypes,
 )
-from sk_mtl._program import TrainingState
-from sk_mtl._training import draw_start
+from sk_mtl._model.network import NetworkSpec, network_variables
+from sk_mtl._train.loop import draw_start
+from sk_mtl._train.program import TrainingState
 from sk_mtl.weighting import FixedWeighting
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -307,14 +307,14 @@ def test_there_is_a_model_of_every_format():
 
 # What docs/guide/saving.md names.
 TRUSTED = [
-    "sk_mtl._averaging.AveragingState",
+    "sk_mtl._train.averaging.AveragingState",
     "sk_mtl._classifier.MultiTaskClassifier",
-    "sk_mtl._input_spec.InputSpec",
-    "sk_mtl._labels.TargetForm",
-    "sk_mtl._network.NetworkSpec",
-    "sk_mtl._persistence.FittedNetwork",
-    "sk_mtl._program.TrainingState",
-    "sk_mtl._targets.TargetSchema",
+    "sk_mtl._data.input_encoder.InputSpec",
+    "sk_mtl._data.labels.TargetForm",
+    "sk_mtl._model.network.NetworkSpec",
+    "sk_mtl._fit.fitted.FittedNetwork",
+    "sk_mtl._train.program.TrainingState",
+    "sk_mtl._data.schema.TargetSchema",
 ]
 
 
@@ -348,7 +348,7 @@ def test_skops_saves_and_loads_a_pipeline(form, X):
 
 
 def test_training_state_has_the_fields_that_files_hold():
-    # A field more has to be written by sk_mtl._stored_network too.
+    # A field more has to be written by sk_mtl._save.stored_network too.
     assert list(TrainingState.__dataclass_fields__) == [
         "network",
         "weighting",

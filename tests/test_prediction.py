@@ -1,4 +1,4 @@
-"""Tests of sk_mtl._prediction: from values and X to logits and probabilities."""
+"""Tests of sk_mtl._predict.keras_forward: from values and X to logits and probabilities."""
 
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +12,9 @@ import tensorflow as tf
 from scipy.special import expit, softmax
 
 from sk_mtl import MultiTaskClassifier, _prediction
-from sk_mtl._custom_model import serialize_model
-from sk_mtl._network import NetworkSpec, build_network, network_variables
-from sk_mtl._prediction import compute_logits, compute_probabilities, task_probabilities
+from sk_mtl._model.custom_model import serialize_model
+from sk_mtl._model.network import NetworkSpec, build_network, network_variables
+from sk_mtl._predict.keras_forward import compute_logits, compute_probabilities, task_probabilities
 
 # Its widest layer is that of the two heads of 3.
 SPEC = NetworkSpec(4, (1, 3, 1), (5,), ((3,), (), (3,)), dropout=0.5, normalization="batch")

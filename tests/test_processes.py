@@ -1,4 +1,4 @@
-"""Tests of sk_mtl._processes, and of one estimator in many threads and processes."""
+"""Tests of sk_mtl._compat.processes, and of one estimator in many threads and processes."""
 
 import io
 import os

@@ -1,11 +1,11 @@
-"""Tests of sk_mtl._progress: what is shown while training goes."""
+"""Tests of sk_mtl._train.progress: what is shown while training goes."""
 
 import keras
 import numpy as np
 import pytest
 
 from sk_mtl import MultiTaskClassifier
-from sk_mtl._progress import ProgressBar
+from sk_mtl._train.progress import ProgressBar
 
 TASKS = ("first", "second", "third", "fourth", "fifth")
 

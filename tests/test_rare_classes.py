@@ -216,7 +216,7 @@ def test_streams_take_the_frequencies_of_the_call():
 
 
 def test_few_labels_are_in_every_batch(monkeypatch):
-    from sk_mtl import _training
+    from sk_mtl._train import loop as _training
 
     orders = []
     original = _training._run_epoch

@@ -30,7 +30,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from sk_mtl import MultiTaskClassifier, load_model, save_model
-from sk_mtl._archive import pack, unpack
+from sk_mtl._codec.container import pack, unpack
 from sk_mtl.weighting import FixedWeighting, UncertaintyWeighting
 
 IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
@@ -470,7 +470,7 @@ def test_parameter_that_holds_itself_is_refused(fitted):
 
 
 def test_too_much_text_is_refused(fitted, monkeypatch, tmp_path):
-    monkeypatch.setattr("sk_mtl._archive._MAX_HEADER_BYTES", 2000)
+    monkeypatch.setattr("sk_mtl._codec.container._MAX_HEADER_BYTES", 2000)
     with pytest.raises(ValueError, match="must not take more than 2000"):
         save_model(fitted, tmp_path / "model")
     assert list(tmp_path.iterdir()) == []

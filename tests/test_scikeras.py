@@ -1,4 +1,4 @@
-"""Tests of `sk_mtl._scikeras`: builders written for scikeras, alone and in the estimator."""
+"""Tests of `sk_mtl._model.scikeras`: builders written for scikeras, alone and in the estimator."""
 
 import functools
 import json
@@ -15,8 +15,8 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from sk_mtl import MultiTaskClassifier
-from sk_mtl._custom_model import classify_outputs
-from sk_mtl._scikeras import build_custom_model, describe_for_builder
+from sk_mtl._model.custom_model import classify_outputs
+from sk_mtl._model.scikeras import build_custom_model, describe_for_builder
 
 ONE_TASK = describe_for_builder((20, 4), [["x", "y", "z"]], ["y0"], is_1d=True)
 TWO_TASKS = describe_for_builder((20, 4), [[0, 1], [0, 1, 2]], ["a", "b"])
@@ -322,7 +322,7 @@ def test_users_own_scikeras_is_left_as_it_was_found():
     found = run_in_process(
         """
         from scikeras.wrappers import KerasClassifier
-        from sk_mtl._scikeras import build_custom_model, describe_for_builder
+        from sk_mtl._model.scikeras import build_custom_model, describe_for_builder
         before = state()
         meta = describe_for_builder((6, 3), [[0, 1, 2]], ["y0"], is_1d=True)
         build_custom_model(build, meta=meta, seed=0)

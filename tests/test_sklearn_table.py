@@ -41,7 +41,7 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.utils.fixes import parse_version
 
 from sk_mtl import MissingLabelsError, MultiTaskClassifier, TaskView
-from sk_mtl._validation import check_asker
+from sk_mtl._compat.sklearn_guard import check_asker
 from sk_mtl.metrics import get_multitask_scorer
 from sk_mtl.model_selection import MultiTaskStratifiedKFold
 

@@ -1,4 +1,4 @@
-"""Tests of sk_mtl._stored_dtypes: the dtype of each kind of column comes back, others never."""
+"""Tests of sk_mtl._codec.dtypes: the dtype of each kind of column comes back, others never."""
 
 import datetime as dt
 import json
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sk_mtl._stored_dtypes import decode_dtype, encode_dtype
+from sk_mtl._codec.dtypes import decode_dtype, encode_dtype
 
 NUMPY = [np.dtype(code) for code in ("?", "i1", "u8", ">i4", "f2", "f8", "O", "M8[s]", "m8[ns]")]
 PANDAS = [

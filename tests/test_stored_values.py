@@ -1,4 +1,4 @@
-"""Tests of sk_mtl._stored_values: every value comes back with its type and bits, others never."""
+"""Tests of sk_mtl._codec.values: every value comes back with its type and bits, others never."""
 
 import collections
 import datetime as dt
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from sk_mtl import PerTask
-from sk_mtl._stored_values import decode_value, encode_value
+from sk_mtl._codec.values import decode_value, encode_value
 
 
 def store(value):

@@ -19,8 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
 
-import sk_mtl._program
-import sk_mtl._program_cache
+import sk_mtl._train.program
+import sk_mtl._train.program_cache
 from sk_mtl import MultiTaskClassifier
 
 N_ROWS = 40
@@ -323,8 +323,8 @@ def test_summary_compiles_and_trains_nothing(fitted, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("the training program was asked for")
 
-    monkeypatch.setattr(sk_mtl._program_cache, "acquire_program", refuse)
-    monkeypatch.setattr(sk_mtl._program.TrainingProgram, "__init__", refuse)
+    monkeypatch.setattr(sk_mtl._train.program_cache, "acquire_program", refuse)
+    monkeypatch.setattr(sk_mtl._train.program.TrainingProgram, "__init__", refuse)
     copied = pickle_copy(fitted)
     before = dict(vars(copied))
     str(copied.summary())

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils.fixes import parse_version
 
-from sk_mtl._labels import read_cell_weight, read_labels
-from sk_mtl._targets import (
+from sk_mtl._data.labels import read_cell_weight, read_labels
+from sk_mtl._data.schema import (
     TargetSchema,
     class_frequencies,
     class_weight_factors,

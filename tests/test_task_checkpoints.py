@@ -1,4 +1,4 @@
-"""Tests of sk_mtl._task_checkpoints, and of restore_best="per_task" and refit=True."""
+"""Tests of sk_mtl._train.best_weights, and of restore_best="per_task" and refit=True."""
 
 import copy
 import io
@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from sk_mtl import MultiTaskClassifier, load_model, save_model
-from sk_mtl._archive import pack, unpack
-from sk_mtl._task_checkpoints import CheckpointKeeper, TaskCheckpoints
+from sk_mtl._codec.container import pack, unpack
+from sk_mtl._train.best_weights import CheckpointKeeper, TaskCheckpoints
 from sk_mtl.plotting import TaskSimilarityDisplay
 
 # -- What is kept --------------------------------------------------------------------------------

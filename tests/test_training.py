@@ -1,4 +1,4 @@
-"""Tests of sk_mtl._training and sk_mtl._program: the loop against a plain one, callbacks, cache."""
+"""Tests of sk_mtl._train.loop and program: against a plain loop, callbacks, cache."""
 
 import csv
 import inspect
@@ -13,11 +13,11 @@ import tensorflow as tf
 from sklearn.exceptions import ConvergenceWarning
 
 from sk_mtl import MultiTaskClassifier, _program, _program_cache, clear_program_cache
-from sk_mtl._early_stopping import EarlyStopping
-from sk_mtl._network import NetworkSpec, build_network, network_variables
-from sk_mtl._problem import LabelledRows
-from sk_mtl._program import TrainingPlan, TrainingProgram
-from sk_mtl._training import NonFiniteLossError, draw_start, train
+from sk_mtl._data.dataset import LabelledRows
+from sk_mtl._model.network import NetworkSpec, build_network, network_variables
+from sk_mtl._train.early_stopping import EarlyStopping
+from sk_mtl._train.loop import NonFiniteLossError, draw_start, train
+from sk_mtl._train.program import TrainingPlan, TrainingProgram
 from sk_mtl.weighting import FixedWeighting, UncertaintyWeighting
 
 N_OUTPUTS = (1, 3, 1)

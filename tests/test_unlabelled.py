@@ -1,4 +1,4 @@
-"""Tests of learning from cells without a label: sk_mtl._unlabelled, and the estimator with it."""
+"""Tests of learning from cells without a label: sk_mtl._train.teacher."""
 
 import copy
 import io
@@ -19,11 +19,11 @@ from sk_mtl import (
     load_model,
     save_model,
 )
-from sk_mtl._archive import pack, unpack
-from sk_mtl._labels import read_labels
-from sk_mtl._problem import hold_out, pose_problem
-from sk_mtl._program import TrainingProgram
-from sk_mtl._unlabelled import ramp_up, replace_features, task_disagreement
+from sk_mtl._codec.container import pack, unpack
+from sk_mtl._data.dataset import hold_out, pose_problem
+from sk_mtl._data.labels import read_labels
+from sk_mtl._train.program import TrainingProgram
+from sk_mtl._train.teacher import ramp_up, replace_features, task_disagreement
 
 SLOW = pytest.mark.slow
 COMPILE = TrainingProgram._compile

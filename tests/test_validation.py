@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import cross_val_predict
 
 from sk_mtl import MultiTaskClassifier
-from sk_mtl._validation import (
+from sk_mtl._compat.parameters import (
     PARAMETER_CONSTRAINTS,
     MissingLabelsError,
     check_asker,

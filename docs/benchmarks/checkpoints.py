@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from sk_mtl import MultiTaskClassifier
-from sk_mtl._checkpoint import Checkpoint, _digest
+from sk_mtl._train.resume import Checkpoint, _digest
 
 NETWORKS = [((64,), 2_000, 20, 200), ((1024, 512), 5_000, 200, 12)]
 N_FITS = 3

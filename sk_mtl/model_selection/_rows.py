@@ -14,8 +14,8 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import scipy.sparse as sp
 
-from sk_mtl._labels import read_labels
-from sk_mtl._targets import TargetSchema
+from sk_mtl._data.labels import read_labels
+from sk_mtl._data.schema import TargetSchema
 from sk_mtl._tasks import enumerate_some
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sk_mtl._labels import read_labels
+from sk_mtl._data.labels import read_labels
 from sk_mtl.plotting._colors import text_color_on
 from sk_mtl.plotting._figures import import_pyplot, name_size, panels, row_height, shorten
 from sk_mtl.plotting._similarity import count_pairs

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import check_is_fitted
 
-from sk_mtl._labels import LabelTable, read_labels
+from sk_mtl._data.labels import LabelTable, read_labels
 from sk_mtl._tasks import PerTask
 from sk_mtl.metrics import multitask_score
 from sk_mtl.metrics._task_metrics import find_metric

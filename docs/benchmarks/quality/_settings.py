@@ -11,9 +11,9 @@ from typing import Any
 
 import keras
 
-import sk_mtl._network
-import sk_mtl._training
-from sk_mtl._best import choose_best
+import sk_mtl._model.network
+import sk_mtl._train.loop
+from sk_mtl._fit.best import choose_best
 
 __all__ = ["SETTINGS", "STUDIES", "make_schedule", "start_kernels_by"]
 
@@ -192,7 +192,7 @@ STUDIES["rates"] = _vary(
     },
 )
 
-_draw_as_released = sk_mtl._network.draw_initial_values
+_draw_as_released = sk_mtl._model.network.draw_initial_values
 
 
 def start_kernels_by(law: str) -> None:
@@ -214,7 +214,7 @@ def start_kernels_by(law: str) -> None:
         return values
 
     drawn_by = _draw_as_released if law == "default" else draw
-    sk_mtl._training.draw_initial_values = drawn_by
+    sk_mtl._train.loop.draw_initial_values = drawn_by
 
 
 def _limit(law: str, n_in: int, n_out: int, is_output: bool) -> float:

@@ -24,7 +24,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
 from sk_mtl import MultiTaskClassifier
-from sk_mtl._calibration import find_temperatures
+from sk_mtl._fit.temperature_scaling import find_temperatures
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "early stopping": {},

@@ -14,19 +14,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from sk_mtl._network import (
+from sk_mtl._codec.dtypes import decode_dtype, encode_dtype
+from sk_mtl._compat.processes import refuse_fork
+from sk_mtl._data.schema import TargetSchema
+from sk_mtl._model.network import (
     NetworkSpec,
     build_network,
     divide_logits,
     join_networks,
     network_variables,
 )
-from sk_mtl._prediction import compute_logits, compute_probabilities, compute_spread
-from sk_mtl._processes import refuse_fork
-from sk_mtl._program import TrainingState
-from sk_mtl._stored_dtypes import decode_dtype, encode_dtype
-from sk_mtl._targets import TargetSchema
-from sk_mtl._task_checkpoints import TaskCheckpoints
+from sk_mtl._predict.keras_forward import compute_logits, compute_probabilities, compute_spread
+from sk_mtl._train.best_weights import TaskCheckpoints
+from sk_mtl._train.program import TrainingState
 
 __all__ = [
     "ADDED_PARAMETERS",

@@ -34,7 +34,7 @@ def find_label_smoothing(
     Examples
     --------
     >>> import numpy as np
-    >>> from sk_mtl._label_smoothing import find_label_smoothing
+    >>> from sk_mtl._fit.label_smoothing import find_label_smoothing
     >>> find_label_smoothing("auto", [np.array([0.995, 0.005]), np.array([0.5, 0.5])]).tolist()
     [0.004999999888241291, 0.019999999552965164]
     """

@@ -12,7 +12,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-from sk_mtl._stored_values import decode_time_zone, encode_time_zone, plain_dtype
+from sk_mtl._codec.values import decode_time_zone, encode_time_zone, plain_dtype
 
 __all__ = ["decode_dtype", "encode_dtype"]
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
-from sk_mtl._archive import check_start, pack, unpack
 from sk_mtl._classifier import MultiTaskClassifier
-from sk_mtl._files import replace_file
-from sk_mtl._model_description import describe_model, restore_model
-from sk_mtl._processes import refuse_fork
+from sk_mtl._codec.container import check_start, pack, unpack
+from sk_mtl._codec.files import replace_file
+from sk_mtl._compat.processes import refuse_fork
+from sk_mtl._save.model_description import describe_model, restore_model
 
 __all__ = ["load_model", "save_model"]
 

@@ -16,15 +16,20 @@ from typing import Any
 import keras
 import numpy as np
 
-from sk_mtl._averaging import AveragingState
-from sk_mtl._input_spec import InputSpec
-from sk_mtl._network import NetworkSpec, build_network, canonical_activation, network_variables
-from sk_mtl._persistence import FittedNetwork
-from sk_mtl._program import TrainingState, averaged_variables, kept_dtype
-from sk_mtl._program_cache import optimizer_settings
-from sk_mtl._stored_values import decode_value, encode_value, require
-from sk_mtl._task_checkpoints import TaskCheckpoints
-from sk_mtl._unlabelled import TeacherState
+from sk_mtl._codec.values import decode_value, encode_value, require
+from sk_mtl._data.input_encoder import InputSpec
+from sk_mtl._fit.fitted import FittedNetwork
+from sk_mtl._model.network import (
+    NetworkSpec,
+    build_network,
+    canonical_activation,
+    network_variables,
+)
+from sk_mtl._train.averaging import AveragingState
+from sk_mtl._train.best_weights import TaskCheckpoints
+from sk_mtl._train.program import TrainingState, averaged_variables, kept_dtype
+from sk_mtl._train.program_cache import optimizer_settings
+from sk_mtl._train.teacher import TeacherState
 from sk_mtl.weighting import make_weighting
 
 __all__ = ["describe_network", "restore_network"]

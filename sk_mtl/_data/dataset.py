@@ -7,7 +7,7 @@ declared, tasks that can be learned, rows to train on and rows to watch. Does no
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -16,8 +16,8 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_consistent_length
 
-from sk_mtl._labels import LabelTable, read_cell_weight, read_labels, read_missing_weight
-from sk_mtl._targets import (
+from sk_mtl._data.labels import LabelTable, read_cell_weight, read_labels, read_missing_weight
+from sk_mtl._data.schema import (
     EncodedTargets,
     TargetSchema,
     class_frequencies,
@@ -25,8 +25,6 @@ from sk_mtl._targets import (
     weigh_classes,
 )
 from sk_mtl._tasks import enumerate_some, name_series, resolve_task
-from sk_mtl.model_selection import stratified_holdout
-from sk_mtl.model_selection._holdout import assign_folds
 
 __all__ = [
     "LabelledRows",
@@ -34,7 +32,6 @@ __all__ = [
     "UnlabelledRows",
     "check_same_classes",
     "declare_schema",
-    "hold_out",
     "pose_problem",
     "read_validation",
     "require_labels",
@@ -337,82 +334,6 @@ def warn_of_degenerate_tasks(problem: Problem, stacklevel: int) -> None:
             UserWarning,
             stacklevel=stacklevel + 1,
         )
-
-
-def hold_out(problem: Problem, fraction: float, seed: int) -> tuple[LabelledRows, LabelledRows]:
-    """Split the rows into those to train on and those to watch.
-
-    Parameters
-    ----------
-    problem : Problem
-        What is to be learned.
-    fraction : float
-        Share of the rows to watch.
-    seed : int
-        Seed of the draw.
-
-    Returns
-    -------
-    training : LabelledRows
-        Rows to train on; every task keeps labelled cells.
-    held_out : LabelledRows
-        Rows to watch, of the same arrays.
-
-    Raises
-    ------
-    ValueError
-        If one of the two parts would be empty.
-    """
-    rows, active = problem.rows, problem.is_active
-    train_part, watched_part = stratified_holdout(
-        problem.targets.codes[rows][:, active],
-        problem.targets.label_mask[rows][:, active],
-        holdout_fraction=fraction,
-        random_state=int(np.random.default_rng([seed, 2]).integers(2**31)),
-    )
-    if len(train_part) == 0 or len(watched_part) == 0:
-        raise ValueError(
-            f"Early stopping with validation_fraction={fraction} leaves {len(train_part)} rows to "
-            f"train on and {len(watched_part)} to watch, of {len(rows)} with labels. Change the "
-            "fraction, or set early_stopping=False."
-        )
-    factors = problem.class_factors(rows[train_part])
-    training = problem.labelled_rows(rows[train_part], factors)
-    return training, training.among(rows[watched_part])
-
-
-def hold_out_in_turn(
-    problem: Problem, n_folds: int, seed: int
-) -> Iterator[tuple[LabelledRows, LabelledRows]]:
-    """Split the rows, once for each fold, into those to train on and those of the fold.
-
-    Parameters
-    ----------
-    problem : Problem
-        What is to be learned.
-    n_folds : int
-        Number of folds, at most that of the rows with labels.
-    seed : int
-        Seed of the draw.
-
-    Yields
-    ------
-    training : LabelledRows
-        Rows to train on.
-    held_out : LabelledRows
-        Rows to watch, of the same arrays.
-    """
-    rows, active = problem.rows, problem.is_active
-    fold = assign_folds(
-        problem.targets.codes[rows][:, active],
-        problem.targets.label_mask[rows][:, active],
-        n_folds,
-        np.random.RandomState(int(np.random.default_rng([seed, 2]).integers(2**31))),
-    )
-    for number in range(n_folds):
-        others = rows[fold != number]
-        training = problem.labelled_rows(others, problem.class_factors(others))
-        yield training, training.among(rows[fold == number])
 
 
 def read_validation(

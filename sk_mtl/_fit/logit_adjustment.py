@@ -36,7 +36,7 @@ def find_logit_offsets(class_frequencies: Sequence[np.ndarray], tau: float) -> n
 
     Examples
     --------
-    >>> from sk_mtl._logit_adjustment import find_logit_offsets
+    >>> from sk_mtl._fit.logit_adjustment import find_logit_offsets
     >>> find_logit_offsets([[0.9, 0.1], [0.5, 0.25, 0.25]], 1.0).round(2).tolist()
     [-2.200000047683716, -0.6899999976158142, -1.3899999856948853, -1.3899999856948853]
     """

@@ -19,10 +19,8 @@ import numpy as np
 import scipy.sparse as sp
 import tensorflow as tf
 
-from sk_mtl._averaging import AveragingState, WeightAverage
-from sk_mtl._early_stopping import EarlyStopping, PlannedEpoch, TaskStopping
-from sk_mtl._ensemble import member_cross_entropy, member_margins, member_model
-from sk_mtl._network import (
+from sk_mtl._model.ensemble import member_cross_entropy, member_margins, member_model
+from sk_mtl._model.network import (
     NetworkSpec,
     NoiseDropout,
     build_network,
@@ -30,7 +28,9 @@ from sk_mtl._network import (
     logits_of,
     network_variables,
 )
-from sk_mtl._unlabelled import (
+from sk_mtl._train.averaging import AveragingState, WeightAverage
+from sk_mtl._train.early_stopping import EarlyStopping, PlannedEpoch, TaskStopping
+from sk_mtl._train.teacher import (
     MissingBatch,
     Teacher,
     TeacherState,

@@ -21,16 +21,16 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from sk_mtl._archive import pack, read_json, unpack
-from sk_mtl._averaging import AveragingState
-from sk_mtl._files import remove_file, replace_file
-from sk_mtl._problem import LabelledRows, UnlabelledRows
-from sk_mtl._program import TrainingPlan, TrainingProgram, TrainingState
-from sk_mtl._program_cache import optimizer_settings
-from sk_mtl._stored_values import decode_value, encode_value, require
-from sk_mtl._task_checkpoints import CheckpointKeeper
+from sk_mtl._codec.container import pack, read_json, unpack
+from sk_mtl._codec.files import remove_file, replace_file
+from sk_mtl._codec.values import decode_value, encode_value, require
+from sk_mtl._data.dataset import LabelledRows, UnlabelledRows
 from sk_mtl._tasks import enumerate_some
-from sk_mtl._unlabelled import TeacherState
+from sk_mtl._train.averaging import AveragingState
+from sk_mtl._train.best_weights import CheckpointKeeper
+from sk_mtl._train.program import TrainingPlan, TrainingProgram, TrainingState
+from sk_mtl._train.program_cache import optimizer_settings
+from sk_mtl._train.teacher import TeacherState
 
 __all__ = ["Checkpoint", "Progress", "open_checkpoint"]
 

@@ -26,7 +26,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from sk_mtl._custom_model import as_functional, copy_model, fixed_randomness
+from sk_mtl._model.custom_model import as_functional, copy_model, fixed_randomness
 from sk_mtl._names import suggest_name
 from sk_mtl._routing import make_optimizer
 
@@ -95,7 +95,7 @@ def build_custom_model(
     Examples
     --------
     >>> import keras
-    >>> from sk_mtl._scikeras import build_custom_model, describe_for_builder
+    >>> from sk_mtl._model.scikeras import build_custom_model, describe_for_builder
     >>> def build(meta, width=8):
     ...     inputs = keras.Input((meta["n_features_in_"],))
     ...     return keras.Model(inputs, keras.layers.Dense(width, "relu")(inputs))
@@ -155,7 +155,7 @@ def describe_for_builder(
 
     Examples
     --------
-    >>> from sk_mtl._scikeras import describe_for_builder
+    >>> from sk_mtl._model.scikeras import describe_for_builder
     >>> meta = describe_for_builder((100, 5), [[0, 1], [0, 1, 2]], ["a", "b"])
     >>> meta["n_classes_"], meta["target_type_"]
     ([2, 3], 'multiclass-multioutput')

@@ -19,20 +19,20 @@ import scipy.sparse as sp
 import tensorflow as tf
 from sklearn.exceptions import ConvergenceWarning
 
-from sk_mtl._batching import LabelAwareOrder, RandomOrder, draw_endlessly
-from sk_mtl._checkpoint import Checkpoint, Progress
-from sk_mtl._network import NetworkSpec, draw_initial_values
-from sk_mtl._problem import LabelledRows, UnlabelledRows
-from sk_mtl._program import TrainingPlan, TrainingProgram, TrainingState, place_features
-from sk_mtl._program_cache import (
+from sk_mtl._data.dataset import LabelledRows, UnlabelledRows
+from sk_mtl._model.network import NetworkSpec, draw_initial_values
+from sk_mtl._tasks import enumerate_some
+from sk_mtl._train.batching import LabelAwareOrder, RandomOrder, draw_endlessly
+from sk_mtl._train.best_weights import TaskCheckpoints
+from sk_mtl._train.program import TrainingPlan, TrainingProgram, TrainingState, place_features
+from sk_mtl._train.program_cache import (
     acquire_program,
     optimizer_settings,
     program_key,
     release_program,
 )
-from sk_mtl._task_checkpoints import TaskCheckpoints
-from sk_mtl._tasks import enumerate_some
-from sk_mtl._unlabelled import ramp_up
+from sk_mtl._train.resume import Checkpoint, Progress
+from sk_mtl._train.teacher import ramp_up
 from sk_mtl.weighting import FixedWeighting, TaskWeighting
 
 __all__ = ["NonFiniteLossError", "TrainingOutcome", "draw_start", "find_best_epochs", "train"]

@@ -35,7 +35,7 @@ class EarlyStopping:
 
     Examples
     --------
-    >>> from sk_mtl._early_stopping import EarlyStopping
+    >>> from sk_mtl._train.early_stopping import EarlyStopping
     >>> stopping = EarlyStopping(n_iter_no_change=2)
     >>> [stopping.update(loss) for loss in (0.9, 0.5, 0.6, 0.7)]
     [True, True, False, False]
@@ -89,7 +89,7 @@ class PlannedEpoch:
 
     Examples
     --------
-    >>> from sk_mtl._early_stopping import PlannedEpoch
+    >>> from sk_mtl._train.early_stopping import PlannedEpoch
     >>> planned = PlannedEpoch(2)
     >>> [planned.update(loss) for loss in (0.9, 0.5, 0.4)]
     [False, True, False]
@@ -128,7 +128,7 @@ class TaskStopping:
 
     Examples
     --------
-    >>> from sk_mtl._early_stopping import EarlyStopping, TaskStopping
+    >>> from sk_mtl._train.early_stopping import EarlyStopping, TaskStopping
     >>> stopping = TaskStopping([EarlyStopping(2), EarlyStopping(2)])
     >>> stopping.update([0.9, 0.9]), stopping.update([1.0, 0.8]), stopping.update([1.0, 0.9])
     ([0, 1], [1], [])
@@ -181,7 +181,7 @@ def mean_history(histories: Sequence[Mapping[str, Sequence[float]]]) -> dict[str
 
     Examples
     --------
-    >>> from sk_mtl._early_stopping import mean_history
+    >>> from sk_mtl._train.early_stopping import mean_history
     >>> mean_history([{"loss": [4.0, 2.0, 1.0]}, {"loss": [2.0]}])
     {'loss': [3.0, 2.0, 1.5]}
     """

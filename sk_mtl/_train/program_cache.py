@@ -13,8 +13,8 @@ from typing import Any
 
 import keras
 
-from sk_mtl._prediction import clear_forward_programs
-from sk_mtl._program import TrainingPlan, TrainingProgram, optimizer_and_inner
+from sk_mtl._predict.keras_forward import clear_forward_programs
+from sk_mtl._train.program import TrainingPlan, TrainingProgram, optimizer_and_inner
 
 __all__ = [
     "acquire_program",

@@ -177,7 +177,7 @@ def classify_outputs(
     Examples
     --------
     >>> import keras
-    >>> from sk_mtl._custom_model import classify_outputs
+    >>> from sk_mtl._model.custom_model import classify_outputs
     >>> inputs = keras.Input((4,))
     >>> hidden = keras.layers.Dense(8, activation="relu")(inputs)
     >>> classify_outputs(keras.Model(inputs, hidden), ["a", "b"], [2, 3]) is None
@@ -426,7 +426,7 @@ def outputs_to_logits(outputs: Any, spec: CustomOutputs) -> Any:
     Examples
     --------
     >>> import numpy as np
-    >>> from sk_mtl._custom_model import CustomOutputs, TaskOutput, outputs_to_logits
+    >>> from sk_mtl._model.custom_model import CustomOutputs, TaskOutput, outputs_to_logits
     >>> spec = CustomOutputs((TaskOutput(0, 0, 2, "logits", 1),))
     >>> np.asarray(outputs_to_logits(np.array([[1.0, 3.0]]), spec))
     array([[2.]], dtype=float32)

@@ -19,16 +19,16 @@ import pandas as pd
 import sklearn
 
 from sk_mtl import weighting
-from sk_mtl._archive import read_json
 from sk_mtl._classifier import DERIVED_ATTRIBUTES, MultiTaskClassifier
-from sk_mtl._labels import TargetForm
-from sk_mtl._persistence import ADDED_PARAMETERS
-from sk_mtl._stored_dtypes import decode_dtype, encode_dtype
-from sk_mtl._stored_network import describe_network, restore_network
-from sk_mtl._stored_values import decode_value, encode_value, require
-from sk_mtl._targets import TargetSchema
+from sk_mtl._codec.container import read_json
+from sk_mtl._codec.dtypes import decode_dtype, encode_dtype
+from sk_mtl._codec.values import decode_value, encode_value, require
+from sk_mtl._compat.parameters import check_parameters
+from sk_mtl._data.labels import TargetForm
+from sk_mtl._data.schema import TargetSchema
+from sk_mtl._fit.fitted import ADDED_PARAMETERS
+from sk_mtl._save.stored_network import describe_network, restore_network
 from sk_mtl._tasks import enumerate_some
-from sk_mtl._validation import check_parameters
 from sk_mtl.weighting import TaskWeighting
 
 __all__ = ["describe_model", "restore_model"]

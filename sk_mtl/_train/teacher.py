@@ -27,7 +27,13 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from sk_mtl._network import NetworkSpec, build_network, draw_bits, logits_of, network_variables
+from sk_mtl._model.network import (
+    NetworkSpec,
+    build_network,
+    draw_bits,
+    logits_of,
+    network_variables,
+)
 
 __all__ = [
     "MissingBatch",
@@ -120,7 +126,7 @@ def ramp_up(epoch: int) -> float:
 
     Examples
     --------
-    >>> from sk_mtl._unlabelled import ramp_up
+    >>> from sk_mtl._train.teacher import ramp_up
     >>> [round(ramp_up(epoch), 2) for epoch in (1, 4, 7, 10, 13)]
     [0.02, 0.17, 0.64, 1.0, 1.0]
     """

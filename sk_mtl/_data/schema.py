@@ -15,7 +15,13 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-from sk_mtl._labels import LabelTable, TargetForm, array_of_sequence, equals_sentinel, natural_dtype
+from sk_mtl._data.labels import (
+    LabelTable,
+    TargetForm,
+    array_of_sequence,
+    equals_sentinel,
+    natural_dtype,
+)
 from sk_mtl._names import did_you_mean
 from sk_mtl._tasks import enumerate_some, resolve_task
 

@@ -21,9 +21,9 @@ import scipy.sparse as sp
 import tensorflow as tf
 from sklearn import get_config
 
-from sk_mtl._ensemble import member_model
-from sk_mtl._features import describe_too_large
-from sk_mtl._network import NetworkSpec, build_network, logits_of
+from sk_mtl._data.features import describe_too_large
+from sk_mtl._model.ensemble import member_model
+from sk_mtl._model.network import NetworkSpec, build_network, logits_of
 
 __all__ = [
     "clear_forward_programs",

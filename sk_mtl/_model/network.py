@@ -18,10 +18,10 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from sk_mtl._custom_model import CustomOutputs, deserialize_model, outputs_to_logits
-from sk_mtl._ensemble import MeanOfMembers, SharedDense
-from sk_mtl._input_layers import build_input
-from sk_mtl._input_spec import InputSpec
+from sk_mtl._data.input_encoder import InputSpec
+from sk_mtl._model.custom_model import CustomOutputs, deserialize_model, outputs_to_logits
+from sk_mtl._model.ensemble import MeanOfMembers, SharedDense
+from sk_mtl._model.input_layers import build_input
 from sk_mtl._names import did_you_mean
 
 __all__ = [

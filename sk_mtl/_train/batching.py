@@ -58,7 +58,7 @@ class LabelAwareOrder:
     Examples
     --------
     >>> import numpy as np
-    >>> from sk_mtl._batching import LabelAwareOrder
+    >>> from sk_mtl._train.batching import LabelAwareOrder
     >>> is_rare = np.arange(12) < 3
     >>> order = LabelAwareOrder(np.stack([~is_rare, is_rare], axis=1), batch_size=4)
     >>> is_rare[order.draw(np.random.default_rng(0))].reshape(3, 4).sum(axis=1).tolist()

@@ -25,7 +25,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import logsumexp
 
-from sk_mtl._problem import LabelledRows
+from sk_mtl._data.dataset import LabelledRows
 
 __all__ = ["find_temperatures", "require_watched_rows"]
 
@@ -101,7 +101,7 @@ def find_temperatures(
     Examples
     --------
     >>> import numpy as np
-    >>> from sk_mtl._calibration import find_temperatures
+    >>> from sk_mtl._fit.temperature_scaling import find_temperatures
     >>> rng = np.random.default_rng(0)
     >>> log_odds = rng.normal(size=(5000, 2))
     >>> codes = (rng.random((5000, 2)) < 1 / (1 + np.exp(-log_odds))).astype(int)

@@ -1,0 +1,109 @@
+"""Parameters: what each may be, declared as data, and the check at `fit`.
+
+Uses scikit-learn's private declarations of constraints. Does not look at X or y.
+"""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from os import PathLike
+from typing import Any
+
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    InvalidParameterError,
+    StrOptions,
+    validate_parameter_constraints,
+)
+
+from sk_mtl._names import did_you_mean
+
+__all__ = ["PARAMETER_CONSTRAINTS", "check_parameters"]
+
+
+class _Choice(StrOptions):
+    """One of some words, which errors name in the same order in every process."""
+
+    def __str__(self) -> str:
+        return f"a str among {{{', '.join(repr(word) for word in sorted(self.options))}}}"
+
+
+# What a parameter may be; cross-parameter rules are checked where both are used.
+PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
+    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    "head_hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left"), dict],
+    "activation": [str, callable],
+    "standardize": [_Choice({"auto"}), "boolean"],
+    "numeric_embedding": [_Choice({"piecewise_linear", "periodic"}), None],
+    "embedding_size": [Interval(Integral, 1, None, closed="left")],
+    "categorical_features": [_Choice({"from_dtype"}), "array-like", None],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "normalization": [_Choice({"batch", "layer"}), None],
+    "l2": [Interval(Real, 0, None, closed="left")],
+    "ensemble_size": [Interval(Integral, 1, None, closed="left")],
+    "ensemble_method": [_Choice({"shared", "independent"})],
+    # Mappings are checked by `make_weighting`, which knows the tasks.
+    "task_weighting": [
+        _Choice({"equal", "uncertainty"}),
+        dict,
+        HasMethods(["initial_state", "combine", "weights"]),
+    ],
+    "loss_normalization": [_Choice({"tasks", "cells"})],
+    "class_weight": [_Choice({"balanced"}), dict, None],
+    "loss": [_Choice({"cross_entropy", "focal"})],
+    "label_smoothing": [_Choice({"auto"}), Interval(Real, 0, 1, closed="left")],
+    "focal_gamma": [Interval(Real, 0, None, closed="left")],
+    "logit_adjustment": [Interval(Real, 0, None, closed="left")],
+    "optimizer": [str, object],
+    "ema_momentum": [_Choice({"auto"}), Interval(Real, 0, 1, closed="left")],
+    "epochs": [Interval(Integral, 1, None, closed="left")],
+    "batch_size": [_Choice({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "batching": [_Choice({"random", "label_aware"})],
+    "unlabelled": [_Choice({"pseudo_labels", "consistency"}), None],
+    "unlabelled_weight": [Interval(Real, 0, None, closed="neither")],
+    "pseudo_label_threshold": [Interval(Real, 0.5, 1, closed="left"), None],
+    "teacher_momentum": [Interval(Real, 0, 1, closed="left")],
+    "input_noise": [Interval(Real, 0, 1, closed="left")],
+    "jit_compile": [_Choice({"auto"}), "boolean"],
+    "early_stopping": [_Choice({"auto", "cv"}), "boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
+    "monitor": [object, None],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "restore_best": [_Choice({"common", "per_task"})],
+    "refit": ["boolean"],
+    "calibrate": [_Choice({"auto"}), "boolean"],
+    "warm_start": ["boolean"],
+    "callbacks": [object, None],
+    "checkpoint": [str, PathLike, None],
+    "model": [callable, object, None],
+    "classes": ["array-like", dict, None],
+    "missing_label": [object, None],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
+
+
+def check_parameters(estimator: Any) -> None:
+    """Check an estimator's parameters against their constraints.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        The estimator; parameters without a constraint are left alone.
+
+    Raises
+    ------
+    ValueError
+        If one is not what it must be; `sklearn.utils.InvalidParameterError`, to be exact.
+    """
+    params = estimator.get_params(deep=False)
+    for name in params.keys() & PARAMETER_CONSTRAINTS.keys():
+        allowed = {name: PARAMETER_CONSTRAINTS[name]}
+        try:
+            validate_parameter_constraints(allowed, {name: params[name]}, type(estimator).__name__)
+        except InvalidParameterError as error:
+            words = [w for c in allowed[name] if isinstance(c, _Choice) for w in c.options]
+            hint = did_you_mean(params[name], words)
+            raise InvalidParameterError(f"{error}{hint}") from None
