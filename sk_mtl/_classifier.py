@@ -31,12 +31,12 @@ from sk_mtl._data.categories import (
     split_columns,
 )
 from sk_mtl._data.dataset import (
-    LabelledRows,
-    Problem,
-    UnlabelledRows,
+    Dataset,
+    Subset,
+    UnlabelledSubset,
     check_same_classes,
     declare_schema,
-    pose_problem,
+    encode_dataset,
     read_validation,
     require_labels,
     warn_of_degenerate_tasks,
@@ -54,22 +54,23 @@ from sk_mtl._fit.fitted import (
     with_dtypes,
     with_plain_dtypes,
 )
-from sk_mtl._fit.label_smoothing import find_label_smoothing
-from sk_mtl._fit.logit_adjustment import find_adjusted_frequencies, find_logit_offsets
-from sk_mtl._fit.splits import hold_out, hold_out_in_turn
-from sk_mtl._fit.temperature_scaling import find_temperatures, require_watched_rows
+from sk_mtl._fit.label_smoothing import compute_label_smoothing
+from sk_mtl._fit.logit_adjustment import compute_adjusted_frequencies, compute_logit_offsets
+from sk_mtl._fit.splits import split_folds, split_validation
+from sk_mtl._fit.temperature_scaling import fit_temperatures, require_validation
 from sk_mtl._model.custom_model import classify_outputs, serialize_model
-from sk_mtl._model.network import NetworkSpec, canonical_activation, network_variables
+from sk_mtl._model.network import canonical_activation, network_variables
+from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._routing import RoutedParamsMixin, make_callbacks, make_optimizer
-from sk_mtl._summary import FitSummary, note_stopping, summarize_fit
+from sk_mtl._summary import FitSummary, describe_stopping, summarize_fit
 from sk_mtl._task_view import TaskView
 from sk_mtl._tasks import PerTask, resolve_task
 from sk_mtl._train.early_stopping import EarlyStopping, PlannedEpoch, TaskStopping, mean_history
 from sk_mtl._train.loop import (
     NonFiniteLossError,
-    TrainingOutcome,
+    TrainingResult,
+    compute_best_epochs,
     draw_start,
-    find_best_epochs,
     train,
 )
 from sk_mtl._train.program import (
@@ -79,7 +80,7 @@ from sk_mtl._train.program import (
     resolve_jit_compile,
 )
 from sk_mtl._train.progress import ProgressBar
-from sk_mtl._train.resume import Checkpoint, open_checkpoint
+from sk_mtl._train.resume import ResumePoint, open_resume_point
 from sk_mtl._train.teacher import UnlabelledSpec
 from sk_mtl.weighting import make_weighting
 
@@ -438,8 +439,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     _categories: Categories | None
     _seed: int
     _network: FittedNetwork | None
-    _is_active: np.ndarray
-    _is_trained: np.ndarray
+    _is_learnable: np.ndarray
+    _has_labels: np.ndarray
     _labelled_cells: np.ndarray
     _n_rows: int
     _stopping: dict[str, Any] | None
@@ -618,7 +619,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             X = self._check_features(X, reset=not going_on, is_first=is_first)
             require_labels(table)
             schema = self._schema if going_on else None
-            problem = pose_problem(
+            dataset = encode_dataset(
                 X,
                 table,
                 sample_weight,
@@ -628,39 +629,39 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 learns_unlabelled=self.unlabelled is not None,
             )
             if not going_on:
-                warn_of_degenerate_tasks(problem, stacklevel=2)
+                warn_of_degenerate_tasks(dataset, stacklevel=2)
             seed = self._seed if going_on else self._draw_seed()
             start = None
             if not is_first and self._network is not None:
                 start = replace(self._network.state, optimizer=None, teacher=None, averaging=None)
-            if self._stops_by_folds(problem, validation_data, start):
-                trained, temperatures = self._train_by_folds(problem, seed, start, checkpoints)
-                return self._keep(problem, trained, seed, going_on, temperatures, n_folds=_N_FOLDS)
-            training, watched = self._split_rows(problem, validation_data, seed)
-            if self._must_calibrate and problem.active_names:
-                require_watched_rows(watched)
+            if self._stops_by_folds(dataset, validation_data, start):
+                trained, temperatures = self._train_by_folds(dataset, seed, start, checkpoints)
+                return self._keep(dataset, trained, seed, going_on, temperatures, n_folds=_N_FOLDS)
+            training, watched = self._split_rows(dataset, validation_data, seed)
+            if self._must_calibrate and dataset.learnable_names:
+                require_validation(watched)
             if self.refit and validation_data is not None:
                 raise ValueError(
                     "refit=True trains again on rows that were held out, but with validation_data "
                     "none are. Put these rows into X and y, or set refit=False."
                 )
             stopping = None
-            if self._stops_early(problem, watched is not None):
+            if self._stops_early(dataset, watched is not None):
                 stopping = EarlyStopping(self.n_iter_no_change, self.tol)
             categories = self._categories
-            training, watched, of_input = self._learn_input(problem, training, watched, start)
+            training, watched, of_input = self._learn_input(dataset, training, watched, start)
             trained = self._train(
-                problem, training, watched, of_input, seed, start, stopping, checkpoints
+                dataset, training, watched, of_input, seed, start, stopping, checkpoints
             )
             temperatures = None
             calibrates = self._must_calibrate or (self.calibrate == "auto" and not self.refit)
             if calibrates and trained is not None and watched is not None:
                 held_out = [(_logits_of(*trained, watched), watched)]
-                temperatures = self._find_temperatures(trained[0], held_out)
+                temperatures = self._fit_temperatures(trained[0], held_out)
             if self.refit and trained is not None and watched is not None:
                 self._categories = categories
-                trained = self._train_on_all(problem, trained, seed, start, checkpoints)
-            return self._keep(problem, trained, seed, going_on, temperatures)
+                trained = self._train_on_all(dataset, trained, seed, start, checkpoints)
+            return self._keep(dataset, trained, seed, going_on, temperatures)
 
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
@@ -701,10 +702,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                     check_same_classes(schema, classes)
             else:
                 if self._must_calibrate:
-                    require_watched_rows(None)
+                    require_validation(None)
                 declared = self.classes if classes is None else classes
                 schema, seed = declare_schema(table, declared), self._draw_seed()
-            problem = pose_problem(
+            dataset = encode_dataset(
                 X,
                 table,
                 sample_weight,
@@ -712,28 +713,28 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 schema,
                 learns_unlabelled=self.unlabelled is not None,
             )
-            training = problem.labelled_rows(problem.rows, problem.class_factors(problem.rows))
+            training = dataset.subset(dataset.rows, dataset.class_factors(dataset.rows))
             network = self._network if going_on else None
             start = None if network is None or is_first else network.state
-            training, _, of_input = self._learn_input(problem, training, None, start)
+            training, _, of_input = self._learn_input(dataset, training, None, start)
             trained = self._train(
-                problem, training, None, of_input, seed, start, None, None, epochs=1
+                dataset, training, None, of_input, seed, start, None, None, epochs=1
             )
             temperatures = None if network is None else network.temperatures
-            return self._keep(problem, trained, seed, going_on, temperatures, adds_labels=going_on)
+            return self._keep(dataset, trained, seed, going_on, temperatures, adds_labels=going_on)
 
     def _draw_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _stops_early(self, problem: Problem, has_validation_data: bool) -> bool:
+    def _stops_early(self, dataset: Dataset, has_validation_data: bool) -> bool:
         if self.early_stopping == "auto":
-            return has_validation_data or len(problem.rows) >= _MIN_LABELS_TO_HOLD_OUT
+            return has_validation_data or len(dataset.rows) >= _MIN_LABELS_TO_HOLD_OUT
         return bool(self.early_stopping)
 
     def _stops_by_folds(
-        self, problem: Problem, validation_data: Any, start: TrainingState | None
+        self, dataset: Dataset, validation_data: Any, start: TrainingState | None
     ) -> bool:
-        if not problem.active_names:
+        if not dataset.learnable_names:
             return False
         if self.early_stopping == "cv":
             if validation_data is not None:
@@ -741,16 +742,16 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                     "early_stopping='cv' watches folds of X and y, and validation_data was given. "
                     "Put these rows into X and y, or set early_stopping=True to watch them."
                 )
-            if len(problem.rows) < _N_FOLDS:
+            if len(dataset.rows) < _N_FOLDS:
                 raise ValueError(
                     f"early_stopping='cv' needs at least {_N_FOLDS} rows with labels. Found "
-                    f"{len(problem.rows)}. Set early_stopping=False."
+                    f"{len(dataset.rows)}. Set early_stopping=False."
                 )
             return True
-        n_labels = problem.targets.label_mask[problem.rows][:, problem.is_active].sum(axis=0)
+        n_labels = dataset.targets.label_mask[dataset.rows][:, dataset.is_learnable].sum(axis=0)
         return (
             self.early_stopping == "auto"
-            and _ROWS_FOR_FOLDS[0] <= len(problem.rows) < _ROWS_FOR_FOLDS[1]
+            and _ROWS_FOR_FOLDS[0] <= len(dataset.rows) < _ROWS_FOR_FOLDS[1]
             and bool((n_labels < _MIN_LABELS_TO_HOLD_OUT).any())
             and self.validation_fraction is not None
             and validation_data is None
@@ -764,24 +765,24 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
 
     def _train_by_folds(
         self,
-        problem: Problem,
+        dataset: Dataset,
         seed: int,
         start: TrainingState | None,
-        checkpoints: list[Checkpoint],
-    ) -> tuple[tuple[TrainingPlan, TrainingOutcome] | None, np.ndarray | None]:
+        checkpoints: list[ResumePoint],
+    ) -> tuple[tuple[TrainingPlan, TrainingResult] | None, np.ndarray | None]:
         """Train on all rows for the epochs that were best in the mean over folds held out in turn.
 
         Returns what `_train` does, with the mean history of the folds, and the temperatures.
         """
         categories = self._categories
         histories: list[dict[str, list[float]]] = []
-        held_out: list[tuple[np.ndarray, LabelledRows]] = []
-        for parts in hold_out_in_turn(problem, _N_FOLDS, seed):
+        held_out: list[tuple[np.ndarray, Subset]] = []
+        for parts in split_folds(dataset, _N_FOLDS, seed):
             self._categories = categories
-            training, watched, of_input = self._learn_input(problem, *parts, start)
+            training, watched, of_input = self._learn_input(dataset, *parts, start)
             stopping = EarlyStopping(self.n_iter_no_change, self.tol)
             trained = self._train(
-                problem, training, watched, of_input, seed, start, stopping, checkpoints
+                dataset, training, watched, of_input, seed, start, stopping, checkpoints
             )
             assert trained is not None  # there is a task to learn
             plan, outcome = trained
@@ -793,60 +794,60 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         plan = replace(
             plan,
             stopping=EarlyStopping(self.n_iter_no_change, self.tol),
-            task_stopping=self._watch_tasks(problem),
+            task_stopping=self._watch_tasks(dataset),
         )
-        best_epoch, task_epochs = find_best_epochs(plan, history)
-        found = TrainingOutcome(outcome.state, history, len(history["loss"]), best_epoch)
-        temperatures = self._find_temperatures(plan, held_out) if held_out else None
+        best_epoch, task_epochs = compute_best_epochs(plan, history)
+        found = TrainingResult(outcome.state, history, len(history["loss"]), best_epoch)
+        temperatures = self._fit_temperatures(plan, held_out) if held_out else None
         return (
-            self._train_on_all(problem, (plan, found), seed, start, checkpoints, task_epochs),
+            self._train_on_all(dataset, (plan, found), seed, start, checkpoints, task_epochs),
             temperatures,
         )
 
     def _split_rows(
-        self, problem: Problem, validation_data: Any, seed: int
-    ) -> tuple[LabelledRows, LabelledRows | None]:
+        self, dataset: Dataset, validation_data: Any, seed: int
+    ) -> tuple[Subset, Subset | None]:
         """Return the rows to train on and those to watch."""
-        holds_out = validation_data is None and self._stops_early(problem, False)
-        if holds_out and self.validation_fraction is not None and len(problem.rows):
-            return hold_out(problem, self.validation_fraction, seed)
-        training = problem.labelled_rows(problem.rows, problem.class_factors(problem.rows))
-        if validation_data is None or not problem.active_names:
+        holds_out = validation_data is None and self._stops_early(dataset, False)
+        if holds_out and self.validation_fraction is not None and len(dataset.rows):
+            return split_validation(dataset, self.validation_fraction, seed)
+        training = dataset.subset(dataset.rows, dataset.class_factors(dataset.rows))
+        if validation_data is None or not dataset.learnable_names:
             return training, None
 
         def check_X(X: Any) -> Any:
             return self._check_features(X, reset=False)
 
-        return training, read_validation(validation_data, problem, check_X, self.missing_label)
+        return training, read_validation(validation_data, dataset, check_X, self.missing_label)
 
     def _train(
         self,
-        problem: Problem,
-        training: LabelledRows,
-        watched: LabelledRows | None,
+        dataset: Dataset,
+        training: Subset,
+        watched: Subset | None,
         of_input: LearnedInput,
         seed: int,
         start: TrainingState | None,
         stopping: EarlyStopping | None,
-        checkpoints: list[Checkpoint] | None,
+        checkpoints: list[ResumePoint] | None,
         epochs: int | None = None,
-    ) -> tuple[TrainingPlan, TrainingOutcome] | None:
+    ) -> tuple[TrainingPlan, TrainingResult] | None:
         """Train the network, from a state or from the beginning; None if there is none to train."""
-        if not problem.active_names:
+        if not dataset.learnable_names:
             return None
         refuse_fork()
-        spec, optimizer, custom_values = self._specify_network(problem, of_input, seed)
+        spec, optimizer, custom_values = self._specify_network(dataset, of_input, seed)
         if start is not None and self._network is not None and self._network.spec != spec:
             raise ValueError(_CHANGED)
-        frequencies = training.class_frequencies(tuple(len(c) for c in problem.active_classes))
+        frequencies = training.class_frequencies(tuple(len(c) for c in dataset.learnable_classes))
         tau = float(self.logit_adjustment)
-        unlabelled = problem.unlabelled_rows(training, watched)
+        unlabelled = dataset.unlabelled_subset(training, watched)
         plan = TrainingPlan(
             spec=spec,
-            task_names=problem.series_labels,
+            task_names=dataset.series_labels,
             optimizer=optimizer,
             weighting=make_weighting(
-                self.task_weighting, problem.schema.task_names, problem.is_active
+                self.task_weighting, dataset.schema.task_names, dataset.is_learnable
             ),
             loss_normalization=self.loss_normalization,
             epochs=self.epochs if epochs is None else epochs,
@@ -854,12 +855,12 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             seed=seed,
             first_epoch=0 if start is None else self.n_iter_,
             stopping=stopping,
-            task_stopping=None if stopping is None else self._watch_tasks(problem),
-            monitored_task=self._monitored_task(problem, watched or training),
+            task_stopping=None if stopping is None else self._watch_tasks(dataset),
+            monitored_task=self._monitored_task(dataset, watched or training),
             callbacks=make_callbacks(self.callbacks, self._routed("callbacks")),
-            progress=ProgressBar(problem.series_labels, self.verbose > 1) if self.verbose else None,
+            progress=ProgressBar(dataset.series_labels, self.verbose > 1) if self.verbose else None,
             focal_gamma=float(self.focal_gamma) if self.loss == "focal" else None,
-            logit_offsets=find_logit_offsets(frequencies, tau) if tau else None,
+            logit_offsets=compute_logit_offsets(frequencies, tau) if tau else None,
             label_smoothing=self._resolve_label_smoothing(frequencies),
             batching=self.batching,
             unlabelled=self._specify_unlabelled(),
@@ -873,11 +874,11 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         if start is None:
             start = self._draw_start(plan, frequencies, custom_values, of_input)
         if not len(training.rows):  # a stream may bring a batch without any label
-            return plan, TrainingOutcome(start, {}, 0, 0)
+            return plan, TrainingResult(start, {}, 0, 0)
         checkpoint = self._open_checkpoint(plan, start, training, watched, unlabelled, checkpoints)
         return plan, train(plan, start, training, watched, checkpoint, unlabelled)
 
-    def _unlabelled_batch_size(self, unlabelled: UnlabelledRows | None) -> int:
+    def _unlabelled_batch_size(self, unlabelled: UnlabelledSubset | None) -> int:
         # Not that of the labelled rows, of which there may be a handful.
         return 0 if unlabelled is None else self._resolve_batch_size(len(unlabelled.rows))
 
@@ -894,11 +895,11 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         self,
         plan: TrainingPlan,
         start: TrainingState,
-        training: LabelledRows,
-        watched: LabelledRows | None,
-        unlabelled: UnlabelledRows | None,
-        opened: list[Checkpoint] | None,
-    ) -> Checkpoint | None:
+        training: Subset,
+        watched: Subset | None,
+        unlabelled: UnlabelledSubset | None,
+        opened: list[ResumePoint] | None,
+    ) -> ResumePoint | None:
         """Return the checkpoint of a training, and add it to those of this fit."""
         if self.checkpoint is None or opened is None:
             return None
@@ -908,7 +909,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 "checkpoint needs a random_state: with None a fit that is started again draws "
                 "other weights, and is another fit. Set random_state to an integer."
             )
-        checkpoint = open_checkpoint(self.checkpoint, plan, start, training, watched, unlabelled)
+        checkpoint = open_resume_point(self.checkpoint, plan, start, training, watched, unlabelled)
         opened.append(checkpoint)
         return checkpoint
 
@@ -920,37 +921,37 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         of_input: LearnedInput,
     ) -> TrainingState:
         tau = float(self.logit_adjustment)
-        adjusted = find_adjusted_frequencies(frequencies, tau) if tau else frequencies
+        adjusted = compute_adjusted_frequencies(frequencies, tau) if tau else frequencies
         return draw_start(
             plan.spec, plan.weighting, adjusted, plan.seed, custom_values, of_input.values
         )
 
-    def _watch_tasks(self, problem: Problem) -> TaskStopping | None:
+    def _watch_tasks(self, dataset: Dataset) -> TaskStopping | None:
         if self.restore_best == "common":
             return None
         settings = (self.n_iter_no_change, self.tol)
-        return TaskStopping([EarlyStopping(*settings) for _ in problem.active_names])
+        return TaskStopping([EarlyStopping(*settings) for _ in dataset.learnable_names])
 
     def _train_on_all(
         self,
-        problem: Problem,
-        trained: tuple[TrainingPlan, TrainingOutcome],
+        dataset: Dataset,
+        trained: tuple[TrainingPlan, TrainingResult],
         seed: int,
         start: TrainingState | None,
-        checkpoints: list[Checkpoint],
+        checkpoints: list[ResumePoint],
         task_epochs: tuple[int, ...] = (),
-    ) -> tuple[TrainingPlan, TrainingOutcome]:
+    ) -> tuple[TrainingPlan, TrainingResult]:
         """Train afresh on all rows for the epochs found; the history stays that of the search."""
         plan, found = trained
-        training = problem.labelled_rows(problem.rows, problem.class_factors(problem.rows))
-        training, _, of_input = self._learn_input(problem, training, None, start)
-        frequencies = training.class_frequencies(tuple(len(c) for c in problem.active_classes))
-        spec, optimizer, custom_values = self._specify_network(problem, of_input, seed)
-        epochs = task_epochs or (found.best_epoch,) * len(problem.active_names)
+        training = dataset.subset(dataset.rows, dataset.class_factors(dataset.rows))
+        training, _, of_input = self._learn_input(dataset, training, None, start)
+        frequencies = training.class_frequencies(tuple(len(c) for c in dataset.learnable_classes))
+        spec, optimizer, custom_values = self._specify_network(dataset, of_input, seed)
+        epochs = task_epochs or (found.best_epoch,) * len(dataset.learnable_names)
         if found.checkpoints is not None:
             epochs = found.checkpoints.task_epochs
         tau, is_shown = float(self.logit_adjustment), bool(self.verbose)
-        unlabelled = problem.unlabelled_rows(training, None)
+        unlabelled = dataset.unlabelled_subset(training, None)
         again = replace(
             plan,
             spec=spec,
@@ -959,8 +960,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             stopping=PlannedEpoch(found.best_epoch),
             task_stopping=TaskStopping([PlannedEpoch(epoch) for epoch in epochs]),
             callbacks=make_callbacks(self.callbacks, self._routed("callbacks")),
-            progress=ProgressBar(problem.series_labels, self.verbose > 1) if is_shown else None,
-            logit_offsets=find_logit_offsets(frequencies, tau) if tau else None,
+            progress=ProgressBar(dataset.series_labels, self.verbose > 1) if is_shown else None,
+            logit_offsets=compute_logit_offsets(frequencies, tau) if tau else None,
             label_smoothing=self._resolve_label_smoothing(frequencies),
             unlabelled_batch_size=self._unlabelled_batch_size(unlabelled),
         )
@@ -975,11 +976,11 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     def _must_calibrate(self) -> bool:
         return bool(self.calibrate) and self.calibrate != "auto"
 
-    def _find_temperatures(
-        self, plan: TrainingPlan, held_out: list[tuple[np.ndarray, LabelledRows]]
+    def _fit_temperatures(
+        self, plan: TrainingPlan, held_out: list[tuple[np.ndarray, Subset]]
     ) -> np.ndarray:
         """Return the temperatures of the tasks that the network learns, from logits of rows."""
-        return find_temperatures(
+        return fit_temperatures(
             np.concatenate([logits for logits, _ in held_out]),
             np.concatenate([watched.codes[watched.rows] for _, watched in held_out]),
             np.concatenate([watched.weight[watched.rows] for _, watched in held_out]),
@@ -987,13 +988,13 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             plan.logit_offsets,
         )
 
-    def _monitored_task(self, problem: Problem, watched: LabelledRows) -> int | None:
+    def _monitored_task(self, dataset: Dataset, watched: Subset) -> int | None:
         """Return the position of the watched task among those that the network learns."""
         if self.monitor is None:
             return None
-        task = resolve_task(self.monitor, problem.schema.task_names, parameter="monitor")
-        position = int(problem.is_active[:task].sum())
-        if problem.is_active[task] and watched.weight[watched.rows, position].any():
+        task = resolve_task(self.monitor, dataset.schema.task_names, parameter="monitor")
+        position = int(dataset.is_learnable[:task].sum())
+        if dataset.is_learnable[task] and watched.weight[watched.rows, position].any():
             return position
         warnings.warn(
             f"monitor names task {self.monitor!r}, which has fewer than two classes, or no label "
@@ -1055,11 +1056,11 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
 
     def _learn_input(
         self,
-        problem: Problem,
-        training: LabelledRows,
-        watched: LabelledRows | None,
+        dataset: Dataset,
+        training: Subset,
+        watched: Subset | None,
         start: TrainingState | None,
-    ) -> tuple[LabelledRows, LabelledRows | None, LearnedInput]:
+    ) -> tuple[Subset, Subset | None, LearnedInput]:
         """Return the rows with the codes of the categories trained on, and the input layers."""
         standardize, categories = self._standardizes(), vars(self).get("_categories")
         if self.model is not None and self.numeric_embedding is not None:
@@ -1070,7 +1071,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         if start is not None and self._network is not None:
             return training, watched, LearnedInput(self._same_input(self._network.spec.input))
         is_plain = not standardize and categories is None and self.numeric_embedding is None
-        if is_plain or not problem.active_names:
+        if is_plain or not dataset.learnable_names:
             return training, watched, LearnedInput()
         rows = training.rows
         if categories is not None:
@@ -1115,7 +1116,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
 
     def _resolve_label_smoothing(self, frequencies: list[np.ndarray]) -> np.ndarray | None:
         if self.loss == "cross_entropy":
-            return find_label_smoothing(self.label_smoothing, frequencies)
+            return compute_label_smoothing(self.label_smoothing, frequencies)
         if self.label_smoothing != "auto" and self.label_smoothing:
             raise ValueError(
                 f"label_smoothing={self.label_smoothing!r} is for the cross-entropy. Got "
@@ -1135,16 +1136,16 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         return float(self.ema_momentum)
 
     def _specify_network(
-        self, problem: Problem, of_input: LearnedInput, seed: int
+        self, dataset: Dataset, of_input: LearnedInput, seed: int
     ) -> tuple[NetworkSpec, Any, list[np.ndarray] | None]:
         """Return the network's specification, its optimizer, and the values of a custom model."""
         optimizer = self._make_optimizer()
-        n_classes = [len(c) for c in problem.active_classes]
+        n_classes = [len(c) for c in dataset.learnable_classes]
         spec = NetworkSpec(
-            n_features=problem.X.shape[1],
+            n_features=dataset.X.shape[1],
             n_outputs=tuple(1 if n == 2 else n for n in n_classes),
             hidden_layer_sizes=_layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes"),
-            head_hidden_layer_sizes=self._head_sizes(problem),
+            head_hidden_layer_sizes=self._head_sizes(dataset),
             activation=canonical_activation(self.activation),
             dropout=float(self.dropout),
             normalization=self.normalization,
@@ -1170,12 +1171,12 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         # scikeras is imported for custom models only.
         from sk_mtl._model.scikeras import build_custom_model, describe_for_builder
 
-        schema = problem.schema
+        schema = dataset.schema
         custom = build_custom_model(
             self.model,
             # All tasks, whether this y can teach them or not: the builder's heads are fixed.
             meta=describe_for_builder(
-                problem.X.shape, schema.classes, schema.task_names, is_1d=schema.is_1d
+                dataset.X.shape, schema.classes, schema.task_names, is_1d=schema.is_1d
             ),
             seed=seed,
             model_params=self._routed("model"),
@@ -1189,27 +1190,29 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             spec,
             hidden_layer_sizes=(),
             custom_model=serialize_model(custom),
-            custom_outputs=None if outputs is None else outputs.select(problem.is_active.tolist()),
+            custom_outputs=None
+            if outputs is None
+            else outputs.select(dataset.is_learnable.tolist()),
         )
         return spec, optimizer, [np.array(v.numpy()) for v in network_variables(custom)]
 
-    def _head_sizes(self, problem: Problem) -> tuple[tuple[int, ...], ...]:
+    def _head_sizes(self, dataset: Dataset) -> tuple[tuple[int, ...], ...]:
         """Return the hidden layer sizes of each active head."""
-        given, names = self.head_hidden_layer_sizes, problem.schema.task_names
+        given, names = self.head_hidden_layer_sizes, dataset.schema.task_names
         parameter = "head_hidden_layer_sizes"
         if not isinstance(given, Mapping):
             sizes = _layer_sizes(given, parameter)
-            return (sizes,) * len(problem.active_names)
+            return (sizes,) * len(dataset.learnable_names)
         by_name = {
             names[resolve_task(task, names, parameter=parameter)]: _layer_sizes(sizes, parameter)
             for task, sizes in given.items()
         }
-        return tuple(by_name.get(name, ()) for name in problem.active_names)
+        return tuple(by_name.get(name, ()) for name in dataset.learnable_names)
 
     def _keep(
         self,
-        problem: Problem,
-        trained: tuple[TrainingPlan, TrainingOutcome] | None,
+        dataset: Dataset,
+        trained: tuple[TrainingPlan, TrainingResult] | None,
         seed: int,
         going_on: bool,
         temperatures: np.ndarray | None,
@@ -1217,8 +1220,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         n_folds: int = 0,
     ) -> MultiTaskClassifier:
         """Set all fitted attributes."""
-        schema, labelled = problem.schema, problem.targets.label_mask.sum(axis=0)
-        n_rows = len(problem.targets.codes)
+        schema, labelled = dataset.schema, dataset.targets.label_mask.sum(axis=0)
+        n_rows = len(dataset.targets.codes)
         if adds_labels:
             labelled, n_rows = labelled + self._labelled_cells, n_rows + self._n_rows
         history: dict[str, list[float]] = self.history_ if going_on else {}
@@ -1232,14 +1235,14 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             if checkpoints is not None:
                 checkpoints = checkpoints.shift(n_iter - outcome.n_epochs)
             network = FittedNetwork(plan.spec, outcome.state, temperatures, checkpoints)
-            state, n_active = outcome.state.weighting, len(problem.active_names)
-            weights[problem.is_active] = plan.weighting.weights(state, n_active)
+            state, n_active = outcome.state.weighting, len(dataset.learnable_names)
+            weights[dataset.is_learnable] = plan.weighting.weights(state, n_active)
         self._schema, self._seed, self._network = schema, seed, network
-        self._is_active = problem.is_active
-        self._stopping = None if trained is None else note_stopping(trained[0], n_folds)
+        self._is_learnable = dataset.is_learnable
+        self._stopping = None if trained is None else describe_stopping(trained[0], n_folds)
         self._labelled_cells, self._n_rows = labelled, n_rows
-        was_trained = self._is_trained if going_on else np.zeros(len(labelled), dtype=bool)
-        self._is_trained = was_trained | ((labelled > 0) & (np.array(schema.n_classes) > 0))
+        was_trained = self._has_labels if going_on else np.zeros(len(labelled), dtype=bool)
+        self._has_labels = was_trained | ((labelled > 0) & (np.array(schema.n_classes) > 0))
         self._describe_targets()
         self.task_weights_ = weights
         self.history_ = history
@@ -1277,11 +1280,11 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         """Return numbers of each task: also of one with one class, NaN of one not trained."""
         by_task = []
         for t, n in enumerate(self._schema.n_classes):
-            if self._is_active[t]:
+            if self._is_learnable[t]:
                 numbers = next(learned)
             else:
                 numbers = np.full((n_rows, n), of_one_class, np.float32)
-            by_task.append(numbers if self._is_trained[t] else np.full_like(numbers, np.nan))
+            by_task.append(numbers if self._has_labels[t] else np.full_like(numbers, np.nan))
         return by_task
 
     def _predicted_codes(self, X: Any) -> np.ndarray:
@@ -1289,7 +1292,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         # A temperature changes no order, but could round two probabilities to the same number.
         probabilities = self._probabilities(X, calibrated=False)
         codes = np.zeros((len(probabilities[0]), len(probabilities)), dtype=np.int64)
-        for t in np.flatnonzero(self._is_trained):
+        for t in np.flatnonzero(self._has_labels):
             codes[:, t] = probabilities[t].argmax(axis=1)
         return codes
 
@@ -1308,7 +1311,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             or an array. Labels of a task that had none in training are missing.
         """
         codes = self._predicted_codes(X)
-        return self._schema.decode(codes, self._is_trained, like=X)
+        return self._schema.decode(codes, self._has_labels, like=X)
 
     def predict_proba(self, X: Any) -> Any:
         """Predict class probabilities.
@@ -1426,7 +1429,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         truth = self._schema.encode(table, weight, unknown="keep")
         hits = (codes == truth.codes) * truth.cell_weight.astype(np.float64)
         totals = truth.cell_weight.sum(axis=0, dtype=np.float64)
-        counted = (totals > 0) & self._is_trained
+        counted = (totals > 0) & self._has_labels
         if not counted.any():
             return float("nan")
         return float(np.mean(hits.sum(axis=0)[counted] / totals[counted]))
@@ -1467,18 +1470,18 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     def temperatures_(self) -> np.ndarray:
         """The temperature of each task."""
         check_is_fitted(self)
-        temperatures = np.ones(len(self._is_active), dtype=np.float32)
+        temperatures = np.ones(len(self._is_learnable), dtype=np.float32)
         if self._network is not None and self._network.temperatures is not None:
-            temperatures[self._is_active] = self._network.temperatures
+            temperatures[self._is_learnable] = self._network.temperatures
         return temperatures
 
     @property
     def best_iters_(self) -> np.ndarray:
         """The epoch whose weights each task is predicted with."""
         check_is_fitted(self)
-        epochs = np.where(self._is_active, self.best_iter_, 0)
+        epochs = np.where(self._is_learnable, self.best_iter_, 0)
         if self._network is not None and self._network.checkpoints is not None:
-            epochs[self._is_active] = self._network.checkpoints.task_epochs
+            epochs[self._is_learnable] = self._network.checkpoints.task_epochs
         return epochs
 
     @property
@@ -1535,9 +1538,9 @@ def _unchanged_on_error(estimator: MultiTaskClassifier) -> Iterator[None]:
 
 
 @contextmanager
-def _removed_at_the_end() -> Iterator[list[Checkpoint]]:
+def _removed_at_the_end() -> Iterator[list[ResumePoint]]:
     """Give a list of checkpoints, removed when a fit ends or diverges; not if it is interrupted."""
-    checkpoints: list[Checkpoint] = []
+    checkpoints: list[ResumePoint] = []
     try:
         yield checkpoints
     except NonFiniteLossError:  # from there training would diverge again
@@ -1546,12 +1549,12 @@ def _removed_at_the_end() -> Iterator[list[Checkpoint]]:
     _remove(checkpoints)
 
 
-def _remove(checkpoints: list[Checkpoint]) -> None:
+def _remove(checkpoints: list[ResumePoint]) -> None:
     for checkpoint in checkpoints:
         checkpoint.remove()
 
 
-def _logits_of(plan: TrainingPlan, outcome: TrainingOutcome, rows: LabelledRows) -> np.ndarray:
+def _logits_of(plan: TrainingPlan, outcome: TrainingResult, rows: Subset) -> np.ndarray:
     """Return the logits of the rows that count, by what was trained."""
     network = FittedNetwork(plan.spec, outcome.state, None, outcome.checkpoints)
     return network.logits(rows.X[rows.rows])

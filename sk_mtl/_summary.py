@@ -19,7 +19,7 @@ from sk_mtl._tasks import enumerate_some, name_series
 from sk_mtl._train.early_stopping import EarlyStopping
 from sk_mtl._train.program import TrainingPlan
 
-__all__ = ["FitSummary", "note_stopping", "summarize_fit"]
+__all__ = ["FitSummary", "describe_stopping", "summarize_fit"]
 
 _MAX_TEXT_ROWS = 12
 _MAX_HTML_ROWS = 60
@@ -215,7 +215,7 @@ class FitSummary:
         return tables
 
 
-def note_stopping(plan: TrainingPlan, n_folds: int = 0) -> dict[str, Any] | None:
+def describe_stopping(plan: TrainingPlan, n_folds: int = 0) -> dict[str, Any] | None:
     """Return the outcome of early stopping, once training is over, in plain values.
 
     Parameters
@@ -300,7 +300,7 @@ def _table_of_tasks(estimator: Any) -> pd.DataFrame:
     classes = estimator.classes_ if isinstance(estimator.classes_, list) else [estimator.classes_]
     states = [
         "no label" if not trained else "one class" if len(c) == 1 else "learned"
-        for c, trained in zip(classes, estimator._is_trained, strict=True)
+        for c, trained in zip(classes, estimator._has_labels, strict=True)
     ]
     series, epochs = name_series(names), estimator.best_iters_.tolist()
     columns = {

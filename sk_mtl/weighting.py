@@ -323,7 +323,7 @@ class UncertaintyWeighting(TaskWeighting):
 
 
 def make_weighting(
-    task_weighting: Any, task_names: Sequence[Hashable], is_active: np.ndarray
+    task_weighting: Any, task_names: Sequence[Hashable], is_learnable: np.ndarray
 ) -> TaskWeighting:
     """Return the strategy that a parameter names.
 
@@ -333,7 +333,7 @@ def make_weighting(
         A mapping gives factors by task; a task that it leaves out has factor 1.
     task_names : sequence of hashable
         All tasks of y.
-    is_active : ndarray of bool of shape (n_tasks,)
+    is_learnable : ndarray of bool of shape (n_tasks,)
         The tasks that the network learns.
 
     Returns
@@ -354,10 +354,10 @@ def make_weighting(
             for task, factor in task_weighting.items()
         }
         return _check_factors(
-            [positions.get(t, 1) for t in range(len(task_names))], task_names, is_active
+            [positions.get(t, 1) for t in range(len(task_names))], task_names, is_learnable
         )
     if type(task_weighting) is FixedWeighting and task_weighting.factors is not None:
-        return _check_factors(list(task_weighting.factors), task_names, is_active)
+        return _check_factors(list(task_weighting.factors), task_names, is_learnable)
     if isinstance(task_weighting, TaskWeighting):
         return task_weighting
     if task_weighting == "uncertainty":
@@ -371,7 +371,7 @@ def make_weighting(
 
 
 def _check_factors(
-    factors: Sequence[Any], task_names: Sequence[Hashable], is_active: np.ndarray
+    factors: Sequence[Any], task_names: Sequence[Hashable], is_learnable: np.ndarray
 ) -> FixedWeighting:
     """Return fixed weights of the active tasks from a factor per task."""
     if len(factors) != len(task_names):
@@ -384,7 +384,7 @@ def _check_factors(
                 "task_weighting must give finite, non-negative factors. "
                 f"Got {factor!r} for {name!r}."
             )
-    active = np.asarray(factors, dtype=np.float64)[is_active]
+    active = np.asarray(factors, dtype=np.float64)[is_learnable]
     if not active.any():
         raise ValueError("task_weighting gives every task the factor zero: one must be positive.")
     return FixedWeighting(active)

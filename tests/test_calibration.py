@@ -13,7 +13,7 @@ from scipy.special import log_softmax
 
 from sk_mtl import MultiTaskClassifier, load_model, save_model
 from sk_mtl._codec.container import pack
-from sk_mtl._fit.temperature_scaling import find_temperatures
+from sk_mtl._fit.temperature_scaling import fit_temperatures
 from sk_mtl._save.model_description import describe_model
 from sk_mtl.metrics import multitask_score
 
@@ -34,7 +34,7 @@ def log_loss_at(temperature, logits, codes, weight):
 def find_one(logits, codes, weight=None):
     """Return the temperature of a task that is the only one."""
     weight = np.ones(len(codes)) if weight is None else weight
-    return find_temperatures(logits, codes[:, None], weight[:, None], (logits.shape[1],))[0]
+    return fit_temperatures(logits, codes[:, None], weight[:, None], (logits.shape[1],))[0]
 
 
 # -- One task ------------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ def test_temperatures_are_numbers_whatever_the_size_of_logits(size):
     logits[::7] = -logits[::7]
     with np.errstate(all="raise", under="ignore"):
         alone = find_one(logits, codes)
-        pair = find_temperatures(
+        pair = fit_temperatures(
             np.hstack([logits, draw_cells(40, 3)[0]]),
             np.stack([codes, codes], axis=1),
             np.ones((40, 2)),
@@ -115,16 +115,16 @@ def draw_tasks(factors, n_rows):
 def test_tasks_with_many_labels_have_temperatures_of_their_own():
     factors = np.array([0.7, 1.0, 2.5])
     logits, codes = draw_tasks(factors, 20_000)
-    found = find_temperatures(logits, codes, np.ones(codes.shape), (1, 1, 1))
+    found = fit_temperatures(logits, codes, np.ones(codes.shape), (1, 1, 1))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, factors, rtol=0.1)
 
 
 def test_tasks_of_few_labels_are_helped_by_the_others():
     logits, codes = draw_tasks(np.full(20, 2.0), 200)
-    together = find_temperatures(logits, codes, np.ones(codes.shape), (1,) * 20)
+    together = fit_temperatures(logits, codes, np.ones(codes.shape), (1,) * 20)
     alone = [
-        find_temperatures(z[:, None], c[:, None], np.ones((200, 1)), (1,))[0]
+        fit_temperatures(z[:, None], c[:, None], np.ones((200, 1)), (1,))[0]
         for z, c in zip(logits.T, codes.T, strict=True)
     ]
     errors = [np.sqrt(np.mean(np.log(np.divide(found, 2)) ** 2)) for found in (together, alone)]
@@ -136,7 +136,7 @@ def test_task_of_few_cells_has_about_the_temperature_of_the_others(n_cells):
     logits, codes = draw_tasks(np.array([2.0, 2.2, 1.0]), 3_000)
     weight = np.ones(codes.shape)
     weight[n_cells:, 2] = 0
-    found = find_temperatures(logits, codes, weight, (1, 1, 1))
+    found = fit_temperatures(logits, codes, weight, (1, 1, 1))
     assert found[2] == pytest.approx(np.sqrt(found[0] * found[1]), rel=0.1)
     if not n_cells:
         assert found[:2].min() <= found[2] <= found[:2].max()
@@ -145,7 +145,7 @@ def test_task_of_few_cells_has_about_the_temperature_of_the_others(n_cells):
 def test_one_task_gone_wrong_leaves_the_others_nearly_alone():
     factors = np.array([4.0, 1.0, 1.0, 1.0])
     logits, codes = draw_tasks(factors, 5_000)
-    found = find_temperatures(logits, codes, np.ones(codes.shape), (1,) * 4)
+    found = fit_temperatures(logits, codes, np.ones(codes.shape), (1,) * 4)
     np.testing.assert_allclose(found, factors, rtol=0.1)
 
 
@@ -153,7 +153,7 @@ def test_task_of_few_cells_that_is_far_off_is_not_outvoted_by_many_that_are_not(
     logits, codes = draw_tasks(np.array([0.9, 0.9, 1.0, 1.1, 4.0]), 5_000)
     weight = np.ones(codes.shape)
     weight[100:, 4] = 0
-    found = find_temperatures(logits, codes, weight, (1,) * 5)
+    found = fit_temperatures(logits, codes, weight, (1,) * 5)
     assert found[4] > 2.5
 
 
@@ -161,14 +161,14 @@ def test_tasks_may_have_any_number_of_classes():
     (two, two_codes), (four, four_codes) = draw_cells(20_000, 2), draw_cells(20_000, 4, seed=1)
     logits = np.hstack([3 * (two[:, 1:] - two[:, :1]), four])
     codes = np.stack([two_codes, four_codes], axis=1)
-    found = find_temperatures(logits, codes, np.ones(codes.shape), (1, 4))
+    found = fit_temperatures(logits, codes, np.ones(codes.shape), (1, 4))
     np.testing.assert_allclose(found, [3, 1], rtol=0.05)
 
 
 def test_weights_scatter_slopes_and_are_no_difference_between_tasks():
     logits, codes = draw_tasks(np.ones(12), 400)
     weight = np.random.default_rng(1).exponential(size=codes.shape) ** 4
-    found = find_temperatures(logits, codes, weight, (1,) * 12)
+    found = fit_temperatures(logits, codes, weight, (1,) * 12)
     assert np.ptp(found) < 0.05
 
 
@@ -177,13 +177,13 @@ def test_masked_cells_do_not_matter():
     logits, codes = np.hstack([logits, 2 * logits]), np.stack([codes, codes], axis=1)
     weight = np.ones((60, 2))
     weight[40:] = 0
-    expected = find_temperatures(logits, codes, weight, (3, 3))
+    expected = fit_temperatures(logits, codes, weight, (3, 3))
     logits[40:], codes[40:] = np.nan, 7
-    np.testing.assert_array_equal(find_temperatures(logits, codes, weight, (3, 3)), expected)
+    np.testing.assert_array_equal(fit_temperatures(logits, codes, weight, (3, 3)), expected)
 
 
 def test_without_any_label_all_are_1():
-    found = find_temperatures(np.ones((5, 2)), np.zeros((5, 2), int), np.zeros((5, 2)), (1, 1))
+    found = fit_temperatures(np.ones((5, 2)), np.zeros((5, 2), int), np.zeros((5, 2)), (1, 1))
     np.testing.assert_array_equal(found, 1)
 
 

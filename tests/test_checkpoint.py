@@ -23,23 +23,23 @@ from sklearn.model_selection import GridSearchCV
 
 from sk_mtl import (
     MultiTaskClassifier,
-    _checkpoint,
     _classifier,
-    _files,
-    _program,
-    _program_cache,
-    _training,
     load_model,
     save_model,
 )
+from sk_mtl._codec import files as _files
 from sk_mtl._codec.container import pack, unpack
-from sk_mtl._data.dataset import LabelledRows
-from sk_mtl._model.network import NetworkSpec
+from sk_mtl._data.dataset import Subset
+from sk_mtl._model.spec import NetworkSpec
+from sk_mtl._train import loop as _training
+from sk_mtl._train import program as _program
+from sk_mtl._train import program_cache as _program_cache
+from sk_mtl._train import resume as _checkpoint
 from sk_mtl._train.early_stopping import EarlyStopping
 from sk_mtl._train.loop import NonFiniteLossError, draw_start
 from sk_mtl._train.program import TrainingPlan, TrainingProgram
 from sk_mtl._train.program_cache import optimizer_settings
-from sk_mtl._train.resume import Progress, open_checkpoint
+from sk_mtl._train.resume import Progress, open_resume_point
 from sk_mtl.weighting import FixedWeighting, TaskWeighting
 
 # Keras hands variables to np.array, which NumPy 2 objects to.
@@ -325,9 +325,9 @@ def test_file_stays_when_fit_is_interrupted_and_goes_when_it_ends(tmp_path, monk
         save(self, *args)
         raise KeyboardInterrupt
 
-    save = _checkpoint.Checkpoint.save_if_due
+    save = _checkpoint.ResumePoint.save_if_due
     with monkeypatch.context() as patch:
-        patch.setattr(_checkpoint.Checkpoint, "save_if_due", interrupt)
+        patch.setattr(_checkpoint.ResumePoint, "save_if_due", interrupt)
         with pytest.raises(KeyboardInterrupt):
             make(checkpoint=tmp_path).fit(X, Y)
     [file] = tmp_path.iterdir()
@@ -445,10 +445,10 @@ def test_other_data_or_parameters_are_another_fit(tmp_path, monkeypatch, changes
     names = []
 
     def note(*args):
-        names.append(Path(open_checkpoint(*args).path).name)
+        names.append(Path(open_resume_point(*args).path).name)
         raise Killed
 
-    monkeypatch.setattr(_classifier, "open_checkpoint", note)
+    monkeypatch.setattr(_classifier, "open_resume_point", note)
     switches = ("early_stopping", "unlabelled")
     alike = {k: v for k, v in changes.items() if k in switches and len(changes) > 1}
     for params, table in ((changes, data), (changes, data), (alike, (X, Y))):
@@ -637,7 +637,7 @@ def test_parameter_is_cloned_and_saved(tmp_path):
 
 # ------------------------------------------------------------------------------------- damage
 
-ROWS = LabelledRows(X, np.nan_to_num(Y).astype(np.int32), (Y == Y).astype(np.float32), np.arange(8))
+ROWS = Subset(X, np.nan_to_num(Y).astype(np.int32), (Y == Y).astype(np.float32), np.arange(8))
 
 
 def open_one(folder, stopping=None):
@@ -650,7 +650,7 @@ def open_one(folder, stopping=None):
     start = draw_start(plan.spec, plan.weighting, frequencies, plan.seed)
     program = TrainingProgram(plan, False)
     program.load(start, optimizer_settings(plan.optimizer))
-    checkpoint = open_checkpoint(folder, plan, start, ROWS, ROWS)
+    checkpoint = open_resume_point(folder, plan, start, ROWS, ROWS)
     best = program.read()
     best = replace(best, network=[value + 1 for value in best.network])
     return plan, program, checkpoint, Progress(3, {"loss": [0.5, 0.25, float("nan")]}, best, 2)

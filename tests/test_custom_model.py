@@ -9,8 +9,6 @@ import tensorflow as tf
 from keras import layers
 
 from sk_mtl._model.custom_model import (
-    CustomOutputs,
-    TaskOutput,
     as_functional,
     classify_outputs,
     copy_model,
@@ -19,6 +17,7 @@ from sk_mtl._model.custom_model import (
     outputs_to_logits,
     serialize_model,
 )
+from sk_mtl._model.spec import CustomOutputs, TaskOutput
 
 TASKS = ["a", "b"]
 

@@ -16,14 +16,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_mtl import MultiTaskClassifier, _prediction, load_model, save_model
-from sk_mtl._data.dataset import LabelledRows
+from sk_mtl._data.dataset import Subset
 from sk_mtl._model.ensemble import MeanOfMembers, SharedDense, average_logits, member_model
 from sk_mtl._model.network import (
-    NetworkSpec,
     build_network,
     draw_initial_values,
     network_variables,
 )
+from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._train.loop import draw_start, train
 from sk_mtl._train.program import TrainingPlan
 from sk_mtl.weighting import FixedWeighting
@@ -129,7 +129,7 @@ def test_independent_members_train_as_networks_alone(optimizer, jit):
     alone, members = split_members(spec, values)
     X, Y = make_table()
     known = ~np.isnan(Y)
-    rows = LabelledRows(X, np.where(known, Y, 0), known.astype(np.float32), np.arange(len(X)))
+    rows = Subset(X, np.where(known, Y, 0), known.astype(np.float32), np.arange(len(X)))
 
     def train_from(spec, values, jit):
         plan = TrainingPlan(

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from sk_mtl import MultiTaskClassifier, _classifier, load_model, save_model
-from sk_mtl._data.dataset import hold_out_in_turn, pose_problem
+from sk_mtl._data.dataset import encode_dataset
 from sk_mtl._data.labels import read_labels
+from sk_mtl._fit.splits import split_folds
 from sk_mtl._train.early_stopping import mean_history
 
 # -- The mean of histories -----------------------------------------------------------------------
@@ -75,9 +76,9 @@ def assert_same(one, other):
 def test_each_labelled_row_is_held_out_once_and_trained_on_otherwise():
     holes = Y.copy()
     holes.iloc[:7] = np.nan
-    problem = pose_problem(X, read_labels(holes), None, None, None, None)
+    problem = encode_dataset(X, read_labels(holes), None, None, None, None)
     seen = []
-    for training, held_out in hold_out_in_turn(problem, 5, seed=3):
+    for training, held_out in split_folds(problem, 5, seed=3):
         np.testing.assert_array_equal(np.sort(np.r_[training.rows, held_out.rows]), problem.rows)
         assert (held_out.weight[held_out.rows] > 0).any(axis=0).all()
         seen += held_out.rows.tolist()
@@ -93,9 +94,9 @@ def test_network_is_that_of_all_rows_trained_for_the_best_number_of_epochs(by_fo
 
 
 def test_history_is_the_mean_over_folds(by_folds):
-    problem = pose_problem(X, read_labels(Y), None, None, None, None)
+    problem = encode_dataset(X, read_labels(Y), None, None, None, None)
     histories = []
-    for training, held_out in hold_out_in_turn(problem, 5, by_folds._seed):
+    for training, held_out in split_folds(problem, 5, by_folds._seed):
         clf = make_tiny(early_stopping=True)
         rows, others = training.rows, held_out.rows
         clf.fit(X[rows], Y.iloc[rows], validation_data=(X[others], Y.iloc[others]))
@@ -128,8 +129,8 @@ def test_temperatures_are_found_on_every_cell_once(monkeypatch):
         given.append((logits, codes, weight))
         return find(logits, codes, weight, *others)
 
-    find = _classifier.find_temperatures
-    monkeypatch.setattr(_classifier, "find_temperatures", note)
+    find = _classifier.fit_temperatures
+    monkeypatch.setattr(_classifier, "fit_temperatures", note)
     clf = make_tiny(calibrate=True).fit(X, Y)
     ((logits, codes, weight),) = given
     np.testing.assert_array_equal((weight > 0).sum(axis=0), Y.notna().sum())

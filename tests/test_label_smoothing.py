@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from sk_mtl import MultiTaskClassifier
-from sk_mtl._fit.label_smoothing import find_label_smoothing
+from sk_mtl._fit.label_smoothing import compute_label_smoothing
 from sk_mtl._model.ensemble import member_margins
 from sk_mtl.losses import task_cross_entropy, task_margins
 
@@ -79,14 +79,14 @@ def test_auto_is_the_frequency_of_the_rarest_class_at_most():
     frequencies = [
         np.array(f) for f in ([0.5, 0.5], [0.99, 0.01], [0.6, 0.395, 0.005], [0.7, 0.3, 0])
     ]
-    shares = find_label_smoothing("auto", frequencies)
+    shares = compute_label_smoothing("auto", frequencies)
     np.testing.assert_allclose(shares, [0.02, 0.01, 0.005, 0.02], rtol=1e-6)
 
 
 def test_number_is_the_share_of_all_tasks():
     frequencies = [np.array([0.99, 0.01])] * 2
-    np.testing.assert_allclose(find_label_smoothing(0.1, frequencies), [0.1, 0.1], rtol=1e-6)
-    assert find_label_smoothing(0.0, frequencies) is None
+    np.testing.assert_allclose(compute_label_smoothing(0.1, frequencies), [0.1, 0.1], rtol=1e-6)
+    assert compute_label_smoothing(0.0, frequencies) is None
 
 
 # -- The estimator -------------------------------------------------------------------------------

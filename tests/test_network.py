@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from sk_mtl._model.network import (
-    NetworkSpec,
     ParallelDense,
     TaskOrder,
     build_network,
@@ -14,6 +13,7 @@ from sk_mtl._model.network import (
     draw_initial_values,
     network_variables,
 )
+from sk_mtl._model.spec import NetworkSpec
 
 N_FEATURES = 5
 

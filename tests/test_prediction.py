@@ -13,7 +13,8 @@ from scipy.special import expit, softmax
 
 from sk_mtl import MultiTaskClassifier, _prediction
 from sk_mtl._model.custom_model import serialize_model
-from sk_mtl._model.network import NetworkSpec, build_network, network_variables
+from sk_mtl._model.network import build_network, network_variables
+from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._predict.keras_forward import compute_logits, compute_probabilities, task_probabilities
 
 # Its widest layer is that of the two heads of 3.

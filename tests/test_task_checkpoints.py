@@ -12,14 +12,14 @@ import pytest
 
 from sk_mtl import MultiTaskClassifier, load_model, save_model
 from sk_mtl._codec.container import pack, unpack
-from sk_mtl._train.best_weights import CheckpointKeeper, TaskCheckpoints
+from sk_mtl._train.best_weights import BestWeights, BestWeightsKeeper
 from sk_mtl.plotting import TaskSimilarityDisplay
 
 # -- What is kept --------------------------------------------------------------------------------
 
 
 def test_one_set_of_values_per_epoch_is_kept():
-    keeper = CheckpointKeeper()
+    keeper = BestWeightsKeeper()
     values = {epoch: [np.full(2, epoch)] for epoch in range(1, 6)}
     keeper.keep([0, 1, 2], 1, values[1])
     keeper.keep([1], 3, values[3])
@@ -32,20 +32,20 @@ def test_one_set_of_values_per_epoch_is_kept():
 
 
 def test_nothing_is_kept_when_all_tasks_have_the_common_epoch():
-    keeper = CheckpointKeeper()
+    keeper = BestWeightsKeeper()
     keeper.keep([0, 1], 2, [np.zeros(1)])
     assert keeper.checkpoints(3, 2, [np.zeros(1)]) is None
 
 
 def test_values_of_the_state_are_not_held_twice():
-    keeper, of_state = CheckpointKeeper(), [np.zeros(1)]
+    keeper, of_state = BestWeightsKeeper(), [np.zeros(1)]
     keeper.keep([0], 2, [np.zeros(1)])
     keeper.keep([1], 1, [np.ones(1)])
     assert keeper.checkpoints(2, 2, of_state).values[1] is of_state
 
 
 def test_shifted_epochs_are_counted_from_an_earlier_one():
-    found = TaskCheckpoints((1, 4), ([], []), (1, 0)).shift(10)
+    found = BestWeights((1, 4), ([], []), (1, 0)).shift(10)
     assert found.epochs == (11, 14)
     assert found.task_epochs == (14, 11)
 

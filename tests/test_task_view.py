@@ -75,7 +75,7 @@ FORMS = {
 TASKS = ["colour", "grade", "fits"]
 
 
-def labelled_rows(task):
+def subset(task):
     """Return the rows of X and y in which a task has a label."""
     known = Y[task].notna()
     y = Y.loc[known, task]
@@ -177,7 +177,7 @@ def test_html_of_a_view_names_its_estimator(view):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_score_is_the_accuracy_over_labelled_rows(fitted, task):
-    rows, y = labelled_rows(task)
+    rows, y = subset(task)
     view = fitted.task_view(task)
     expected = np.mean(view.predict(rows) == y)
     assert view.score(X, Y[task]) == pytest.approx(expected)
@@ -224,7 +224,7 @@ def test_view_of_a_task_with_one_class_predicts_that_class():
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
 def test_calibration_of_the_frozen_view(form, method):
-    rows, y = labelled_rows("grade")
+    rows, y = subset("grade")
     frozen = FrozenEstimator(TaskView(FORMS[form](), "grade"))
     calibrated = CalibratedClassifierCV(frozen, method=method, cv=2).fit(rows, y)
     assert calibrated.classes_.tolist() == [1, 2, 3]
@@ -234,7 +234,7 @@ def test_calibration_of_the_frozen_view(form, method):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_tuned_threshold_scores_at_least_as_the_view(form):
-    rows, y = labelled_rows("colour")
+    rows, y = subset("colour")
     view = TaskView(FORMS[form](), "colour")
     tuned = TunedThresholdClassifierCV(
         view, scoring="balanced_accuracy", cv="prefit", refit=False
@@ -245,14 +245,14 @@ def test_tuned_threshold_scores_at_least_as_the_view(form):
 
 
 def test_tuned_threshold_takes_folds_of_a_frozen_view(view):
-    rows, y = labelled_rows("fits")
+    rows, y = subset("fits")
     tuned = TunedThresholdClassifierCV(FrozenEstimator(view), scoring="f1", cv=2).fit(rows, y)
     assert set(tuned.predict(X)) <= {0, 1}
 
 
 @pytest.mark.parametrize("threshold", [0.2, 0.9])
 def test_fixed_threshold_predicts_the_class_above_it(view, threshold):
-    rows, y = labelled_rows("fits")
+    rows, y = subset("fits")
     fixed = FixedThresholdClassifier(FrozenEstimator(view), threshold=threshold).fit(rows, y)
     expected = (view.predict_proba(X)[:, 1] >= threshold).astype(int)
     np.testing.assert_array_equal(fixed.predict(X), expected)
@@ -267,7 +267,7 @@ def test_self_training_takes_the_rows_without_a_label_too():
 
 @pytest.mark.parametrize("task", TASKS)
 def test_stacking_learns_on_top_of_the_view(fitted, task):
-    rows, y = labelled_rows(task)
+    rows, y = subset(task)
     stack = StackingClassifier([("mtl", fitted.task_view(task))], cv="prefit").fit(rows, y)
     on_top = LogisticRegression()
     columns = slice(1, None) if task != "grade" else slice(None)
@@ -278,7 +278,7 @@ def test_stacking_learns_on_top_of_the_view(fitted, task):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_soft_voting_averages_the_view_with_others(fitted, task):
-    rows, y = labelled_rows(task)
+    rows, y = subset(task)
     view, line = fitted.task_view(task), LogisticRegression()
     vote = VotingClassifier([("mtl", view), ("line", line)], voting="soft").fit(rows, y)
     mean = (view.predict_proba(X) + line.fit(rows, y).predict_proba(X)) / 2
@@ -288,7 +288,7 @@ def test_soft_voting_averages_the_view_with_others(fitted, task):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_bagging_of_a_fitted_view_is_the_view(task):
-    rows, y = labelled_rows(task)
+    rows, y = subset(task)
     view = make_tiny().fit(X.to_numpy(), Y).task_view(task)  # bagging hands over arrays
     bag = BaggingClassifier(view, n_estimators=2, random_state=0).fit(rows, y)
     expected = view.predict_proba(X.to_numpy())
@@ -299,14 +299,14 @@ def test_bagging_of_a_fitted_view_is_the_view(task):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("scoring", ["roc_auc_ovr", "neg_log_loss", None])
 def test_permutation_importance_finds_what_the_task_depends_on(scoring, form):
-    rows, y = labelled_rows("grade")
+    rows, y = subset("grade")
     view = TaskView(FORMS[form](), "grade")
     importance = permutation_importance(view, rows, y, scoring=scoring, n_repeats=3, random_state=0)
     assert importance.importances_mean.argmax() == 1  # the height; the width says nothing
 
 
 def test_scorers_of_one_task_score_the_view(view):
-    rows, y = labelled_rows("fits")
+    rows, y = subset("fits")
     scores = cross_val_score(view, rows, y, cv=2, scoring="roc_auc")
     assert len(scores) == 2
     assert scores.min() > 0.8
@@ -320,7 +320,7 @@ def test_scorers_of_one_task_score_the_view(view):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("task", TASKS)
 def test_confusion_matrix_display_counts_labelled_rows(task, form, axes):
-    rows, y = labelled_rows(task)
+    rows, y = subset(task)
     view = TaskView(FORMS[form](), task)
     display = ConfusionMatrixDisplay.from_estimator(view, rows, y, ax=axes)
     np.testing.assert_array_equal(display.confusion_matrix, confusion_matrix(y, view.predict(rows)))
@@ -330,7 +330,7 @@ def test_confusion_matrix_display_counts_labelled_rows(task, form, axes):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("task", ["colour", "fits"])
 def test_roc_curve_display_has_the_area_of_the_view(task, form, axes):
-    rows, y = labelled_rows(task)
+    rows, y = subset(task)
     view = TaskView(FORMS[form](), task)
     display = RocCurveDisplay.from_estimator(view, rows, y, ax=axes)
     x, height = axes.get_lines()[0].get_data()
@@ -342,7 +342,7 @@ def test_roc_curve_display_has_the_area_of_the_view(task, form, axes):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("task", ["colour", "fits"])
 def test_precision_recall_display_has_the_average_precision_of_the_view(task, form, axes):
-    rows, y = labelled_rows(task)
+    rows, y = subset(task)
     view = TaskView(FORMS[form](), task)
     display = PrecisionRecallDisplay.from_estimator(view, rows, y, ax=axes)
     probability = view.predict_proba(rows)[:, 1]
@@ -353,7 +353,7 @@ def test_precision_recall_display_has_the_average_precision_of_the_view(task, fo
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("task", ["colour", "fits"])
 def test_calibration_display_shows_the_probabilities_of_the_view(task, form, axes):
-    rows, y = labelled_rows(task)
+    rows, y = subset(task)
     view = TaskView(FORMS[form](), task)
     display = CalibrationDisplay.from_estimator(view, rows, y, n_bins=3, ax=axes)
     np.testing.assert_array_equal(display.y_prob, view.predict_proba(rows)[:, 1])

@@ -12,9 +12,12 @@ import scipy.sparse as sp
 import tensorflow as tf
 from sklearn.exceptions import ConvergenceWarning
 
-from sk_mtl import MultiTaskClassifier, _program, _program_cache, clear_program_cache
-from sk_mtl._data.dataset import LabelledRows
-from sk_mtl._model.network import NetworkSpec, build_network, network_variables
+from sk_mtl import MultiTaskClassifier, clear_program_cache
+from sk_mtl._data.dataset import Subset
+from sk_mtl._model.network import build_network, network_variables
+from sk_mtl._model.spec import NetworkSpec
+from sk_mtl._train import program as _program
+from sk_mtl._train import program_cache as _program_cache
 from sk_mtl._train.early_stopping import EarlyStopping
 from sk_mtl._train.loop import NonFiniteLossError, draw_start, train
 from sk_mtl._train.program import TrainingPlan, TrainingProgram
@@ -37,7 +40,7 @@ def make_rows(n_rows=25, seed=0, coverage=0.5):
     codes = np.stack([X[:, 0] > 0, np.digitize(X[:, 1], [-0.5, 0.5]), X[:, 2] > 1], axis=1)
     weight = rng.uniform(0.5, 2, size=codes.shape) * (rng.random(codes.shape) < coverage)
     weight[:, 0] = np.where(weight.any(axis=1), weight[:, 0], 1)
-    return LabelledRows(
+    return Subset(
         X, codes.astype(np.int32), weight.astype(np.float32), np.arange(n_rows, dtype=np.int64)
     )
 

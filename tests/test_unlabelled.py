@@ -15,13 +15,14 @@ import scipy.sparse as sp
 
 from sk_mtl import (
     MultiTaskClassifier,
-    _program_cache,
     load_model,
     save_model,
 )
 from sk_mtl._codec.container import pack, unpack
-from sk_mtl._data.dataset import hold_out, pose_problem
+from sk_mtl._data.dataset import encode_dataset
 from sk_mtl._data.labels import read_labels
+from sk_mtl._fit.splits import split_validation
+from sk_mtl._train import program_cache as _program_cache
 from sk_mtl._train.program import TrainingProgram
 from sk_mtl._train.teacher import ramp_up, replace_features, task_disagreement
 
@@ -299,9 +300,9 @@ def test_piece_of_a_stream_without_labels_trains_nothing():
 def test_rows_held_out_are_not_learned_from():
     settings = {"early_stopping": True, "validation_fraction": 0.3, "unlabelled": "consistency"}
     clf = make(**settings).fit(X, Y)
-    problem = pose_problem(X, read_labels(Y), None, None, learns_unlabelled=True)
-    training, watched = hold_out(problem, 0.3, clf._seed)
-    rows = problem.unlabelled_rows(training, watched).rows
+    problem = encode_dataset(X, read_labels(Y), None, None, learns_unlabelled=True)
+    training, watched = split_validation(problem, 0.3, clf._seed)
+    rows = problem.unlabelled_subset(training, watched).rows
     has_hole = np.isnan(Y).any(axis=1)
     assert np.isnan(Y[watched.rows]).any()
     assert set(rows) == set(np.flatnonzero(has_hole)) - set(watched.rows)
@@ -361,18 +362,18 @@ def test_weights_of_missing_cells_count_in_proportion():
 
 
 def test_class_weights_are_of_labelled_cells():
-    problem = pose_problem(X, read_labels(Y), None, {"y1": {0: 7.0}}, learns_unlabelled=True)
-    training = problem.labelled_rows(problem.rows, problem.class_factors(problem.rows))
+    problem = encode_dataset(X, read_labels(Y), None, {"y1": {0: 7.0}}, learns_unlabelled=True)
+    training = problem.subset(problem.rows, problem.class_factors(problem.rows))
     assert training.weight.max() == 7
-    np.testing.assert_array_equal(problem.unlabelled_rows(training, None).weight, np.isnan(Y))
+    np.testing.assert_array_equal(problem.unlabelled_subset(training, None).weight, np.isnan(Y))
 
 
 def test_task_without_labels_and_task_of_one_class_are_left_out():
     labels = pd.DataFrame({"known": Y[:, 0], "none": np.nan, "one": np.where(Y[:, 1] > 0, 1, None)})
     classes = {"none": [0, 1, 2], "one": [1]}
-    problem = pose_problem(X, read_labels(labels), None, None, None, classes, True)
-    training = problem.labelled_rows(problem.rows, problem.class_factors(problem.rows))
-    weight = problem.unlabelled_rows(training, None).weight
+    problem = encode_dataset(X, read_labels(labels), None, None, None, classes, True)
+    training = problem.subset(problem.rows, problem.class_factors(problem.rows))
+    weight = problem.unlabelled_subset(training, None).weight
     np.testing.assert_array_equal(weight, np.isnan(Y[:, [0, 0]]) * [1, 0])
     with pytest.warns(UserWarning, match=r"no label|one class"):
         clf = make(unlabelled="consistency", classes=classes).fit(X, labels)
@@ -548,9 +549,9 @@ def test_labels_spread_through_clusters():
 def test_many_unlabelled_rows_come_beside_a_handful_of_labels():
     few = np.full(60, np.nan)
     few[:2] = [0, 1]
-    problem = pose_problem(X, read_labels(few), None, None, learns_unlabelled=True)
-    training = problem.labelled_rows(problem.rows, problem.class_factors(problem.rows))
-    unlabelled = problem.unlabelled_rows(training, None)
+    problem = encode_dataset(X, read_labels(few), None, None, learns_unlabelled=True)
+    training = problem.subset(problem.rows, problem.class_factors(problem.rows))
+    unlabelled = problem.unlabelled_subset(training, None)
     clf = make(batch_size=40)
     assert clf._resolve_batch_size(len(training.rows)) == 2
     assert clf._unlabelled_batch_size(unlabelled) == 40

@@ -9,12 +9,8 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import cross_val_predict
 
 from sk_mtl import MultiTaskClassifier
-from sk_mtl._compat.parameters import (
-    PARAMETER_CONSTRAINTS,
-    MissingLabelsError,
-    check_asker,
-    check_parameters,
-)
+from sk_mtl._compat.parameters import PARAMETER_CONSTRAINTS, check_parameters
+from sk_mtl._compat.sklearn_guard import MissingLabelsError, check_asker
 
 # ------------------------------------------------------------------------------------------------
 # Parameters

@@ -1,4 +1,4 @@
-"""The learning problem: X and y of one fit, encoded, and which rows and tasks of it count.
+"""The learning dataset: X and y of one fit, encoded, and which rows and tasks of it count.
 
 Owns the way from validated X and read y to the arrays that training takes: classes known or
 declared, tasks that can be learned, rows to train on and rows to watch. Does not know the network.
@@ -27,12 +27,12 @@ from sk_mtl._data.schema import (
 from sk_mtl._tasks import enumerate_some, name_series, resolve_task
 
 __all__ = [
-    "LabelledRows",
-    "Problem",
-    "UnlabelledRows",
+    "Dataset",
+    "Subset",
+    "UnlabelledSubset",
     "check_same_classes",
     "declare_schema",
-    "pose_problem",
+    "encode_dataset",
     "read_validation",
     "require_labels",
     "warn_of_degenerate_tasks",
@@ -40,7 +40,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class LabelledRows:
+class Subset:
     """Rows to train or to validate on: all arrays, and which of their rows count.
 
     Attributes
@@ -60,7 +60,7 @@ class LabelledRows:
     weight: np.ndarray
     rows: np.ndarray
 
-    def among(self, rows: np.ndarray) -> LabelledRows:
+    def among(self, rows: np.ndarray) -> Subset:
         """Return the same arrays with those of some rows that count."""
         # A class weight of zero may leave a row without any cell that does.
         return replace(self, rows=rows[self.weight[rows].any(axis=1)])
@@ -71,7 +71,7 @@ class LabelledRows:
 
 
 @dataclass(frozen=True)
-class UnlabelledRows:
+class UnlabelledSubset:
     """Rows with cells that have no label, to be learned from all the same.
 
     Attributes
@@ -87,7 +87,7 @@ class UnlabelledRows:
 
 
 @dataclass(frozen=True)
-class Problem:
+class Dataset:
     """X and y of one fit, validated and encoded.
 
     Attributes
@@ -111,24 +111,24 @@ class Problem:
     missing_weight: np.ndarray | None = None
 
     @cached_property
-    def is_active(self) -> np.ndarray:
+    def is_learnable(self) -> np.ndarray:
         """Whether a task has classes to tell apart, so that the network learns it."""
         return np.array([n >= 2 for n in self.schema.n_classes])
 
     @cached_property
-    def active_names(self) -> tuple[Hashable, ...]:
+    def learnable_names(self) -> tuple[Hashable, ...]:
         """The names of the tasks that the network learns."""
-        pairs = zip(self.schema.task_names, self.is_active, strict=True)
+        pairs = zip(self.schema.task_names, self.is_learnable, strict=True)
         return tuple(name for name, active in pairs if active)
 
     @cached_property
     def series_labels(self) -> tuple[str, ...]:
         """What these tasks are called in the history."""
-        pairs = zip(name_series(self.schema.task_names), self.is_active, strict=True)
+        pairs = zip(name_series(self.schema.task_names), self.is_learnable, strict=True)
         return tuple(label for label, active in pairs if active)
 
     @cached_property
-    def active_classes(self) -> tuple[np.ndarray, ...]:
+    def learnable_classes(self) -> tuple[np.ndarray, ...]:
         """The classes of the tasks that the network learns."""
         return tuple(c for c in self.schema.classes if len(c) >= 2)
 
@@ -136,17 +136,17 @@ class Problem:
     def rows(self) -> np.ndarray:
         """The rows with a labelled cell of a task that the network learns."""
         # Rows without any never enter training, so they cannot change a bit of it.
-        is_labelled = self.targets.label_mask[:, self.is_active].any(axis=1)
+        is_labelled = self.targets.label_mask[:, self.is_learnable].any(axis=1)
         return np.flatnonzero(is_labelled).astype(np.int32)
 
     def class_factors(self, rows: np.ndarray) -> list[np.ndarray]:
         """Return the weights of the classes, "balanced" ones counted over some rows."""
         factors = class_weight_factors(self.class_weight, self.schema, self.targets, rows)
-        return [f for f, active in zip(factors, self.is_active, strict=True) if active]
+        return [f for f, active in zip(factors, self.is_learnable, strict=True) if active]
 
-    def labelled_rows(self, rows: np.ndarray, factors: list[np.ndarray]) -> LabelledRows:
+    def subset(self, rows: np.ndarray, factors: list[np.ndarray]) -> Subset:
         """Return arrays of the active tasks over some rows, weighed by class weights."""
-        learned, active = self.targets, self.is_active
+        learned, active = self.targets, self.is_learnable
         if not active.all():
             learned = EncodedTargets(
                 learned.codes[:, active],
@@ -154,23 +154,23 @@ class Problem:
                 learned.cell_weight[:, active],
             )
         weight = weigh_classes(learned, factors)
-        return LabelledRows(self.X, learned.codes, weight, rows).among(rows)
+        return Subset(self.X, learned.codes, weight, rows).among(rows)
 
-    def unlabelled_rows(
-        self, training: LabelledRows, watched: LabelledRows | None
-    ) -> UnlabelledRows | None:
+    def unlabelled_subset(
+        self, training: Subset, watched: Subset | None
+    ) -> UnlabelledSubset | None:
         """Return the rows with cells to learn from without a label, none of those held out."""
         if self.missing_weight is None:
             return None
         # Of a task without labels there is nothing to go on from.
         is_taught = (training.weight[training.rows] > 0).any(axis=0)
-        weight = self.missing_weight[:, self.is_active] * is_taught
+        weight = self.missing_weight[:, self.is_learnable] * is_taught
         counts = weight.any(axis=1)
         if watched is not None and watched.X is training.X:
             counts[watched.rows] = False
         # Where there are none, rows without any such cell stand for them.
         rows = np.flatnonzero(counts) if counts.any() else training.rows
-        return UnlabelledRows(weight, rows.astype(np.int32))
+        return UnlabelledSubset(weight, rows.astype(np.int32))
 
 
 def require_labels(table: LabelTable) -> None:
@@ -193,7 +193,7 @@ def require_labels(table: LabelTable) -> None:
         )
 
 
-def pose_problem(
+def encode_dataset(
     X: Any,
     table: LabelTable,
     sample_weight: Any,
@@ -201,7 +201,7 @@ def pose_problem(
     schema: TargetSchema | None = None,
     classes: Any = None,
     learns_unlabelled: bool = False,
-) -> Problem:
+) -> Dataset:
     """Encode y by a schema, or learn one from it.
 
     Parameters
@@ -223,7 +223,7 @@ def pose_problem(
 
     Returns
     -------
-    problem : Problem
+    dataset : Dataset
         What is to be learned.
 
     Raises
@@ -237,7 +237,7 @@ def pose_problem(
     table = schema.align(table)
     weight = read_cell_weight(sample_weight, table)
     of_missing = read_missing_weight(sample_weight, table) if learns_unlabelled else None
-    return Problem(X, schema.encode(table, weight), schema, class_weight, of_missing)
+    return Dataset(X, schema.encode(table, weight), schema, class_weight, of_missing)
 
 
 def declare_schema(table: LabelTable, classes: Any) -> TargetSchema:
@@ -303,21 +303,21 @@ def check_same_classes(schema: TargetSchema, classes: Any) -> None:
             )
 
 
-def warn_of_degenerate_tasks(problem: Problem, stacklevel: int) -> None:
+def warn_of_degenerate_tasks(dataset: Dataset, stacklevel: int) -> None:
     """Warn of tasks without any label, and of tasks with one class.
 
     Parameters
     ----------
-    problem : Problem
+    dataset : Dataset
         What is to be learned.
     stacklevel : int
         Of the warning, as seen from the caller.
     """
-    schema, counts = problem.schema, problem.targets.label_mask.sum(axis=0)
+    schema, counts = dataset.schema, dataset.targets.label_mask.sum(axis=0)
     empty = [repr(n) for n, count in zip(schema.task_names, counts, strict=True) if count == 0]
     if empty:
         warnings.warn(
-            f"{len(empty)} task(s) have no label among {len(problem.targets.codes)} rows: "
+            f"{len(empty)} task(s) have no label among {len(dataset.targets.codes)} rows: "
             f"{enumerate_some(empty)}. They are left untrained and predicted as missing.",
             UserWarning,
             stacklevel=stacklevel + 1,
@@ -337,15 +337,15 @@ def warn_of_degenerate_tasks(problem: Problem, stacklevel: int) -> None:
 
 
 def read_validation(
-    validation_data: Any, problem: Problem, check_X: Any, missing_label: Any
-) -> LabelledRows:
+    validation_data: Any, dataset: Dataset, check_X: Any, missing_label: Any
+) -> Subset:
     """Read validation data as the training data were read.
 
     Parameters
     ----------
     validation_data : tuple (X, y) or (X, y, sample_weight)
         What the user passed.
-    problem : Problem
+    dataset : Dataset
         The training data.
     check_X : callable
         Validates X.
@@ -354,7 +354,7 @@ def read_validation(
 
     Returns
     -------
-    watched : LabelledRows
+    watched : Subset
         Rows to watch.
 
     Raises
@@ -373,15 +373,15 @@ def read_validation(
     try:
         table = read_labels(y, missing_label=missing_label)
         X = check_X(X)
-        if sp.issparse(X) and not sp.issparse(problem.X):
+        if sp.issparse(X) and not sp.issparse(dataset.X):
             X = X.toarray()
-        elif sp.issparse(problem.X) and not sp.issparse(X):
+        elif sp.issparse(dataset.X) and not sp.issparse(X):
             X = sp.csr_matrix(X)
-        watched = pose_problem(X, table, weight, problem.class_weight, problem.schema)
+        watched = encode_dataset(X, table, weight, dataset.class_weight, dataset.schema)
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"In validation_data: {error}") from error
     if len(watched.rows) == 0:
         raise ValueError("validation_data has no label of a task that the network learns.")
     # Weighed as the training rows are, so that the loss watched is the loss trained.
-    return watched.labelled_rows(watched.rows, problem.class_factors(problem.rows))
+    return watched.subset(watched.rows, dataset.class_factors(dataset.rows))

@@ -201,14 +201,14 @@ class TargetSchema:
             weight *= np.where(mask, cell_weight, 0)
         return EncodedTargets(codes, mask, weight)
 
-    def decode(self, codes: np.ndarray, is_trained: np.ndarray, like: Any = None) -> Any:
+    def decode(self, codes: np.ndarray, has_labels: np.ndarray, like: Any = None) -> Any:
         """Turn predicted codes into labels in the form y had.
 
         Parameters
         ----------
         codes : ndarray of int of shape (n_samples, n_tasks)
             Predicted class indices.
-        is_trained : ndarray of bool of shape (n_tasks,)
+        has_labels : ndarray of bool of shape (n_tasks,)
             A task that is not trained is predicted as missing.
         like : object, default=None
             X; a pandas X gives a predicted pandas frame its index.
@@ -219,7 +219,7 @@ class TargetSchema:
             A frame if y was one, else an array of shape (n_samples,) or (n_samples, n_tasks).
         """
         columns = [
-            self.classes[t].take(codes[:, t]) if is_trained[t] else None
+            self.classes[t].take(codes[:, t]) if has_labels[t] else None
             for t in range(len(self.classes))
         ]
         if self.form.kind == "frame":

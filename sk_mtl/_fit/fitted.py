@@ -18,14 +18,14 @@ from sk_mtl._codec.dtypes import decode_dtype, encode_dtype
 from sk_mtl._compat.processes import refuse_fork
 from sk_mtl._data.schema import TargetSchema
 from sk_mtl._model.network import (
-    NetworkSpec,
     build_network,
     divide_logits,
     join_networks,
     network_variables,
 )
+from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._predict.keras_forward import compute_logits, compute_probabilities, compute_spread
-from sk_mtl._train.best_weights import TaskCheckpoints
+from sk_mtl._train.best_weights import BestWeights
 from sk_mtl._train.program import TrainingState
 
 __all__ = [
@@ -134,7 +134,7 @@ class FittedNetwork:
         Its values, and what training needs to go on.
     temperatures : ndarray of float32 of shape (n_tasks,) or None, default=None
         What the logits of each task are divided by for its probabilities.
-    checkpoints : TaskCheckpoints or None, default=None
+    checkpoints : BestWeights or None, default=None
         The values that each task is predicted with; None for those of the state.
     """
 
@@ -143,7 +143,7 @@ class FittedNetwork:
         spec: NetworkSpec,
         state: TrainingState,
         temperatures: np.ndarray | None = None,
-        checkpoints: TaskCheckpoints | None = None,
+        checkpoints: BestWeights | None = None,
     ):
         self.spec = spec
         self.state = state

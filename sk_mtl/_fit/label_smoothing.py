@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["find_label_smoothing"]
+__all__ = ["compute_label_smoothing"]
 
 _AUTO = 0.02  # chosen in docs/benchmarks/quality.md
 
 
-def find_label_smoothing(
+def compute_label_smoothing(
     label_smoothing: str | float, class_frequencies: Sequence[np.ndarray]
 ) -> np.ndarray | None:
     """Return the shares of the tasks.
@@ -34,8 +34,8 @@ def find_label_smoothing(
     Examples
     --------
     >>> import numpy as np
-    >>> from sk_mtl._fit.label_smoothing import find_label_smoothing
-    >>> find_label_smoothing("auto", [np.array([0.995, 0.005]), np.array([0.5, 0.5])]).tolist()
+    >>> from sk_mtl._fit.label_smoothing import compute_label_smoothing
+    >>> compute_label_smoothing("auto", [np.array([0.995, 0.005]), np.array([0.5, 0.5])]).tolist()
     [0.004999999888241291, 0.019999999552965164]
     """
     shares = [

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["find_adjusted_frequencies", "find_logit_offsets"]
+__all__ = ["compute_adjusted_frequencies", "compute_logit_offsets"]
 
 
-def find_logit_offsets(class_frequencies: Sequence[np.ndarray], tau: float) -> np.ndarray:
+def compute_logit_offsets(class_frequencies: Sequence[np.ndarray], tau: float) -> np.ndarray:
     """Return what is added to the logits of all tasks while training.
 
     Parameters
@@ -36,8 +36,8 @@ def find_logit_offsets(class_frequencies: Sequence[np.ndarray], tau: float) -> n
 
     Examples
     --------
-    >>> from sk_mtl._fit.logit_adjustment import find_logit_offsets
-    >>> find_logit_offsets([[0.9, 0.1], [0.5, 0.25, 0.25]], 1.0).round(2).tolist()
+    >>> from sk_mtl._fit.logit_adjustment import compute_logit_offsets
+    >>> compute_logit_offsets([[0.9, 0.1], [0.5, 0.25, 0.25]], 1.0).round(2).tolist()
     [-2.200000047683716, -0.6899999976158142, -1.3899999856948853, -1.3899999856948853]
     """
     offsets = []
@@ -48,7 +48,7 @@ def find_logit_offsets(class_frequencies: Sequence[np.ndarray], tau: float) -> n
     return np.concatenate(offsets).astype(np.float32)
 
 
-def find_adjusted_frequencies(
+def compute_adjusted_frequencies(
     class_frequencies: Sequence[np.ndarray], tau: float
 ) -> list[np.ndarray]:
     """Return the class frequencies that an adjusted network without any features predicts.
@@ -58,7 +58,7 @@ def find_adjusted_frequencies(
     class_frequencies : sequence of ndarray of shape (n_classes_t,)
         Relative frequencies of the classes, by task.
     tau : float
-        As for `find_logit_offsets`.
+        As for `compute_logit_offsets`.
 
     Returns
     -------

@@ -9,19 +9,19 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sk_mtl._data.dataset import LabelledRows, Problem
+from sk_mtl._data.dataset import Dataset, Subset
 from sk_mtl.model_selection import stratified_holdout
 from sk_mtl.model_selection._holdout import assign_folds
 
-__all__ = ["hold_out", "hold_out_in_turn"]
+__all__ = ["split_folds", "split_validation"]
 
 
-def hold_out(problem: Problem, fraction: float, seed: int) -> tuple[LabelledRows, LabelledRows]:
+def split_validation(dataset: Dataset, fraction: float, seed: int) -> tuple[Subset, Subset]:
     """Split the rows into those to train on and those to watch.
 
     Parameters
     ----------
-    problem : Problem
+    dataset : Dataset
         What is to be learned.
     fraction : float
         Share of the rows to watch.
@@ -30,9 +30,9 @@ def hold_out(problem: Problem, fraction: float, seed: int) -> tuple[LabelledRows
 
     Returns
     -------
-    training : LabelledRows
+    training : Subset
         Rows to train on; every task keeps labelled cells.
-    held_out : LabelledRows
+    held_out : Subset
         Rows to watch, of the same arrays.
 
     Raises
@@ -40,10 +40,10 @@ def hold_out(problem: Problem, fraction: float, seed: int) -> tuple[LabelledRows
     ValueError
         If one of the two parts would be empty.
     """
-    rows, active = problem.rows, problem.is_active
+    rows, active = dataset.rows, dataset.is_learnable
     train_part, watched_part = stratified_holdout(
-        problem.targets.codes[rows][:, active],
-        problem.targets.label_mask[rows][:, active],
+        dataset.targets.codes[rows][:, active],
+        dataset.targets.label_mask[rows][:, active],
         holdout_fraction=fraction,
         random_state=int(np.random.default_rng([seed, 2]).integers(2**31)),
     )
@@ -53,19 +53,17 @@ def hold_out(problem: Problem, fraction: float, seed: int) -> tuple[LabelledRows
             f"train on and {len(watched_part)} to watch, of {len(rows)} with labels. Change the "
             "fraction, or set early_stopping=False."
         )
-    factors = problem.class_factors(rows[train_part])
-    training = problem.labelled_rows(rows[train_part], factors)
+    factors = dataset.class_factors(rows[train_part])
+    training = dataset.subset(rows[train_part], factors)
     return training, training.among(rows[watched_part])
 
 
-def hold_out_in_turn(
-    problem: Problem, n_folds: int, seed: int
-) -> Iterator[tuple[LabelledRows, LabelledRows]]:
+def split_folds(dataset: Dataset, n_folds: int, seed: int) -> Iterator[tuple[Subset, Subset]]:
     """Split the rows, once for each fold, into those to train on and those of the fold.
 
     Parameters
     ----------
-    problem : Problem
+    dataset : Dataset
         What is to be learned.
     n_folds : int
         Number of folds, at most that of the rows with labels.
@@ -74,19 +72,19 @@ def hold_out_in_turn(
 
     Yields
     ------
-    training : LabelledRows
+    training : Subset
         Rows to train on.
-    held_out : LabelledRows
+    held_out : Subset
         Rows to watch, of the same arrays.
     """
-    rows, active = problem.rows, problem.is_active
+    rows, active = dataset.rows, dataset.is_learnable
     fold = assign_folds(
-        problem.targets.codes[rows][:, active],
-        problem.targets.label_mask[rows][:, active],
+        dataset.targets.codes[rows][:, active],
+        dataset.targets.label_mask[rows][:, active],
         n_folds,
         np.random.RandomState(int(np.random.default_rng([seed, 2]).integers(2**31))),
     )
     for number in range(n_folds):
         others = rows[fold != number]
-        training = problem.labelled_rows(others, problem.class_factors(others))
+        training = dataset.subset(others, dataset.class_factors(others))
         yield training, training.among(rows[fold == number])

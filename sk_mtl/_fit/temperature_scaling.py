@@ -25,9 +25,9 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import logsumexp
 
-from sk_mtl._data.dataset import LabelledRows
+from sk_mtl._data.dataset import Subset
 
-__all__ = ["find_temperatures", "require_watched_rows"]
+__all__ = ["fit_temperatures", "require_validation"]
 
 # The pull of the common temperature towards 1, in labelled cells: docs/benchmarks/quality.md.
 _PULL = 100.0
@@ -36,12 +36,12 @@ _LARGEST_LOGIT = 1e30
 _LARGEST_FACTOR = 1e4
 
 
-def require_watched_rows(watched: LabelledRows | None) -> None:
+def require_validation(watched: Subset | None) -> None:
     """Refuse to calibrate without rows that training does not see.
 
     Parameters
     ----------
-    watched : LabelledRows or None
+    watched : Subset or None
         Rows held out, or validation data.
 
     Raises
@@ -57,7 +57,7 @@ def require_watched_rows(watched: LabelledRows | None) -> None:
         )
 
 
-def find_temperatures(
+def fit_temperatures(
     logits: np.ndarray,
     codes: np.ndarray,
     weight: np.ndarray,
@@ -101,13 +101,13 @@ def find_temperatures(
     Examples
     --------
     >>> import numpy as np
-    >>> from sk_mtl._fit.temperature_scaling import find_temperatures
+    >>> from sk_mtl._fit.temperature_scaling import fit_temperatures
     >>> rng = np.random.default_rng(0)
     >>> log_odds = rng.normal(size=(5000, 2))
     >>> codes = (rng.random((5000, 2)) < 1 / (1 + np.exp(-log_odds))).astype(int)
     >>> weight = np.ones((5000, 2))
     >>> weight[3:, 1] = 0                       # three labels, which have no say
-    >>> find_temperatures(2 * log_odds, codes, weight, (1, 1)).round()
+    >>> fit_temperatures(2 * log_odds, codes, weight, (1, 1)).round()
     array([2., 2.], dtype=float32)
     """
     starts = np.cumsum([0, *n_outputs])

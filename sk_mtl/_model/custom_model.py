@@ -24,11 +24,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from sk_mtl._model.spec import CustomOutputs, TaskOutput
 from sk_mtl._tasks import enumerate_some
 
 __all__ = [
-    "CustomOutputs",
-    "TaskOutput",
     "as_functional",
     "classify_outputs",
     "copy_model",
@@ -57,58 +56,6 @@ _REGISTER_ADVICE = (
 
 # Keras draws the seeds of initializers and dropout from Python's global `random`.
 _RANDOMNESS_LOCK = threading.RLock()
-
-
-@dataclass(frozen=True)
-class TaskOutput:
-    """Where the output of one task stands in what a custom network returns, and what it is.
-
-    Attributes
-    ----------
-    position : int
-        Which of the model's outputs, in the order of ``keras.tree.flatten``.
-    start, stop : int
-        Its columns in that output.
-    kind : {"softmax", "sigmoid", "logits"}
-        What the columns hold.
-    n_logits : int
-        The width it has among the logits: 1 for at most two classes, else the number of classes.
-    """
-
-    position: int
-    start: int
-    stop: int
-    kind: Literal["softmax", "sigmoid", "logits"]
-    n_logits: int
-
-
-@dataclass(frozen=True)
-class CustomOutputs:
-    """The outputs of a whole custom network, in task order.
-
-    Attributes
-    ----------
-    tasks : tuple of TaskOutput
-        One per task.
-    """
-
-    tasks: tuple[TaskOutput, ...]
-
-    def select(self, is_kept: Sequence[bool]) -> CustomOutputs:
-        """Return the outputs of some of the tasks.
-
-        Parameters
-        ----------
-        is_kept : sequence of bool
-            Which tasks to keep, one per task; the outputs of the others are not read.
-
-        Returns
-        -------
-        outputs : CustomOutputs
-            Those kept, in the same order.
-        """
-        kept = zip(self.tasks, is_kept, strict=True)
-        return CustomOutputs(tuple(task for task, is_task_kept in kept if is_task_kept))
 
 
 @dataclass(frozen=True)
@@ -426,7 +373,8 @@ def outputs_to_logits(outputs: Any, spec: CustomOutputs) -> Any:
     Examples
     --------
     >>> import numpy as np
-    >>> from sk_mtl._model.custom_model import CustomOutputs, TaskOutput, outputs_to_logits
+    >>> from sk_mtl._model.custom_model import outputs_to_logits
+    >>> from sk_mtl._model.spec import CustomOutputs, TaskOutput
     >>> spec = CustomOutputs((TaskOutput(0, 0, 2, "logits", 1),))
     >>> np.asarray(outputs_to_logits(np.array([[1.0, 3.0]]), spec))
     array([[2.]], dtype=float32)

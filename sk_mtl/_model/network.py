@@ -7,9 +7,7 @@ product. Does not know y, the loss or how training goes.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -18,14 +16,19 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from sk_mtl._data.input_encoder import InputSpec
-from sk_mtl._model.custom_model import CustomOutputs, deserialize_model, outputs_to_logits
+from sk_mtl._model.custom_model import deserialize_model, outputs_to_logits
 from sk_mtl._model.ensemble import MeanOfMembers, SharedDense
 from sk_mtl._model.input_layers import build_input
+from sk_mtl._model.spec import (
+    NetworkSpec,
+    column_blocks,
+    columns_in_task_order,
+    has_shared_kernel,
+    head_groups,
+)
 from sk_mtl._names import did_you_mean
 
 __all__ = [
-    "NetworkSpec",
     "NoiseDropout",
     "ParallelDense",
     "TaskOrder",
@@ -65,59 +68,6 @@ _CUSTOM = "<custom>"  # the layer of all variables of a custom model
 # Those in which a unit's output depends on the layer's other units.
 _ACTIVATIONS_OF_BLOCKS = ("softmax", "log_softmax", "sparsemax")
 _SCIKIT_LEARN_ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid"}
-
-
-@dataclass(frozen=True)
-class NetworkSpec:
-    """All that shapes a network: hashable, so that it can be the key of a compiled program.
-
-    Attributes
-    ----------
-    n_features : int
-        Width of X.
-    n_outputs : tuple of int
-        Logits per task: 1 for a binary task, the number of classes for others.
-    hidden_layer_sizes : tuple of int
-        Widths of the shared layers.
-    head_hidden_layer_sizes : tuple of tuple of int
-        Widths of each task's own hidden layers.
-    activation : str
-        Keras's name of the hidden layers' activation.
-    dropout : float
-        Share of hidden activations dropped while training.
-    normalization : {None, "batch", "layer"}
-        Normalisation between a hidden layer's product and its activation.
-    l2 : float
-        Factor of the sum of squared kernel weights in the objective.
-    custom_model : str or None
-        Configuration of the user's own model: the trunk, or, with `custom_outputs`, all of it.
-    custom_outputs : CustomOutputs or None
-        What the outputs of a whole custom network are.
-    input : InputSpec or None
-        What is done with X before anything else; None for nothing.
-    ensemble_size : int
-        Members of the network; 1 for none but itself.
-    ensemble_method : {"shared", "independent"}
-        Whether the members' hidden layers have common kernels; "shared" where there is one member.
-    """
-
-    n_features: int
-    n_outputs: tuple[int, ...]
-    hidden_layer_sizes: tuple[int, ...] = ()
-    head_hidden_layer_sizes: tuple[tuple[int, ...], ...] = ()
-    activation: str = "relu"
-    dropout: float = 0.0
-    normalization: str | None = None
-    l2: float = 0.0
-    custom_model: str | None = None
-    custom_outputs: CustomOutputs | None = None
-    input: InputSpec | None = None
-    ensemble_size: int = 1
-    ensemble_method: str = "shared"
-
-    def __post_init__(self) -> None:
-        if not self.head_hidden_layer_sizes:
-            object.__setattr__(self, "head_hidden_layer_sizes", ((),) * len(self.n_outputs))
 
 
 @keras.saving.register_keras_serializable("sk_mtl")
@@ -281,7 +231,7 @@ def build_network(spec: NetworkSpec) -> keras.Model:
     shared = (
         inputs if spec.input is None else build_input(inputs, spec.input, _regularizer(spec.l2))
     )
-    blocks = _column_blocks(spec)
+    blocks = column_blocks(spec)
     if custom is not None:
         shared = custom(shared)
         if is_whole:
@@ -292,7 +242,7 @@ def build_network(spec: NetworkSpec) -> keras.Model:
             layer = _dense_layer(spec, units, name, blocks[name])
             shared = _finish_hidden(layer(shared), spec, name, blocks[name][1])
     parts, order = [], []
-    for number, (hidden, width, tasks) in enumerate(_head_groups(spec)):
+    for number, (hidden, width, tasks) in enumerate(head_groups(spec)):
         parts.append(_build_heads(shared, spec, hidden, width, f"heads_{number}", blocks))
         order.extend(tasks)
     logits = (
@@ -301,7 +251,7 @@ def build_network(spec: NetworkSpec) -> keras.Model:
         else parts[0]
     )
     if order != sorted(order):
-        logits = TaskOrder(_columns_in_task_order(spec, order), dtype="float32", name="task_order")(
+        logits = TaskOrder(columns_in_task_order(spec, order), dtype="float32", name="task_order")(
             logits
         )
     if spec.ensemble_size > 1:
@@ -504,42 +454,10 @@ def draw_bits(seed_state: Any, shape: tuple[int, int, int]) -> Any:
     return tf.reshape(bits[:, : n_rows * n_units], shape)
 
 
-def _head_groups(spec: NetworkSpec) -> list[tuple[tuple[int, ...], int, list[int]]]:
-    """Return (hidden sizes, width, tasks) of each group of heads of one shape."""
-    groups: dict[tuple[tuple[int, ...], int], list[int]] = defaultdict(list)
-    for task, shape in enumerate(zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True)):
-        groups[shape].append(task)
-    return [(hidden, width, tasks) for (hidden, width), tasks in groups.items()]
-
-
-def _column_blocks(spec: NetworkSpec) -> dict[str, tuple[int, int]]:
-    """Return how many blocks of columns each dense layer reads and gives, by its name.
-
-    A block is what one member's head reads or gives, or one member's trunk; members come first.
-    """
-    blocks, n_members, n_given = {}, spec.ensemble_size, 1
-    for depth in range(len(spec.hidden_layer_sizes)):
-        blocks[f"trunk_{depth}"] = (n_given, n_members)
-        n_given = n_members
-    for number, (hidden, _, tasks) in enumerate(_head_groups(spec)):
-        n_read = n_given
-        for depth in range(len(hidden) + 1):
-            name = f"heads_{number}_{'logits' if depth == len(hidden) else depth}"
-            blocks[name] = (n_read, n_members * len(tasks))
-            n_read = n_members * len(tasks)
-    return blocks
-
-
-def _has_shared_kernel(spec: NetworkSpec, name: str) -> bool:
-    """Return whether the members have one kernel in a layer: the outputs always have their own."""
-    is_ensemble = spec.ensemble_size > 1 and spec.ensemble_method == "shared"
-    return is_ensemble and not name.endswith("_logits")
-
-
 def _dense_layer(spec: NetworkSpec, units: int, name: str, blocks: tuple[int, int]) -> Any:
     """Return the layer, or the layers in one, that give blocks of a width."""
     n_read, n_given = blocks
-    if _has_shared_kernel(spec, name):
+    if has_shared_kernel(spec, name):
         n_heads = max(n_read // spec.ensemble_size, 1)
         return SharedDense(
             units * n_given // (spec.ensemble_size * n_heads),
@@ -625,13 +543,6 @@ def _regularizer(factor: float) -> Any:
     return keras.regularizers.L2(factor) if factor else None
 
 
-def _columns_in_task_order(spec: NetworkSpec, order: list[int]) -> list[int]:
-    """Return where each logit, in task order, stands among the heads' outputs."""
-    starts = np.concatenate([[0], np.cumsum([spec.n_outputs[t] for t in order])])
-    start_of = dict(zip(order, starts[:-1].tolist(), strict=True))
-    return [start_of[task] + k for task in range(len(order)) for k in range(spec.n_outputs[task])]
-
-
 # ------------------------------------------------------------------------------------------------
 # Initial values
 # ------------------------------------------------------------------------------------------------
@@ -674,7 +585,7 @@ def draw_initial_values(
     """
     from_custom, from_input = iter(custom_values or ()), dict(input_values or {})
     bias = {} if spec.custom_outputs else _output_bias(spec, class_frequencies)
-    blocks = _column_blocks(spec)
+    blocks = column_blocks(spec)
     values = []
     for layer, kind, default in _default_values(spec):
         if f"{layer}/{kind}" in from_input:
@@ -746,7 +657,7 @@ def _output_bias(
 ) -> dict[str, np.ndarray]:
     """Return the biases of the output layers, by layer name."""
     biases = {}
-    for number, (_, width, tasks) in enumerate(_head_groups(spec)):
+    for number, (_, width, tasks) in enumerate(head_groups(spec)):
         rows = []
         for task in tasks:
             # A fixed class without a label keeps a finite log-odds.

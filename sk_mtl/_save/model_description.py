@@ -36,8 +36,8 @@ __all__ = ["describe_model", "restore_model"]
 # Attributes of a fitted estimator, by what they are called in a description.
 _FITTED = {
     "seed": "_seed",
-    "is_active": "_is_active",
-    "is_trained": "_is_trained",
+    "is_learnable": "_is_learnable",
+    "has_labels": "_has_labels",
     "labelled_cells": "_labelled_cells",
     "n_rows": "_n_rows",
     "stopping": "_stopping",
@@ -344,7 +344,7 @@ def _try_to_decode(estimator: MultiTaskClassifier) -> None:
     codes = np.zeros((2, len(estimator._schema.classes)), dtype=np.int64)
     codes[1] = np.maximum(np.array(estimator._schema.n_classes) - 1, 0)
     with contextlib.suppress(ImportError):  # of the library that y's frame was from
-        estimator._schema.decode(codes, estimator._is_trained)
+        estimator._schema.decode(codes, estimator._has_labels)
 
 
 def _is_column(labels: Any) -> bool:
@@ -375,8 +375,8 @@ def _check_fitted(fitted: dict[str, Any], schema: TargetSchema) -> None:
         require(type(number) is int and least <= number < 2**62, f"{name} is no such number")
     require(fitted["best_iter"] <= fitted["n_iter"], "its best epoch was never trained")
     dtypes = {
-        "is_active": np.bool_,
-        "is_trained": np.bool_,
+        "is_learnable": np.bool_,
+        "has_labels": np.bool_,
         "labelled_cells": np.int64,
         "task_weights": np.float32,
     }
@@ -384,8 +384,8 @@ def _check_fitted(fitted: dict[str, Any], schema: TargetSchema) -> None:
         values = fitted[name]
         is_array = type(values) is np.ndarray and values.dtype == dtype
         require(is_array and values.shape == (n_tasks,), f"{name} is no such array")
-    require((fitted["is_active"] == (n_classes >= 2)).all(), "it learns tasks without classes")
-    require(not (fitted["is_trained"] & (n_classes == 0)).any(), "a task has no classes")
+    require((fitted["is_learnable"] == (n_classes >= 2)).all(), "it learns tasks without classes")
+    require(not (fitted["has_labels"] & (n_classes == 0)).any(), "a task has no classes")
     labelled = fitted["labelled_cells"]
     require(((labelled >= 0) & (labelled <= fitted["n_rows"])).all(), "its labels are miscounted")
     require(not np.isnan(fitted["task_weights"]).any(), "a task has no weight")
@@ -414,7 +414,7 @@ def _are_categories(categories: Any, n_features: int) -> bool:
 
 
 def _is_outcome(stopping: Any) -> bool:
-    """Return whether it is what `note_stopping` returns."""
+    """Return whether it is what `describe_stopping` returns."""
     if stopping is None:
         return True
     types: dict[str, set[type]] = {

@@ -20,13 +20,13 @@ from sk_mtl._codec.values import decode_value, encode_value, require
 from sk_mtl._data.input_encoder import InputSpec
 from sk_mtl._fit.fitted import FittedNetwork
 from sk_mtl._model.network import (
-    NetworkSpec,
     build_network,
     canonical_activation,
     network_variables,
 )
+from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._train.averaging import AveragingState
-from sk_mtl._train.best_weights import TaskCheckpoints
+from sk_mtl._train.best_weights import BestWeights
 from sk_mtl._train.program import TrainingState, averaged_variables, kept_dtype
 from sk_mtl._train.program_cache import optimizer_settings
 from sk_mtl._train.teacher import TeacherState
@@ -96,7 +96,7 @@ def describe_network(network: FittedNetwork | None, arrays: dict[str, np.ndarray
 
 
 def _describe_checkpoints(
-    checkpoints: TaskCheckpoints,
+    checkpoints: BestWeights,
     state: TrainingState,
     names: list[str],
     arrays: dict[str, np.ndarray],
@@ -181,7 +181,7 @@ def restore_network(
     require(type(state) is dict and _are_arrays(list(state.values())), "no task weighting")
     require(all(v.dtype == np.float32 for v in state.values()), "task weighting is float32")
     strategy = make_weighting(
-        estimator.task_weighting, estimator._schema.task_names, estimator._is_active
+        estimator.task_weighting, estimator._schema.task_names, estimator._is_learnable
     )
     fresh = strategy.initial_state(len(n_outputs))
     if fresh.keys() == state.keys():
@@ -222,7 +222,7 @@ def _restore_checkpoints(
     n_tasks: int,
     n_epochs: int,
     arrays: dict[str, np.ndarray],
-) -> TaskCheckpoints:
+) -> BestWeights:
     """Return the values of each task."""
     require(node.keys() == {"epochs", "of_task", "values"}, "its best epochs say something else")
     epochs, of_task = node["epochs"], node["of_task"]
@@ -237,7 +237,7 @@ def _restore_checkpoints(
         require(_are_arrays(of_epoch), "the values of an epoch are no arrays")
         _check_values(model, of_epoch)
         values.append(of_epoch)
-    return TaskCheckpoints(tuple(epochs), tuple(values), tuple(of_task))
+    return BestWeights(tuple(epochs), tuple(values), tuple(of_task))
 
 
 def _restore_teacher(

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-__all__ = ["CheckpointKeeper", "TaskCheckpoints"]
+__all__ = ["BestWeights", "BestWeightsKeeper"]
 
 
 @dataclass(frozen=True)
-class TaskCheckpoints:
+class BestWeights:
     """The values of a network in the epochs that were best for its tasks.
 
     Attributes
@@ -36,7 +36,7 @@ class TaskCheckpoints:
         """The epoch of each task."""
         return tuple(self.epochs[position] for position in self.of_task)
 
-    def shift(self, n_epochs: int) -> TaskCheckpoints:
+    def shift(self, n_epochs: int) -> BestWeights:
         """Return the same with epochs counted from an earlier one.
 
         Parameters
@@ -46,14 +46,14 @@ class TaskCheckpoints:
 
         Returns
         -------
-        checkpoints : TaskCheckpoints
+        checkpoints : BestWeights
             With the same values.
         """
         return replace(self, epochs=tuple(epoch + n_epochs for epoch in self.epochs))
 
 
 @dataclass
-class CheckpointKeeper:
+class BestWeightsKeeper:
     """Keeps the latest best values of each task, epoch by epoch.
 
     Attributes
@@ -78,9 +78,7 @@ class CheckpointKeeper:
         """
         self.kept |= dict.fromkeys(tasks, (epoch, values))
 
-    def checkpoints(
-        self, n_tasks: int, epoch: int, values: list[np.ndarray]
-    ) -> TaskCheckpoints | None:
+    def checkpoints(self, n_tasks: int, epoch: int, values: list[np.ndarray]) -> BestWeights | None:
         """Return what was kept.
 
         Parameters
@@ -94,7 +92,7 @@ class CheckpointKeeper:
 
         Returns
         -------
-        checkpoints : TaskCheckpoints or None
+        checkpoints : BestWeights or None
             None where all tasks have this one epoch.
         """
         by_task = [self.kept.get(task, (epoch, values)) for task in range(n_tasks)]
@@ -102,7 +100,7 @@ class CheckpointKeeper:
         epochs = sorted({number for number, _ in by_task})
         if epochs == [epoch]:
             return None
-        return TaskCheckpoints(
+        return BestWeights(
             tuple(epochs),
             tuple(by_epoch[number] for number in epochs),
             tuple(epochs.index(number) for number, _ in by_task),

@@ -19,11 +19,12 @@ import scipy.sparse as sp
 import tensorflow as tf
 from sklearn.exceptions import ConvergenceWarning
 
-from sk_mtl._data.dataset import LabelledRows, UnlabelledRows
-from sk_mtl._model.network import NetworkSpec, draw_initial_values
+from sk_mtl._data.dataset import Subset, UnlabelledSubset
+from sk_mtl._model.network import draw_initial_values
+from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._tasks import enumerate_some
 from sk_mtl._train.batching import LabelAwareOrder, RandomOrder, draw_endlessly
-from sk_mtl._train.best_weights import TaskCheckpoints
+from sk_mtl._train.best_weights import BestWeights
 from sk_mtl._train.program import TrainingPlan, TrainingProgram, TrainingState, place_features
 from sk_mtl._train.program_cache import (
     acquire_program,
@@ -31,15 +32,15 @@ from sk_mtl._train.program_cache import (
     program_key,
     release_program,
 )
-from sk_mtl._train.resume import Checkpoint, Progress
+from sk_mtl._train.resume import Progress, ResumePoint
 from sk_mtl._train.teacher import ramp_up
 from sk_mtl.weighting import FixedWeighting, TaskWeighting
 
-__all__ = ["NonFiniteLossError", "TrainingOutcome", "draw_start", "find_best_epochs", "train"]
+__all__ = ["NonFiniteLossError", "TrainingResult", "compute_best_epochs", "draw_start", "train"]
 
 
 @dataclass(frozen=True)
-class TrainingOutcome:
+class TrainingResult:
     """What training gave.
 
     Attributes
@@ -52,7 +53,7 @@ class TrainingOutcome:
         Epochs trained.
     best_epoch : int
         The epoch whose values were kept, from 1, within this training.
-    checkpoints : TaskCheckpoints or None
+    checkpoints : BestWeights or None
         The values kept for each task, where not all have those of the best epoch.
     """
 
@@ -60,7 +61,7 @@ class TrainingOutcome:
     history: dict[str, list[float]]
     n_epochs: int
     best_epoch: int
-    checkpoints: TaskCheckpoints | None = None
+    checkpoints: BestWeights | None = None
 
 
 class NonFiniteLossError(ValueError):
@@ -110,11 +111,11 @@ def draw_start(
 def train(
     plan: TrainingPlan,
     start: TrainingState,
-    training: LabelledRows,
-    validation: LabelledRows | None = None,
-    checkpoint: Checkpoint | None = None,
-    unlabelled: UnlabelledRows | None = None,
-) -> TrainingOutcome:
+    training: Subset,
+    validation: Subset | None = None,
+    checkpoint: ResumePoint | None = None,
+    unlabelled: UnlabelledSubset | None = None,
+) -> TrainingResult:
     """Train a network.
 
     Parameters
@@ -123,18 +124,18 @@ def train(
         What to train and how.
     start : TrainingState
         The values to start from.
-    training : LabelledRows
+    training : Subset
         Rows to train on, each with a labelled cell.
-    validation : LabelledRows or None, default=None
+    validation : Subset or None, default=None
         Rows to watch.
     checkpoint : Checkpoint or None, default=None
         Where to go on from, if it is there, and where to note how far training has come.
-    unlabelled : UnlabelledRows or None, default=None
+    unlabelled : UnlabelledSubset or None, default=None
         Rows of the training rows' X with cells that have no label, if the plan learns from them.
 
     Returns
     -------
-    outcome : TrainingOutcome
+    outcome : TrainingResult
         Values, history, and the best epoch.
 
     Raises
@@ -168,7 +169,7 @@ def train(
     return outcome
 
 
-def find_best_epochs(
+def compute_best_epochs(
     plan: TrainingPlan, history: Mapping[str, Sequence[float]]
 ) -> tuple[int, tuple[int, ...]]:
     """Find the best epochs of a history that no training has had as a whole.
@@ -215,11 +216,11 @@ def _with_weighting_of(plan: TrainingPlan, state: TrainingState) -> TrainingStat
 def _run_epochs(
     program: TrainingProgram,
     plan: TrainingPlan,
-    training: LabelledRows,
-    validation: LabelledRows | None,
-    checkpoint: Checkpoint | None,
-    unlabelled: UnlabelledRows | None,
-) -> TrainingOutcome:
+    training: Subset,
+    validation: Subset | None,
+    checkpoint: ResumePoint | None,
+    unlabelled: UnlabelledSubset | None,
+) -> TrainingResult:
     """Run epochs until the plan's end, a stop, or a callback's wish."""
     arrays = _placed_arrays(training)
     held_out, watched_rows = None, None
@@ -277,9 +278,7 @@ def _run_epochs(
     if not all(np.isfinite(value).all() for values in kept for value in values):
         # A step's objective is that of the weights before it.
         _deal_with_divergence(plan, logs, progress.epoch, 0)
-    return TrainingOutcome(
-        state, progress.history, progress.epoch, progress.best_epoch, checkpoints
-    )
+    return TrainingResult(state, progress.history, progress.epoch, progress.best_epoch, checkpoints)
 
 
 def _keep_best(
@@ -298,7 +297,7 @@ def _keep_best(
         progress.keeper.keep(improved, epoch, program.read_network())
 
 
-def _make_order(plan: TrainingPlan, training: LabelledRows) -> RandomOrder | LabelAwareOrder:
+def _make_order(plan: TrainingPlan, training: Subset) -> RandomOrder | LabelAwareOrder:
     """Return what orders the rows of each epoch."""
     if plan.batching == "random":
         return RandomOrder(len(training.rows))
@@ -306,7 +305,7 @@ def _make_order(plan: TrainingPlan, training: LabelledRows) -> RandomOrder | Lab
 
 
 def _placed_arrays(
-    labelled: LabelledRows, features: tuple[tf.Tensor, ...] | None = None
+    labelled: Subset, features: tuple[tf.Tensor, ...] | None = None
 ) -> tuple[Any, tf.Tensor, tf.Tensor]:
     """Return the arrays as tensors; features that are placed already are not placed again."""
     return (
@@ -344,7 +343,7 @@ def _run_epoch(
 
 
 def _unlabelled_of_epoch(
-    plan: TrainingPlan, unlabelled: UnlabelledRows, n_rows: int, epoch: int
+    plan: TrainingPlan, unlabelled: UnlabelledSubset, n_rows: int, epoch: int
 ) -> tuple[tf.Tensor, ...]:
     """Return the order of the rows with unlabelled cells in an epoch, and what steps take of it."""
     number = plan.first_epoch + epoch

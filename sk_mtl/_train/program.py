@@ -21,13 +21,13 @@ import tensorflow as tf
 
 from sk_mtl._model.ensemble import member_cross_entropy, member_margins, member_model
 from sk_mtl._model.network import (
-    NetworkSpec,
     NoiseDropout,
     build_network,
     draw_bits,
     logits_of,
     network_variables,
 )
+from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._train.averaging import AveragingState, WeightAverage
 from sk_mtl._train.early_stopping import EarlyStopping, PlannedEpoch, TaskStopping
 from sk_mtl._train.teacher import (

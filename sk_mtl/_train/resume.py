@@ -24,15 +24,15 @@ import scipy.sparse as sp
 from sk_mtl._codec.container import pack, read_json, unpack
 from sk_mtl._codec.files import remove_file, replace_file
 from sk_mtl._codec.values import decode_value, encode_value, require
-from sk_mtl._data.dataset import LabelledRows, UnlabelledRows
+from sk_mtl._data.dataset import Subset, UnlabelledSubset
 from sk_mtl._tasks import enumerate_some
 from sk_mtl._train.averaging import AveragingState
-from sk_mtl._train.best_weights import CheckpointKeeper
+from sk_mtl._train.best_weights import BestWeightsKeeper
 from sk_mtl._train.program import TrainingPlan, TrainingProgram, TrainingState
 from sk_mtl._train.program_cache import optimizer_settings
 from sk_mtl._train.teacher import TeacherState
 
-__all__ = ["Checkpoint", "Progress", "open_checkpoint"]
+__all__ = ["Progress", "ResumePoint", "open_resume_point"]
 
 _FORMAT_VERSION = 1
 # Pause between two checkpoints, in times of what the last one took: they take 5 % of a fit at most.
@@ -53,7 +53,7 @@ class Progress:
         The values of the best epoch, with early stopping.
     best_epoch : int
         That epoch, from 1; 0 without one.
-    keeper : CheckpointKeeper
+    keeper : BestWeightsKeeper
         The values of the best epochs of the tasks, where each has its own.
     """
 
@@ -61,10 +61,10 @@ class Progress:
     history: dict[str, list[float]] = field(default_factory=dict)
     best: TrainingState | None = None
     best_epoch: int = 0
-    keeper: CheckpointKeeper = field(default_factory=CheckpointKeeper)
+    keeper: BestWeightsKeeper = field(default_factory=BestWeightsKeeper)
 
 
-class Checkpoint:
+class ResumePoint:
     """The file of one fit.
 
     Parameters
@@ -185,14 +185,14 @@ class Checkpoint:
         remove_file(self.path)
 
 
-def open_checkpoint(
+def open_resume_point(
     folder: Any,
     plan: TrainingPlan,
     start: TrainingState,
-    training: LabelledRows,
-    watched: LabelledRows | None,
-    unlabelled: UnlabelledRows | None = None,
-) -> Checkpoint:
+    training: Subset,
+    watched: Subset | None,
+    unlabelled: UnlabelledSubset | None = None,
+) -> ResumePoint:
     """Return the checkpoint of a fit.
 
     Parameters
@@ -203,16 +203,16 @@ def open_checkpoint(
         What to train and how.
     start : TrainingState
         The values to start from.
-    training : LabelledRows
+    training : Subset
         Rows to train on.
-    watched : LabelledRows or None
+    watched : Subset or None
         Rows to watch.
-    unlabelled : UnlabelledRows or None, default=None
+    unlabelled : UnlabelledSubset or None, default=None
         Rows with cells without a label to learn from.
 
     Returns
     -------
-    checkpoint : Checkpoint
+    checkpoint : ResumePoint
         The file of this fit, be it there or not.
 
     Raises
@@ -236,7 +236,7 @@ def open_checkpoint(
         raise ValueError(
             f"checkpoint must be a folder that can be written to. {path!r} is none: {error}."
         ) from error
-    return Checkpoint(path, _identify(plan, start, training, watched, unlabelled))
+    return ResumePoint(path, _identify(plan, start, training, watched, unlabelled))
 
 
 # ------------------------------------------------------------------------------------------------
@@ -247,9 +247,9 @@ def open_checkpoint(
 def _identify(
     plan: TrainingPlan,
     start: TrainingState,
-    training: LabelledRows,
-    watched: LabelledRows | None,
-    unlabelled: UnlabelledRows | None,
+    training: Subset,
+    watched: Subset | None,
+    unlabelled: UnlabelledSubset | None,
 ) -> dict[str, str]:
     """Return digests of all that the result of a training depends on."""
     parts: dict[str, list[Any]] = {
@@ -420,7 +420,7 @@ def _restore_keeper(
     arrays: dict[str, np.ndarray],
     fresh: TrainingState,
     plan: TrainingPlan,
-) -> CheckpointKeeper:
+) -> BestWeightsKeeper:
     """Return the values of the best epochs of the tasks."""
     networks = dict(decode_value(nodes["networks"], arrays))
     epochs = dict(nodes["epochs_of_tasks"])
@@ -428,7 +428,7 @@ def _restore_keeper(
     require(networks.keys() == set(epochs.values()), "it lacks the best epoch of a task")
     for values in networks.values():
         _require_alike(zip(values, fresh.network, strict=True))
-    return CheckpointKeeper({task: (e, networks[e]) for task, e in epochs.items()})
+    return BestWeightsKeeper({task: (e, networks[e]) for task, e in epochs.items()})
 
 
 def _restore_state(

@@ -28,12 +28,12 @@ import tensorflow as tf
 from keras import ops
 
 from sk_mtl._model.network import (
-    NetworkSpec,
     build_network,
     draw_bits,
     logits_of,
     network_variables,
 )
+from sk_mtl._model.spec import NetworkSpec
 
 __all__ = [
     "MissingBatch",

@@ -24,7 +24,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
 from sk_mtl import MultiTaskClassifier
-from sk_mtl._fit.temperature_scaling import find_temperatures
+from sk_mtl._fit.temperature_scaling import fit_temperatures
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "early stopping": {},
@@ -100,7 +100,7 @@ def _compare_once(
         [(p[k], c[k]) for p, k, c in zip(log_p, (known & rows[:, None]).T, codes.T, strict=True)]
         for rows in (is_drawn, ~is_drawn)
     )
-    together = find_temperatures(
+    together = fit_temperatures(
         np.hstack(log_p)[is_drawn], codes[is_drawn], known[is_drawn], [p.shape[1] for p in log_p]
     )
     plain = _log_loss(others, np.ones(len(log_p)))
