@@ -90,11 +90,11 @@ def assert_equal_models(clf, other):
     assert vars(other).keys() == vars(clf).keys()
     for name in vars(clf).keys() - {"_network", "_metadata_request"}:
         assert show(getattr(other, name)) == show(getattr(clf, name))
-    if clf._network is None:
-        assert other._network is None
+    if clf._fitted.network is None:
+        assert other._fitted.network is None
         return
-    assert other._network.spec == clf._network.spec
-    state, expected = other._network.state, clf._network.state
+    assert other._fitted.network.spec == clf._fitted.network.spec
+    state, expected = other._fitted.network.state, clf._fitted.network.state
     assert state.optimizer_settings == expected.optimizer_settings
     assert state.weighting.keys() == expected.weighting.keys()
     for name in ("network", "optimizer", "weighting"):
@@ -167,7 +167,7 @@ def test_content_depends_on_the_model_only(fitted, content):
 
 def test_loaded_arrays_belong_to_the_model(content):
     again = load_bytes(content)
-    state = again._network.state
+    state = again._fitted.network.state
     for array in [*state.network, *state.optimizer, *state.weighting.values()]:
         assert array.flags.owndata
         assert array.flags.writeable
@@ -367,7 +367,7 @@ def test_safetensors_finds_the_weights(fitted, content):
     safetensors = pytest.importorskip("safetensors.numpy")
     found = safetensors.load(content)
     assert "network/0/trunk_0/kernel" in found
-    for number, value in enumerate(fitted._network.state.network):
+    for number, value in enumerate(fitted._fitted.network.state.network):
         (name,) = (n for n in found if n.startswith(f"network/{number}/"))
         np.testing.assert_array_equal(found[name], value)
 

@@ -34,11 +34,11 @@ from sk_mtl._model.network import (
     network_variables,
 )
 from sk_mtl._model.spec import NetworkSpec
+from sk_mtl._train.state import TeacherState
 
 __all__ = [
     "MissingBatch",
     "Teacher",
-    "TeacherState",
     "UnlabelledSpec",
     "ramp_up",
     "replace_features",
@@ -66,22 +66,6 @@ class UnlabelledSpec:
     momentum: float
     threshold: float | None = None
     input_noise: float = 0.0
-
-
-@dataclass(frozen=True)
-class TeacherState:
-    """A teacher as plain arrays.
-
-    Attributes
-    ----------
-    network : list of ndarray
-        The values of its variables, in the order of `network_variables`.
-    n_steps : int
-        Steps of training that it has seen.
-    """
-
-    network: list[np.ndarray]
-    n_steps: int
 
 
 class MissingBatch(NamedTuple):
