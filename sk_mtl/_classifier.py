@@ -696,7 +696,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     def _settings(self) -> Settings:
         from sk_mtl._fit.settings import Settings
 
-        return Settings(self.get_params(deep=False))
+        # Those of this class: a subclass may have others, and set some of these itself.
+        names = MultiTaskClassifier._get_param_names()
+        routed = {k: v for k, v in vars(self).items() if self._is_routed(k)}
+        return Settings({name: getattr(self, name) for name in names} | routed)
 
     @contextmanager
     def _same_features_on_error(self) -> Iterator[None]:

@@ -213,6 +213,7 @@ def _restore(text: str, arrays: dict[str, np.ndarray]) -> MultiTaskClassifier:
     parameters = {k: decode_parameter(v, arrays) for k, v in nodes["parameters"].items()}
     estimator = MultiTaskClassifier(**parameters)
     require(estimator.model is None, "it has a custom model")
+    require(type(estimator.optimizer) is str, "the optimizer is not named by a string")
     check_parameters(estimator)
     features = {name: decode_value(node, arrays) for name, node in nodes["features"].items()}
     require(features.keys() == set(_FEATURES), "unexpected keys in the features")

@@ -157,14 +157,6 @@ def test_replaced_features_are_those_of_the_next_row():
 # ------------------------------------------------------------------- beside the labelled cells
 
 
-def test_parameters_of_unlabelled_cells_do_nothing_by_themselves(masked):
-    unused = {"unlabelled_weight": 5.0, "pseudo_label_threshold": 0.7, "teacher_momentum": 0.5}
-    clf = make(**unused, input_noise=0.5).fit(X, Y)
-    assert bits_of(clf) == bits_of(masked)
-    assert clf.history_ == masked.history_
-    assert clf._fitted.network.state.teacher is None
-
-
 @pytest.mark.slow_except("soft")
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_unlabelled_cells_change_the_network_in_the_same_way_every_time(masked, way):

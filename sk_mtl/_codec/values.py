@@ -206,6 +206,7 @@ _ENCODERS: dict[type, Callable[[Any, str, dict[str, np.ndarray]], Any]] = {
     PerTask: lambda value, name, arrays: {"per_task": _encode_pairs(value.items(), name, arrays)},
     bytes: lambda value, name, arrays: {"bytes": value.hex()},
     np.ndarray: _encode_array,
+    np.memmap: _encode_array,
     type(pd.NA): lambda value, name, arrays: {"missing": "NA"},
     type(pd.NaT): lambda value, name, arrays: {"missing": "NaT"},
     pd.Timestamp: _encode_timestamp,

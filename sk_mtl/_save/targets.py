@@ -102,7 +102,7 @@ def decode_targets(nodes: dict[str, Any], arrays: dict[str, Any]) -> TargetSchem
 
 def is_column(labels: Any) -> bool:
     """Return whether it is an array of labels, none of them missing."""
-    if type(labels) is not np.ndarray or labels.ndim != 1 or pd.isna(labels).any():
+    if not isinstance(labels, np.ndarray) or labels.ndim != 1 or pd.isna(labels).any():
         return False
     return labels.dtype.kind != "O" or all(pd.api.types.is_scalar(label) for label in labels)
 
@@ -110,7 +110,7 @@ def is_column(labels: Any) -> bool:
 def _is_sorted(labels: Any, arrays: dict[str, Any]) -> bool:
     # Labels of any type, from a pickle, need not be scalars of pandas; `fit` has sorted them.
     if isinstance(arrays, AnyObjects):
-        return type(labels) is np.ndarray and labels.ndim == 1
+        return isinstance(labels, np.ndarray) and labels.ndim == 1
     if not is_column(labels) or (labels.dtype.kind == "f" and not np.isfinite(labels).all()):
         return False
     return bool(all(a < b for a, b in itertools.pairwise(labels.tolist())))
