@@ -159,7 +159,9 @@ def _refuse_other_than_tables(X: Any) -> None:
                 "The columns of X must have names of their own: there are several named "
                 f"{enumerate_some([repr(name) for name in twice])}. Rename them."
             )
-    elif isinstance(nw.from_native(X, pass_through=True), nw.LazyFrame):
+    elif not isinstance(X, np.ndarray) and isinstance(
+        nw.from_native(X, pass_through=True), nw.LazyFrame
+    ):
         raise TypeError("X must hold its numbers. Got a lazy frame; call collect() on it.")
 
 
