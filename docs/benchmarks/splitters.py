@@ -232,9 +232,9 @@ def write_page(folder: Path) -> str:
         f"{platform.python_version()}, NumPy {np.__version__}, scikit-learn {sklearn.__version__}, "
         f"sk_mtl {sk_mtl.__version__}.",
         "## Summary",
-        f"For each (task, class) pair and each of {N_SPLITS} folds, the deviation is the difference "
-        f"between the number of rows of the class in the fold and a {N_SPLITS}th of its rows, as a "
-        "share of the latter. The largest deviation and the number of (fold, class) pairs without "
+        f"For each (task, class) pair and each of {N_SPLITS} folds, the deviation is the "
+        "difference between the number of rows of the class in the fold and a "
+        f"{N_SPLITS}th of its rows, as a share of the latter. The largest deviation and the number of (fold, class) pairs without "
         f"a row are over classes with at least {N_SPLITS} rows. Shuffled: mean over {len(SEEDS)} "
         "seeds.",
         compare_folds(tables),
