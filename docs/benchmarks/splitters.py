@@ -234,9 +234,9 @@ def write_page(folder: Path) -> str:
         "## Summary",
         f"For each (task, class) pair and each of {N_SPLITS} folds, the deviation is the "
         "difference between the number of rows of the class in the fold and a "
-        f"{N_SPLITS}th of its rows, as a share of the latter. The largest deviation and the number of (fold, class) pairs without "
-        f"a row are over classes with at least {N_SPLITS} rows. Shuffled: mean over {len(SEEDS)} "
-        "seeds.",
+        f"{N_SPLITS}th of its rows, as a share of the latter. The largest deviation and the number "
+        f"of (fold, class) pairs without a row are over classes with at least {N_SPLITS} rows. "
+        f"Shuffled: mean over {len(SEEDS)} seeds.",
         compare_folds(tables),
         "The deviation of a class whose number of rows is not a multiple of the number of folds "
         "cannot be 0: six rows give folds of 1, 1, 1, 1 and 2.",
