@@ -221,28 +221,29 @@ def write_page(folder: Path) -> str:
     tables = {name: load_labels(name, folder) for name in TABLES}
     sections = [
         "# Folds with missing labels",
-        "How alike are the folds of a table with several tasks and missing labels? Plain `KFold`, "
-        "which is what `cv=5` means for an estimator of several tasks, beside "
-        "`MultiTaskStratifiedKFold`, on three real tables.",
+        "How similar are the folds of a table with several tasks and missing labels? The benchmark "
+        "compares plain `KFold`, which is what `cv=5` means for an estimator with several tasks, "
+        "with `MultiTaskStratifiedKFold`, on three real tables.",
         "```console\npython docs/benchmarks/splitters.py FOLDER --page docs/benchmarks/splitters.md"
         "\n```",
-        "FOLDER holds the tables: the labels of Tox21 (toxicity assays), of NHANES (adults of a "
+        "FOLDER contains the tables: the labels of Tox21 (toxicity assays), of NHANES (adults of a "
         "health survey) and of Pittsburgh bridges.",
         f"Run on a shared machine with {os.cpu_count()} cores, Python "
         f"{platform.python_version()}, NumPy {np.__version__}, scikit-learn {sklearn.__version__}, "
         f"sk_mtl {sk_mtl.__version__}.",
         "## Summary",
-        f"Over the (task, class) pairs and {N_SPLITS} folds: how far the number of rows of the "
-        f"class in the fold is from a {N_SPLITS}th of the whole, as a share of that; the largest "
-        "such deviation and the number of (fold, class) pairs without a row are over classes with "
-        f"at least {N_SPLITS} rows. Shuffled: mean over {len(SEEDS)} seeds.",
+        f"For each (task, class) pair and each of {N_SPLITS} folds, the deviation is the "
+        "difference between the number of rows of the class in the fold and a "
+        f"{N_SPLITS}th of its rows, as a share of the latter. The largest deviation and the number "
+        f"of (fold, class) pairs without a row are over classes with at least {N_SPLITS} rows. "
+        f"Shuffled: mean over {len(SEEDS)} seeds.",
         compare_folds(tables),
-        "A class whose rows are no multiple of the number of folds cannot have a deviation of 0: "
-        "six rows make folds of 1, 1, 1, 1 and 2.",
+        "The deviation of a class whose number of rows is not a multiple of the number of folds "
+        "cannot be 0: six rows give folds of 1, 1, 1, 1 and 2.",
         "## A tenth of the rows",
-        "The same of one part with a tenth of the rows, as early stopping holds out and as "
-        "`train_test_split(test_size=0.1)` makes it. The last two columns are over classes with at "
-        f"least 10 rows. Mean over {len(SEEDS)} seeds.",
+        "The same for one part with a tenth of the rows, as used by early stopping and by "
+        "`train_test_split(test_size=0.1)`. The last two columns are over classes with at least "
+        f"10 rows. Mean over {len(SEEDS)} seeds.",
         compare_tenths(tables),
     ]
     for name, Y in tables.items():
@@ -256,8 +257,8 @@ def write_page(folder: Path) -> str:
         ]
     sections += [
         "## Time",
-        "Made-up tables, half of the labels of the first missing, three classes of 60, 35 and 5 %. "
-        "The fastest of five runs.",
+        "Generated tables. That of 100,000 rows has three classes of 60, 35 and 5 %, and half of "
+        "its labels are missing. Fastest of five runs.",
         time_splits(),
     ]
     return "\n\n".join(sections) + "\n"
