@@ -84,6 +84,16 @@ def test_version_has_a_section_in_the_changelog():
     assert f"\n## [{sk_mtl.__version__}]" in changelog
 
 
+def test_citation_has_the_version_and_license_of_the_package():
+    path = ROOT / "CITATION.cff"
+    if not path.exists():
+        pytest.skip("needs the whole repository")
+    fields = dict(re.findall(r"^([\w-]+): (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE))
+
+    assert fields["version"] == sk_mtl.__version__
+    assert fields["license"] == PROJECT["license"]
+
+
 def test_package_is_marked_as_typed():
     assert (Path(sk_mtl.__file__).parent / "py.typed").exists()
 
