@@ -18,9 +18,10 @@ import pytest
 import scipy.sparse as sp
 import sklearn
 import tensorflow as tf
+from helpers import make_tiny
 from sklearn.base import clone
 
-from sk_mtl import MultiTaskClassifier, clear_program_cache, load_model, save_model
+from sk_mtl import clear_program_cache, load_model, save_model
 
 N_ROWS = 40
 rng = np.random.default_rng(0)
@@ -42,8 +43,7 @@ CASES = {
 
 
 def fit(case, **settings):
-    tiny = {"hidden_layer_sizes": (4,), "epochs": 2, "batch_size": 7, "random_state": 3}
-    return MultiTaskClassifier(**{**tiny, **CASES[case], **settings}).fit(X, Y)
+    return make_tiny(**{"batch_size": 7, "random_state": 3, **CASES[case], **settings}).fit(X, Y)
 
 
 def digest(clf):

@@ -2,13 +2,16 @@
 
 import io
 import pickle
+from functools import partial
 
+import helpers
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import assert_same_predictions
 
-from sk_mtl import MultiTaskClassifier, load_model, save_model
+from sk_mtl import load_model, save_model
 from sk_mtl._data.dataset import encode_dataset
 from sk_mtl._data.labels import read_labels
 from sk_mtl._fit import rounds
@@ -52,26 +55,20 @@ X, Y = make_data()
 X_NEW, _ = make_data(seed=1)
 
 
-def make_tiny(**settings):
-    plain = {
-        "hidden_layer_sizes": (8,),
-        "epochs": 20,
-        "n_iter_no_change": 3,
-        "optimizer__learning_rate": 0.1,
-        "early_stopping": "cv",
-        "random_state": 0,
-    }
-    return MultiTaskClassifier(**plain | settings)
+make_tiny = partial(
+    helpers.make_tiny,
+    hidden_layer_sizes=(8,),
+    epochs=20,
+    n_iter_no_change=3,
+    optimizer__learning_rate=0.1,
+    early_stopping="cv",
+)
+assert_same = partial(assert_same_predictions, X=X_NEW)
 
 
 @pytest.fixture(scope="module")
 def by_folds():
     return make_tiny().fit(X, Y)
-
-
-def assert_same(one, other):
-    for a, b in zip(one.predict_proba(X_NEW), other.predict_proba(X_NEW), strict=True):
-        np.testing.assert_array_equal(a, b)
 
 
 def test_each_labelled_row_is_held_out_once_and_trained_on_otherwise():

@@ -5,20 +5,16 @@
 FOLDER holds the tables and `load.py`, which has ``load(name, folder) -> (X, y)``. Only y is used.
 """
 
-from __future__ import annotations
-
-import argparse
-import importlib.util
 import os
 import platform
-import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import sklearn
+from _harness import as_markdown, clock, import_loader, make_parser
 from sklearn.model_selection import KFold, ShuffleSplit
 
 import sk_mtl
@@ -35,14 +31,6 @@ N_SPLITS = 5
 SEEDS = range(10)
 
 Folds = list[np.ndarray]
-
-
-def load_labels(name: str, folder: Path) -> pd.DataFrame:
-    """Load y of a table by the folder's own loader."""
-    spec = importlib.util.spec_from_file_location("load", folder / "load.py")
-    loader = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loader)
-    return loader.load(name, str(folder))[1]
 
 
 def split(cv, Y: pd.DataFrame) -> Folds:
@@ -81,15 +69,11 @@ def summarise(Y: pd.DataFrame, splitters: Iterable, share: float) -> dict[str, f
     return found.mean().to_dict()
 
 
-def as_markdown(frame: pd.DataFrame) -> str:
+def tabulate(frame: pd.DataFrame) -> str:
     """Format a frame as a Markdown table, its index as the first column."""
-    rows = [[str(frame.index.name or ""), *map(str, frame.columns)]]
-    rows.append(["---"] + ["---:"] * frame.shape[1])
-    rows += [
-        [str(label), *map(str, row)]
-        for label, row in zip(frame.index, frame.to_numpy(), strict=True)
-    ]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    header = [str(frame.index.name or ""), *map(str, frame.columns)]
+    rows = [[str(label), *map(str, row)] for label, *row in frame.itertuples(name=None)]
+    return as_markdown(header, rows, ["---", *["---:"] * frame.shape[1]])
 
 
 # -- Sections ------------------------------------------------------------------------------------
@@ -131,7 +115,7 @@ def compare(tables: dict[str, pd.DataFrame], kinds: dict, share: float, part: st
                 "largest deviation": f"{found['largest']:.1%}",
                 f"({part}, class) pairs without a row": f"{found['without']:g}",
             }
-    return as_markdown(pd.DataFrame(rows).T.rename_axis("table, splitter"))
+    return tabulate(pd.DataFrame(rows).T.rename_axis("table, splitter"))
 
 
 def describe(name: str, Y: pd.DataFrame) -> str:
@@ -165,7 +149,7 @@ def show_distributions(Y: pd.DataFrame, *, max_classes: int) -> str:
         },
         index=pd.Index([f"{t} = {c}" for t, c in rarest], name="task = class"),
     )
-    return as_markdown(frame)
+    return tabulate(frame)
 
 
 def show_missing(Y: pd.DataFrame) -> str:
@@ -181,7 +165,7 @@ def show_missing(Y: pd.DataFrame) -> str:
             "`MultiTaskStratifiedKFold`": [" ".join(str(fold[t]) for fold in ours) for t in Y],
         }
     )
-    return as_markdown(frame.rename_axis("task"))
+    return tabulate(frame.rename_axis("task"))
 
 
 def time_splits() -> str:
@@ -206,19 +190,12 @@ def time_splits() -> str:
         ),
     }
     rows = {name: f"{min(clock(call) for _ in range(5)):.1f}" for name, call in calls.items()}
-    return as_markdown(pd.DataFrame({"seconds": rows}).rename_axis("call"))
-
-
-def clock(call: Callable[[], object]) -> float:
-    """Seconds that a call takes."""
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
+    return tabulate(pd.DataFrame({"seconds": rows}).rename_axis("call"))
 
 
 def write_page(folder: Path) -> str:
     """Run everything and return the page."""
-    tables = {name: load_labels(name, folder) for name in TABLES}
+    tables = {name: import_loader(folder).load(name, str(folder))[1] for name in TABLES}
     sections = [
         "# Folds with missing labels",
         "How similar are the folds of a table with several tasks and missing labels? The benchmark "
@@ -266,7 +243,7 @@ def write_page(folder: Path) -> str:
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("folder", type=Path, help="the folder with the tables and load.py")
     parser.add_argument("--page", type=Path, help="where to write the page; default: print it")
     arguments = parser.parse_args()
