@@ -58,8 +58,10 @@ from sk_mtl._fit.label_smoothing import compute_label_smoothing
 from sk_mtl._fit.logit_adjustment import compute_adjusted_frequencies, compute_logit_offsets
 from sk_mtl._fit.splits import split_folds, split_validation
 from sk_mtl._fit.temperature_scaling import fit_temperatures, require_validation
-from sk_mtl._model.custom_model import classify_outputs, serialize_model
-from sk_mtl._model.network import canonical_activation, network_variables
+from sk_mtl._model.activations import canonical_activation
+from sk_mtl._model.build import network_variables
+from sk_mtl._model.custom_outputs import classify_outputs
+from sk_mtl._model.custom_serialization import serialize_model
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._routing import RoutedParamsMixin, make_callbacks, make_optimizer
 from sk_mtl._summary import FitSummary, describe_stopping, summarize_fit

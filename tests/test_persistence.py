@@ -21,7 +21,7 @@ from sk_mtl._fit.fitted import (
     with_dtypes,
     with_plain_dtypes,
 )
-from sk_mtl._model.network import network_variables
+from sk_mtl._model.build import network_variables
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._train.loop import draw_start
 from sk_mtl._train.program import TrainingState

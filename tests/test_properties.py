@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from sk_mtl import MultiTaskClassifier, _training
 from sk_mtl._fit.fitted import FittedNetwork
-from sk_mtl._model.network import network_variables
+from sk_mtl._model.build import network_variables
 from sk_mtl.metrics import get_multitask_scorer
 from sk_mtl.model_selection import MultiTaskStratifiedKFold
 

@@ -17,7 +17,7 @@ import tensorflow as tf
 from sk_mtl._codec.dtypes import decode_dtype, encode_dtype
 from sk_mtl._compat.processes import refuse_fork
 from sk_mtl._data.schema import TargetSchema
-from sk_mtl._model.network import (
+from sk_mtl._model.build import (
     build_network,
     divide_logits,
     join_networks,

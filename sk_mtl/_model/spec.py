@@ -1,7 +1,4 @@
-"""The specification of a network: hashable values, from which its layers follow. No Keras.
-
-Owns which columns belong to which task and head. Does not know y, the loss or how training goes.
-"""
+"""The specification of a network: hashable values, from which its layers follow. No Keras."""
 
 from __future__ import annotations
 
@@ -10,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from sk_mtl._data.input_encoder import InputSpec
+from sk_mtl._model.task_layout import TaskLayout
 
 __all__ = [
     "CustomOutputs",
@@ -61,18 +57,7 @@ class CustomOutputs:
     tasks: tuple[TaskOutput, ...]
 
     def select(self, is_kept: Sequence[bool]) -> CustomOutputs:
-        """Return the outputs of some of the tasks.
-
-        Parameters
-        ----------
-        is_kept : sequence of bool
-            Which tasks to keep, one per task; the outputs of the others are not read.
-
-        Returns
-        -------
-        outputs : CustomOutputs
-            Those kept, in the same order.
-        """
+        """Return the outputs of the tasks that are kept; those of the others are not read."""
         kept = zip(self.tasks, is_kept, strict=True)
         return CustomOutputs(tuple(task for task, is_task_kept in kept if is_task_kept))
 
@@ -129,6 +114,11 @@ class NetworkSpec:
         if not self.head_hidden_layer_sizes:
             object.__setattr__(self, "head_hidden_layer_sizes", ((),) * len(self.n_outputs))
 
+    @property
+    def layout(self) -> TaskLayout:
+        """Which logits belong to which task."""
+        return TaskLayout(self.n_outputs)
+
 
 def head_groups(spec: NetworkSpec) -> list[tuple[tuple[int, ...], int, list[int]]]:
     """Return (hidden sizes, width, tasks) of each group of heads of one shape."""
@@ -164,6 +154,6 @@ def has_shared_kernel(spec: NetworkSpec, name: str) -> bool:
 
 def columns_in_task_order(spec: NetworkSpec, order: list[int]) -> list[int]:
     """Return where each logit, in task order, stands among the heads' outputs."""
-    starts = np.concatenate([[0], np.cumsum([spec.n_outputs[t] for t in order])])
-    start_of = dict(zip(order, starts[:-1].tolist(), strict=True))
+    starts = TaskLayout(tuple(spec.n_outputs[task] for task in order)).starts
+    start_of = dict(zip(order, starts.tolist(), strict=True))
     return [start_of[task] + k for task in range(len(order)) for k in range(spec.n_outputs[task])]

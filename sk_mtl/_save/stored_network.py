@@ -19,11 +19,8 @@ import numpy as np
 from sk_mtl._codec.values import decode_value, encode_value, require
 from sk_mtl._data.input_encoder import InputSpec
 from sk_mtl._fit.fitted import FittedNetwork
-from sk_mtl._model.network import (
-    build_network,
-    canonical_activation,
-    network_variables,
-)
+from sk_mtl._model.activations import canonical_activation
+from sk_mtl._model.build import build_network, network_variables
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._train.averaging import AveragingState
 from sk_mtl._train.best_weights import BestWeights

@@ -1,0 +1,33 @@
+"""The random state of the process, while Keras builds."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+
+__all__ = ["fixed_randomness"]
+
+_RANDOMNESS_LOCK = threading.RLock()
+
+
+@contextlib.contextmanager
+def fixed_randomness(seed: int) -> Iterator[None]:
+    """Make what Keras draws while building depend on a seed alone, and leave no trace of it.
+
+    Initializers and dropout without a seed of their own draw one from Python's global `random`;
+    user code may use NumPy's. Both are seeded inside and put back after. One thread at a time.
+    """
+    with _RANDOMNESS_LOCK:
+        python_state = random.getstate()
+        numpy_state = np.random.get_state()  # noqa: NPY002 - put back below
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002 - for builders that use it
+        try:
+            yield
+        finally:
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)  # noqa: NPY002
