@@ -8,7 +8,7 @@ __all__ = ["check_backend"]
 
 
 def check_backend() -> None:
-    """Refuse another backend of Keras than TensorFlow, in which the training loop is written."""
+    """Refuse any backend of Keras but TensorFlow, in which the training loop is written."""
     backend = keras.backend.backend()
     if backend != "tensorflow":
         raise ImportError(

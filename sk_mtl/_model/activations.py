@@ -1,4 +1,4 @@
-"""Names of activations. Keras is imported when one is looked up."""
+"""Names of activations. Keras is imported only when one is looked up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SCIKIT_LEARN_ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid"}
 
 
 def canonical_activation(activation: Any) -> str:
-    """Return Keras's name of an activation: of Keras's or scikit-learn's name, or a function."""
+    """Return Keras's name of an activation given by name (also scikit-learn's) or as a function."""
     import keras
 
     known = _SCIKIT_LEARN_ACTIVATIONS.get(activation, activation)

@@ -1,4 +1,4 @@
-"""From a network's specification to its Keras model: X -> logits with the tasks side by side."""
+"""From a network's specification to its Keras model, which maps X to the logits of all tasks."""
 
 from __future__ import annotations
 
@@ -32,16 +32,14 @@ __all__ = [
 
 check_backend()
 
-# Those in which a unit's output depends on the layer's other units.
+# Activations in which the output of a unit depends on the other units of the layer.
 _ACTIVATIONS_OF_BLOCKS = ("softmax", "log_softmax", "sparsemax")
 
 
 def build_network(spec: NetworkSpec) -> keras.Model:
-    """Build the Keras model of a specification: from X to the logits, or all of a custom network.
-
-    Every layer has an explicit name: Keras's automatic ones depend on what else the process has
-    built, and sort differently from one count to the next.
-    """
+    """Build the Keras model of a specification: from X to the logits, or a whole custom network."""
+    # Every layer has an explicit name: Keras's automatic names depend on what else the process has
+    # built, and ``dense_10`` sorts before ``dense_9``.
     custom = None if spec.custom_model is None else deserialize_model(spec.custom_model)
     is_whole = spec.custom_outputs is not None
     if custom is not None and is_whole and spec.input is None:
@@ -91,7 +89,7 @@ def network_variables(model: keras.Model) -> list[Any]:
 
 
 def divide_logits(model: keras.Model, spec: NetworkSpec, temperatures: np.ndarray) -> keras.Model:
-    """Return a network of the same layers and one that divides by temperatures, (n_tasks,)."""
+    """Return a network of the same layers that divides its logits by temperatures, (n_tasks,)."""
     factors = np.repeat(1 / temperatures, spec.n_outputs).tolist()
     layer = keras.layers.Rescaling(factors, dtype="float32", name="temperatures")
     return keras.Model(model.input, layer(model.output), name=model.name)
@@ -100,7 +98,7 @@ def divide_logits(model: keras.Model, spec: NetworkSpec, temperatures: np.ndarra
 def join_networks(
     models: Sequence[keras.Model], names: Sequence[str], spec: NetworkSpec, of_task: Sequence[int]
 ) -> keras.Model:
-    """Return a network that takes the logits of each task from one of several models of a spec."""
+    """Return a network that takes the logits of each task from one of several models."""
     inputs = keras.Input((spec.n_features,), dtype="float32", name="X")
     parts = [
         keras.Model(model.input, model.output, name=name)(inputs)
@@ -114,7 +112,7 @@ def join_networks(
 
 
 def _dense_layer(spec: NetworkSpec, units: int, name: str, blocks: tuple[int, int]) -> Any:
-    """Return the layer, or the layers in one, that give blocks of a width."""
+    """Return the dense layer, or the fused layers, with blocks of `units` outputs."""
     n_read, n_given = blocks
     if has_shared_kernel(spec, name):
         n_heads = max(n_read // spec.ensemble_size, 1)
@@ -127,7 +125,7 @@ def _dense_layer(spec: NetworkSpec, units: int, name: str, blocks: tuple[int, in
             dtype="float32",
             name=name,
         )
-    # The objective has the mean over members of the penalty of each one's own kernels.
+    # The objective contains the mean over members of the penalty on their kernels.
     regularizer = _regularizer(spec.l2 / spec.ensemble_size)
     if n_read > 1:
         return ParallelDense(
@@ -137,8 +135,8 @@ def _dense_layer(spec: NetworkSpec, units: int, name: str, blocks: tuple[int, in
             dtype="float32",
             name=name,
         )
-    # All that read the same input are one wide dense layer. Kernels are drawn by
-    # `draw_initial_values`; dtype as text, whatever Keras's global one is.
+    # Heads that read the same input are one wide dense layer. Kernels are drawn by
+    # `draw_initial_values`; the dtype does not depend on Keras's global setting.
     return keras.layers.Dense(
         n_given * units,
         kernel_initializer="zeros",
@@ -156,7 +154,7 @@ def _build_heads(
     name: str,
     blocks: dict[str, tuple[int, int]],
 ) -> Any:
-    """Return the logits of heads of one shape, side by side; members in rows of their own."""
+    """Return the logits of heads of one shape, side by side; members are on axis 1."""
     heads = shared
     for depth, units in enumerate(hidden):
         layer_name = f"{name}_{depth}"
@@ -175,20 +173,20 @@ def _finish_hidden(x: Any, spec: NetworkSpec, name: str, n_blocks: int) -> Any:
     if spec.normalization == "batch":
         x = keras.layers.BatchNormalization(dtype="float32", name=f"{name}_norm")(x)
     elif spec.normalization == "layer":
-        # One group of channels per block: each head of each member is normalised by itself.
+        # One group of channels per block: each head of each member is normalised separately.
         layer = keras.layers.GroupNormalization(
             groups=n_blocks, epsilon=1e-3, dtype="float32", name=f"{name}_norm"
         )
         x = layer(x)
     x = _activate(x, spec, name, n_blocks)
     if spec.dropout:
-        # The seed is replaced by the fit's own before training.
+        # The fit sets its own seed before training.
         x = NoiseDropout(spec.dropout, seed=0, dtype="float32", name=f"{name}_drop")(x)
     return x
 
 
 def _activate(x: Any, spec: NetworkSpec, name: str, n_blocks: int) -> Any:
-    """Apply the activation, block by block where it depends on a whole one."""
+    """Apply the activation, to each block separately if it depends on all units."""
     layer = keras.layers.Activation(spec.activation, dtype="float32", name=f"{name}_act")
     if n_blocks == 1 or spec.activation not in _ACTIVATIONS_OF_BLOCKS:
         return layer(x)

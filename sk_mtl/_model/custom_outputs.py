@@ -1,19 +1,20 @@
-"""The outputs of a custom Keras model: whether they are a whole network's, and their logits.
+"""The outputs of a custom Keras model: whether it is a whole network or a trunk, and its logits.
 
 *As many outputs as tasks (two or more)*: a whole network. If the keys of a dict, or the names of
-the output layers, are the task names in any order, they say which output is whose; else the outputs
-stand in task order. Every output ends in a softmax, in a sigmoid (two classes, one column), or in a
-linear activation, whose columns are logits. Two classes have one column (sigmoid or linear) or two
-(softmax or linear); more have a column per class. Whatever stands for a task of fewer classes
-passes, so that a network with a fixed head per task serves where some rows lack all of its labels.
+the output layers, are the task names in any order, they assign outputs to tasks; otherwise the
+outputs are in task order. Every output ends in a softmax, in a sigmoid (two classes, one column),
+or in a linear activation, whose columns are logits. Two classes have one column (sigmoid or linear)
+or two (softmax or linear); more have a column per class. A task with fewer classes accepts any
+output, so that a network with fixed heads can be fitted to rows that lack all labels of a task.
 
 *One output, one task*: whole if it ends in a softmax, or in a sigmoid of one column. A linear
-output is whole only if the model says so: the output layer is named as the task, the activation is
-log_softmax, or the model is compiled with a loss of ``from_logits=True``. Any other output of shape
+output is whole only if the output layer has the name of the task, the activation is log_softmax, or
+the model is compiled with a loss with ``from_logits=True``. Any other output of shape
 ``(n_samples, width)`` is a trunk.
 
 *One output, several tasks*: whole if all tasks have two classes and it ends in a sigmoid with a
-column per task; any other of shape ``(n_samples, width)``, unless it ends in a softmax, is a trunk.
+column per task. Any other output of shape ``(n_samples, width)`` that does not end in a softmax is
+a trunk.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from sk_mtl._tasks import enumerate_some
 
 __all__ = ["classify_outputs", "outputs_to_logits"]
 
-# Below it a probability is taken for 0: its logarithm stays finite.
+# Probabilities are clipped to it, so that their logarithms stay finite.
 _SMALLEST_PROBABILITY = 1e-7
 
 # TensorFlow's own functions, and Keras's activation layers given as an activation.
@@ -43,7 +44,7 @@ _ACTIVATION_ALIASES = {
 
 @dataclass(frozen=True)
 class _Output:
-    """One output of a Keras model as it is found."""
+    """One output of a Keras model."""
 
     name: str
     key: Hashable
@@ -60,7 +61,7 @@ class _Output:
 def classify_outputs(
     model: keras.Model, task_names: Sequence[Hashable], n_classes: Sequence[int]
 ) -> CustomOutputs | None:
-    """Return the outputs by task of a whole network, None for a trunk; refuse anything else."""
+    """Return the outputs by task of a whole network, or None for a trunk; refuse other models."""
     found = _read_outputs(model)
     tasks = list(zip(task_names, n_classes, strict=True))
     expected = _Expectation(found, tasks)
@@ -85,7 +86,7 @@ def classify_outputs(
 
 @dataclass(frozen=True)
 class _Expectation:
-    """What was found and what is expected, for the error that says so."""
+    """The outputs found and the tasks given, for error messages."""
 
     found: list[_Output]
     tasks: list[tuple[Hashable, int]]
@@ -121,7 +122,7 @@ def _fits(kind: str, width: int, n_classes: int) -> bool:
 
 
 def _kind_of(output: _Output) -> Literal["softmax", "sigmoid", "logits"] | None:
-    """Return what the columns of an output hold, None if its end does not tell."""
+    """Return what the columns of an output hold, or None if its last activation does not tell."""
     if output.activation == "softmax":
         return "softmax"
     if output.activation == "sigmoid":
@@ -135,7 +136,7 @@ def _kind_of(output: _Output) -> Literal["softmax", "sigmoid", "logits"] | None:
 def _whole_output(
     position: int, output: _Output, task: tuple[Hashable, int], expected: _Expectation
 ) -> TaskOutput:
-    """Return the output of one task of a whole network; refuse what cannot be that."""
+    """Return the output of one task of a whole network; refuse an output that does not fit."""
     name, n_classes = task
     kind, width = _kind_of(output), output.shape[1]
     assert width is not None  # checked by the caller
@@ -177,7 +178,7 @@ def _order_by_name(
 def _classify_single_for_several(
     output: _Output, tasks: list[tuple[Hashable, int]], expected: _Expectation
 ) -> CustomOutputs | None:
-    """Return what one output is for several tasks."""
+    """Classify the only output of a model for several tasks."""
     if output.activation == "softmax":
         raise expected.failure("One softmax cannot serve several tasks.")
     all_binary = all(n_classes <= 2 for _, n_classes in tasks)
@@ -191,7 +192,7 @@ def _classify_single_for_several(
 def _classify_single_for_one(
     output: _Output, task: tuple[Hashable, int], expected: _Expectation
 ) -> CustomOutputs | None:
-    """Return what one output is for one task."""
+    """Classify the only output of a model for one task."""
     width, n_classes = output.shape[1], task[1]
     assert width is not None  # checked by the caller
     is_named = str(task[0]) == str(output.name if output.key is None else output.key)
@@ -239,7 +240,7 @@ def _read_outputs(model: keras.Model) -> list[_Output]:
 
 
 def _last_activation(operation: Any) -> str | None:
-    """Return the name of the activation that an operation ends in, None if it has none."""
+    """Return the name of the activation that an operation ends in, or None."""
     if isinstance(operation, keras.Model):
         outputs = getattr(operation, "outputs", None) or []
         return _read_outputs(operation)[0].activation if len(outputs) == 1 else None
@@ -260,7 +261,7 @@ def _last_activation(operation: Any) -> str | None:
 def _loss_takes_logits(
     model: keras.Model, position: int, names: tuple[Hashable, ...]
 ) -> bool | None:
-    """Return the ``from_logits`` of the loss a model is compiled with, None without a loss."""
+    """Return ``from_logits`` of the loss that a model is compiled with, or None without a loss."""
     loss = getattr(model, "loss", None) if getattr(model, "compiled", False) else None
     if isinstance(loss, (list, tuple)):
         loss = loss[position] if position < len(loss) else None
@@ -270,12 +271,9 @@ def _loss_takes_logits(
 
 
 def outputs_to_logits(outputs: Any, spec: CustomOutputs) -> Any:
-    r"""Return the logits, (n_samples, sum of n_logits), from what a whole custom network returned.
-
-    In a graph the input of the final softmax or sigmoid is taken, as Keras's own losses do. Where
-    only the probabilities :math:`p` are at hand, the logits are :math:`\log p` and
-    :math:`\log p - \log(1 - p)`, with :math:`p` kept :math:`10^{-7}` away from 0 and 1.
-    """
+    """Return the logits, (n_samples, sum of n_logits), from what a whole custom network gives."""
+    # In a graph they are the input of the final softmax or sigmoid, as in Keras's own losses.
+    # Elsewhere they are log(p), or log(p) - log(1 - p), of the clipped probabilities.
     flat = keras.tree.flatten(outputs)
     kinds = {task.position: task.kind for task in spec.tasks}
     logits = {position: _to_logits(flat[position], kind) for position, kind in kinds.items()}

@@ -27,13 +27,11 @@ _REGISTER_ADVICE = (
 
 
 def serialize_model(model: keras.Model) -> str:
-    """Return a model's architecture as JSON, the same for two builds of one architecture.
-
-    Layers that Keras named itself are numbered afresh: Keras counts them over the whole process, so
-    that two builds would differ in their text, and in the order of ``dense_9`` and ``dense_10``.
-    """
+    """Return a model's architecture as JSON, which is equal for two builds of one architecture."""
+    # Layers with automatic names are numbered anew: Keras counts layers over the whole process, so
+    # that two builds would differ in their text, and in the order of ``dense_9`` and ``dense_10``.
     with fixed_randomness(0), warnings.catch_warnings():
-        # A lambda is refused below, with advice.
+        # Keras warns about a lambda, which is refused below.
         warnings.simplefilter("ignore")
         try:
             config = keras.saving.serialize_keras_object(model)
@@ -55,7 +53,7 @@ def serialize_model(model: keras.Model) -> str:
 
 
 def deserialize_model(text: str) -> keras.Model:
-    """Return the model of a text, not compiled; its weights are arbitrary."""
+    """Return the model, not compiled and with arbitrary weights, that `serialize_model` wrote."""
     stored = json.loads(text)
     for module in stored["imports"]:
         if module not in sys.modules:
@@ -69,8 +67,7 @@ def deserialize_model(text: str) -> keras.Model:
                 f"The custom model cannot be built from its text: {_first_line(error)} "
                 f"{_REGISTER_ADVICE}"
             ) from error
-    # Keras makes up a configuration for a subclass of keras.Model, from the defaults of its
-    # constructor.
+    # The configuration that Keras gives a subclass of keras.Model may lack arguments.
     if _weight_shapes(model) != stored["weight_shapes"]:
         raise ValueError(
             "The custom model cannot be built from its text: the configuration of its parts gives "
@@ -86,7 +83,7 @@ def _weight_shapes(model: keras.Model) -> list[list[int]]:
 
 
 def _first_line(error: Exception) -> str:
-    """Return what an error of Keras says, without the configuration it appends."""
+    """Return an error message of Keras without the configuration that it appends."""
     text = str(error)
     found = re.search(r"Could not locate (class|function) '[^']*'", text)
     return f"{found.group(0)}." if found else text.strip().split("\n")[0][:300]
@@ -125,7 +122,7 @@ def _custom_modules(config: Any) -> set[str]:
 
 
 def _canonical_names(config: Any) -> dict[str, str]:
-    """Return the new name of every layer that Keras named itself, counted within the model."""
+    """Return a new name for every layer with an automatic one, counted within the model."""
     automatic: dict[str, str] = {}
     taken = set()
     for part in _walk(config):
@@ -152,7 +149,7 @@ def _canonical_names(config: Any) -> dict[str, str]:
 
 
 def _rename(config: Any, names: dict[str, str]) -> Any:
-    """Return a configuration with layers renamed, where they are defined and referred to."""
+    """Return a configuration with layers renamed, in definitions and references."""
     if isinstance(config, dict):
         return {
             key: names.get(value, value)
@@ -169,6 +166,6 @@ def _rename(config: Any, names: dict[str, str]) -> Any:
 
 
 def _snake_case(class_name: str) -> str:
-    """Return the stem that Keras makes of a class name for automatic layer names."""
+    """Return the stem of Keras's automatic layer names for a class."""
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", class_name))
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()

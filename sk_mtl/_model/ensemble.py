@@ -1,6 +1,6 @@
-"""Ensembles: several members in one network, side by side, and the mean of their probabilities.
+"""Ensembles: layers of several members in one network, and the mean of their probabilities.
 
-Members that share nothing need no layer of their own: `ParallelDense` does.
+Independent members need no layer here; `ParallelDense` serves them.
 """
 
 from __future__ import annotations
@@ -25,17 +25,13 @@ _LARGEST_LOGIT = 1e30
 
 @keras.saving.register_keras_serializable("sk_mtl")
 class SharedDense(keras.layers.Layer):
-    r"""Dense layers of the members of an ensemble, with one kernel and scalings of their own.
+    """Dense layers of the members of an ensemble, which share a kernel but not its scalings."""
 
-    Member :math:`k` computes :math:`s_k \circ (W^\top (r_k \circ x)) + b_k`: its kernel is
-    :math:`W \circ r_k s_k^\top` [1]_. Input ``(batch_size, n_members * n_heads * n_in)``, members
-    first, or ``(batch_size, n_in)`` if all read the same, with one head; output ``(batch_size,
-    n_members * n_heads * units)``. Each head has a kernel of its own, ``(n_heads, n_in, units)``;
-    scalings and biases have a row per member.
-
-    .. [1] Y. Wen, D. Tran, J. Ba. "BatchEnsemble: An Alternative Approach to Efficient Ensemble and
-       Lifelong Learning". ICLR 2020, arXiv 2002.06715.
-    """
+    # Member k computes s_k ∘ (Wᵀ (r_k ∘ x)) + b_k, that is, its kernel is W ∘ r_k s_kᵀ (Wen, Tran &
+    # Ba 2020, BatchEnsemble, arXiv 2002.06715). Input (batch_size, n_members * n_heads * n_in),
+    # members first, or (batch_size, n_in) if all read the same, with one head; output (batch_size,
+    # n_members * n_heads * units); kernel (n_heads, n_in, units); one row of scalings and biases
+    # per member.
 
     def __init__(
         self,
@@ -112,7 +108,7 @@ class SharedDense(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("sk_mtl")
 class MeanOfMembers(keras.layers.Layer):
-    """From the logits of members, on axis 1, to those of the mean of their probabilities."""
+    """From the logits of members, on axis 1, to the logits of their mean probabilities."""
 
     def __init__(self, n_outputs: Sequence[int], **kwargs: Any):
         super().__init__(**kwargs)
@@ -132,13 +128,10 @@ class MeanOfMembers(keras.layers.Layer):
 
 
 def average_logits(logits: Any, n_outputs: Sequence[int]) -> Any:
-    """Return the logits of the mean of members' probabilities, (n_samples, sum(n_outputs)).
-
-    They are the log-odds of a binary task, and the logarithms of the probabilities, up to a
-    constant, of others.
-    """
+    """Return the logits of the members' mean probabilities, (n_samples, sum(n_outputs))."""
+    # Those of a binary task are log-odds; those of others are log-probabilities up to a constant.
     layout, parts = TaskLayout(tuple(n_outputs)), []
-    # An infinite one would be NaN less itself.
+    # Infinity minus infinity would be NaN.
     logits = ops.clip(logits, -_LARGEST_LOGIT, _LARGEST_LOGIT)
     for width, tasks, columns in layout.groups:
         part = logits

@@ -1,12 +1,11 @@
 """The values that a network's variables start from.
 
-Kernels are uniform in ±1 / sqrt(n_in) (a third of the variance of LeCun et al. 1998, section 4.6):
-the function that a network starts from is noise to be unlearned, the more so the wider the input
+Kernels are uniform in ±1 / sqrt(n_in), a third of the variance of LeCun et al. (1998, section 4.6):
+the initial function is noise that training has to remove, the more so the wider the input
 (docs/benchmarks/quality.md). Output biases are the log-odds of the classes, so that an untrained
-network predicts the class frequencies where its last hidden layer is 0, and around them elsewhere.
-Where members share kernels, the scalings of the features are drawn from -1 and 1, and the others
-are 1 (Gorishniy et al. 2024). The rest is Keras's. A custom network keeps its own values, but for
-the heads that are put on a custom trunk.
+network predicts roughly the class frequencies. Where members share kernels, the scalings of the
+features are drawn from -1 and 1, and the others are 1 (Gorishniy et al. 2024). Everything else is
+initialised by Keras. A custom network keeps its own values, except for heads on a custom trunk.
 """
 
 from __future__ import annotations
@@ -34,10 +33,8 @@ def draw_initial_values(
     custom_values: Sequence[np.ndarray] | None = None,
     input_values: Mapping[str, np.ndarray] | None = None,
 ) -> list[np.ndarray]:
-    """Return the initial value of each of `network_variables`, in their order.
-
-    `input_values` are those learned from X, by the paths of the variables of input layers.
-    """
+    """Return the initial values of `network_variables`, in their order."""
+    # `input_values` are values learned from X, by the path of their variable in an input layer.
     from_custom, from_input = iter(custom_values or ()), dict(input_values or {})
     bias = {} if spec.custom_outputs else _output_bias(spec, class_frequencies)
     blocks = column_blocks(spec)
@@ -55,7 +52,7 @@ def draw_initial_values(
         elif kind == "frequencies" and layer == "periodic":
             values.append(rng.normal(0, _FREQUENCY_SCALE, default.shape).astype(np.float32))
         elif kind == "embeddings":
-            # 0 where a missing category is not learned, and of length 1 in the mean elsewhere.
+            # Vectors have mean length 1, or are 0 where that of a missing value is not learned.
             scale = 1 / math.sqrt(default.shape[-1])
             values.append((rng.normal(0, scale, default.shape) * default).astype(np.float32))
         elif kind == "input_scale" and blocks[layer][0] == 1:
@@ -69,10 +66,10 @@ def draw_initial_values(
 
 @lru_cache(maxsize=64)
 def _default_values(spec: NetworkSpec) -> tuple[tuple[str, str, np.ndarray], ...]:
-    """Return the layer, the kind and the value by Keras of each variable of a network."""
+    """Return layer, kind and Keras's initial value of each variable of a network."""
     found = []
     model = build_network(spec)
-    # Layers of a custom model may have names like ours.
+    # Layers of a custom model may have the same names as ours.
     custom: list[int] = []
     if spec.custom_model is not None:
         is_whole = spec.custom_outputs is not None and spec.input is None

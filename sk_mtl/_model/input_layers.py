@@ -1,7 +1,4 @@
-"""Input layers: what stands between X and the first weights of a network.
-
-Some of their values are learned from X before training (`input_encoder`).
-"""
+"""Input layers, between X and the trunk; some of their values are learned before training."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ __all__ = [
     "build_input",
 ]
 
-# Numbers that stand for a category where there are too many for a column each.
+# Length of the vector of a category, for features with too many categories for one-hot columns.
 _EMBEDDING_SIZE = 16
 
 
@@ -62,11 +59,10 @@ def build_input(X: Any, spec: InputSpec, kernel_regularizer: Any = None) -> Any:
 
 @keras.saving.register_keras_serializable("sk_mtl")
 class Standardize(keras.layers.Layer):
-    r"""Subtracts a fixed shift from each feature and multiplies by a fixed scale.
+    """Subtracts a fixed shift from each feature and multiplies by a fixed scale."""
 
-    :math:`z = \max(-l, \min(l, (x - \text{shift}) \cdot \text{scale}))` with the limit :math:`l`,
-    so that numbers near the end of float32 stay finite. NaN becomes 0, which is the mean.
-    """
+    # z = max(-limit, min(limit, (x - shift) * scale)), so that numbers near the end of float32 stay
+    # finite. NaN becomes 0, which is the mean.
 
     def __init__(self, limit: float | None = None, **kwargs: Any):
         super().__init__(**kwargs)
@@ -81,7 +77,7 @@ class Standardize(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         """Standardise a batch."""
         z = (inputs - self.shift) * self.scale
-        # A feature with one value has no number either where the difference is infinite.
+        # Infinity times 0, the scale of a constant feature, is NaN too.
         is_missing = ops.isnan(z)
         if self.limit is not None:
             z = ops.clip(z, -self.limit, self.limit)
@@ -98,11 +94,10 @@ class Standardize(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("sk_mtl")
 class Columns(keras.layers.Layer):
-    """Puts columns of zeros and ones beside the numbers: for categories, and for missing cells.
+    """Puts columns of zeros and ones beside the numbers: for categories and for missing cells."""
 
-    An indicator is a feature and the code for which its column is 1, None for a missing cell. A
-    feature that is missing, without a column for that, makes its columns NaN.
-    """
+    # An indicator is a feature and the code for which its column is 1, or None for a missing cell.
+    # If a feature has no column for missing cells, a missing cell makes all its columns NaN.
 
     def __init__(
         self,
@@ -139,10 +134,9 @@ class Columns(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("sk_mtl")
 class CategoryEmbedding(keras.layers.Layer):
-    """Looks up a learned vector of length `size` for the category of each of some features.
+    """Looks up a learned vector of length `size` for the category of each of some features."""
 
-    `learns_missing` says by feature whether missing values have a learned vector, too, or zeros.
-    """
+    # `learns_missing` tells, by feature, whether the vector of a missing value is learned or zero.
 
     def __init__(
         self,
@@ -159,7 +153,7 @@ class CategoryEmbedding(keras.layers.Layer):
         self.size = int(size)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        """Create the vectors: one table, in which a feature follows the other."""
+        """Create one table of vectors, feature after feature."""
         ends = np.cumsum(np.array(self.n_categories) + 1)
         # The vector of a missing value is the last of its feature.
         start = np.ones((ends[-1], self.size), np.float32)
@@ -177,7 +171,7 @@ class CategoryEmbedding(keras.layers.Layer):
         codes = ops.where(ops.isnan(codes), np.float32(counts), codes)
         first = np.cumsum(counts + 1) - (counts + 1)
         rows = ops.cast(codes, "int32") + np.int32(first)
-        # By a product, the gradient of the table is a dense one, as XLA and optimizers want it.
+        # The product makes the gradient of the table dense, as XLA and optimizers need it.
         vectors = ops.take(self.embeddings * 1.0, rows, axis=0)
         return ops.reshape(vectors, (-1, len(self.features) * self.size))
 
@@ -193,18 +187,13 @@ class CategoryEmbedding(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("sk_mtl")
 class PiecewiseLinear(keras.layers.Layer):
-    r"""Encodes each of some numbers by how far it has come through the bins of its feature.
+    """Encodes each of some numbers by how much of each bin of its feature lies below it."""
 
-    Between the edges :math:`b_{t-1} < b_t` of bin :math:`t`, [1]_ has in equation 1
-
-    .. math:: e_t = \max(0, \min(1, (x - b_{t-1}) / (b_t - b_{t-1}))),
-
-    but extends the first and the last bin beyond their outer edges; here the number itself, which
-    stands beside them, does that. Of each :math:`e_t` its mean in training is subtracted.
-
-    .. [1] Y. Gorishniy, I. Rubachev, A. Babenko. "On Embeddings for Numerical Features in Tabular
-       Deep Learning". NeurIPS 2022, arXiv 2203.05556.
-    """
+    # Bin t between the edges b_(t-1) < b_t gives max(0, min(1, (x - b_(t-1)) / (b_t - b_(t-1))))
+    # minus its mean in training. In equation 1 of Gorishniy, Rubachev & Babenko (2022, On
+    # Embeddings for Numerical Features in Tabular Deep Learning, arXiv 2203.05556) the first and
+    # the last bin extend beyond their outer edges; here the number itself, which is passed on too,
+    # covers that.
 
     def __init__(self, columns: Sequence[int], n_bins: int, **kwargs: Any):
         super().__init__(**kwargs)
@@ -236,15 +225,10 @@ class PiecewiseLinear(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("sk_mtl")
 class Periodic(keras.layers.Layer):
-    r"""Encodes each of some numbers by waves of learned frequencies, and a dense layer on them.
+    """Encodes each of some numbers by waves of learned frequencies and a dense layer on them."""
 
-    With the frequencies :math:`c_1 \dots c_k` of a feature, which start at random, normally with
-    deviation 0.1,
-
-    .. math:: \mathrm{ReLU}(W [\sin(2 \pi c_l x), \cos(2 \pi c_l x)]_{l=1}^k + b):
-
-    equations 2 and 3 of the article named in `PiecewiseLinear`, "PLR" there.
-    """
+    # With frequencies c from a normal distribution with standard deviation 0.1, the result is
+    # ReLU(W [sin(2πcx), cos(2πcx)] + b), equations 2 and 3 ("PLR") of the same article.
 
     def __init__(
         self, columns: Sequence[int], size: int, kernel_regularizer: Any = None, **kwargs: Any

@@ -1,4 +1,4 @@
-"""Keras layers: fused heads, the order of the tasks, and dropout. Those of ensembles are apart."""
+"""Keras layers: fused heads, the order of the tasks, and dropout."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ __all__ = ["NoiseDropout", "ParallelDense", "TaskOrder", "draw_bits"]
 
 @keras.saving.register_keras_serializable("sk_mtl")
 class ParallelDense(keras.layers.Layer):
-    """Dense layers of one shape, each on its own slice of the input, in one batched product.
+    """Dense layers of one shape, each on its own slice of the input, as one batched product."""
 
-    Input ``(batch_size, n_heads * n_in)``, output ``(batch_size, n_heads * units)``; kernel
-    ``(n_heads, n_in, units)``, bias ``(n_heads, 1, units)``.
-    """
+    # Input (batch_size, n_heads * n_in), output (batch_size, n_heads * units); kernel (n_heads,
+    # n_in, units), bias (n_heads, 1, units).
 
     def __init__(self, units: int, n_heads: int, kernel_regularizer: Any = None, **kwargs: Any):
         super().__init__(**kwargs)
@@ -62,14 +61,14 @@ class ParallelDense(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("sk_mtl")
 class TaskOrder(keras.layers.Layer):
-    """Puts columns in the order of the tasks: `columns` says where each stands in the input."""
+    """Reorders columns by task: `columns` gives the position of each in the input."""
 
     def __init__(self, columns: Sequence[int], **kwargs: Any):
         super().__init__(**kwargs)
         self.columns = [int(c) for c in columns]
 
     def call(self, inputs: Any) -> Any:
-        """Take the columns in order."""
+        """Reorder the columns."""
         return ops.take(inputs, np.asarray(self.columns), axis=-1)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
@@ -85,8 +84,8 @@ class TaskOrder(keras.layers.Layer):
 class NoiseDropout(keras.layers.Dropout):
     """Keras's dropout, which can take its random numbers from outside.
 
-    Where `noise`, 16-bit integers of the input's shape, is set while a training step is traced, an
-    activation is dropped where its integer is below ``round(rate * 2**16)``.
+    If `noise`, 16-bit integers of the input's shape, is set while a training step is traced,
+    activations are dropped where it is below ``round(rate * 2**16)``.
     """
 
     noise: Any = None
@@ -101,11 +100,9 @@ class NoiseDropout(keras.layers.Dropout):
 
 
 def draw_bits(seed_state: Any, shape: tuple[int, int, int]) -> Any:
-    """Draw uniform uint16 of the shape (n_steps, n_rows, n_units).
-
-    The state is a seed and the number of steps drawn for before, (2,): a step's numbers do not
-    depend on how many steps are drawn at once.
-    """
+    """Draw uniform uint16 of the shape (n_steps, n_rows, n_units)."""
+    # The state is a seed and the number of steps drawn for before, (2,): a step's numbers do not
+    # depend on how many steps are drawn at once.
     n_steps, n_rows, n_units = shape
     n_blocks = -(-n_rows * n_units // 8)  # Philox gives eight at a time
     counter = tf.cast(seed_state[1], tf.uint64) * tf.cast(n_blocks, tf.uint64)

@@ -1,4 +1,4 @@
-"""The random state of the process, while Keras builds."""
+"""The random state of the process while Keras builds a model."""
 
 from __future__ import annotations
 
@@ -16,14 +16,12 @@ _RANDOMNESS_LOCK = threading.RLock()
 
 @contextlib.contextmanager
 def fixed_randomness(seed: int) -> Iterator[None]:
-    """Make what Keras draws while building depend on a seed alone, and leave no trace of it.
-
-    Initializers and dropout without a seed of their own draw one from Python's global `random`;
-    user code may use NumPy's. Both are seeded inside and put back after. One thread at a time.
-    """
+    """Seed the random numbers that Keras draws while building, and restore the state afterwards."""
+    # Initializers and dropout without a seed draw one from Python's global `random`; user code may
+    # use NumPy's. One thread at a time.
     with _RANDOMNESS_LOCK:
         python_state = random.getstate()
-        numpy_state = np.random.get_state()  # noqa: NPY002 - put back below
+        numpy_state = np.random.get_state()  # noqa: NPY002 - restored below
         random.seed(seed)
         np.random.seed(seed % 2**32)  # noqa: NPY002 - for builders that use it
         try:

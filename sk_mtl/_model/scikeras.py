@@ -1,10 +1,9 @@
 """Custom Keras models, built by scikeras from the user's builder function.
 
-Owns the one use of scikeras: its public `BaseWrapper` calls the builder with the settings routed to
-it, and with ``meta`` and ``compile_kwargs`` if the builder asks for them [1]_. Imported for
-``model=`` only. scikeras itself is imported while a model is built and leaves the process as it
-found it: importing it replaces how Keras models, losses, metrics and optimizers are pickled and
-copied, for everybody, which is undone here.
+Its public `BaseWrapper` calls the builder with the settings routed to it, and with ``meta`` and
+``compile_kwargs`` if the builder asks for them [1]_. scikeras is imported only while a model is
+built. Importing it replaces how Keras models, losses, metrics and optimizers are pickled and copied
+in the whole process, which is undone here.
 
 References
 ----------
@@ -49,12 +48,10 @@ def build_custom_model(
     loss: Any = None,
     metrics: Any = None,
 ) -> keras.Model:
-    """Return the user's own Keras model, with known inputs and outputs: built, or copied.
-
-    If it is compiled, `optimizer` is the one it is to be trained with, as with scikeras. The seed
-    fixes the initial weights that a builder leaves to chance. The loss, by default Keras's
-    cross-entropy per task, serves builders that compile; training uses the masked loss.
-    """
+    """Return the user's own Keras model, built or copied, with known inputs and outputs."""
+    # A compiled model is trained with its own optimizer, as in scikeras. The seed fixes initial
+    # weights that the builder does not seed. The loss, by default Keras's cross-entropy per task,
+    # is for builders that compile; training uses the masked loss.
     settings = dict(model_params or {})
     n_features = int(meta["n_features_in_"])
     chosen = make_optimizer(optimizer, optimizer_params)
@@ -81,15 +78,13 @@ def describe_for_builder(
     *,
     is_1d: bool = False,
 ) -> dict[str, Any]:
-    """Return what a builder that asks for ``meta`` is told about data and tasks.
-
-    For one task the keys are those that scikeras's KerasClassifier sets. For several, ``classes_``
-    and ``n_classes_`` are lists, ``n_outputs_expected_`` is the number of tasks and
-    ``target_type_`` is "multilabel-indicator" where all tasks have two classes, else
-    "multiclass-multioutput". In both cases there are ``task_names_`` and ``n_tasks_`` too.
-    """
+    """Return the ``meta`` of data and tasks for a builder."""
+    # For one task the keys are those of scikeras's KerasClassifier. For several, classes_ and
+    # n_classes_ are lists, n_outputs_expected_ is the number of tasks and target_type_ is
+    # "multilabel-indicator" if all tasks have two classes, else "multiclass-multioutput".
+    # task_names_ and n_tasks_ are there in both cases.
     arrays = [np.asarray(task_classes) for task_classes in classes]
-    # A head of no columns cannot be built, and the form of `meta` must not change with the rows.
+    # A head needs a column, and the form of `meta` must not depend on the rows.
     n_classes = [max(len(task_classes), 2) for task_classes in arrays]
     n_tasks = len(arrays)
     all_binary = max(n_classes) <= 2
@@ -225,7 +220,7 @@ def _without_parameters(cls: Any, settings: Mapping[str, Any]) -> Callable[[], A
 def _warn_if_settings_are_lost(
     model: keras.Model, chosen: Any, optimizer_params: Mapping[str, Any] | None
 ) -> None:
-    """Warn if the builder compiled with an optimizer that does not have the routed settings."""
+    """Warn if the builder compiled with an optimizer without the routed settings."""
     if not optimizer_params or not getattr(model, "compiled", False) or model.optimizer is chosen:
         return
     warnings.warn(
@@ -238,12 +233,12 @@ def _warn_if_settings_are_lost(
 
 
 # ------------------------------------------------------------------------------------------------
-# Models that are ready
+# Ready models
 # ------------------------------------------------------------------------------------------------
 
 
 def as_functional(model: keras.Model, n_features: int) -> keras.Model:
-    """Return a model with known inputs and outputs: itself, or a functional one around it."""
+    """Return the model, or a functional one around it if its inputs are not known."""
     if isinstance(model, keras.Sequential) and not model.built:
         model.build((None, n_features))
     if not getattr(model, "inputs", None):
@@ -262,7 +257,7 @@ def as_functional(model: keras.Model, n_features: int) -> keras.Model:
 
 
 def copy_model(model: keras.Model) -> keras.Model:
-    """Return an independent copy of a model with the weights it has, if it has any."""
+    """Return an independent copy of a model and its weights."""
     try:
         copied = keras.models.clone_model(model)
         if model.weights and len(copied.weights) == len(model.weights):
@@ -281,7 +276,7 @@ def copy_model(model: keras.Model) -> keras.Model:
 
 
 def _compile_like(model: keras.Model, other: keras.Model) -> None:
-    """Compile a model as another one is, if it is."""
+    """Compile a model like another one, if that is compiled."""
     if getattr(other, "compiled", False) and other.optimizer is not None:
         config = keras.optimizers.serialize(other.optimizer)
         model.compile(optimizer=keras.optimizers.deserialize(config), loss=other.loss)

@@ -1,7 +1,7 @@
 """The layout of the logits: which columns belong to which task. No Keras.
 
-The tasks stand side by side in one matrix: one column for two classes, the log-odds of the second,
-and one column per class for more.
+The tasks are side by side in one matrix: one column for two classes, the log-odds of the second
+class, and one column per class for more.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["TaskGroup", "TaskLayout"]
 
 
 class TaskGroup(NamedTuple):
-    """The tasks of one width: (n_tasks,), and their columns: (n_tasks, width)."""
+    """Tasks of one width, (n_tasks,), and their columns, (n_tasks, width)."""
 
     width: int
     tasks: np.ndarray
@@ -26,7 +26,7 @@ class TaskGroup(NamedTuple):
 
 @dataclass(frozen=True)
 class TaskLayout:
-    """Where each task stands, given how many columns each has.
+    """The columns of tasks, from how many each has.
 
     Examples
     --------
@@ -59,17 +59,17 @@ class TaskLayout:
 
     @property
     def groups(self) -> tuple[TaskGroup, ...]:
-        """The tasks by width, narrow ones first: what has one width is computed together."""
+        """The tasks by width, narrow ones first; tasks of one width are computed together."""
         return _group_by_width(self.n_outputs)
 
     @property
     def task_order(self) -> np.ndarray | None:
-        """Where each task stands among those of all groups; None where they are in order."""
+        """The position of each task when the groups are concatenated; None if nothing moves."""
         return _order([group.tasks for group in self.groups])
 
     @property
     def column_order(self) -> np.ndarray | None:
-        """Where each column stands among those of all groups; None where they are in order."""
+        """The position of each column when the groups are concatenated; None if nothing moves."""
         return _order([group.columns.ravel() for group in self.groups])
 
 

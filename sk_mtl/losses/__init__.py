@@ -1,6 +1,6 @@
-r"""Masked cross-entropy, as Keras losses, and accuracies beside them, as Keras metrics.
+r"""Masked cross-entropies as Keras losses, and masked accuracies as Keras metrics.
 
-A missing label counts as nothing. For a task :math:`t` with labelled cells
+A missing label contributes nothing. For a task :math:`t` with labelled cells
 :math:`m_{it} \in \{0, 1\}`, weights :math:`w_{it}` and cross-entropies :math:`\ell_{it}`,
 
 .. math:: L_t = \frac{\sum_i m_{it} w_{it} \ell_{it}}{\sum_i m_{it} w_{it}},
@@ -8,7 +8,7 @@ A missing label counts as nothing. For a task :math:`t` with labelled cells
 and :math:`L_t = 0`, with gradient 0, where the denominator is 0.
 
 The classes work in any Keras 3 model and need nothing else from this package. They are written in
-`keras.ops`, and were run on the TensorFlow and the PyTorch backend.
+`keras.ops` and tested with the TensorFlow and the PyTorch backend.
 """
 
 from sk_mtl.losses._keras import (

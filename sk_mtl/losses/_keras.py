@@ -1,7 +1,7 @@
-r"""Masked losses and metrics as classes of Keras.
+"""Masked losses and metrics as Keras classes.
 
-A loss masks a missing label twice, before the cross-entropy and after it: zero times infinity is
-NaN, in the gradient too.
+A loss masks a missing label before the cross-entropy and after it: zero times infinity is NaN, in
+the gradient too.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 
 
 class _Masked:
-    """What a loss and a metric of one form of labels have in common."""
+    """Base of a loss and a metric that read the same form of labels."""
 
     _settings: tuple[str, ...] = ()
 
@@ -100,7 +100,7 @@ def _neutral(y_pred: Any, labelled: Any, from_logits: bool) -> Any:
 
 
 def _weight_of(labelled: Any, sample_weight: Any, dtype: Any) -> Any:
-    """Return the weight of each entry, 0 where the label is missing, whatever stands there."""
+    """Return the weight of each entry; 0 if the label is missing, whatever weight was given."""
     weight = ops.cast(labelled, dtype)
     if sample_weight is None:
         return weight
@@ -119,7 +119,7 @@ def _weight_of(labelled: Any, sample_weight: Any, dtype: Any) -> Any:
 
 
 class _MaskedCrossentropy(keras.losses.Loss):
-    """Weighted mean over the labelled entries of a batch; `_split` says which those are."""
+    """Weighted mean over the labelled entries of a batch, which `_split` finds."""
 
     def __init__(self, from_logits: bool, name: str | None, dtype: Any):
         # Keras's reductions divide by the size of the batch; this class divides by the weight of
@@ -128,7 +128,7 @@ class _MaskedCrossentropy(keras.losses.Loss):
         self.from_logits = from_logits
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """Return the loss of a batch: 0, with gradient 0, for one without any label."""
+        """Return the loss of a batch; 0, with gradient 0, if it has no label."""
         steps = get_mask(y_pred)
         y_pred = ops.convert_to_tensor(y_pred, dtype=self.dtype)
         target, labelled = self._split(ops.convert_to_tensor(y_true), y_pred)
@@ -323,7 +323,7 @@ class MaskedBinaryCrossentropy(_BinaryLabels, _MaskedCrossentropy):
 
 
 class _MaskedAccuracy(keras.metrics.Metric):
-    """Stands before a metric of Keras, to which it gives weight 0 where there is no label."""
+    """Mixin for a Keras metric: entries without a label get weight 0."""
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Add a batch.
@@ -442,5 +442,5 @@ class MaskedBinaryAccuracy(_BinaryLabels, _MaskedAccuracy, keras.metrics.MeanMet
 
 
 def _cell_matches(y_true: Any, y_pred: Any, threshold: float) -> Any:
-    """Return 1.0 where a cell is predicted right."""
+    """Return 1.0 where a cell is predicted correctly."""
     return ops.cast(ops.equal(y_true > 0.5, y_pred > threshold), "float32")

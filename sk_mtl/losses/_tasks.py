@@ -1,8 +1,8 @@
-r"""Sums of masked losses over the cells of each task, for the training loop.
+"""Masked losses summed over the cells of each task, for the training loop.
 
-Logits have the shape (n_samples, sum(n_outputs)), the tasks side by side as in `TaskLayout`; codes,
-which may hold any class where a label is missing, and weights, 0 there, have the shape (n_samples,
-n_tasks). Tasks of one width are computed together, so that the number of operations grows with the
+Logits have the shape (n_samples, sum(n_outputs)), laid out as in `TaskLayout`. Codes and weights
+have the shape (n_samples, n_tasks); where a label is missing, the weight is 0 and the code may be
+any class. Tasks of one width are computed together, so that the number of operations grows with the
 number of distinct widths and not with the number of tasks.
 
 A missing label is masked twice, before the loss of its cell and after it: zero times infinity is
@@ -47,11 +47,8 @@ def task_cross_entropy(
 
 
 def task_margins(logits: Any, codes: Any, weight: Any, n_outputs: Sequence[int]) -> Any:
-    """Return by task the sum of weight times the true class's logit less the mean logit.
-
-    The cross-entropy of a label of which the share :math:`s` is spread evenly over all classes is
-    that of the label itself and :math:`s` times this.
-    """
+    """Return by task the sum of weight times margin: the true class's logit minus the mean."""
+    # With label smoothing by a share, the cross-entropy grows by the share times this.
 
     def cells(group: TaskGroup, labelled: Any) -> Any:
         own = _masked(_take(logits, group.columns), labelled, group.width)
@@ -67,14 +64,14 @@ def member_cross_entropy(
     n_outputs: Sequence[int],
     focal_gamma: float | None = None,
 ) -> tuple[Any, Any]:
-    """Return the means over members of `task_cross_entropy`, by their logits on axis 1."""
+    """Return the mean of `task_cross_entropy` over members, which are on axis 1 of the logits."""
     rows = _members_as_rows(logits, codes, weight)
     loss_sum, _ = task_cross_entropy(*rows, n_outputs, focal_gamma)
     return loss_sum / logits.shape[1], ops.sum(weight, axis=0)
 
 
 def member_margins(logits: Any, codes: Any, weight: Any, n_outputs: Sequence[int]) -> Any:
-    """Return the means over members of `task_margins`, by their logits on axis 1."""
+    """Return the mean of `task_margins` over members, which are on axis 1 of the logits."""
     return task_margins(*_members_as_rows(logits, codes, weight), n_outputs) / logits.shape[1]
 
 
@@ -85,14 +82,12 @@ def task_disagreement(
     n_outputs: Sequence[int],
     threshold: float | None = None,
 ) -> tuple[Any, Any]:
-    r"""Return by task the sums of weight times cross-entropy with a teacher, and of weights.
-
-    Of a cell with the teacher's probabilities :math:`q_k` and the network's :math:`p_k` it is
-    :math:`-\sum_k q_k \log p_k`; with a threshold, :math:`-\log p_k` of the class with the largest
-    :math:`q_k`, and 0 where that is below the threshold. Such cells count in the sum of weights (as
-    in Sohn et al. 2020, equation 4), so that a few sure cells do not count as much as many. Of
-    members, whose logits are on axis 1, it is the mean.
-    """
+    """Return by task the sums of weight times cross-entropy with a teacher, and of weights."""
+    # A cell's is -Σ q_k log p_k with the teacher's probabilities q and the network's p; with a
+    # threshold, -log p_k of the class with the largest q_k, or 0 if that is below the threshold.
+    # Such cells still count in the sum of weights (Sohn et al. 2020, equation 4), so that a few
+    # confident cells weigh less than many. If the logits have members on axis 1, the result is
+    # their mean.
     weight_sum, n_members = ops.sum(weight, axis=0), 1
     if len(logits.shape) == 3:
         n_members = logits.shape[1]
@@ -107,7 +102,7 @@ def task_disagreement(
 
 
 def task_means(loss_sum: Any, weight_sum: Any) -> Any:
-    """Divide sums over labelled cells by those of their weights; 0 without a labelled cell."""
+    """Divide sums of losses by sums of weights; 0 for a task without a labelled cell."""
     present = weight_sum > 0
     safe_weight = ops.where(present, weight_sum, ops.ones_like(weight_sum))
     return ops.where(present, loss_sum / safe_weight, ops.zeros_like(loss_sum))
@@ -153,7 +148,7 @@ def _cell_cross_entropy(logits: Any, codes: Any, width: int, focal_gamma: float 
 
 
 def _log_of_rest(logits: Any, codes: Any, width: int) -> Any:
-    """Return the logarithm of the probability that is not the true class's, per cell."""
+    """Return the logarithm of the probability of the other classes, (n_samples, n_tasks)."""
     if width == 1:
         return -ops.softplus(logits * (2 * ops.cast(codes, logits.dtype) - 1))
     is_true = ops.one_hot(codes, width, dtype=logits.dtype) > 0
@@ -162,7 +157,7 @@ def _log_of_rest(logits: Any, codes: Any, width: int) -> Any:
 
 
 def _cell_margin(logits: Any, codes: Any, width: int) -> Any:
-    """Return the true class's logit less the mean of all, (n_samples, n_tasks)."""
+    """Return the true class's logit minus the mean of all, (n_samples, n_tasks)."""
     if width == 1:  # the logit of the other class is 0
         return logits * (ops.cast(codes, logits.dtype) - 0.5)
     of_true = ops.sum(logits * ops.one_hot(codes, width, dtype=logits.dtype), axis=-1)
@@ -186,7 +181,7 @@ def _cell_disagreement(own: Any, other: Any, width: int, threshold: float | None
 
 
 def _members_as_rows(logits: Any, targets: Any, weight: Any) -> tuple[Any, Any, Any]:
-    """Return each member's logits in rows of its own, with the targets and weights repeated."""
+    """Return the logits with members on axis 0, and targets and weights repeated to match."""
     n_members, n_columns = logits.shape[1:]
     return (
         ops.reshape(logits, (-1, n_columns)),
@@ -196,7 +191,7 @@ def _members_as_rows(logits: Any, targets: Any, weight: Any) -> tuple[Any, Any, 
 
 
 def _take(matrix: Any, columns: np.ndarray) -> Any:
-    """Return columns of a matrix, by slicing where they stand together."""
+    """Return columns of a matrix; adjacent ones by slicing."""
     columns = columns.ravel()
     if len(columns) == matrix.shape[1] and (columns == np.arange(len(columns))).all():
         return matrix
