@@ -42,7 +42,7 @@ def fit(X, Y, sample_weight=None, validation_data=None, **params):
 
 def values(clf):
     """Return the values of the network."""
-    return clf._network.state.network
+    return clf._fitted.network.state.network
 
 
 def assert_same_model(one, two):
@@ -700,7 +700,7 @@ def test_auto_watches_only_given_or_plentiful_rows(X, Y):
 
 
 def test_a_watched_task_without_labels_to_watch_gives_way_to_the_mean(X, Y):
-    with pytest.warns(UserWarning, match="mean over tasks is watched instead"):
+    with pytest.warns(UserWarning, match="mean over tasks is monitored instead"):
         clf = fit(X, Y, validation_data=(X, Y.assign(flag=None)), monitor="flag")
     assert np.isfinite(clf.history_["val_loss"]).all()
 

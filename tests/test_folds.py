@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sk_mtl import MultiTaskClassifier, _classifier, load_model, save_model
+from sk_mtl import MultiTaskClassifier, load_model, save_model
 from sk_mtl._data.dataset import encode_dataset
 from sk_mtl._data.labels import read_labels
+from sk_mtl._fit import rounds
 from sk_mtl._fit.splits import split_folds
 from sk_mtl._train.early_stopping import mean_history
 
@@ -96,7 +97,7 @@ def test_network_is_that_of_all_rows_trained_for_the_best_number_of_epochs(by_fo
 def test_history_is_the_mean_over_folds(by_folds):
     problem = encode_dataset(X, read_labels(Y), None, None, None, None)
     histories = []
-    for training, held_out in split_folds(problem, 5, by_folds._seed):
+    for training, held_out in split_folds(problem, 5, by_folds._fitted.seed):
         clf = make_tiny(early_stopping=True)
         rows, others = training.rows, held_out.rows
         clf.fit(X[rows], Y.iloc[rows], validation_data=(X[others], Y.iloc[others]))
@@ -129,13 +130,13 @@ def test_temperatures_are_found_on_every_cell_once(monkeypatch):
         given.append((logits, codes, weight))
         return find(logits, codes, weight, *others)
 
-    find = _classifier.fit_temperatures
-    monkeypatch.setattr(_classifier, "fit_temperatures", note)
+    find = rounds.fit_temperatures
+    monkeypatch.setattr(rounds, "fit_temperatures", note)
     clf = make_tiny(calibrate=True).fit(X, Y)
     ((logits, codes, weight),) = given
     np.testing.assert_array_equal((weight > 0).sum(axis=0), Y.notna().sum())
     # Logits of rows that were trained on would be surer.
-    of_all = clf._network.logits(X)
+    of_all = clf._fitted.network.logits(X)
     assert np.abs(logits).mean() < np.abs(of_all).mean()
     assert np.bincount(codes[weight[:, 0] > 0, 0]).tolist() == [
         *Y["easy"].value_counts().sort_index()
@@ -219,7 +220,7 @@ def test_nothing_to_learn_is_no_obstacle():
 
 
 def test_validation_data_and_too_few_rows_are_refused():
-    with pytest.raises(ValueError, match="early_stopping='cv' watches folds of X and y"):
+    with pytest.raises(ValueError, match="early_stopping='cv' validates on folds of X and y"):
         make_tiny().fit(X, Y, validation_data=(X, Y))
     clf = make_tiny()
     with pytest.raises(ValueError, match=r"at least 5 rows with labels. Found 4"):

@@ -307,10 +307,10 @@ def test_permuting_tasks_permutes_predictions(table, order):
     binary |= {"standardize": False}
     first = fit(table.X, y, **binary)
     second = fit(table.X, y[:, order], **binary)
-    kernel, bias, *heads = first._network.state.network
+    kernel, bias, *heads = first._fitted.network.state.network
     heads = [values[..., order] for values in heads]
-    state = replace(second._network.state, network=[kernel, bias, *heads])
-    second._network = FittedNetwork(second._network.spec, state)
+    state = replace(second._fitted.network.state, network=[kernel, bias, *heads])
+    second._fitted.network = FittedNetwork(second._fitted.network.spec, state)
     first.fit(table.X, y)
     second.fit(table.X, y[:, order])
     for position, task in enumerate(order):
@@ -335,7 +335,7 @@ def part_of_head(values, position, units):
 
 def heads_of(clf):
     """Return the parts of the network's variables, by task; those of the trunk under None."""
-    spec, names = clf._network.spec, list(clf.task_names_)
+    spec, names = clf._fitted.network.spec, list(clf.task_names_)
     shapes = list(zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True))
     model = clf.model_
     parts = {None: [(model.get_layer("trunk_0"), slice(None))]}
@@ -371,7 +371,9 @@ def start_from(clf, other):
                 view[...] = next(values)
                 variable.assign(whole)
     values = [np.array(v.numpy()) for v in network_variables(clf.model_)]
-    clf._network = FittedNetwork(clf._network.spec, replace(clf._network.state, network=values))
+    clf._fitted.network = FittedNetwork(
+        clf._fitted.network.spec, replace(clf._fitted.network.state, network=values)
+    )
 
 
 @pytest.mark.slow_except("order0")

@@ -101,10 +101,6 @@ def test_focal_loss_of_exponent_0_is_the_cross_entropy(plain):
         np.testing.assert_allclose(p, q, atol=1e-5)
 
 
-def test_exponent_without_focal_loss_does_nothing(plain):
-    assert_same(plain, make_tiny(focal_gamma=5.0).fit(X, Y))
-
-
 @pytest.mark.slow
 def test_focal_loss_is_what_history_shows():
     clf = make_tiny(loss="focal", focal_gamma=1.5, epochs=1)

@@ -22,6 +22,7 @@ import pandas as pd
 from sk_mtl._tasks import PerTask
 
 __all__ = [
+    "AnyObjects",
     "decode_time_zone",
     "decode_value",
     "encode_time_zone",
@@ -34,6 +35,10 @@ _UNITS = "Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as"
 _PLAIN_DTYPE = re.compile(rf"[<>|](b1|[iu][1248]|f[248]|[SU][1-9]\d{{0,8}}|[Mm]8\[\d*({_UNITS})\])")
 _TIME_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z][A-Za-z0-9_+-]*)*|UTC[+-]\d\d:\d\d")
 _LARGEST_CODE_POINT = 0x10FFFF
+
+
+class AnyObjects(dict[str, Any]):
+    """Arrays put aside that pickle will write: objects of any other type may stand among them."""
 
 
 def require(condition: Any, otherwise: str) -> None:
@@ -83,10 +88,15 @@ def encode_value(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     encode = _ENCODERS.get(type(value))
     if isinstance(value, np.generic):
         encode = _encode_scalar
-    if encode is None:
-        kind = type(value)
-        raise TypeError(f"{name} holds an object of {kind.__module__}.{kind.__qualname__}")
-    return encode(value, name, arrays)
+    try:
+        if encode is None:
+            kind = type(value)
+            raise TypeError(f"{name} holds an object of {kind.__module__}.{kind.__qualname__}")
+        return encode(value, name, arrays)
+    except TypeError:
+        if not isinstance(arrays, AnyObjects):
+            raise
+        return {"object": _put_aside(value, name, arrays)}
 
 
 def _encode_float(value: float, name: str, arrays: dict[str, np.ndarray]) -> Any:
@@ -122,7 +132,7 @@ def _encode_array(value: np.ndarray, name: str, arrays: dict[str, np.ndarray]) -
     return {"array": [key, value.dtype.str, list(value.shape)]}
 
 
-def _put_aside(array: np.ndarray, name: str, arrays: dict[str, np.ndarray]) -> str:
+def _put_aside(array: Any, name: str, arrays: dict[str, np.ndarray]) -> str:
     """Note an array under a name, or the next one that is free; return it."""
     key, number = name, 1
     while key in arrays:
@@ -196,6 +206,7 @@ _ENCODERS: dict[type, Callable[[Any, str, dict[str, np.ndarray]], Any]] = {
     PerTask: lambda value, name, arrays: {"per_task": _encode_pairs(value.items(), name, arrays)},
     bytes: lambda value, name, arrays: {"bytes": value.hex()},
     np.ndarray: _encode_array,
+    np.memmap: _encode_array,
     type(pd.NA): lambda value, name, arrays: {"missing": "NA"},
     type(pd.NaT): lambda value, name, arrays: {"missing": "NaT"},
     pd.Timestamp: _encode_timestamp,
@@ -330,6 +341,12 @@ def _decode_objects(node: Any, arrays: dict[str, np.ndarray]) -> np.ndarray:
     return values
 
 
+def _decode_object(node: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if not isinstance(arrays, AnyObjects):
+        raise ValueError("objects are read from pickles only")
+    return arrays.pop(node)
+
+
 def _decode_scalar(node: Any, arrays: dict[str, np.ndarray]) -> np.generic:
     text, digits = node
     dtype, content = plain_dtype(text), bytes.fromhex(digits)
@@ -403,6 +420,7 @@ _DECODERS: dict[Any, Callable[[Any, dict[str, np.ndarray]], Any]] = {
     "per_task": _decode_per_task,
     "bytes": lambda node, arrays: bytes.fromhex(node),
     "array": _decode_array,
+    "object": _decode_object,
     "objects": _decode_objects,
     "scalar": _decode_scalar,
     "missing": lambda node, arrays: {"NA": pd.NA, "NaT": pd.NaT}[node],

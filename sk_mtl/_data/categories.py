@@ -19,9 +19,9 @@ __all__ = [
     "Categories",
     "change_codes",
     "find_categorical",
-    "keep_used",
     "learn_categories",
     "split_columns",
+    "used_categories",
 ]
 
 # By feature: the values that have codes, in their order; None where the feature is a number.
@@ -176,56 +176,19 @@ def split_columns(X: Any, categories: Categories) -> tuple[Any, np.ndarray]:
     return _as_array(X)[:, numeric], codes
 
 
-def keep_used(
-    categories: Categories, X: np.ndarray, rows: np.ndarray
-) -> tuple[Categories, list[tuple[int, np.ndarray]]]:
-    """Leave only the categories that some rows have.
-
-    Parameters
-    ----------
-    categories : Categories
-        The categories by feature.
-    X : ndarray of float32 of shape (n_samples, n_features)
-        Features, with codes of these categories.
-    rows : ndarray of int of shape (n_rows,)
-        The rows that count.
-
-    Returns
-    -------
-    categories : Categories
-        Those that these rows have.
-    new_codes : list of tuple (int, ndarray of float32)
-        By feature whose codes change, the new code of each old one; NaN for what has none.
-    """
-    kept, changes = list(categories), []
+def used_categories(categories: Categories, X: np.ndarray, rows: np.ndarray) -> Categories:
+    """Return the categories that some rows of X, coded by `categories`, have."""
+    used = []
     for position, known in enumerate(categories):
-        if known is None:
-            continue
-        column = X[rows, position]
-        used = np.unique(column[~np.isnan(column)]).astype(np.int64)
-        if len(used) < len(known):
-            new = np.full(len(known) + 1, np.nan, dtype=np.float32)
-            new[used] = np.arange(len(used))
-            kept[position] = known[used]
-            changes.append((position, new))
-    return tuple(kept), changes
+        if known is not None:
+            column = X[rows, position]
+            known = known[np.unique(column[~np.isnan(column)]).astype(np.int64)]
+        used.append(known)
+    return tuple(used)
 
 
 def change_codes(X: np.ndarray, new_codes: list[tuple[int, np.ndarray]]) -> np.ndarray:
-    """Return X with other codes.
-
-    Parameters
-    ----------
-    X : ndarray of float32 of shape (n_samples, n_features)
-        Features.
-    new_codes : list of tuple (int, ndarray of float32)
-        As `keep_used` gives them.
-
-    Returns
-    -------
-    X : ndarray of float32 of shape (n_samples, n_features)
-        A copy.
-    """
+    """Return a copy of X with, by feature, the new code of each old one and of a missing one."""
     X = X.copy()
     for position, codes in new_codes:
         # The last of the new codes is that of a missing one.

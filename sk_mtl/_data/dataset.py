@@ -6,7 +6,6 @@ declared, tasks that can be learned, rows to train on and rows to watch. Does no
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +15,8 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_consistent_length
 
+from sk_mtl._compat.user_warnings import warn_user
+from sk_mtl._data.categories import Categories
 from sk_mtl._data.labels import LabelTable, read_cell_weight, read_labels, read_missing_weight
 from sk_mtl._data.schema import (
     EncodedTargets,
@@ -102,6 +103,8 @@ class Dataset:
         As the estimator's parameter.
     missing_weight : ndarray of float32 of shape (n_samples, n_tasks) or None
         Weights of the cells without a label, where these are learned from.
+    categories : Categories or None
+        The categories that X is coded by.
     """
 
     X: Any
@@ -109,6 +112,7 @@ class Dataset:
     schema: TargetSchema
     class_weight: Any
     missing_weight: np.ndarray | None = None
+    categories: Categories | None = None
 
     @cached_property
     def is_learnable(self) -> np.ndarray:
@@ -201,6 +205,7 @@ def encode_dataset(
     schema: TargetSchema | None = None,
     classes: Any = None,
     learns_unlabelled: bool = False,
+    categories: Categories | None = None,
 ) -> Dataset:
     """Encode y by a schema, or learn one from it.
 
@@ -220,6 +225,8 @@ def encode_dataset(
         The estimator's parameter, if they are not.
     learns_unlabelled : bool, default=False
         Whether cells without a label are learned from, and so have weights, too.
+    categories : Categories or None, default=None
+        The categories that X is coded by.
 
     Returns
     -------
@@ -237,7 +244,7 @@ def encode_dataset(
     table = schema.align(table)
     weight = read_cell_weight(sample_weight, table)
     of_missing = read_missing_weight(sample_weight, table) if learns_unlabelled else None
-    return Dataset(X, schema.encode(table, weight), schema, class_weight, of_missing)
+    return Dataset(X, schema.encode(table, weight), schema, class_weight, of_missing, categories)
 
 
 def declare_schema(table: LabelTable, classes: Any) -> TargetSchema:
@@ -303,24 +310,14 @@ def check_same_classes(schema: TargetSchema, classes: Any) -> None:
             )
 
 
-def warn_of_degenerate_tasks(dataset: Dataset, stacklevel: int) -> None:
-    """Warn of tasks without any label, and of tasks with one class.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        What is to be learned.
-    stacklevel : int
-        Of the warning, as seen from the caller.
-    """
+def warn_of_degenerate_tasks(dataset: Dataset) -> None:
+    """Warn of tasks without any label, and of tasks with one class."""
     schema, counts = dataset.schema, dataset.targets.label_mask.sum(axis=0)
     empty = [repr(n) for n, count in zip(schema.task_names, counts, strict=True) if count == 0]
     if empty:
-        warnings.warn(
+        warn_user(
             f"{len(empty)} task(s) have no label among {len(dataset.targets.codes)} rows: "
-            f"{enumerate_some(empty)}. They are left untrained and predicted as missing.",
-            UserWarning,
-            stacklevel=stacklevel + 1,
+            f"{enumerate_some(empty)}. They are left untrained and predicted as missing."
         )
     single = [
         f"{name!r} (only {classes.tolist()[0]!r}, {count} label(s))"
@@ -328,11 +325,9 @@ def warn_of_degenerate_tasks(dataset: Dataset, stacklevel: int) -> None:
         if len(classes) == 1 and count > 0
     ]
     if single:
-        warnings.warn(
+        warn_user(
             f"{len(single)} task(s) have one class: {enumerate_some(single)}. That class is "
-            "predicted for every row. Name all classes in `classes` if there are others.",
-            UserWarning,
-            stacklevel=stacklevel + 1,
+            "predicted for every row. Name all classes in `classes` if there are others."
         )
 
 

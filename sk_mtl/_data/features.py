@@ -5,7 +5,7 @@ Owns what X may be, and names the columns that are otherwise. Does not look at y
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from numbers import Real
 from typing import Any
 
@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
+from sk_mtl._data.categories import Categories, split_columns
 from sk_mtl._tasks import enumerate_some
 
 __all__ = ["check_features", "describe_too_large"]
@@ -29,7 +30,7 @@ def check_features(
     reset: bool,
     allow_nan: bool = False,
     keep_float64: bool = False,
-    split: Callable[[Any], tuple[Any, np.ndarray, np.ndarray]] | None = None,
+    categories: Categories | None = None,
 ) -> Any:
     """Check X and return it as float32.
 
@@ -46,9 +47,8 @@ def check_features(
     keep_float64 : bool, default=False
         Whether to leave an X of float32 or float64 as it is, in any order, for whoever takes it
         batch by batch, and then has to see whether its numbers fit into float32.
-    split : callable, default=None
-        If X has categories, from it to its numbers, the codes of its categories, and the mask of
-        the features that are categories.
+    categories : Categories or None, default=None
+        By feature the categories that have codes; None where all features are numbers.
 
     Returns
     -------
@@ -63,9 +63,10 @@ def check_features(
         If X is no table, or holds what never is a number.
     """
     _refuse_other_than_tables(X)
-    if split is not None:
+    if categories is not None:
         validate_data(estimator, X, reset=reset, skip_check_array=True)
-        numbers, codes, is_categorical = split(X)
+        is_categorical = np.array([known is not None for known in categories])
+        numbers, codes = split_columns(X, categories)
         table = np.empty((len(codes), len(is_categorical)), dtype=np.float32)
         table[:, is_categorical] = codes
         if not is_categorical.all():
@@ -158,7 +159,9 @@ def _refuse_other_than_tables(X: Any) -> None:
                 "The columns of X must have names of their own: there are several named "
                 f"{enumerate_some([repr(name) for name in twice])}. Rename them."
             )
-    elif isinstance(nw.from_native(X, pass_through=True), nw.LazyFrame):
+    elif not isinstance(X, np.ndarray) and isinstance(
+        nw.from_native(X, pass_through=True), nw.LazyFrame
+    ):
         raise TypeError("X must hold its numbers. Got a lazy frame; call collect() on it.")
 
 

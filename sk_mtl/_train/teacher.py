@@ -28,11 +28,11 @@ import tensorflow as tf
 from sk_mtl._model.build import build_network, logits_of, network_variables
 from sk_mtl._model.layers import draw_bits
 from sk_mtl._model.spec import NetworkSpec
+from sk_mtl._train.state import TeacherState
 
 __all__ = [
     "MissingBatch",
     "Teacher",
-    "TeacherState",
     "UnlabelledSpec",
     "ramp_up",
     "replace_features",
@@ -59,22 +59,6 @@ class UnlabelledSpec:
     momentum: float
     threshold: float | None = None
     input_noise: float = 0.0
-
-
-@dataclass(frozen=True)
-class TeacherState:
-    """A teacher as plain arrays.
-
-    Attributes
-    ----------
-    network : list of ndarray
-        The values of its variables, in the order of `network_variables`.
-    n_steps : int
-        Steps of training that it has seen.
-    """
-
-    network: list[np.ndarray]
-    n_steps: int
 
 
 class MissingBatch(NamedTuple):

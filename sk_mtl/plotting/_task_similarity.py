@@ -421,7 +421,7 @@ def _gradients_of_heads(
     learner, X = enter_learner(estimator, X)
     names = learner.task_names_.tolist()
     _require_two_tasks(names)
-    X = learner._check_features(X, reset=False)
+    X = learner._checked(X)[1]
     check_consistent_length(X, table.label_mask)
     targets = _encode(learner, table, sample_weight)
     # A label that training did not see has no logit, hence no gradient.
