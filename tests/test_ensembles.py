@@ -15,15 +15,13 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sk_mtl import MultiTaskClassifier, _prediction, load_model, save_model
+from sk_mtl import MultiTaskClassifier, load_model, save_model
 from sk_mtl._data.dataset import Subset
+from sk_mtl._model.build import build_network, network_variables
 from sk_mtl._model.ensemble import MeanOfMembers, SharedDense, average_logits, member_model
-from sk_mtl._model.network import (
-    build_network,
-    draw_initial_values,
-    network_variables,
-)
+from sk_mtl._model.initial_values import draw_initial_values
 from sk_mtl._model.spec import NetworkSpec
+from sk_mtl._predict import keras_forward as _prediction
 from sk_mtl._train.loop import draw_start, train
 from sk_mtl._train.program import TrainingPlan
 from sk_mtl.weighting import FixedWeighting

@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sk_mtl import MultiTaskClassifier, load_model
 from sk_mtl._fit.fitted_network import FittedNetwork
-from sk_mtl._model.network import network_variables
+from sk_mtl._model.build import network_variables
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._save.pickles import FORMAT_VERSION
 from sk_mtl._train.loop import draw_start

@@ -17,8 +17,8 @@ from helpers import assert_same_fits, assert_same_predictions, make_tiny, weight
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sk_mtl._fit.fitted import FittedNetwork
-from sk_mtl._model.network import network_variables
+from sk_mtl._fit.fitted_network import FittedNetwork
+from sk_mtl._model.build import network_variables
 from sk_mtl._train import loop as _training
 from sk_mtl.metrics import get_multitask_scorer
 from sk_mtl.model_selection import MultiTaskStratifiedKFold

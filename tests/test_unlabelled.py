@@ -24,7 +24,8 @@ from sk_mtl._data.labels import read_labels
 from sk_mtl._fit.splits import split_validation
 from sk_mtl._train import program_cache as _program_cache
 from sk_mtl._train.program import TrainingProgram
-from sk_mtl._train.teacher import ramp_up, replace_features, task_disagreement
+from sk_mtl._train.teacher import ramp_up, replace_features
+from sk_mtl.losses._tasks import task_disagreement
 
 SLOW = pytest.mark.slow
 COMPILE = TrainingProgram._compile

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from sk_mtl._compat.processes import refuse_fork
-from sk_mtl._model.network import (
+from sk_mtl._model.build import (
     build_network,
     divide_logits,
     join_networks,

@@ -22,9 +22,12 @@ from sk_mtl._fit.class_priors import (
     compute_label_smoothing,
     compute_logit_offsets,
 )
-from sk_mtl._model.custom_model import classify_outputs, serialize_model
-from sk_mtl._model.network import canonical_activation, network_variables
+from sk_mtl._model.activations import canonical_activation
+from sk_mtl._model.build import network_variables
+from sk_mtl._model.custom_outputs import classify_outputs
+from sk_mtl._model.custom_serialization import serialize_model
 from sk_mtl._model.spec import NetworkSpec
+from sk_mtl._model.task_layout import TaskLayout
 from sk_mtl._routing import make_callbacks, make_optimizer
 from sk_mtl._tasks import resolve_task
 from sk_mtl._train.early_stopping import EarlyStopping, TaskStopping
@@ -170,7 +173,7 @@ class Settings:
         n_classes = [len(c) for c in dataset.learnable_classes]
         spec = NetworkSpec(
             n_features=dataset.X.shape[1],
-            n_outputs=tuple(1 if n == 2 else n for n in n_classes),
+            n_outputs=TaskLayout.of_classes(n_classes).n_outputs,
             hidden_layer_sizes=_layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes"),
             head_hidden_layer_sizes=self._head_sizes(dataset),
             activation=canonical_activation(self.activation),

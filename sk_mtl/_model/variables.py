@@ -20,7 +20,7 @@ class Variable(NamedTuple):
 
 
 def list_variables(spec: NetworkSpec) -> list[Variable]:
-    from sk_mtl._model.network import build_network, network_variables
+    from sk_mtl._model.build import build_network, network_variables
 
     found = []
     for v in network_variables(build_network(spec)):

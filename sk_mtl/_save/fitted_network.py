@@ -20,6 +20,7 @@ from sk_mtl._data.input_encoder import InputSpec
 from sk_mtl._data.schema import TargetSchema
 from sk_mtl._fit.fitted_network import FittedNetwork
 from sk_mtl._model.spec import CustomOutputs, NetworkSpec, TaskOutput
+from sk_mtl._model.task_layout import TaskLayout
 from sk_mtl._model.variables import Variable, list_variables
 from sk_mtl._train.best_weights import BestWeights
 from sk_mtl._train.state import TrainingState, decode_state, encode_state
@@ -87,7 +88,7 @@ def decode_network(
     n_epochs: int,
 ) -> FittedNetwork | None:
     """Return the network that `encode_network` was given; ValueError if it is not such a one."""
-    n_outputs = tuple(1 if n == 2 else n for n in schema.n_classes if n >= 2)
+    n_outputs = TaskLayout.of_classes(n for n in schema.n_classes if n >= 2).n_outputs
     if nodes is None:
         require(not n_outputs, "there are tasks to learn, and no network")
         return None
@@ -219,7 +220,7 @@ def _is_activation(name: Any) -> bool:
     """Return whether this names an activation; Keras is asked for those of users only."""
     if type(name) is not str:
         return False
-    from sk_mtl._model.network import canonical_activation
+    from sk_mtl._model.activations import canonical_activation
 
     return canonical_activation(name) == name
 

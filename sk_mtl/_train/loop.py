@@ -20,7 +20,7 @@ import tensorflow as tf
 from sklearn.exceptions import ConvergenceWarning
 
 from sk_mtl._data.dataset import Subset, UnlabelledSubset
-from sk_mtl._model.network import draw_initial_values
+from sk_mtl._model.initial_values import draw_initial_values
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._tasks import enumerate_some
 from sk_mtl._train.batching import LabelAwareOrder, RandomOrder, draw_endlessly

@@ -19,14 +19,9 @@ import numpy as np
 import scipy.sparse as sp
 import tensorflow as tf
 
-from sk_mtl._model.ensemble import member_cross_entropy, member_margins, member_model
-from sk_mtl._model.network import (
-    NoiseDropout,
-    build_network,
-    draw_bits,
-    logits_of,
-    network_variables,
-)
+from sk_mtl._model.build import build_network, logits_of, network_variables
+from sk_mtl._model.ensemble import member_model
+from sk_mtl._model.layers import NoiseDropout, draw_bits
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._train.averaging import WeightAverage
 from sk_mtl._train.early_stopping import EarlyStopping, PlannedEpoch, TaskStopping
@@ -36,9 +31,15 @@ from sk_mtl._train.teacher import (
     Teacher,
     UnlabelledSpec,
     replace_features,
-    task_disagreement,
 )
-from sk_mtl.losses import task_cross_entropy, task_margins, task_means
+from sk_mtl.losses._tasks import (
+    member_cross_entropy,
+    member_margins,
+    task_cross_entropy,
+    task_disagreement,
+    task_margins,
+    task_means,
+)
 from sk_mtl.weighting import TaskWeighting
 
 __all__ = [
