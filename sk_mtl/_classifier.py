@@ -42,7 +42,8 @@ from sk_mtl._data.dataset import (
     warn_of_degenerate_tasks,
 )
 from sk_mtl._data.features import check_features
-from sk_mtl._data.input_encoder import InputSpec, LearnedInput, learn_input
+from sk_mtl._data.input_encoder import LearnedInput, learn_input
+from sk_mtl._data.input_spec import InputSpec
 from sk_mtl._data.labels import has_missing_labels, read_cell_weight, read_labels
 from sk_mtl._data.schema import TargetSchema
 from sk_mtl._fit.best import choose_best

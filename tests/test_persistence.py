@@ -310,7 +310,7 @@ def test_there_is_a_model_of_every_format():
 TRUSTED = [
     "sk_mtl._train.averaging.AveragingState",
     "sk_mtl._classifier.MultiTaskClassifier",
-    "sk_mtl._data.input_encoder.InputSpec",
+    "sk_mtl._data.input_spec.InputSpec",
     "sk_mtl._data.labels.TargetForm",
     "sk_mtl._model.network.NetworkSpec",
     "sk_mtl._fit.fitted.FittedNetwork",

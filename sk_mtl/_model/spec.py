@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from sk_mtl._data.input_encoder import InputSpec
+from sk_mtl._data.input_spec import InputSpec
 
 __all__ = [
     "CustomOutputs",

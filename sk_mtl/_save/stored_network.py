@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from sk_mtl._codec.values import decode_value, encode_value, require
-from sk_mtl._data.input_encoder import InputSpec
+from sk_mtl._data.input_spec import InputSpec
 from sk_mtl._fit.fitted import FittedNetwork
 from sk_mtl._model.network import (
     build_network,
