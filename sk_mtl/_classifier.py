@@ -44,7 +44,8 @@ from sk_mtl._data.dataset import (
 from sk_mtl._data.features import check_features
 from sk_mtl._data.input_encoder import LearnedInput, learn_input
 from sk_mtl._data.input_spec import InputSpec
-from sk_mtl._data.labels import has_missing_labels, read_cell_weight, read_labels
+from sk_mtl._data.labels import has_missing_labels, read_labels
+from sk_mtl._data.sample_weight import read_cell_weight
 from sk_mtl._data.schema import TargetSchema
 from sk_mtl._fit.best import choose_best
 from sk_mtl._fit.fitted import (

@@ -359,7 +359,7 @@ LABELS = {
     "a lazy frame": (
         lambda: pl.DataFrame({"a": [0, 1]}).lazy(),
         TypeError,
-        "y must hold its labels. Got a lazy frame; call collect() on it.",
+        "y must be in memory. Got a lazy frame; call collect() on it.",
     ),
     "sparse": (
         lambda: sp.csr_matrix(np.eye(N, 2)),
@@ -434,7 +434,7 @@ LABELS = {
     "floats beyond 2**53": (
         lambda: pd.DataFrame({"id": [2.0**60] * 19 + [None]}),
         ValueError,
-        "Task 'id' holds floats beyond 2**53, above which integers are no longer told apart. "
+        "Task 'id' holds floats above 2**53, where not every integer has its own float. "
         "Use an integer column that can hold missing values, such as Int64, or text.",
     ),
     "numbers and text": (
@@ -491,7 +491,7 @@ LABELS = {
         ValueError,
         "y is a NumPy array of text that holds 'nan' or 'None' in 10 cell(s): NumPy turned "
         "missing labels into text. Build it with dtype=object, pass a DataFrame or a list, "
-        "or say missing_label='nan'.",
+        "or set missing_label='nan'.",
     ),
     "a task name twice": (
         lambda: Y.set_axis(["flag", "flag"], axis=1),
@@ -629,14 +629,14 @@ WEIGHTS = {
     "balanced": (
         lambda: "balanced",
         TypeError,
-        "sample_weight must be an array of a weight per row or per cell. Got 'balanced'; "
-        "weights of classes go into class_weight.",
+        "sample_weight must be an array with one weight per row or per cell. Got 'balanced'; "
+        "pass class weights as class_weight.",
     ),
     "weights of classes": (
         lambda: {0: 1.0},
         TypeError,
-        "sample_weight must be an array of a weight per row or per cell. Got {0: 1.0}; "
-        "weights of classes go into class_weight.",
+        "sample_weight must be an array with one weight per row or per cell. Got {0: 1.0}; "
+        "pass class weights as class_weight.",
     ),
     "ragged": (
         lambda: [[1], [1, 2]],
@@ -1347,7 +1347,7 @@ PARAMETERS = [
         "classes",
         {"flag": [0]},
         ValueError,
-        "Task 'flag' has 10 label(s) outside its classes 0: 1. Correct them, or name every "
+        "Task 'flag' has 10 label(s) outside its classes 0: 1. Correct them, or list every "
         "class in `classes`.",
     ),
     (
@@ -1616,18 +1616,18 @@ CALLS = {
     "fit, no weight of a missing cell that is learned from": (
         lambda clf: clf.fit(X, Y, Y.notna().where(Y.notna(), np.nan).astype(float)),
         ValueError,
-        "sample_weight must be finite and not negative on cells without a label, too, if "
-        "unlabelled cells are learned from. Got others in 5 of 5 cells without a label, the "
-        "first in row 1, task 'colour'. A weight of 0 leaves a cell out.",
+        "If unlabelled is set, sample_weight must be finite and not negative on unlabelled cells, "
+        "too. Got invalid weights in 5 of 5 unlabelled cells, the first in row 1, task 'colour'. "
+        "A weight of 0 leaves a cell out.",
         "both",
         {"unlabelled": "pseudo_labels"},
     ),
     "partial_fit, a negative weight of a missing cell that is learned from": (
         lambda clf: clf.partial_fit(X, Y, CLASSES, np.where(Y.isna(), -1, 1)),
         ValueError,
-        "sample_weight must be finite and not negative on cells without a label, too, if "
-        "unlabelled cells are learned from. Got others in 5 of 5 cells without a label, the "
-        "first in row 1, task 'colour'. A weight of 0 leaves a cell out.",
+        "If unlabelled is set, sample_weight must be finite and not negative on unlabelled cells, "
+        "too. Got invalid weights in 5 of 5 unlabelled cells, the first in row 1, task 'colour'. "
+        "A weight of 0 leaves a cell out.",
         "both",
         {"unlabelled": "consistency"},
     ),
@@ -1869,7 +1869,7 @@ CALLS = {
     "stream, a label outside the classes": (
         lambda clf: clf.partial_fit(X, Y, classes={**CLASSES, "flag": [0]}),
         ValueError,
-        "Task 'flag' has 10 label(s) outside its classes 0: 1. Correct them, or name every "
+        "Task 'flag' has 10 label(s) outside its classes 0: 1. Correct them, or list every "
         "class in `classes`.",
         "new",
     ),
@@ -1883,14 +1883,14 @@ CALLS = {
     "stream, an unknown label": (
         lambda clf: clf.partial_fit(X, Y.assign(flag=9)),
         ValueError,
-        "Task 'flag' has 20 label(s) outside its classes 0, 1: 9. Correct them, or name "
+        "Task 'flag' has 20 label(s) outside its classes 0, 1: 9. Correct them, or list "
         "every class in `classes`.",
         "fitted",
     ),
     "stream, text in place of numbers": (
         lambda clf: clf.partial_fit(X, Y.assign(flag="1")),
         ValueError,
-        "Task 'flag' has 20 label(s) outside its classes 0, 1: '1'. Correct them, or name "
+        "Task 'flag' has 20 label(s) outside its classes 0, 1: '1'. Correct them, or list "
         "every class in `classes`.",
         "fitted",
     ),
@@ -1943,7 +1943,7 @@ CALLS = {
     "warm start, an unknown label": (
         lambda clf: clf.fit(X, Y.assign(flag=7)),
         ValueError,
-        "Task 'flag' has 20 label(s) outside its classes 0, 1: 7. Correct them, or name "
+        "Task 'flag' has 20 label(s) outside its classes 0, 1: 7. Correct them, or list "
         "every class in `classes`.",
         "fitted",
         {"warm_start": True},
@@ -2013,7 +2013,7 @@ CALLS = {
         lambda clf: clf.fit(X, Y, validation_data=(X, Y.assign(flag=9))),
         ValueError,
         "In validation_data: Task 'flag' has 20 label(s) outside its classes 0, 1: 9. "
-        "Correct them, or name every class in `classes`.",
+        "Correct them, or list every class in `classes`.",
         "both",
     ),
     "validation data, a task too many": (
