@@ -70,10 +70,10 @@ def weight(value):
 
 
 ENCODE = (
-    "Encode them, for instance with OneHotEncoder in a ColumnTransformer, or make categories of "
-    "them, by a categorical dtype or categorical_features."
+    "Encode them, for instance with OneHotEncoder in a ColumnTransformer, or mark them as "
+    "categorical, by a categorical dtype or categorical_features."
 )
-IMPUTE = "Set standardize=True, which allows for missing cells, or impute them."
+IMPUTE = "Set standardize=True, which allows missing cells, or impute them."
 # name: X, the error and its message, parameters
 FEATURES = {
     "NaN": (
@@ -138,64 +138,64 @@ FEATURES = {
     "an integer too large for floats": (
         lambda: np.full((N, 2), 10**400, dtype=object),
         ValueError,
-        "X must hold numbers. Got others in 2 of 2 column(s): 0 (int too large to convert to "
+        "X must be numeric. Other values in 2 of 2 column(s): 0 (int too large to convert to "
         "float), 1 (int too large to convert to float). " + ENCODE,
     ),
     "text": (
         lambda: np.full((N, 2), "a"),
         ValueError,
-        "X must hold numbers. Got others in 2 of 2 column(s): 0 (could not convert string to "
+        "X must be numeric. Other values in 2 of 2 column(s): 0 (could not convert string to "
         "float: 'a'), 1 (could not convert string to float: 'a'). " + ENCODE,
     ),
     "a column of text": (
         lambda: X.assign(u="a"),
         ValueError,
-        "X must hold numbers. Got others in 1 of 3 column(s): 'u' (could not convert string "
+        "X must be numeric. Other values in 1 of 3 column(s): 'u' (could not convert string "
         "to float: 'a'). " + ENCODE,
     ),
     "a cell of text": (
         lambda: cell("a"),
         ValueError,
-        "X must hold numbers. Got others in 1 of 3 column(s): 'u' (could not convert string "
+        "X must be numeric. Other values in 1 of 3 column(s): 'u' (could not convert string "
         "to float: 'a'). " + ENCODE,
     ),
     "bytes": (
         lambda: np.full((N, 2), b"a"),
         ValueError,
-        "X must hold numbers. Got others in 2 of 2 column(s): 0 (could not convert string to "
+        "X must be numeric. Other values in 2 of 2 column(s): 0 (could not convert string to "
         "float: b'a'), 1 (could not convert string to float: b'a'). " + ENCODE,
     ),
     "polars text": (
         lambda: pl.DataFrame({"u": ["a"] * N, "v": [1.0] * N}),
         ValueError,
-        "X must hold numbers. Got others in 1 of 2 column(s): 'u' (could not convert string "
+        "X must be numeric. Other values in 1 of 2 column(s): 'u' (could not convert string "
         "to float: 'a'). " + ENCODE,
     ),
     "times": (
         lambda: X.assign(u=pd.Timestamp("2020")),
         TypeError,
-        "X must hold numbers. Got times in 1 of 3 column(s): 'u'. Derive features from them.",
+        "X must be numeric. Got times in 1 of 3 column(s): 'u'. Derive features from them.",
     ),
     "durations": (
         lambda: X.assign(u=pd.Timedelta(1)),
         TypeError,
-        "X must hold numbers. Got times in 1 of 3 column(s): 'u'. Derive features from them.",
+        "X must be numeric. Got times in 1 of 3 column(s): 'u'. Derive features from them.",
     ),
     "an array of times": (
         lambda: np.full((N, 2), np.datetime64("2020")),
         TypeError,
-        "X must hold numbers. Got datetime64[Y]; derive features from the times.",
+        "X must be numeric. Got datetime64[Y]; derive features from the times.",
     ),
     "a list in a cell": (
         lambda: X.assign(u=[[1]] * N),
         TypeError,
-        "X must hold numbers. Got others in 1 of 3 column(s): 'u' (float() argument must be "
+        "X must be numeric. Other values in 1 of 3 column(s): 'u' (float() argument must be "
         "a string or a real number, not 'ndarray'). " + ENCODE,
     ),
     "a dict in a cell": (
         lambda: X.assign(u=[{}] * N),
         TypeError,
-        "X must hold numbers. Got others in 1 of 3 column(s): 'u' (float() argument must be "
+        "X must be numeric. Other values in 1 of 3 column(s): 'u' (float() argument must be "
         "a string or a real number, not 'dict'). " + ENCODE,
     ),
     "complex numbers": (
@@ -211,13 +211,13 @@ FEATURES = {
     "records": (
         lambda: np.zeros(N, dtype=[("a", float)]),
         TypeError,
-        "X must hold numbers. Got structured records; pass a DataFrame of them.",
+        "X must be numeric. Got structured records; pass a DataFrame of them.",
     ),
     "masked cells": (
         lambda: np.ma.array(A, mask=A > 1),
         ValueError,
-        "X has 10 masked cell(s): what lies under a mask is no feature. X.filled(np.nan) makes "
-        "missing cells of them.",
+        "X has 10 masked cell(s), which hold no features. Use X.filled(np.nan) to make them "
+        "missing cells.",
     ),
     "None": (
         lambda: None,
@@ -252,7 +252,7 @@ FEATURES = {
     "a lazy frame": (
         lambda: pl.DataFrame(A).lazy(),
         TypeError,
-        "X must hold its numbers. Got a lazy frame; call collect() on it.",
+        "X must be in memory. Got a lazy frame; call collect() on it.",
     ),
     "one feature, 1-D": (
         lambda: [1.0, 2.0],
@@ -264,7 +264,7 @@ FEATURES = {
     "a Series": (
         lambda: X["u"],
         ValueError,
-        "X must be 2-D. Got a Series; one feature is a table by X.to_frame().",
+        "X must be 2-D. Got a Series; use X.to_frame() for a single feature.",
     ),
     "a number": (
         lambda: 3,
@@ -308,7 +308,7 @@ FEATURES = {
     "a column name twice": (
         lambda: X.set_axis(["u", "u", "w"], axis=1),
         ValueError,
-        "The columns of X must have names of their own: there are several named 'u'. Rename them.",
+        "The column names of X must be unique: there are several columns named 'u'. Rename them.",
     ),
     "column names of two types": (
         lambda: X.rename(columns={"u": 1}),
@@ -1683,7 +1683,7 @@ CALLS = {
     "predict, text": (
         lambda clf: clf.predict(X.assign(u="a")),
         ValueError,
-        "X must hold numbers. Got others in 1 of 3 column(s): 'u' (could not convert string "
+        "X must be numeric. Other values in 1 of 3 column(s): 'u' (could not convert string "
         "to float: 'a'). " + ENCODE,
         "fitted",
     ),
@@ -1704,7 +1704,7 @@ CALLS = {
     "predict_proba, a row as a Series": (
         lambda clf: clf.predict_proba(X.iloc[0]),
         ValueError,
-        "X must be 2-D. Got a Series; one feature is a table by X.to_frame().",
+        "X must be 2-D. Got a Series; use X.to_frame() for a single feature.",
         "fitted",
     ),
     "predict before fit": (
@@ -2084,9 +2084,9 @@ CALLS = {
     "a million classes": (
         lambda clf: clf.fit(np.zeros((10**6, 1), np.float32), np.arange(10**6)),
         ValueError,
-        "Task 'y0' has 1,000,000 classes among 1,000,000 labels, so that it looks like an "
-        "identifier, or a number, of the rows. Leave it out or bin it; if these are classes, "
-        "name them in `classes`.",
+        "Task 'y0' has 1,000,000 classes among 1,000,000 labels: it looks like a row "
+        "identifier or a continuous target. Leave it out or bin it; if these are classes, "
+        "list them in `classes`.",
         "both",
     ),
     "a name for each row": (
@@ -2094,9 +2094,9 @@ CALLS = {
             np.zeros((2000, 1)), pd.DataFrame({"id": [f"id{i}" for i in range(2000)]})
         ),
         ValueError,
-        "Task 'id' has 2,000 classes among 2,000 labels, so that it looks like an "
-        "identifier, or a number, of the rows. Leave it out or bin it; if these are classes, "
-        "name them in `classes`.",
+        "Task 'id' has 2,000 classes among 2,000 labels: it looks like a row "
+        "identifier or a continuous target. Leave it out or bin it; if these are classes, "
+        "list them in `classes`.",
         "both",
     ),
 }
