@@ -61,9 +61,10 @@ from sk_mtl._fit.logit_adjustment import compute_adjusted_frequencies, compute_l
 from sk_mtl._fit.splits import split_folds, split_validation
 from sk_mtl._fit.temperature_scaling import fit_temperatures, require_validation
 from sk_mtl._model.custom_model import classify_outputs, serialize_model
+from sk_mtl._model.keras_objects import make_callbacks, make_optimizer
 from sk_mtl._model.network import canonical_activation, network_variables
 from sk_mtl._model.spec import NetworkSpec
-from sk_mtl._routing import RoutedParamsMixin, make_callbacks, make_optimizer
+from sk_mtl._routing import RoutedParamsMixin
 from sk_mtl._summary import FitSummary, describe_stopping, summarize_fit
 from sk_mtl._task_view import TaskView
 from sk_mtl._tasks import PerTask, resolve_task

@@ -1,4 +1,4 @@
-"""Tests of `sk_mtl._routing`: routed parameters, optimizers and callbacks."""
+"""Tests of `sk_mtl._routing` and `_model.keras_objects`: parameters, optimizers and callbacks."""
 
 import copy
 import pickle
@@ -16,8 +16,9 @@ from sklearn.utils.estimator_checks import (
     check_set_params,
 )
 
+from sk_mtl._model.keras_objects import make_callbacks, make_optimizer
 from sk_mtl._names import suggest_name
-from sk_mtl._routing import RoutedParamsMixin, make_callbacks, make_optimizer
+from sk_mtl._routing import RoutedParamsMixin
 
 EarlyStopping = keras.callbacks.EarlyStopping
 

@@ -27,8 +27,8 @@ import keras
 import numpy as np
 
 from sk_mtl._model.custom_model import as_functional, copy_model, fixed_randomness
+from sk_mtl._model.keras_objects import make_optimizer
 from sk_mtl._names import suggest_name
-from sk_mtl._routing import make_optimizer
 
 __all__ = ["build_custom_model", "describe_for_builder"]
 
