@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sk_mtl.datasets._arguments import check_flags
+from sk_mtl._compat.arguments import check_flags
 from sk_mtl.datasets._bundled import open_bundled, read_description
 
 

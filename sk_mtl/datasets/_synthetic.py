@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sk_mtl.datasets._arguments import (
+from sk_mtl._compat.arguments import (
     check_choice,
     check_flags,
     check_integer,
