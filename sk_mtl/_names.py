@@ -12,16 +12,7 @@ __all__ = ["did_you_mean", "suggest_name"]
 
 
 def suggest_name(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name nearest to a mistyped one; swapped letters and initials are near.
-
-    Examples
-    --------
-    >>> from sk_mtl._names import suggest_name
-    >>> suggest_name("learing_rate", ["learning_rate", "clipnorm"])
-    'learning_rate'
-    >>> suggest_name("lr", ["learning_rate", "clipnorm"])
-    'learning_rate'
-    """
+    """Return the known name nearest to a mistyped one; swapped letters and initials are near."""
     by_lower = {candidate.lower(): candidate for candidate in known}
     for lower, candidate in by_lower.items():
         if sorted(lower) == sorted(name.lower()):

@@ -122,6 +122,11 @@ def test_set_params_sets_nothing_when_a_name_is_unknown():
     assert estimator.get_params() == Estimator().get_params()
 
 
+@pytest.mark.parametrize("name", ["learing_rate", "learning_raet", "lr"])
+def test_suggest_name_finds_a_near_name(name):
+    assert suggest_name(name, ["learning_rate", "clipnorm"]) == "learning_rate"
+
+
 def test_suggest_name_is_none_when_nothing_is_near():
     assert suggest_name("zzz", ["learning_rate", "clipnorm"]) is None
 

@@ -35,13 +35,11 @@ _Refuse = Callable[[_Asked, _Test, list[Any]], _Refusal]
 
 
 def check_asker(has_missing: _Test) -> None:
-    """Refuse tools of scikit-learn that fail on missing labels, or take them for a class.
-
-    scikit-learn's `cross_val_predict` of probabilities encodes y before any estimator sees it, so a
-    missing label becomes a class without a warning. Other tools fail with unhelpful messages. Most
-    ask for the estimator's tags first; this is called there and inspects the caller. If
-    scikit-learn's names have changed, everything passes.
-    """
+    """Refuse tools of scikit-learn that fail on missing labels, or take them for a class."""
+    # scikit-learn's cross_val_predict of probabilities encodes y before any estimator sees it, so a
+    # missing label becomes a class without a warning. Other tools fail with unhelpful messages.
+    # Most ask for the estimator's tags first; this is called there and inspects the caller. If
+    # scikit-learn's names have changed, everything passes.
     frame: FrameType | None = sys._getframe(1)
     owners: list[Any] = []
     found_asker = False

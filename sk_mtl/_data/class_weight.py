@@ -36,11 +36,9 @@ def class_frequencies(
 def class_weight_factors(
     class_weight: Any, schema: TargetSchema, targets: EncodedTargets, rows: np.ndarray
 ) -> list[np.ndarray]:
-    """Return the factor on the weight of each class, by task.
-
-    "balanced" is ``W / (K * W_k)``, counted over `rows`: the weight of the task's labelled cells,
-    over its number of classes present times the weight of the class (King & Zeng 2001).
-    """
+    """Return the factor on the weight of each class, by task; "balanced" is counted over `rows`."""
+    # "balanced" is W / (K * W_k): the weight of the task's labelled cells, over its number of
+    # classes present times the weight of the class (King & Zeng 2001).
     factors = [np.ones(len(classes)) for classes in schema.classes]
     if class_weight is None:
         return factors

@@ -31,11 +31,9 @@ def check_features(
     keep_float64: bool = False,
     split: Callable[[Any], tuple[Any, np.ndarray, np.ndarray]] | None = None,
 ) -> Any:
-    """Check X and return it as float32, without a copy if it is that already.
-
-    `split` separates an X with categories into numbers, codes, and the mask of the categorical
-    features. `keep_float64` leaves floats as they are, for a caller that converts them by batch.
-    """
+    """Check X and return it as float32, without a copy if it is that already."""
+    # `split` separates an X with categories into numbers, codes, and the mask of the categorical
+    # features. `keep_float64` leaves floats as they are, for a caller that converts them by batch.
     _refuse_other_than_tables(X)
     if split is not None:
         validate_data(estimator, X, reset=reset, skip_check_array=True)

@@ -28,12 +28,9 @@ class FeatureStatistics:
 
 
 def learn_statistics(X: Any, rows: np.ndarray, weight: np.ndarray) -> FeatureStatistics:
-    r"""Compute the statistics of features over weighted rows, in float64, leaving out NaN.
-
-    A feature with standard deviation :math:`\sigma` has the scale :math:`1 / \sigma`; one with two
-    values at a distance :math:`d` has :math:`1 / d`, so that rare bits do not become large. Sparse
-    and dense matrices give the same bits.
-    """
+    """Compute the statistics of features over weighted rows, in float64, leaving out NaN."""
+    # The scale is 1 / standard deviation, but 1 / distance for a feature with two values, so that
+    # rare bits do not become large. Sparse and dense matrices give the same bits.
     weight = np.asarray(weight, dtype=np.float64)
     zeros, low, high, mean, missing = _locate(X, rows, weight)
     total = weight.sum()

@@ -214,11 +214,9 @@ def _copy_optimizer(
 def make_callbacks(
     callbacks: Any, routed: Mapping[str, Any] | None = None
 ) -> list[keras.callbacks.Callback]:
-    """Make the list of Keras callbacks from None, callbacks, classes, or nested lists and dicts.
-
-    A setting goes to all classes (``patience``), to one in a list (``0__patience``), or to one in a
-    dict (``stop__patience``).
-    """
+    """Make the list of Keras callbacks from None, callbacks, classes, or nested lists and dicts."""
+    # A setting goes to all classes (patience), to one in a list (0__patience), or to one in a dict
+    # (stop__patience).
     settings = dict(routed or {})
     if callbacks is None:
         if settings:

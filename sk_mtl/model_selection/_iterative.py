@@ -107,11 +107,9 @@ def assign_rows(
     rng: np.random.RandomState | None,
     n_covered: int | None = None,
 ) -> np.ndarray:
-    """Assign each row to a part of exact size so that all columns are spread in proportion.
-
-    The first `n_covered` parts (None for all) should each have rows of every class. `rng` shuffles
-    the rows first; None keeps their order.
-    """
+    """Assign each row to a part of exact size so that all columns are spread in proportion."""
+    # The first `n_covered` parts (None for all) should each have rows of every class. `rng`
+    # shuffles the rows first; None keeps their order.
     n_samples = len(columns.of_cell)
     order = np.arange(n_samples) if rng is None else rng.permutation(n_samples)
     part = _deal_identical_rows(columns, part_sizes, order)
