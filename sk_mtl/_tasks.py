@@ -87,7 +87,7 @@ def resolve_task(
         return names.index(key)
     if isinstance(key, (int, np.integer)) and not isinstance(key, bool) and 0 <= key < len(names):
         return int(key)
-    where = "" if parameter is None else f", which {parameter} names"
+    where = "" if parameter is None else f", named in {parameter}"
     raise error(
         f"There is no task {key!r}{where}.{did_you_mean(key, names)} "
         f"The tasks are {enumerate_some([repr(n) for n in names])}."

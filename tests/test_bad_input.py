@@ -744,14 +744,14 @@ PARAMETERS = [
         "head_hidden_layer_sizes",
         {"flagg": 3},
         ValueError,
-        "There is no task 'flagg', which head_hidden_layer_sizes names. Did you mean 'flag'? "
+        "There is no task 'flagg', named in head_hidden_layer_sizes. Did you mean 'flag'? "
         "The tasks are 'flag', 'colour'.",
     ),
     (
         "head_hidden_layer_sizes",
         {9: 3},
         ValueError,
-        "There is no task 9, which head_hidden_layer_sizes names. The tasks are 'flag', 'colour'.",
+        "There is no task 9, named in head_hidden_layer_sizes. The tasks are 'flag', 'colour'.",
     ),
     (
         "head_hidden_layer_sizes",
@@ -896,7 +896,7 @@ PARAMETERS = [
         "task_weighting",
         {"flg": 1},
         ValueError,
-        "There is no task 'flg', which task_weighting names. Did you mean 'flag'? The tasks "
+        "There is no task 'flg', named in task_weighting. Did you mean 'flag'? The tasks "
         "are 'flag', 'colour'.",
     ),
     (
@@ -963,7 +963,7 @@ PARAMETERS = [
         "class_weight",
         {"fla": "balanced"},
         ValueError,
-        "There is no task 'fla', which class_weight names. Did you mean 'flag'? The tasks "
+        "There is no task 'fla', named in class_weight. Did you mean 'flag'? The tasks "
         "are 'flag', 'colour'.",
     ),
     (
@@ -1206,20 +1206,20 @@ PARAMETERS = [
         "monitor",
         "color",
         ValueError,
-        "There is no task 'color', which monitor names. Did you mean 'colour'? The tasks are "
+        "There is no task 'color', named in monitor. Did you mean 'colour'? The tasks are "
         "'flag', 'colour'.",
     ),
     (
         "monitor",
         7,
         ValueError,
-        "There is no task 7, which monitor names. The tasks are 'flag', 'colour'.",
+        "There is no task 7, named in monitor. The tasks are 'flag', 'colour'.",
     ),
     (
         "monitor",
         ["flag"],
         ValueError,
-        "There is no task ['flag'], which monitor names. The tasks are 'flag', 'colour'.",
+        "There is no task ['flag'], named in monitor. The tasks are 'flag', 'colour'.",
     ),
     (
         "n_iter_no_change",
@@ -1340,7 +1340,7 @@ PARAMETERS = [
         "classes",
         {"flg": [0, 1]},
         ValueError,
-        "There is no task 'flg', which classes names. Did you mean 'flag'? The tasks are "
+        "There is no task 'flg', named in classes. Did you mean 'flag'? The tasks are "
         "'flag', 'colour'.",
     ),
     (
@@ -1862,7 +1862,7 @@ CALLS = {
     "stream, classes of a mistyped task": (
         lambda clf: clf.partial_fit(X, Y, classes={**CLASSES, "color": ["red"]}),
         ValueError,
-        "There is no task 'color', which classes names. Did you mean 'colour'? The tasks are "
+        "There is no task 'color', named in classes. Did you mean 'colour'? The tasks are "
         "'flag', 'colour'.",
         "new",
     ),

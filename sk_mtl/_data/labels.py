@@ -99,13 +99,13 @@ def read_labels(y: Any, *, missing_label: Any = None) -> LabelTable:
         form = TargetForm("array_1d", None, (None,), (categories,))
     else:
         raw, names, form = _columns_of_array(y, missing_label)
-    if not raw or raw[0].shape[0] == 0:
+    if not raw or len(raw[0]) == 0:
         raise ValueError(
-            f"y must have at least one row and one task. Got {0 if not raw else raw[0].shape[0]} "
-            f"row(s) and {len(raw)} task(s)."
+            f"y must have at least one row and one task. Got {len(raw[0]) if raw else 0} row(s) "
+            f"and {len(raw)} task(s)."
         )
     _refuse_duplicates(names)
-    # One hole in a float array made floats of the integers in all of its columns.
+    # One missing label in an array has turned the integers of all its columns into floats.
     floated = form.kind == "array_2d" and any(
         c.dtype.kind == "f" and np.isnan(c).any() for c in raw
     )
@@ -140,17 +140,15 @@ def _columns_of_frame(
     """Return the raw columns of a DataFrame, their names, and its form."""
     is_pandas = nw.dependencies.is_pandas_like_dataframe(frame.to_native())
     names = tuple(frame.to_native().columns) if is_pandas else tuple(frame.columns)
-    columns, dtypes, categories = [], [], []
-    for position in range(len(names)):
-        column, dtype, column_categories = _column_of_series(frame[:, position])
-        columns.append(column)
-        dtypes.append(dtype)
-        categories.append(column_categories)
-    levels = tuple(frame.to_native().columns.names) if is_pandas else ()
+    read = [_column_of_series(frame[:, position]) for position in range(len(names))]
     form = TargetForm(
-        "frame", str(frame.implementation.value), tuple(dtypes), tuple(categories), levels
+        "frame",
+        backend=str(frame.implementation.value),
+        dtypes=tuple(dtype for _, dtype, _ in read),
+        categories=tuple(categories for _, _, categories in read),
+        level_names=tuple(frame.to_native().columns.names) if is_pandas else (),
     )
-    return columns, names, form
+    return [column for column, _, _ in read], names, form
 
 
 def _column_of_series(
@@ -171,9 +169,7 @@ def _column_of_series(
     if series.dtype.is_nested():
         raise ValueError(f"The labels of task {series.name!r} must be scalars. Got {series.dtype}.")
     is_null = series.is_null().to_numpy()
-    if not is_null.any():
-        return np.asarray(series.to_numpy()), dtype, None
-    if series.dtype.is_float() or series.dtype.is_temporal():
+    if not is_null.any() or series.dtype.is_float() or series.dtype.is_temporal():
         return np.asarray(series.to_numpy()), dtype, None
     raw = np.full(len(series), None, dtype=object)
     raw[~is_null] = np.asarray(series.filter(~series.is_null()).to_numpy(), dtype=object)
@@ -251,9 +247,7 @@ def _labels_of_column(
     if raw.dtype.kind == "V":
         raise ValueError(f"Task {name!r} of y holds structured records; labels must be scalars.")
     mask = ~np.asarray(pd.isna(raw)) & ~equals_sentinel(raw, missing_label)
-    values = raw
-    if raw.dtype.kind == "O":
-        values = natural_dtype(raw, mask, name)
+    values = natural_dtype(raw, mask, name) if raw.dtype.kind == "O" else raw
     if values.dtype.kind == "f":
         values = _integral_floats(values, mask, name, floated)
     return values, mask
@@ -261,27 +255,23 @@ def _labels_of_column(
 
 def equals_sentinel(raw: np.ndarray, missing_label: Any) -> np.ndarray:
     """Return where a column equals the sentinel; True is not 1 and False is not 0 here."""
+    nowhere = np.zeros(len(raw), dtype=bool)
     if pd.isna(missing_label):
-        return np.zeros(len(raw), dtype=bool)
+        return nowhere
     is_bool = isinstance(missing_label, (bool, np.bool_))
-    if raw.dtype.kind != "O" and is_bool != (raw.dtype.kind == "b"):
-        return np.zeros(len(raw), dtype=bool)
     if raw.dtype.kind == "O":
-        return np.fromiter(
-            (
-                v is not None
-                and isinstance(v, (bool, np.bool_)) == is_bool
-                and v is not pd.NA
-                and v == missing_label
-                for v in raw
-            ),
-            dtype=bool,
-            count=len(raw),
-        )
+        found = [
+            v is not None
+            and v is not pd.NA
+            and isinstance(v, (bool, np.bool_)) == is_bool
+            and v == missing_label
+            for v in raw
+        ]
+        return np.fromiter(found, dtype=bool, count=len(raw))
     wanted = {"U": str, "S": bytes, "M": (pd.Timestamp, np.datetime64), "m": pd.Timedelta}
     fits = wanted.get(raw.dtype.kind, (int, float, bool, np.number, np.bool_))
-    if not isinstance(missing_label, fits):
-        return np.zeros(len(raw), dtype=bool)
+    if is_bool != (raw.dtype.kind == "b") or not isinstance(missing_label, fits):
+        return nowhere
     if raw.dtype.kind in "Mm":
         missing_label = getattr(missing_label, "to_numpy", lambda: missing_label)()
     return np.asarray(raw == missing_label)
