@@ -25,7 +25,8 @@ from sk_mtl._data.dataset import (
     warn_of_degenerate_tasks,
 )
 from sk_mtl._data.features import check_features
-from sk_mtl._data.labels import LabelTable, has_missing_labels, read_cell_weight, read_labels
+from sk_mtl._data.labels import LabelTable, has_missing_labels, read_labels
+from sk_mtl._data.sample_weight import read_cell_weight
 from sk_mtl._data.schema import TargetSchema
 from sk_mtl._fit.best import choose_best
 from sk_mtl._fit.fitted import FittedModel

@@ -14,7 +14,7 @@ from sk_mtl._data.categories import (
     split_columns,
     used_categories,
 )
-from sk_mtl._data.encoder import InputEncoder
+from sk_mtl._data.input_encoder import InputEncoder
 
 
 def make_frame():
@@ -82,7 +82,7 @@ def test_arrays_have_no_dtypes_to_find():
         (make_frame(), [1.0], "must be 'from_dtype', None, or a list"),
         (make_frame(), [1, "job"], "must be 'from_dtype', None, or a list|names '1'"),
         (make_frame(), [[1]], "must be 'from_dtype', None, or a list"),
-        (np.ones((2, 3)), ["job"], "X has none. Give positions"),
+        (np.ones((2, 3)), ["job"], "X has none. Pass positions"),
         (sp.csr_matrix(np.ones((2, 3))), [1], "needs a dense X"),
     ],
 )

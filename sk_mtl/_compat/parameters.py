@@ -1,4 +1,4 @@
-"""Parameters: what each may be, declared as data, and the check at `fit`.
+"""Parameters of the estimator: constraints, and their check in `fit`.
 
 Uses scikit-learn's private declarations of constraints. Does not look at X or y.
 """
@@ -25,13 +25,13 @@ __all__ = ["PARAMETER_CONSTRAINTS", "check_parameters"]
 
 
 class _Choice(StrOptions):
-    """One of some words, which errors name in the same order in every process."""
+    """One of several words, which errors list in a fixed order."""
 
     def __str__(self) -> str:
         return f"a str among {{{', '.join(repr(word) for word in sorted(self.options))}}}"
 
 
-# What a parameter may be; cross-parameter rules are checked where both are used.
+# Rules over several parameters are checked where these are used.
 PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "head_hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left"), dict],
@@ -115,18 +115,7 @@ _ACT_ONLY_IF: dict[str, tuple[str, Callable[[Mapping[str, Any]], bool]]] = {
 
 
 def check_parameters(estimator: Any) -> None:
-    """Check an estimator's parameters against their constraints.
-
-    Parameters
-    ----------
-    estimator : BaseEstimator
-        The estimator; parameters without a constraint are left alone.
-
-    Raises
-    ------
-    ValueError
-        If one is not what it must be; `sklearn.utils.InvalidParameterError`, to be exact.
-    """
+    """Check an estimator's parameters against their constraints, if they have any."""
     params = estimator.get_params(deep=False)
     for name in params.keys() & PARAMETER_CONSTRAINTS.keys():
         allowed = {name: PARAMETER_CONSTRAINTS[name]}

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sk_mtl._data.encoder import InputEncoder
+from sk_mtl._data.input_encoder import InputEncoder
 from sk_mtl._data.schema import TargetSchema
 from sk_mtl._fit.fitted_network import FittedNetwork
 

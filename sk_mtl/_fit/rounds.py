@@ -16,7 +16,7 @@ import numpy as np
 
 from sk_mtl._compat.processes import refuse_fork
 from sk_mtl._data.dataset import Dataset, Subset, UnlabelledSubset
-from sk_mtl._data.encoder import InputEncoder
+from sk_mtl._data.input_encoder import InputEncoder
 from sk_mtl._fit.fitted import FittedModel
 from sk_mtl._fit.fitted_network import FittedNetwork
 from sk_mtl._fit.settings import Settings

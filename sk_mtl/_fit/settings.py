@@ -15,8 +15,8 @@ import numpy as np
 
 from sk_mtl._compat.user_warnings import warn_user
 from sk_mtl._data.dataset import Dataset, Subset, UnlabelledSubset
-from sk_mtl._data.encoder import InputEncoder
-from sk_mtl._data.input_encoder import InputSpec
+from sk_mtl._data.input_encoder import InputEncoder
+from sk_mtl._data.input_spec import InputSpec
 from sk_mtl._fit.class_priors import (
     compute_adjusted_frequencies,
     compute_label_smoothing,
@@ -26,9 +26,9 @@ from sk_mtl._model.activations import canonical_activation
 from sk_mtl._model.build import network_variables
 from sk_mtl._model.custom_outputs import classify_outputs
 from sk_mtl._model.custom_serialization import serialize_model
+from sk_mtl._model.keras_objects import make_callbacks, make_optimizer
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._model.task_layout import TaskLayout
-from sk_mtl._routing import make_callbacks, make_optimizer
 from sk_mtl._tasks import resolve_task
 from sk_mtl._train.early_stopping import EarlyStopping, TaskStopping
 from sk_mtl._train.program import optimizer_and_inner

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from sk_mtl._data.input_encoder import FARTHEST, InputSpec
+from sk_mtl._data.input_spec import FARTHEST, InputSpec
 
 __all__ = [
     "CategoryEmbedding",

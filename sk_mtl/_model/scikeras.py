@@ -24,9 +24,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from sk_mtl._model.keras_objects import make_optimizer
 from sk_mtl._model.randomness import fixed_randomness
 from sk_mtl._names import suggest_name
-from sk_mtl._routing import make_optimizer
 from sk_mtl._tasks import enumerate_some
 
 __all__ = ["as_functional", "build_custom_model", "copy_model", "describe_for_builder"]

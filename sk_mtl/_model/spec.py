@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sk_mtl._data.input_encoder import InputSpec
+from sk_mtl._data.input_spec import InputSpec
 from sk_mtl._model.task_layout import TaskLayout
 
 __all__ = [

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from sk_mtl._codec.values import AnyObjects, decode_value, encode_value, require
-from sk_mtl._data.encoder import InputEncoder
+from sk_mtl._data.input_encoder import InputEncoder
 from sk_mtl._data.schema import TargetSchema
 from sk_mtl._fit.fitted import FittedModel
 from sk_mtl._save.fitted_network import decode_network, encode_network

@@ -16,7 +16,7 @@ import numpy as np
 
 from sk_mtl._codec.values import AnyObjects, decode_value, encode_value, require
 from sk_mtl._data.categories import Categories
-from sk_mtl._data.input_encoder import InputSpec
+from sk_mtl._data.input_spec import InputSpec
 from sk_mtl._data.schema import TargetSchema
 from sk_mtl._fit.fitted_network import FittedNetwork
 from sk_mtl._model.spec import CustomOutputs, NetworkSpec, TaskOutput

@@ -9,7 +9,8 @@ import numpy as np
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
-from sk_mtl._data.labels import LabelTable, read_cell_weight, read_labels
+from sk_mtl._data.labels import LabelTable, read_labels
+from sk_mtl._data.sample_weight import read_cell_weight
 from sk_mtl._data.schema import EncodedTargets, TargetSchema
 from sk_mtl._model.task_layout import TaskLayout
 from sk_mtl._tasks import enumerate_some

@@ -1,18 +1,16 @@
-"""The validation parts of early stopping: rows held out so that every task keeps labelled cells.
+"""The validation part of early stopping: a split that leaves every task labels in both parts.
 
-Owns functions over codes and mask. Does not know y in the user's form.
+Owns the choice of validation rows from codes and mask. Does not know y in the user's form.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from sklearn.utils import check_random_state
 
+from sk_mtl._compat.arguments import as_random_state
 from sk_mtl.model_selection._iterative import assign_rows, index_columns
 
-TRAIN, HOLDOUT = 0, 1
+_TRAIN, _VALIDATION = 0, 1
 
 
 def stratified_holdout(
@@ -24,20 +22,20 @@ def stratified_holdout(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Hold out rows so that every task keeps labelled cells in both parts.
 
-    A task with at least two labelled cells has labelled cells in both parts, and so has a class
-    with at least two, as far as the rows allow it for all tasks together. Rows without any label
-    may go to either part.
+    A task with at least two labelled cells has labelled cells in both parts. So has a class with
+    at least two, as far as the rows allow it for all tasks together. Rows without labels may go to
+    either part.
 
     Parameters
     ----------
     codes : ndarray of int of shape (n_samples, n_tasks)
-        Class index per cell; what stands under the mask is not looked at.
+        Class index per cell; ignored where the mask is False.
     label_mask : ndarray of bool of shape (n_samples, n_tasks)
         True where a label is present.
     holdout_fraction : float
         Share of the rows to hold out, between 0 and 1, both excluded. The number of rows is
-        rounded up. It is larger only where there are more tasks than rows to hold out, so that
-        one row more is taken for each task that would go without.
+        rounded up. With more tasks than rows to hold out, one more row is taken for each task that
+        would have no labelled cell among them.
     random_state : int, RandomState or None, default=None
         Shuffles the rows. An int gives the same parts each time.
 
@@ -76,67 +74,20 @@ def stratified_holdout(
     columns = index_columns(codes, label_mask, n_covered=2)
     part = assign_rows(columns, np.array([n_samples - n_holdout, n_holdout]), rng)
     _give_every_task_a_row(label_mask, part)
-    return np.flatnonzero(part == TRAIN), np.flatnonzero(part == HOLDOUT)
-
-
-def assign_folds(
-    codes: np.ndarray,
-    label_mask: np.ndarray,
-    n_folds: int,
-    rng: np.random.RandomState | None,
-) -> np.ndarray:
-    """Deal rows out to folds so that labels of every task and class come to all of them.
-
-    Parameters
-    ----------
-    codes : ndarray of int of shape (n_samples, n_tasks)
-        Class index per cell; what stands under the mask is not looked at.
-    label_mask : ndarray of bool of shape (n_samples, n_tasks)
-        True where a label is present.
-    n_folds : int
-        Number of folds, at most that of the rows.
-    rng : RandomState or None
-        Shuffles the rows; None leaves them in their order.
-
-    Returns
-    -------
-    fold : ndarray of int of shape (n_samples,)
-        The fold of each row.
-    """
-    sizes = np.full(n_folds, len(codes) // n_folds)
-    sizes[: len(codes) % n_folds] += 1
-    return assign_rows(index_columns(codes, label_mask, n_folds), sizes, rng)
-
-
-def as_random_state(random_state: Any) -> np.random.RandomState:
-    """Turn a seed into a RandomState, without touching NumPy's global one.
-
-    Parameters
-    ----------
-    random_state : int, RandomState or None
-        None draws a seed from the operating system.
-
-    Returns
-    -------
-    rng : RandomState
-        A RandomState given is returned as it is.
-    """
-    if random_state is None:
-        return np.random.RandomState()
-    return check_random_state(random_state)
+    return np.flatnonzero(part == _TRAIN), np.flatnonzero(part == _VALIDATION)
 
 
 def _give_every_task_a_row(label_mask: np.ndarray, part: np.ndarray) -> None:
     """Move rows so that each task with two labelled cells has one in both parts."""
-    counts = np.stack([label_mask[part == j].sum(axis=0) for j in (TRAIN, HOLDOUT)])
-    # What is given to one part may be wanted back by the other, for another task: a few times.
-    for target in (TRAIN, HOLDOUT) * 3:
+    counts = np.stack([label_mask[part == j].sum(axis=0) for j in (_TRAIN, _VALIDATION)])
+    # Moving a row for one task may take it from another, so this is repeated a few times.
+    for target in (_TRAIN, _VALIDATION) * 3:
         source = 1 - target
         for task in np.flatnonzero((counts[target] == 0) & (counts[source] >= 2)):
             if counts[target, task]:
                 continue
             rows = np.flatnonzero(label_mask[:, task])
-            # The row whose move leaves the fewest tasks without a labelled cell where it was.
+            # The row whose move leaves the fewest tasks without labelled cells in the source.
             n_emptied = (label_mask[rows] & (counts[source] == 1)).sum(axis=1)
             row = rows[n_emptied.argmin()]
             part[row] = target
