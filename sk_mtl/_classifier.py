@@ -658,12 +658,14 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         keep_float64: bool = False,
     ) -> Any:
         """Return further rows as numbers, compared with the features seen before."""
-        has_network = fitted is not None and fitted.network is not None
+        allow_nan = self._allows_nan()
+        if fitted is not None and fitted.network is not None:
+            allow_nan = fitted.allows_nan
         return check_features(
             self,
             X,
             reset=False,
-            allow_nan=fitted.allows_nan if has_network else self._allows_nan(),
+            allow_nan=allow_nan,
             keep_float64=keep_float64,
             categories=categories,
         )

@@ -230,7 +230,7 @@ def _restore(text: str, arrays: dict[str, np.ndarray]) -> MultiTaskClassifier:
     codes = np.maximum(np.array([[0], [1]]) * (np.array(fitted.schema.n_classes) - 1), 0)
     with contextlib.suppress(ImportError):  # of the library that y's frame was from
         fitted.schema.decode(codes, fitted.has_labels)
-    vars(estimator).update(features)
+    estimator.__dict__.update(features)
     estimator._set_fitted(fitted)
     _restore_requests(nodes["requests"], estimator)
     require(not arrays, f"nothing uses the arrays {enumerate_some(arrays)}")

@@ -128,9 +128,9 @@ def learn_bins(x, n_bins, weight=None):
     X = np.float32(x)[:, None]
     weight = np.ones(len(X)) if weight is None else weight
     settings = {"embedding": "piecewise_linear", "embedding_size": n_bins, "standardize": False}
-    learned = learn_input(X, np.arange(len(X)), weight, **settings)
-    assert learned.spec.embedded == (0,)
-    return [learned.values[f"piecewise_linear/{name}"][0] for name in ("lower", "slope", "center")]
+    spec, values = learn_input(X, np.arange(len(X)), weight, **settings)
+    assert spec.embedded == (0,)
+    return [values[f"piecewise_linear/{name}"][0] for name in ("lower", "slope", "center")]
 
 
 def test_bins_lie_between_quantiles():
@@ -165,9 +165,9 @@ def test_missing_cells_have_no_part_in_bins():
 
 def test_category_without_any_value_is_a_number_that_tells_nothing():
     X = np.full((4, 1), np.nan, dtype=np.float32)
-    learned = learn_input(X, np.arange(4), np.ones(4), n_categories=(0,))
-    assert learned.spec.indicators == [(0, None)]
-    assert learned.values["standardize/scale"].tolist() == [0, 0]
+    spec, values = learn_input(X, np.arange(4), np.ones(4), n_categories=(0,))
+    assert spec.indicators == [(0, None)]
+    assert values["standardize/scale"].tolist() == [0, 0]
 
 
 def test_order_of_features_is_that_of_their_statistics():

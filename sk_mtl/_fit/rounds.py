@@ -75,11 +75,10 @@ def fit_model(
         _check_folds(dataset, validation)
     with _removed_at_the_end() as resume_points:
         fit = _Fit(settings, dataset, seed, start, resume_points)
-        if settings.stops_by_folds(dataset, validation is not None, start is not None):
-            last, temperatures = fit.by_folds()
-            return _assemble(dataset, last, seed, previous, temperatures, n_folds=_N_FOLDS)
-        last, temperatures = fit.once(validation)
-        return _assemble(dataset, last, seed, previous, temperatures)
+        by_folds = settings.stops_by_folds(dataset, validation is not None, start is not None)
+        last, temperatures = fit.by_folds() if by_folds else fit.once(validation)
+    n_folds = _N_FOLDS if by_folds else 0
+    return _assemble(dataset, last, seed, previous, temperatures, n_folds=n_folds)
 
 
 def train_one_epoch(
@@ -145,16 +144,18 @@ class _Fit:
             return self.train_on_all(first), temperatures
         return first, temperatures
 
-    def by_folds(self) -> tuple[_Round, np.ndarray | None]:
+    def by_folds(self) -> tuple[_Round | None, np.ndarray | None]:
         """Train on all rows for the epochs that were best in the mean over validation folds."""
         settings, dataset = self.settings, self.dataset
         histories, validated = [], []
+        fold: _Round | None = None
         for training, validation in split_folds(dataset, _N_FOLDS, self.seed):
             fold = self.train(training, validation, settings.make_stopping())
             assert fold is not None  # there is a task to learn
             histories.append(fold.result.history)
             if settings.must_calibrate:
                 validated.append(self._logits_and_labels(fold, validation))
+        assert fold is not None
         history = mean_history(histories)
         plan = replace(
             fold.plan,

@@ -11,6 +11,8 @@ The classes work in any Keras 3 model and need nothing else from this package. T
 `keras.ops` and tested with the TensorFlow and the PyTorch backend.
 """
 
+import keras
+
 from sk_mtl.losses._keras import (
     MaskedBinaryAccuracy,
     MaskedBinaryCrossentropy,
@@ -19,6 +21,10 @@ from sk_mtl.losses._keras import (
     MaskedSparseCategoricalAccuracy,
     MaskedSparseCategoricalCrossentropy,
 )
+
+if keras.backend.backend() == "tensorflow":
+    # So that keras.models.load_model knows the layers of a `model_` that was saved.
+    import sk_mtl._model.build
 
 __all__ = [
     "MaskedBinaryAccuracy",
