@@ -15,6 +15,7 @@ from typing import Any, Self
 import keras
 import numpy as np
 import pandas as pd
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
@@ -65,24 +66,20 @@ from sk_mtl._routing import RoutedParamsMixin, make_callbacks, make_optimizer
 from sk_mtl._summary import FitSummary, describe_stopping, summarize_fit
 from sk_mtl._task_view import TaskView
 from sk_mtl._tasks import PerTask, resolve_task
-from sk_mtl._train.early_stopping import EarlyStopping, PlannedEpoch, TaskStopping, mean_history
-from sk_mtl._train.loop import (
-    NonFiniteLossError,
-    TrainingResult,
+from sk_mtl._train.config import UnlabelledSpec
+from sk_mtl._train.early_stopping import (
+    PlannedEpochs,
+    StoppingConfig,
     compute_best_epochs,
-    draw_start,
-    train,
+    mean_history,
 )
-from sk_mtl._train.program import (
-    TrainingPlan,
-    TrainingState,
-    optimizer_and_inner,
-    resolve_jit_compile,
-)
+from sk_mtl._train.loop import NonFiniteLossError, TrainingResult, draw_start, train
+from sk_mtl._train.optimizer import optimizer_and_inner
+from sk_mtl._train.plan import TrainingParts, TrainingPlan, make_plan, resolve_jit_compile
 from sk_mtl._train.progress import ProgressBar
 from sk_mtl._train.resume import ResumePoint, open_resume_point
-from sk_mtl._train.teacher import UnlabelledSpec
-from sk_mtl.weighting import make_weighting
+from sk_mtl._train.state import TrainingState
+from sk_mtl.weighting import TaskWeighting, make_weighting
 
 __all__ = ["DERIVED_ATTRIBUTES", "MultiTaskClassifier"]
 
@@ -647,7 +644,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 )
             stopping = None
             if self._stops_early(dataset, watched is not None):
-                stopping = EarlyStopping(self.n_iter_no_change, self.tol)
+                stopping = self._stopping_config()
             categories = self._categories
             training, watched, of_input = self._learn_input(dataset, training, watched, start)
             trained = self._train(
@@ -780,7 +777,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         for parts in split_folds(dataset, _N_FOLDS, seed):
             self._categories = categories
             training, watched, of_input = self._learn_input(dataset, *parts, start)
-            stopping = EarlyStopping(self.n_iter_no_change, self.tol)
+            stopping = self._stopping_config()
             trained = self._train(
                 dataset, training, watched, of_input, seed, start, stopping, checkpoints
             )
@@ -791,13 +788,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 held_out.append((_logits_of(*trained, watched), watched))
         self._categories = categories
         history = mean_history(histories)
-        plan = replace(
-            plan,
-            stopping=EarlyStopping(self.n_iter_no_change, self.tol),
-            task_stopping=self._watch_tasks(dataset),
+        best_epoch, task_epochs, stopped = compute_best_epochs(plan.run.make_monitor(), history)
+        found = TrainingResult(
+            outcome.state, history, len(history["loss"]), best_epoch, stopping=stopped
         )
-        best_epoch, task_epochs = compute_best_epochs(plan, history)
-        found = TrainingResult(outcome.state, history, len(history["loss"]), best_epoch)
         temperatures = self._fit_temperatures(plan, held_out) if held_out else None
         return (
             self._train_on_all(dataset, (plan, found), seed, start, checkpoints, task_epochs),
@@ -828,7 +822,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         of_input: LearnedInput,
         seed: int,
         start: TrainingState | None,
-        stopping: EarlyStopping | None,
+        stopping: StoppingConfig | None,
         checkpoints: list[ResumePoint] | None,
         epochs: int | None = None,
     ) -> tuple[TrainingPlan, TrainingResult] | None:
@@ -840,43 +834,68 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         if start is not None and self._network is not None and self._network.spec != spec:
             raise ValueError(_CHANGED)
         frequencies = training.class_frequencies(tuple(len(c) for c in dataset.learnable_classes))
-        tau = float(self.logit_adjustment)
         unlabelled = dataset.unlabelled_subset(training, watched)
-        plan = TrainingPlan(
-            spec=spec,
-            task_names=dataset.series_labels,
-            optimizer=optimizer,
-            weighting=make_weighting(
-                self.task_weighting, dataset.schema.task_names, dataset.is_learnable
-            ),
-            loss_normalization=self.loss_normalization,
-            epochs=self.epochs if epochs is None else epochs,
-            batch_size=self._resolve_batch_size(len(training.rows)),
+        weighting = make_weighting(
+            self.task_weighting, dataset.schema.task_names, dataset.is_learnable
+        )
+        batch_size = self._resolve_batch_size(len(training.rows))
+        # By `epochs`, not by those of this call: partial_fit trains as fit does.
+        steps = self.epochs * -(-len(training.rows) // batch_size)
+        plan = self._make_plan(
+            dataset,
+            spec,
+            self._make_parts(dataset, optimizer, weighting),
+            frequencies,
+            is_sparse=issparse(training.X),
+            jit_compile=resolve_jit_compile(self.jit_compile, spec, optimizer, weighting, steps),
+            epochs=int(self.epochs if epochs is None else epochs),
+            batch_size=batch_size,
             seed=seed,
             first_epoch=0 if start is None else self.n_iter_,
             stopping=stopping,
-            task_stopping=None if stopping is None else self._watch_tasks(dataset),
             monitored_task=self._monitored_task(dataset, watched or training),
-            callbacks=make_callbacks(self.callbacks, self._routed("callbacks")),
-            progress=ProgressBar(dataset.series_labels, self.verbose > 1) if self.verbose else None,
+            unlabelled_batch_size=self._unlabelled_batch_size(unlabelled),
+        )
+        if start is None:
+            start = self._draw_start(plan, frequencies, custom_values, of_input)
+        if not len(training.rows):  # a stream may bring a batch without any label
+            return plan, TrainingResult.untrained(start, plan.run)
+        checkpoint = self._open_checkpoint(plan, start, training, watched, unlabelled, checkpoints)
+        return plan, train(plan, start, training, watched, checkpoint, unlabelled)
+
+    def _make_parts(
+        self, dataset: Dataset, optimizer: Any, weighting: TaskWeighting
+    ) -> TrainingParts:
+        return TrainingParts(
+            optimizer,
+            weighting,
+            make_callbacks(self.callbacks, self._routed("callbacks")),
+            ProgressBar(dataset.series_labels, self.verbose > 1) if self.verbose else None,
+        )
+
+    def _make_plan(
+        self,
+        dataset: Dataset,
+        spec: NetworkSpec,
+        parts: TrainingParts,
+        frequencies: list[np.ndarray],
+        **settings: Any,
+    ) -> TrainingPlan:
+        tau = float(self.logit_adjustment)
+        return make_plan(
+            spec,
+            parts,
+            task_names=dataset.series_labels,
+            loss_normalization=self.loss_normalization,
             focal_gamma=float(self.focal_gamma) if self.loss == "focal" else None,
             logit_offsets=compute_logit_offsets(frequencies, tau) if tau else None,
             label_smoothing=self._resolve_label_smoothing(frequencies),
             batching=self.batching,
             unlabelled=self._specify_unlabelled(),
             unlabelled_weight=float(self.unlabelled_weight),
-            unlabelled_batch_size=self._unlabelled_batch_size(unlabelled),
-            ema_momentum=self._resolve_ema_momentum(optimizer),
+            ema_momentum=self._resolve_ema_momentum(parts.optimizer),
+            **settings,
         )
-        # By `epochs`, not by those of this call: partial_fit trains as fit does.
-        steps = self.epochs * -(-len(training.rows) // plan.batch_size)
-        plan = replace(plan, jit_compile=resolve_jit_compile(self.jit_compile, plan, steps))
-        if start is None:
-            start = self._draw_start(plan, frequencies, custom_values, of_input)
-        if not len(training.rows):  # a stream may bring a batch without any label
-            return plan, TrainingResult(start, {}, 0, 0)
-        checkpoint = self._open_checkpoint(plan, start, training, watched, unlabelled, checkpoints)
-        return plan, train(plan, start, training, watched, checkpoint, unlabelled)
 
     def _unlabelled_batch_size(self, unlabelled: UnlabelledSubset | None) -> int:
         # Not that of the labelled rows, of which there may be a handful.
@@ -923,14 +942,16 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         tau = float(self.logit_adjustment)
         adjusted = compute_adjusted_frequencies(frequencies, tau) if tau else frequencies
         return draw_start(
-            plan.spec, plan.weighting, adjusted, plan.seed, custom_values, of_input.values
+            plan.program.spec,
+            plan.parts.weighting,
+            adjusted,
+            plan.run.seed,
+            custom_values,
+            of_input.values,
         )
 
-    def _watch_tasks(self, dataset: Dataset) -> TaskStopping | None:
-        if self.restore_best == "common":
-            return None
-        settings = (self.n_iter_no_change, self.tol)
-        return TaskStopping([EarlyStopping(*settings) for _ in dataset.learnable_names])
+    def _stopping_config(self) -> StoppingConfig:
+        return StoppingConfig(self.n_iter_no_change, self.tol, self.restore_best != "common")
 
     def _train_on_all(
         self,
@@ -948,29 +969,30 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         frequencies = training.class_frequencies(tuple(len(c) for c in dataset.learnable_classes))
         spec, optimizer, custom_values = self._specify_network(dataset, of_input, seed)
         epochs = task_epochs or (found.best_epoch,) * len(dataset.learnable_names)
-        if found.checkpoints is not None:
-            epochs = found.checkpoints.task_epochs
-        tau, is_shown = float(self.logit_adjustment), bool(self.verbose)
+        if found.best_weights is not None:
+            epochs = found.best_weights.task_epochs
         unlabelled = dataset.unlabelled_subset(training, None)
-        again = replace(
-            plan,
-            spec=spec,
-            optimizer=optimizer,
+        again = self._make_plan(
+            dataset,
+            spec,
+            self._make_parts(dataset, optimizer, plan.parts.weighting),
+            frequencies,
+            is_sparse=issparse(training.X),
+            jit_compile=plan.program.xla_batch_size > 0,
             epochs=max(*epochs, found.best_epoch),
-            stopping=PlannedEpoch(found.best_epoch),
-            task_stopping=TaskStopping([PlannedEpoch(epoch) for epoch in epochs]),
-            callbacks=make_callbacks(self.callbacks, self._routed("callbacks")),
-            progress=ProgressBar(dataset.series_labels, self.verbose > 1) if is_shown else None,
-            logit_offsets=compute_logit_offsets(frequencies, tau) if tau else None,
-            label_smoothing=self._resolve_label_smoothing(frequencies),
+            batch_size=plan.run.batch_size,
+            seed=seed,
+            first_epoch=plan.run.first_epoch,
+            stopping=PlannedEpochs(found.best_epoch, tuple(epochs)),
+            monitored_task=plan.run.monitored_task,
             unlabelled_batch_size=self._unlabelled_batch_size(unlabelled),
         )
         if start is None:
             start = self._draw_start(again, frequencies, custom_values, of_input)
         checkpoint = self._open_checkpoint(again, start, training, None, unlabelled, checkpoints)
         outcome = train(again, start, training, None, checkpoint, unlabelled)
-        found = replace(found, state=outcome.state, checkpoints=outcome.checkpoints)
-        return replace(plan, spec=spec), found
+        found = replace(found, state=outcome.state, best_weights=outcome.best_weights)
+        return replace(plan, program=replace(plan.program, spec=spec)), found
 
     @property
     def _must_calibrate(self) -> bool:
@@ -984,8 +1006,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             np.concatenate([logits for logits, _ in held_out]),
             np.concatenate([watched.codes[watched.rows] for _, watched in held_out]),
             np.concatenate([watched.weight[watched.rows] for _, watched in held_out]),
-            plan.spec.n_outputs,
-            plan.logit_offsets,
+            plan.program.spec.n_outputs,
+            plan.run.logit_offsets,
         )
 
     def _monitored_task(self, dataset: Dataset, watched: Subset) -> int | None:
@@ -1231,15 +1253,17 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             plan, outcome = trained
             history = _continue_history(history, outcome.history, n_iter, outcome.n_epochs)
             best_iter, n_iter = n_iter + outcome.best_epoch, n_iter + outcome.n_epochs
-            checkpoints = outcome.checkpoints
+            checkpoints = outcome.best_weights
             if checkpoints is not None:
                 checkpoints = checkpoints.shift(n_iter - outcome.n_epochs)
-            network = FittedNetwork(plan.spec, outcome.state, temperatures, checkpoints)
+            network = FittedNetwork(plan.program.spec, outcome.state, temperatures, checkpoints)
             state, n_active = outcome.state.weighting, len(dataset.learnable_names)
-            weights[dataset.is_learnable] = plan.weighting.weights(state, n_active)
+            weights[dataset.is_learnable] = plan.parts.weighting.weights(state, n_active)
         self._schema, self._seed, self._network = schema, seed, network
         self._is_learnable = dataset.is_learnable
-        self._stopping = None if trained is None else describe_stopping(trained[0], n_folds)
+        self._stopping = (
+            None if trained is None else describe_stopping(trained[1].stopping, n_folds)
+        )
         self._labelled_cells, self._n_rows = labelled, n_rows
         was_trained = self._has_labels if going_on else np.zeros(len(labelled), dtype=bool)
         self._has_labels = was_trained | ((labelled > 0) & (np.array(schema.n_classes) > 0))
@@ -1556,7 +1580,7 @@ def _remove(checkpoints: list[ResumePoint]) -> None:
 
 def _logits_of(plan: TrainingPlan, outcome: TrainingResult, rows: Subset) -> np.ndarray:
     """Return the logits of the rows that count, by what was trained."""
-    network = FittedNetwork(plan.spec, outcome.state, None, outcome.checkpoints)
+    network = FittedNetwork(plan.program.spec, outcome.state, None, outcome.best_weights)
     return network.logits(rows.X[rows.rows])
 
 

@@ -16,8 +16,7 @@ import numpy as np
 import pandas as pd
 
 from sk_mtl._tasks import enumerate_some, name_series
-from sk_mtl._train.early_stopping import EarlyStopping
-from sk_mtl._train.program import TrainingPlan
+from sk_mtl._train.early_stopping import StoppingResult
 
 __all__ = ["FitSummary", "describe_stopping", "summarize_fit"]
 
@@ -215,32 +214,23 @@ class FitSummary:
         return tables
 
 
-def describe_stopping(plan: TrainingPlan, n_folds: int = 0) -> dict[str, Any] | None:
-    """Return the outcome of early stopping, once training is over, in plain values.
+def describe_stopping(stopping: StoppingResult | None, n_folds: int = 0) -> dict[str, Any] | None:
+    """Return how early stopping ended, in plain values; None without it.
 
     Parameters
     ----------
-    plan : TrainingPlan
-        What was trained.
+    stopping : StoppingResult or None
+        How it ended.
     n_folds : int, default=0
-        Number of folds that were held out in turn.
+        Number of validation folds.
 
     Returns
     -------
-    outcome : dict or None
-        "task" (the name of the series of the watched task, None for the mean), "n_iter_no_change",
-        "stopped", "best" and "n_folds"; None without early stopping.
+    stopping : dict or None
+        "task" (the name of the monitored task, None for the mean), "n_iter_no_change", "stopped",
+        "best" and "n_folds".
     """
-    stopping, task = plan.stopping, plan.monitored_task
-    if not isinstance(stopping, EarlyStopping):
-        return None
-    return {
-        "task": None if task is None else str(plan.task_names[task]),
-        "n_iter_no_change": int(stopping.n_iter_no_change),
-        "stopped": bool((plan.task_stopping or stopping).should_stop),
-        "best": float(stopping.best_loss),
-        "n_folds": n_folds,
-    }
+    return None if stopping is None else {**stopping._asdict(), "n_folds": n_folds}
 
 
 def summarize_fit(estimator: Any) -> FitSummary:

@@ -26,7 +26,7 @@ from sk_mtl._model.network import (
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._predict.keras_forward import compute_logits, compute_probabilities, compute_spread
 from sk_mtl._train.best_weights import BestWeights
-from sk_mtl._train.program import TrainingState
+from sk_mtl._train.state import TrainingState
 
 __all__ = [
     "ADDED_PARAMETERS",

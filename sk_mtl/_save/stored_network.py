@@ -25,11 +25,10 @@ from sk_mtl._model.network import (
     network_variables,
 )
 from sk_mtl._model.spec import NetworkSpec
-from sk_mtl._train.averaging import AveragingState
+from sk_mtl._train.averaging import averaged_variables
 from sk_mtl._train.best_weights import BestWeights
-from sk_mtl._train.program import TrainingState, averaged_variables, kept_dtype
-from sk_mtl._train.program_cache import optimizer_settings
-from sk_mtl._train.teacher import TeacherState
+from sk_mtl._train.optimizer import kept_dtype, optimizer_settings
+from sk_mtl._train.state import AveragingState, TeacherState, TrainingState
 from sk_mtl.weighting import make_weighting
 
 __all__ = ["describe_network", "restore_network"]

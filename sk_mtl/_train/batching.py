@@ -1,4 +1,4 @@
-"""Batching: the order of the rows of an epoch, cut into batches by whoever trains.
+"""Batching: the order of the rows of an epoch, which the training loop cuts into batches.
 
 Owns the shuffle. Every row comes once per epoch, whatever the order. Knows no labels, only where
 there are any.
@@ -12,30 +12,13 @@ __all__ = ["LabelAwareOrder", "RandomOrder", "draw_endlessly"]
 
 
 class RandomOrder:
-    """Shuffles rows.
-
-    Parameters
-    ----------
-    n_rows : int
-        Number of rows.
-    """
+    """Shuffles rows."""
 
     def __init__(self, n_rows: int):
         self.n_rows = n_rows
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """Draw the order of an epoch.
-
-        Parameters
-        ----------
-        rng : numpy.random.Generator
-            Source of the draw.
-
-        Returns
-        -------
-        order : ndarray of int of shape (n_rows,)
-            A permutation of the rows.
-        """
+        """Return a permutation of the rows for an epoch."""
         return rng.permutation(self.n_rows)
 
 
@@ -78,18 +61,7 @@ class LabelAwareOrder:
         self.batch, self.level = batch[dealt], level[dealt]
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """Draw the order of an epoch.
-
-        Parameters
-        ----------
-        rng : numpy.random.Generator
-            Source of the draw.
-
-        Returns
-        -------
-        order : ndarray of int of shape (n_rows,)
-            A permutation of the rows.
-        """
+        """Return a permutation of the rows for an epoch."""
         shuffled = rng.permutation(len(self.group))
         cards = shuffled[np.argsort(self.group[shuffled], kind="stable")]
         place_of_batch = np.arange(self.n_whole + 1)
@@ -100,21 +72,6 @@ class LabelAwareOrder:
 
 
 def draw_endlessly(rng: np.random.Generator, n_rows: int, n_drawn: int) -> np.ndarray:
-    """Draw rows, each as often as any other, up to one.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of the draw.
-    n_rows : int
-        Number of rows.
-    n_drawn : int
-        How many to draw.
-
-    Returns
-    -------
-    order : ndarray of int of shape (n_drawn,)
-        Permutations of the rows, one after another, the last one cut off.
-    """
+    """Return `n_drawn` rows, each as often as any other, up to one: permutations, cut off."""
     n_whole = -(-n_drawn // n_rows)
     return np.concatenate([rng.permutation(n_rows) for _ in range(n_whole)])[:n_drawn]
