@@ -24,7 +24,7 @@ from sk_mtl._fit.fitted import (
 from sk_mtl._model.network import network_variables
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._train.loop import draw_start
-from sk_mtl._train.program import TrainingState
+from sk_mtl._train.state import TrainingState
 from sk_mtl.weighting import FixedWeighting
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -308,13 +308,13 @@ def test_there_is_a_model_of_every_format():
 
 # What docs/guide/saving.md names.
 TRUSTED = [
-    "sk_mtl._train.averaging.AveragingState",
     "sk_mtl._classifier.MultiTaskClassifier",
     "sk_mtl._data.input_encoder.InputSpec",
     "sk_mtl._data.labels.TargetForm",
     "sk_mtl._model.network.NetworkSpec",
     "sk_mtl._fit.fitted.FittedNetwork",
-    "sk_mtl._train.program.TrainingState",
+    "sk_mtl._train.state.AveragingState",
+    "sk_mtl._train.state.TrainingState",
     "sk_mtl._data.schema.TargetSchema",
 ]
 

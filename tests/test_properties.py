@@ -16,9 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sk_mtl import MultiTaskClassifier, _training
+from sk_mtl import MultiTaskClassifier
 from sk_mtl._fit.fitted import FittedNetwork
 from sk_mtl._model.network import network_variables
+from sk_mtl._train import loop as _training
 from sk_mtl.metrics import get_multitask_scorer
 from sk_mtl.model_selection import MultiTaskStratifiedKFold
 

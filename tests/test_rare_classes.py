@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from sk_mtl import MultiTaskClassifier, _program_cache, clear_program_cache
+from sk_mtl import MultiTaskClassifier, clear_program_cache
+from sk_mtl._train import program_cache as _program_cache
 from sk_mtl.metrics import multitask_score
 
 

@@ -27,21 +27,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class BestWeights:
-    """The values of a network in the epochs that were best for its tasks.
+    """The values of a network in the epochs that were best for its tasks."""
 
-    Attributes
-    ----------
-    epochs : tuple of int
-        These epochs, ascending, without repetition.
-    values : tuple of list of ndarray
-        By epoch, the network's variables in the order of `network_variables`.
-    of_task : tuple of int
-        By task, the position of its epoch among these.
-    """
-
-    epochs: tuple[int, ...]
+    epochs: tuple[int, ...]  # these epochs, ascending, without repetition
+    # By epoch, the network's variables in the order of `network_variables`.
     values: tuple[list[np.ndarray], ...]
-    of_task: tuple[int, ...]
+    of_task: tuple[int, ...]  # by task, the position of its epoch among these
 
     @property
     def task_epochs(self) -> tuple[int, ...]:
@@ -55,14 +46,9 @@ class BestWeights:
 
 @dataclass
 class BestWeightsKeeper:
-    """Keeps the latest best values of each task, epoch by epoch.
+    """Keeps the latest best values of each task, epoch by epoch."""
 
-    Attributes
-    ----------
-    kept : dict of {int: tuple (int, list of ndarray)}
-        By task, the epoch, counted from 1, and the network's variables.
-    """
-
+    # By task, the epoch, counted from 1, and the network's variables.
     kept: dict[int, tuple[int, list[np.ndarray]]] = field(default_factory=dict)
 
     def keep(self, tasks: Iterable[int], epoch: int, values: list[np.ndarray]) -> None:

@@ -29,58 +29,29 @@ __all__ = [
 
 @dataclass(frozen=True)
 class StoppingConfig:
-    """Settings of early stopping.
+    """Settings of early stopping."""
 
-    Attributes
-    ----------
-    n_iter_no_change : int
-        Epochs without an improvement after which to stop.
-    tol : float
-        How much lower than the best a loss must be to postpone the stop.
-    by_task : bool
-        Whether each task keeps its own best epoch; then training stops when no task improves.
-    """
-
-    n_iter_no_change: int
-    tol: float = 0.0
+    n_iter_no_change: int  # epochs without an improvement after which to stop
+    tol: float = 0.0  # how much lower than the best a loss must be to postpone the stop
+    # Whether each task keeps its own best epoch; then training stops when no task improves.
     by_task: bool = False
 
 
 @dataclass(frozen=True)
 class PlannedEpochs:
-    """Best epochs that are known before training.
+    """Best epochs that are known before training."""
 
-    Attributes
-    ----------
-    best_epoch : int
-        The epoch to keep, counted from 1.
-    task_epochs : tuple of int
-        The epoch to keep for each task; () for the same.
-    """
-
-    best_epoch: int
-    task_epochs: tuple[int, ...] = ()
+    best_epoch: int  # the epoch to keep, counted from 1
+    task_epochs: tuple[int, ...] = ()  # the epoch to keep for each task; () for the same
 
 
 class StoppingResult(NamedTuple):
-    """How early stopping ended.
+    """How early stopping ended."""
 
-    Attributes
-    ----------
-    task : str or None
-        The monitored task; None for the mean over tasks.
-    n_iter_no_change : int
-        Epochs without an improvement after which to stop.
-    stopped : bool
-        Whether it stopped the training.
-    best : float
-        The lowest loss.
-    """
-
-    task: str | None
-    n_iter_no_change: int
-    stopped: bool
-    best: float
+    task: str | None  # the monitored task; None for the mean over tasks
+    n_iter_no_change: int  # epochs without an improvement after which to stop
+    stopped: bool  # whether it stopped the training
+    best: float  # the lowest loss
 
 
 @dataclass
@@ -275,21 +246,11 @@ class Monitor:
 
 
 class BestEpochs(NamedTuple):
-    """The best epochs of a history.
+    """The best epochs of a history."""
 
-    Attributes
-    ----------
-    best_epoch : int
-        The best epoch, counted from 1.
-    task_epochs : tuple of int
-        The best epoch of each task; () if all have this one.
-    stopping : StoppingResult or None
-        How early stopping would have ended.
-    """
-
-    best_epoch: int
-    task_epochs: tuple[int, ...]
-    stopping: StoppingResult | None
+    best_epoch: int  # the best epoch, counted from 1
+    task_epochs: tuple[int, ...]  # the best epoch of each task; () if all have this one
+    stopping: StoppingResult | None  # how early stopping would have ended
 
 
 def compute_best_epochs(monitor: Monitor, history: Mapping[str, Sequence[float]]) -> BestEpochs:

@@ -41,30 +41,16 @@ __all__ = ["NonFiniteLossError", "TrainingResult", "draw_start", "train"]
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """The result of a training.
+    """The result of a training."""
 
-    Attributes
-    ----------
-    state : TrainingState
-        The values kept: those of the best epoch with early stopping, else the last.
-    history : dict of list of float
-        One entry per epoch.
-    n_epochs : int
-        Epochs trained.
-    best_epoch : int
-        The epoch whose values were kept, from 1, within this training.
-    best_weights : BestWeights or None
-        The values kept for each task, unless all have those of the best epoch.
-    stopping : StoppingResult or None
-        How early stopping ended; None without it.
-    """
-
+    # The values kept: those of the best epoch with early stopping, else the last.
     state: TrainingState
-    history: dict[str, list[float]]
-    n_epochs: int
-    best_epoch: int
+    history: dict[str, list[float]]  # one entry per epoch
+    n_epochs: int  # epochs trained
+    best_epoch: int  # the epoch whose values were kept, from 1, within this training
+    # The values kept for each task, unless all have those of the best epoch.
     best_weights: BestWeights | None = None
-    stopping: StoppingResult | None = None
+    stopping: StoppingResult | None = None  # how early stopping ended; None without it
 
     @classmethod
     def untrained(cls, start: TrainingState, run: RunConfig) -> TrainingResult:

@@ -22,43 +22,22 @@ _MIN_XLA_STEPS = 400
 
 @dataclass(frozen=True, eq=False)
 class TrainingParts:
-    """The live objects of one training.
+    """The live objects of one training."""
 
-    Attributes
-    ----------
-    optimizer : keras.Optimizer
-        Used by this training only, not built yet.
-    weighting : TaskWeighting
-        How task losses are combined.
-    callbacks : list of keras.callbacks.Callback
-        The user's, called as by `keras.Model.fit`.
-    progress : keras.callbacks.Callback or None
-        Shows the progress; keeps nothing.
-    """
-
-    optimizer: keras.optimizers.Optimizer
-    weighting: TaskWeighting
+    optimizer: keras.optimizers.Optimizer  # used by this training only, not built yet
+    weighting: TaskWeighting  # how task losses are combined
+    # The user's, called as by `keras.Model.fit`.
     callbacks: list[keras.callbacks.Callback] = field(default_factory=list)
-    progress: keras.callbacks.Callback | None = None
+    progress: keras.callbacks.Callback | None = None  # shows the progress; keeps nothing
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingPlan:
-    """What to train and how; see `make_plan`.
+    """What to train and how; see `make_plan`."""
 
-    Attributes
-    ----------
-    program : ProgramConfig
-        What shapes the compiled program.
-    run : RunConfig
-        What this training needs besides the program.
-    parts : TrainingParts
-        The live objects.
-    """
-
-    program: ProgramConfig
-    run: RunConfig
-    parts: TrainingParts
+    program: ProgramConfig  # what shapes the compiled program
+    run: RunConfig  # what this training needs besides the program
+    parts: TrainingParts  # the live objects
 
 
 def make_plan(

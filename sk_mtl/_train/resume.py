@@ -46,29 +46,14 @@ _PAUSE = 19
 
 @dataclass
 class Progress:
-    """How far a training has come, at the end of an epoch.
+    """How far a training has come, at the end of an epoch."""
 
-    Attributes
-    ----------
-    monitor : Monitor
-        Follows the losses, for early stopping.
-    epoch : int
-        Epochs trained.
-    history : dict of list of float
-        One entry per epoch.
-    best : TrainingState or None
-        The values of the best epoch, with early stopping.
-    best_epoch : int
-        That epoch, from 1; 0 for none.
-    keeper : BestWeightsKeeper
-        The values of the best epochs of the tasks, if each has its own.
-    """
-
-    monitor: Monitor
-    epoch: int = 0
-    history: dict[str, list[float]] = field(default_factory=dict)
-    best: TrainingState | None = None
-    best_epoch: int = 0
+    monitor: Monitor  # follows the losses, for early stopping
+    epoch: int = 0  # epochs trained
+    history: dict[str, list[float]] = field(default_factory=dict)  # one entry per epoch
+    best: TrainingState | None = None  # the values of the best epoch, with early stopping
+    best_epoch: int = 0  # that epoch, from 1; 0 for none
+    # The values of the best epochs of the tasks, if each has its own.
     keeper: BestWeightsKeeper = field(default_factory=BestWeightsKeeper)
 
 

@@ -31,63 +31,36 @@ _OPTIONAL = {"teacher", "averaging"}
 
 @dataclass(frozen=True)
 class TeacherState:
-    """A teacher of unlabelled cells.
+    """A teacher of unlabelled cells."""
 
-    Attributes
-    ----------
-    network : list of ndarray
-        The values of its variables, in the order of `network_variables`.
-    n_steps : int
-        Training steps that it has followed.
-    """
-
-    network: list[np.ndarray]
-    n_steps: int
+    network: list[np.ndarray]  # the values of its variables, in the order of `network_variables`
+    n_steps: int  # training steps that it has followed
 
 
 @dataclass(frozen=True)
 class AveragingState:
-    """What training with averaged weights continues from, besides the averages.
+    """What training with averaged weights continues from, besides the averages."""
 
-    Attributes
-    ----------
-    weights : list of ndarray
-        The weights themselves, in the order of the variables that are averaged.
-    n_steps : int
-        Steps in the averages.
-    """
-
+    # The weights themselves, in the order of the variables that are averaged.
     weights: list[np.ndarray]
-    n_steps: int
+    n_steps: int  # steps in the averages
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """What training changes.
+    """What training changes."""
 
-    Attributes
-    ----------
-    network : list of ndarray
-        The network's variables, in the order of `network_variables`; their averages if weights are
-        averaged.
-    weighting : dict of ndarray
-        The state of the task weighting.
-    optimizer : list of ndarray or None
-        The optimizer's variables; None to start afresh.
-    optimizer_settings : tuple (str, float or None) or None
-        The optimizer that they belong to: its kind and configuration, and the learning rate that it
-        was given, None for a schedule.
-    teacher : TeacherState or None
-        The teacher of unlabelled cells; None to start one from the network.
-    averaging : AveragingState or None
-        The weights that the network's are averages of; None to start a new average.
-    """
-
+    # The network's variables, in the order of `network_variables`; their averages if weights are
+    # averaged.
     network: list[np.ndarray]
-    weighting: dict[str, np.ndarray]
-    optimizer: list[np.ndarray] | None = None
+    weighting: dict[str, np.ndarray]  # the state of the task weighting
+    optimizer: list[np.ndarray] | None = None  # the optimizer's variables; None to start afresh
+    # The optimizer that they belong to: its kind and configuration, and the learning rate that it
+    # was given, None for a schedule.
     optimizer_settings: tuple[str, float | None] | None = None
+    # The teacher of unlabelled cells; None to start one from the network.
     teacher: TeacherState | None = None
+    # The weights that the network's are averages of; None to start a new average.
     averaging: AveragingState | None = None
 
 

@@ -39,79 +39,37 @@ _EVALUATION_ROWS = 8192
 
 
 class Table(NamedTuple):
-    """Rows on the device.
+    """Rows on the device."""
 
-    Attributes
-    ----------
-    features : tuple of tensor
-        One matrix, or the three arrays of a CSR matrix.
-    codes : tensor of int32 of shape (n_rows, n_tasks)
-        Class codes.
-    weight : tensor of float32 of shape (n_rows, n_tasks)
-        Cell weights; 0 where there is no label.
-    """
-
-    features: tuple[Any, ...]
-    codes: Any
-    weight: Any
+    features: tuple[Any, ...]  # one matrix, or the three arrays of a CSR matrix
+    codes: Any  # int32 of shape (n_rows, n_tasks)
+    weight: Any  # float32 of shape (n_rows, n_tasks); 0 for unlabelled cells
 
 
 class StepRange(NamedTuple):
-    """The steps of an epoch to train on.
+    """The steps of an epoch to train on."""
 
-    Attributes
-    ----------
-    order : tensor of int32 of shape (n_rows,)
-        The rows of the epoch in their order.
-    first, end : scalar tensor of int32
-        The first step, and the one after the last.
-    batch_size : scalar tensor of int32
-        Rows per step.
-    """
-
-    order: Any
-    first: Any
-    end: Any
-    batch_size: Any
+    order: Any  # rows of the epoch in their order, int32 of shape (n_rows,)
+    first: Any  # the first step
+    end: Any  # the step after the last
+    batch_size: Any  # rows per step
 
 
 class UnlabelledRows(NamedTuple):
-    """The unlabelled cells of an epoch.
+    """The unlabelled cells of an epoch."""
 
-    Attributes
-    ----------
-    weight : tensor of float32 of shape (n_rows, n_tasks)
-        Cell weights; 0 for labelled cells.
-    order : tensor of int32
-        Rows with unlabelled cells, in their order.
-    factor : scalar tensor of float32
-        Weight of these cells relative to labelled ones.
-    batch_size : scalar tensor of int32
-        Rows per step.
-    """
-
-    weight: Any
-    order: Any
-    factor: Any
-    batch_size: Any
+    weight: Any  # float32 of shape (n_rows, n_tasks); 0 for labelled cells
+    order: Any  # rows with unlabelled cells, in their order
+    factor: Any  # weight of these cells relative to labelled ones
+    batch_size: Any  # rows per step
 
 
 class Batch(NamedTuple):
-    """The labelled rows of a step; or of several steps, with one more axis in front.
+    """The labelled rows of a step; or of several steps, with one more axis in front."""
 
-    Attributes
-    ----------
-    X : tensor of float32 of shape (n_rows, n_features)
-        Features.
-    codes : tensor of int32 of shape (n_rows, n_tasks)
-        Class codes.
-    weight : tensor of float32 of shape (n_rows, n_tasks)
-        Cell weights.
-    """
-
-    X: Any
-    codes: Any
-    weight: Any
+    X: Any  # float32 of shape (n_rows, n_features)
+    codes: Any  # int32 of shape (n_rows, n_tasks)
+    weight: Any  # float32 of shape (n_rows, n_tasks)
 
     def of_step(self, number: Any) -> Batch:
         """Return the rows of one of several steps."""
@@ -120,39 +78,17 @@ class Batch(NamedTuple):
 
 @dataclass(eq=False)
 class TrainingSteps:
-    """The compiled functions, over the variables that they read and change.
-
-    Attributes
-    ----------
-    config : ProgramConfig
-        What shapes them.
-    model : keras.Model
-        The network.
-    members : keras.Model
-        What is trained: the network, or in an ensemble the logits of each member.
-    optimizer : keras.Optimizer
-        Built for `trainable`.
-    weighting : TaskWeighting
-        How task losses are combined.
-    weighting_variables : dict of keras.Variable
-        The state of the task weighting.
-    trainable : list of keras.Variable
-        What the optimizer updates.
-    logit_offsets, label_smoothing : keras.Variable or None
-        Variables, so that other data need no other program.
-    teacher : Teacher or None
-        The teacher of unlabelled cells.
-    average : WeightAverage or None
-        The running average of the weights.
-    """
+    """The compiled functions, over the variables that they read and change."""
 
     config: ProgramConfig
     model: keras.Model
+    # What is trained: the network, or in an ensemble the logits of each member.
     members: keras.Model
-    optimizer: keras.optimizers.Optimizer
+    optimizer: keras.optimizers.Optimizer  # built for `trainable`
     weighting: TaskWeighting
     weighting_variables: dict[str, keras.Variable]
-    trainable: list[Any]
+    trainable: list[Any]  # what the optimizer updates
+    # Variables, so that other data need no other program.
     logit_offsets: keras.Variable | None
     label_smoothing: keras.Variable | None
     teacher: Teacher | None

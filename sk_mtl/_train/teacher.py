@@ -48,24 +48,12 @@ _RAMP_EPOCHS = 10
 
 
 class UnlabelledBatch(NamedTuple):
-    """Rows with unlabelled cells of a step; or of several steps, with one more axis in front.
+    """Rows with unlabelled cells of a step; or of several steps, with one more axis in front."""
 
-    Attributes
-    ----------
-    X : tensor of shape (n_rows, n_features)
-        Features.
-    weight : tensor of shape (n_rows, n_tasks)
-        Cell weights; 0 for labelled cells.
-    noise : list of tensor of uint16 of shape (n_rows, width)
-        The random numbers of `Teacher.draw_noise`.
-    factor : scalar tensor
-        Weight of these rows relative to the labelled ones.
-    """
-
-    X: Any
-    weight: Any
-    noise: list[Any]
-    factor: Any
+    X: Any  # float32 of shape (n_rows, n_features)
+    weight: Any  # float32 of shape (n_rows, n_tasks); 0 for labelled cells
+    noise: list[Any]  # uint16 of shape (n_rows, width), from `Teacher.draw_noise`
+    factor: Any  # weight of these rows relative to the labelled ones
 
     def of_step(self, number: Any) -> UnlabelledBatch:
         """Return the rows of one of several steps."""
