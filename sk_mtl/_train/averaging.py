@@ -28,7 +28,7 @@ __all__ = ["WeightAverage", "averaged_variables"]
 class WeightAverage:
     """The running average of variables, of which a step keeps the share `momentum`."""
 
-    # After step n the average is a_n = m_n a_{n - 1} + (1 - m_n) w_n with m_n = min(m, n / (9 + n)),
+    # After step n the average is a_n = m_n a_(n-1) + (1 - m_n) w_n with m_n = min(m, n / (9 + n)),
     # as in TensorFlow's ExponentialMovingAverage with num_updates: at first it consists mostly of
     # the last steps, so that the start of a short training does not hold it back.
 
