@@ -1,8 +1,8 @@
 r"""Averaged weights: the running average of a network's weights, with which it predicts.
 
 Owns the average and how it follows the weights. An average over the last steps lies nearer to the
-middle of the valley that steps wander in than any one of them does [1]_, and changes less from one
-epoch to the next. Does not know what the network computes.
+middle of the valley that steps wander in than any one of them [1]_, and changes less from one epoch
+to the next. Does not know what the network computes.
 
 References
 ----------

@@ -56,37 +56,14 @@ class StoppingResult(NamedTuple):
 
 @dataclass
 class EarlyStopping:
-    """Follows a loss, epoch by epoch.
+    """Follows a loss, epoch by epoch."""
 
-    Parameters
-    ----------
-    n_iter_no_change : int
-        Epochs without an improvement after which to stop.
-    tol : float, default=0.0
-        How much lower than the best a loss must be to count as an improvement that postpones the
-        stop. The best epoch is the one with the lowest loss, by however little.
-
-    Attributes
-    ----------
-    best_loss : float
-        Lowest loss so far.
-    best_epoch : int
-        Its epoch, counted from 1; 0 before the first.
-
-    Examples
-    --------
-    >>> from sk_mtl._train.early_stopping import EarlyStopping
-    >>> stopping = EarlyStopping(n_iter_no_change=2)
-    >>> [stopping.update(loss) for loss in (0.9, 0.5, 0.6, 0.7)]
-    [True, True, False, False]
-    >>> stopping.best_epoch, stopping.should_stop
-    (2, True)
-    """
-
-    n_iter_no_change: int
+    n_iter_no_change: int  # epochs without an improvement after which to stop
+    # How much lower than the best a loss must be to postpone the stop. The best epoch is the one
+    # with the lowest loss, by however little.
     tol: float = 0.0
     best_loss: float = math.inf
-    best_epoch: int = 0
+    best_epoch: int = 0  # counted from 1; 0 before the first
     _reference: float = math.inf
     _epoch: int = 0
     _reference_epoch: int = 0
@@ -109,22 +86,9 @@ class EarlyStopping:
 
 @dataclass
 class PlannedEpoch:
-    """Stands in for `EarlyStopping` where the best epoch is known.
+    """Stands in for `EarlyStopping` where the best epoch is known."""
 
-    Parameters
-    ----------
-    best_epoch : int
-        The epoch, counted from 1; 0 for none.
-
-    Examples
-    --------
-    >>> from sk_mtl._train.early_stopping import PlannedEpoch
-    >>> planned = PlannedEpoch(2)
-    >>> [planned.update(loss) for loss in (0.9, 0.5, 0.4)]
-    [False, True, False]
-    """
-
-    best_epoch: int
+    best_epoch: int  # counted from 1; 0 for none
     _epoch: int = 0
     should_stop = False
 
@@ -135,28 +99,7 @@ class PlannedEpoch:
 
 
 class Monitor:
-    """Follows the losses of a training: validation losses, or training losses without them.
-
-    Parameters
-    ----------
-    task_names : sequence of hashable
-        Names of the tasks, as in the logs.
-    stopping : StoppingConfig, PlannedEpochs or None
-        When to stop, and which epochs are best.
-    monitored_task : int or None, default=None
-        Task whose loss decides; None for the mean over tasks.
-
-    Examples
-    --------
-    >>> from sk_mtl._train.early_stopping import Monitor, StoppingConfig
-    >>> monitor = Monitor(("a", "b"), StoppingConfig(2, by_task=True))
-    >>> monitor.update({"objective": 1.8, "loss": 0.9, "a_loss": 0.9, "b_loss": 0.9})
-    (True, [0, 1])
-    >>> monitor.update({"objective": 1.8, "loss": 0.9, "a_loss": 1.0, "b_loss": 0.8})
-    (False, [1])
-    >>> monitor.best_epoch, monitor.task_epochs, monitor.should_stop
-    (1, (1, 2), False)
-    """
+    """Follows the losses of a training: validation losses, or training losses without them."""
 
     def __init__(
         self,
@@ -189,17 +132,14 @@ class Monitor:
             return math.inf if has_diverged else logs[name]
 
         is_best = self._overall is not None and self._overall.update(loss_of(monitored))
-        improved = [
-            number for number, of_task in enumerate(self._tasks)
-            if of_task.update(loss_of(names[number]))
-        ]  # fmt: skip
+        improved = [t for t, part in enumerate(self._tasks) if part.update(loss_of(names[t]))]
         return is_best, improved
 
     @property
     def should_stop(self) -> bool:
         """Whether training should stop: no task improves, or the monitored loss does not."""
         if self._tasks:
-            return all(of_task.should_stop for of_task in self._tasks)
+            return all(part.should_stop for part in self._tasks)
         return self._overall is not None and self._overall.should_stop
 
     @property
@@ -210,7 +150,7 @@ class Monitor:
     @property
     def task_epochs(self) -> tuple[int, ...]:
         """The best epoch of each task, 0 for none; () if the tasks have none of their own."""
-        return tuple(of_task.best_epoch for of_task in self._tasks)
+        return tuple(part.best_epoch for part in self._tasks)
 
     def result(self) -> StoppingResult | None:
         """Return how early stopping ended; None without early stopping."""
@@ -257,7 +197,7 @@ def compute_best_epochs(monitor: Monitor, history: Mapping[str, Sequence[float]]
     """Return the best epochs of a history (one entry per epoch), as a new monitor finds them."""
     for values in zip(*history.values(), strict=True):
         monitor.update(dict(zip(history, values, strict=True)))
-    # If no loss was ever known, training goes on to the end.
+    # If no loss was ever known, training runs to the end.
     best_epoch = monitor.best_epoch or len(history["loss"])
     task_epochs = tuple(epoch or best_epoch for epoch in monitor.task_epochs)
     return BestEpochs(best_epoch, task_epochs, monitor.result())

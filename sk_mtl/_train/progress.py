@@ -1,4 +1,4 @@
-"""Progress: how training goes, shown while it goes, in a terminal or a notebook."""
+"""Progress: a bar or lines of text in a terminal or a notebook."""
 
 from __future__ import annotations
 
@@ -14,15 +14,7 @@ _MAX_TASKS_SHOWN = 4
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """Shows epochs done, time left, and the latest losses, on validation rows if there are any.
-
-    Parameters
-    ----------
-    task_names : sequence of hashable
-        Tasks whose losses are shown; of more than four, the first four.
-    line_per_epoch : bool, default=False
-        Whether to print a line per epoch, which suits log files, instead of a bar.
-    """
+    """Shows epochs done, time left, and the losses (validation if any) of the first four tasks."""
 
     def __init__(self, task_names: Sequence[Hashable], line_per_epoch: bool = False):
         super().__init__()

@@ -1,9 +1,9 @@
-r"""Unlabelled cells: a teacher's opinion of them, as something to learn.
+r"""Unlabelled cells: a teacher's predictions of them, as a target.
 
 Owns the teacher, which is the network with a running average of its weights [1]_, and the loss by
-which the network learns the teacher's opinion of cells that have no label: pseudo-labels [2]_, or
-consistency, where the network sees rows of which features were replaced [3]_. Does not know labels,
-nor how training goes.
+which the network learns the teacher's predictions of cells that have no label: as pseudo-labels
+[2]_, or for consistency, where the network sees rows with replaced features [3]_. Does not know
+labels, nor the training loop.
 
 References
 ----------
@@ -124,7 +124,7 @@ class Teacher:
 
 def replace_features(X: Any, noise: Any, share: float) -> tf.Tensor:
     """Replace a share of each row's features by those of the next row, of rows in random order."""
-    # As in [3]: each feature keeps its distribution, be it a number, a category or missing.
+    # As in [3]: each feature keeps its distribution, numeric, categorical or missing.
     is_replaced = tf.cast(noise, tf.int32) < round(share * 2**16)
     return tf.where(is_replaced, tf.roll(X, shift=-1, axis=0), X)
 
