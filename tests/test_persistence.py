@@ -311,11 +311,11 @@ TRUSTED = [
     "sk_mtl._classifier.MultiTaskClassifier",
     "sk_mtl._data.input_encoder.InputSpec",
     "sk_mtl._data.labels.TargetForm",
-    "sk_mtl._model.network.NetworkSpec",
+    "sk_mtl._data.schema.TargetSchema",
     "sk_mtl._fit.fitted.FittedNetwork",
+    "sk_mtl._model.spec.NetworkSpec",
     "sk_mtl._train.state.AveragingState",
     "sk_mtl._train.state.TrainingState",
-    "sk_mtl._data.schema.TargetSchema",
 ]
 
 
