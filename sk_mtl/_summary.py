@@ -216,21 +216,7 @@ class FitSummary:
 
 
 def describe_stopping(plan: TrainingPlan, n_folds: int = 0) -> dict[str, Any] | None:
-    """Return the outcome of early stopping, once training is over, in plain values.
-
-    Parameters
-    ----------
-    plan : TrainingPlan
-        What was trained.
-    n_folds : int, default=0
-        Number of folds that were held out in turn.
-
-    Returns
-    -------
-    outcome : dict or None
-        "task" (the name of the series of the watched task, None for the mean), "n_iter_no_change",
-        "stopped", "best" and "n_folds"; None without early stopping.
-    """
+    """Return the outcome of early stopping, once training is over, in plain values."""
     stopping, task = plan.stopping, plan.monitored_task
     if not isinstance(stopping, EarlyStopping):
         return None
@@ -244,18 +230,7 @@ def describe_stopping(plan: TrainingPlan, n_folds: int = 0) -> dict[str, Any] | 
 
 
 def summarize_fit(estimator: Any) -> FitSummary:
-    """Return the summary of a fitted estimator.
-
-    Parameters
-    ----------
-    estimator : MultiTaskClassifier
-        A fitted one.
-
-    Returns
-    -------
-    summary : FitSummary
-        Its numbers.
-    """
+    """Return the summary of a fitted estimator."""
     history, best = estimator.history_, estimator.best_iter_
     has_validation = bool(np.isfinite(_value_at(history, "val_loss", best)))
     recorded = ["loss", "objective"] + (["val_loss"] if has_validation else [])

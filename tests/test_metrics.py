@@ -461,7 +461,7 @@ def test_score_refuses_what_does_not_fit(arguments, message):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"average": "micro"}, "average must be 'macro', 'weighted' or None"),
+        ({"average": "micro"}, "average must be one of .'macro', 'weighted', None"),
         ({"response_method": "decision_function"}, "response_method must be"),
         ({"response_method": "predict_proba"}, "'accuracy' is computed from predict,"),
         ({"classes": [["a"]]}, "classes of each of the 3 task"),
@@ -656,7 +656,7 @@ def test_scorer_refuses_a_loss(metric):
 
 
 def test_scorer_refuses_a_direction_for_a_name():
-    with pytest.raises(ValueError, match="'accuracy' knows its direction"):
+    with pytest.raises(ValueError, match="'accuracy' is a name, whose"):
         make_multitask_scorer("accuracy", greater_is_better=False)
 
 

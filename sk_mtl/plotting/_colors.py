@@ -13,47 +13,19 @@ _ON_LIGHT, _ON_DARK = ("#2166ac", "#c44e00"), ("#6ab0ff", "#ff9a4d")
 
 
 def is_dark(color: Any) -> bool:
-    """Return whether a colour is nearer to black than to white.
-
-    Parameters
-    ----------
-    color : color
-        Any that matplotlib knows.
-
-    Returns
-    -------
-    dark : bool
-        Whether light text can be read on it.
-    """
+    """Return whether a colour is nearer to black than to white."""
     return _luminance(color) < 0.4
 
 
 def class_colors(n_classes: int) -> list[Any]:
-    """Return colours for the classes of a task, in the order of viridis.
-
-    Parameters
-    ----------
-    n_classes : int
-        The number of classes.
-
-    Returns
-    -------
-    colors : list of color
-        One per class; none of them near the colour of the ground.
-    """
+    """Return colours for the classes of a task, in the order of viridis."""
     plt = import_pyplot()
     ends = (0.3, 1.0) if is_dark(plt.rcParams["axes.facecolor"]) else (0.0, 0.85)
     return [plt.get_cmap("viridis")(v) for v in np.linspace(*ends, n_classes)]
 
 
 def diverging_colormap() -> Any:
-    """Return a colour map for values of both signs, in which 0 is the ground of the style.
-
-    Returns
-    -------
-    cmap : matplotlib.colors.LinearSegmentedColormap
-        From blue to orange.
-    """
+    """Return a colour map for values of both signs, in which 0 is the ground of the style."""
     from matplotlib.colors import LinearSegmentedColormap
 
     ground = import_pyplot().rcParams["axes.facecolor"]
@@ -62,18 +34,7 @@ def diverging_colormap() -> Any:
 
 
 def text_color_on(color: Any) -> Any:
-    """Return the colour of text that can be read on another colour.
-
-    Parameters
-    ----------
-    color : color
-        The ground.
-
-    Returns
-    -------
-    color : color
-        The style's colour of text or of the ground of axes, whichever stands out more.
-    """
+    """Return the colour of text that can be read on another colour."""
     rc = import_pyplot().rcParams
     return max(
         (rc["text.color"], rc["axes.facecolor"]),

@@ -20,18 +20,7 @@ FEW_PANELS, _MAX_PANELS = 16, 64
 
 
 def import_pyplot() -> Any:
-    """Import matplotlib's pyplot.
-
-    Returns
-    -------
-    pyplot : module
-        `matplotlib.pyplot`.
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed; says how to install it.
-    """
+    """Import matplotlib's pyplot."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -43,20 +32,7 @@ def import_pyplot() -> Any:
 
 
 def shorten(name: Hashable, n_characters: int = _MAX_CHARACTERS) -> str:
-    """Return the name of a task as text that fits beside an axis.
-
-    Parameters
-    ----------
-    name : hashable
-        The name of the task.
-    n_characters : int, default=28
-        How long the text may be.
-
-    Returns
-    -------
-    text : str
-        The name, or its beginning and its end, by which long names differ.
-    """
+    """Return the name of a task as text that fits beside an axis."""
     text = " ".join(str(name).split())
     if len(text) <= n_characters:
         return text.replace("$", r"\$")  # no formula
@@ -65,52 +41,19 @@ def shorten(name: Hashable, n_characters: int = _MAX_CHARACTERS) -> str:
 
 
 def name_size(n_tasks: int) -> str:
-    """Return the font size of task names, the smaller the more there are.
-
-    Parameters
-    ----------
-    n_tasks : int
-        The number of tasks in the picture.
-
-    Returns
-    -------
-    size : str
-        One of matplotlib's relative sizes.
-    """
+    """Return the font size of task names, the smaller the more there are."""
     if n_tasks <= _FEW_TASKS:
         return "medium"
     return "small" if n_tasks <= _MANY_TASKS else "x-small"
 
 
 def row_height(n_tasks: int) -> float:
-    """Return the height in inches that a task takes where each has a row of its own.
-
-    Parameters
-    ----------
-    n_tasks : int
-        The number of tasks in the picture.
-
-    Returns
-    -------
-    height : float
-        Enough for a name in the size of `name_size`.
-    """
+    """Return the height in inches that a task takes where each has a row of its own."""
     return {"medium": 0.32, "small": 0.22, "x-small": 0.17}[name_size(n_tasks)]
 
 
 def grid_shape(n_panels: int) -> tuple[int, int]:
-    """Return rows and columns of a grid with few places left over, wider rather than higher.
-
-    Parameters
-    ----------
-    n_panels : int
-        The number of panels.
-
-    Returns
-    -------
-    n_rows, n_columns : int
-        ``n_rows * n_columns >= n_panels``.
-    """
+    """Return rows and columns of a grid with few places left over, wider rather than higher."""
     if n_panels <= 4:
         return 1, n_panels
     least = math.ceil(math.sqrt(n_panels))
@@ -120,20 +63,7 @@ def grid_shape(n_panels: int) -> tuple[int, int]:
 
 
 def choose_tasks(tasks: Any, task_names: Sequence[Hashable]) -> list[int]:
-    """Return the positions of the tasks that get a panel.
-
-    Parameters
-    ----------
-    tasks : sequence of hashable or None
-        Names or positions; None means the first 64.
-    task_names : sequence of hashable
-        The names of the tasks there are.
-
-    Returns
-    -------
-    positions : list of int
-        At least one.
-    """
+    """Return the positions of the tasks that get a panel."""
     if tasks is None:
         return list(range(len(task_names)))[:_MAX_PANELS]
     if isinstance(tasks, (str, bytes)) or not np.iterable(tasks):
@@ -145,83 +75,24 @@ def choose_tasks(tasks: Any, task_names: Sequence[Hashable]) -> list[int]:
 
 
 def say_what_is_left_out(label: str, tasks: Any, n_tasks: int) -> str:
-    """Return the label of an axis, with a line that says so where not all tasks are drawn.
-
-    Parameters
-    ----------
-    label : str
-        The label.
-    tasks : object
-        As in `choose_tasks`; whoever chose the tasks knows what is left out.
-    n_tasks : int
-        The number of tasks there are.
-
-    Returns
-    -------
-    label : str
-        One line, or two.
-    """
+    """Return the label of an axis, with a line that says so where not all tasks are drawn."""
     if tasks is not None or n_tasks <= _MAX_PANELS:
         return label
     return f"{label}\n(the first {_MAX_PANELS} of {n_tasks} tasks; choose others by tasks=)"
 
 
 def shorten_title(name: Hashable, n_panels: int) -> str:
-    """Return the name of a task as text that fits above a panel.
-
-    Parameters
-    ----------
-    name : hashable
-        The name of the task.
-    n_panels : int
-        The number of panels.
-
-    Returns
-    -------
-    text : str
-        At most 28 characters, or 22 where there are many panels.
-    """
+    """Return the name of a task as text that fits above a panel."""
     return shorten(name, 22 if n_panels > FEW_PANELS else _MAX_CHARACTERS)
 
 
 def text_sizes(n_panels: int) -> tuple[str, str]:
-    """Return the font sizes of the titles and of the other text in panels.
-
-    Parameters
-    ----------
-    n_panels : int
-        The number of panels.
-
-    Returns
-    -------
-    title_size, text_size : str
-        Of matplotlib's relative sizes.
-    """
+    """Return the font sizes of the titles and of the other text in panels."""
     return ("small", "x-small") if n_panels > FEW_PANELS else ("medium", "small")
 
 
 def make_panels(ax: Any, n_panels: int, *, height: float = 1.0) -> np.ndarray:
-    """Return the axes to draw on, one per panel.
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes, array-like of Axes or None
-        Axes whose place is divided, or one per panel. None makes a new figure.
-    n_panels : int
-        The number of panels.
-    height : float, default=1.0
-        The height of a panel of a new figure, in widths.
-
-    Returns
-    -------
-    axes : ndarray of Axes of shape (n_panels,)
-        The axes.
-
-    Raises
-    ------
-    ValueError
-        If there are not as many axes as panels.
-    """
+    """Return the axes to draw on, one per panel."""
     if ax is not None and not hasattr(ax, "get_subplotspec"):
         axes = np.asarray(ax, dtype=object).ravel()
         if len(axes) != n_panels:
@@ -247,21 +118,7 @@ def make_panels(ax: Any, n_panels: int, *, height: float = 1.0) -> np.ndarray:
 def label_panels(
     axes: np.ndarray, xlabel: str, ylabel: str, *, given: bool, same_scale: bool = False
 ) -> None:
-    """Name the axes of panels, once for a figure of the display's own.
-
-    Parameters
-    ----------
-    axes : ndarray of Axes of shape (n_panels,)
-        The panels.
-    xlabel : str
-        What is shown to the right.
-    ylabel : str
-        What is shown upwards.
-    given : bool
-        Whether the axes, or their place, were given by the user.
-    same_scale : bool, default=False
-        Whether all panels have the same scale, so that those at the edges need show it only.
-    """
+    """Name the axes of panels, once for a figure of the display's own."""
     at_left, at_bottom = _edges(axes)
     if given:
         for i, ax in enumerate(axes):
@@ -286,20 +143,7 @@ def _edges(axes: np.ndarray) -> tuple[list[bool], list[bool]]:
 
 
 def line_settings(given: Mapping[str, Any] | None, **defaults: Any) -> dict[str, Any]:
-    """Return the settings of a line, those of the user before the display's own.
-
-    Parameters
-    ----------
-    given : dict or None
-        For matplotlib's `plot`, by any of the names that it knows: "lw" for "linewidth".
-    **defaults : dict
-        What is not given, by the full names.
-
-    Returns
-    -------
-    settings : dict
-        For matplotlib's `plot`.
-    """
+    """Return the settings of a line, those of the user before the display's own."""
     from matplotlib.cbook import normalize_kwargs
     from matplotlib.lines import Line2D
 
@@ -307,41 +151,14 @@ def line_settings(given: Mapping[str, Any] | None, **defaults: Any) -> dict[str,
 
 
 def write_in_panel(ax: Any, text: str, size: str) -> None:
-    """Write into a panel why there is nothing else in it.
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-        The panel.
-    text : str
-        A phrase or two; it is broken into lines.
-    size : str
-        The font size.
-    """
+    """Write into a panel why there is nothing else in it."""
     lines = textwrap.fill(text, 18).replace("$", r"\$")
     ax.text(0.5, 0.5, lines, transform=ax.transAxes, ha="center", va="center", fontsize=size)
     ax.tick_params(left=False, bottom=False)
 
 
 def panels(ax: Any, n_rows: int, n_columns: int, **grid_options: Any) -> np.ndarray:
-    """Return a grid of axes in the place of one.
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-        Gives up its place; it stays, empty, so that its owner can still name it.
-    n_rows : int
-        Rows of the grid.
-    n_columns : int
-        Columns of the grid.
-    **grid_options : dict
-        For `matplotlib.gridspec.GridSpec`, such as ``width_ratios``.
-
-    Returns
-    -------
-    axes : ndarray of Axes of shape (n_rows, n_columns)
-        New axes.
-    """
+    """Return a grid of axes in the place of one."""
     if ax.get_subplotspec() is None:
         raise ValueError(
             "This display draws several panels and needs an ax that was made by plt.subplots or "

@@ -251,10 +251,7 @@ def _as_percentage(share: float) -> str:
 
 
 def _shares_of_stripes(mask: np.ndarray) -> np.ndarray:
-    """Return by task the share of labelled rows in each of at most 600 stripes of equal width.
-
-    A row that lies on the border of two stripes counts in both, in part.
-    """
+    """Return by task the share of labelled rows in each of at most 600 stripes of equal width."""
     n_samples = len(mask)
     n_stripes = min(n_samples, _MAX_STRIPES)
     # Labelled rows up to any point, also within a row, where they grow evenly.

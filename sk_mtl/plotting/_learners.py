@@ -11,63 +11,17 @@ from sklearn.utils.validation import check_is_fitted
 
 
 def find_learner(estimator: Any) -> Any:
-    """Return the classifier at the end of Pipelines and searches.
-
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted `MultiTaskClassifier`, or a Pipeline or search that ends in one.
-
-    Returns
-    -------
-    learner : MultiTaskClassifier
-        Fitted.
-
-    Raises
-    ------
-    NotFittedError
-        If the estimator is not fitted.
-    ValueError
-        If there is no such classifier in it.
-    """
+    """Return the classifier at the end of Pipelines and searches."""
     return _walk(estimator, None)[0]
 
 
 def enter_learner(estimator: Any, X: Any) -> tuple[Any, Any]:
-    """Return the classifier at the end of Pipelines and searches, and X as it is given it.
-
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted `MultiTaskClassifier`, or a Pipeline or search that ends in one.
-    X : array-like of shape (n_samples, n_features)
-        As the estimator takes it.
-
-    Returns
-    -------
-    learner : MultiTaskClassifier
-        Fitted.
-    X : array-like of shape (n_samples, n_features_in_)
-        Transformed by the steps before the last.
-    """
+    """Return the classifier at the end of Pipelines and searches, and X as it is given it."""
     return _walk(estimator, X)
 
 
 def read_missing_label(estimator: Any, missing_label: Any) -> Any:
-    """Return the sentinel for missing labels: the given one, or else the estimator's own.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Anything that predicts.
-    missing_label : scalar or None
-        As the user gave it.
-
-    Returns
-    -------
-    missing_label : scalar or None
-        None if neither has one.
-    """
+    """Return the sentinel for missing labels: the given one, or else the estimator's own."""
     if missing_label is not None:
         return missing_label
     while not hasattr(estimator, "missing_label") and (inner := _inner(estimator)) is not None:

@@ -53,24 +53,7 @@ class ReliabilityCurve:
 def reliability_curves(
     cells: TaskCells, kind: str, n_bins: int, strategy: str
 ) -> dict[Any, ReliabilityCurve]:
-    """Return the curves of a task.
-
-    Parameters
-    ----------
-    cells : TaskCells
-        Its labelled cells, with probabilities.
-    kind : {"auto", "confidence", "one_vs_rest"}
-        Which probability counts; see `TaskCalibrationDisplay`.
-    n_bins : int
-        Number of bins.
-    strategy : {"uniform", "quantile"}
-        Whether bins have equal width, or hold equally many cells.
-
-    Returns
-    -------
-    curves : dict of {class: ReliabilityCurve}
-        By class, or one for "confidence".
-    """
+    """Return the curves of a task."""
     proba = cells.predicted.astype(np.float64)
     if cells.n_classes < 2 or kind == "confidence" or (kind == "auto" and cells.n_classes > 2):
         correct = proba.argmax(axis=1) == cells.true

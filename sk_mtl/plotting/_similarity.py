@@ -20,18 +20,7 @@ _BATCH_SIZE = 2**24
 
 
 def count_pairs(label_mask: np.ndarray) -> np.ndarray:
-    """Count the rows that have the labels of both tasks.
-
-    Parameters
-    ----------
-    label_mask : ndarray of bool of shape (n_samples, n_tasks)
-        Which labels are there.
-
-    Returns
-    -------
-    pair_counts : ndarray of int of shape (n_tasks, n_tasks)
-        On the diagonal, the rows that have the label.
-    """
+    """Count the rows that have the labels of both tasks."""
     mask = label_mask.astype(np.float64)  # a matrix product that BLAS knows
     return np.rint(mask.T @ mask).astype(np.int64)
 
@@ -39,25 +28,7 @@ def count_pairs(label_mask: np.ndarray) -> np.ndarray:
 def associate_labels(
     codes: np.ndarray, label_mask: np.ndarray, n_classes: Sequence[int], *, signed: bool
 ) -> np.ndarray:
-    """Return the association of the labels of each two tasks over the rows that have both.
-
-    Parameters
-    ----------
-    codes : ndarray of int of shape (n_samples, n_tasks)
-        Class index per cell.
-    label_mask : ndarray of bool of shape (n_samples, n_tasks)
-        Which labels are there.
-    n_classes : sequence of int
-        The number of classes of each task.
-    signed : bool
-        Whether to give phi, which needs two classes at most, or Cramér's V, corrected for the
-        bias of small tables.
-
-    Returns
-    -------
-    association : ndarray of float of shape (n_tasks, n_tasks)
-        NaN where the common rows hold one class of a task.
-    """
+    """Return the association of the labels of each two tasks over the rows that have both."""
     ends = np.cumsum([0, *n_classes])
     joint = np.zeros((ends[-1], ends[-1]))
     for start in range(0, len(codes), _BATCH_ROWS):
@@ -102,18 +73,7 @@ def _cramers_v(table: np.ndarray) -> float:
 
 
 def align_logits(probabilities: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the linear CKA of the logits of each two tasks, over all rows.
-
-    Parameters
-    ----------
-    probabilities : sequence of ndarray of shape (n_samples, n_classes_t)
-        By task; NaN for a task that is not learned.
-
-    Returns
-    -------
-    cka : ndarray of float of shape (n_tasks, n_tasks)
-        Between 0 and 1; NaN where a task is not learned or its logits are all the same.
-    """
+    """Return the linear CKA of the logits of each two tasks, over all rows."""
     logits = [_centred_logits(p) for p in probabilities]
     n_tasks = len(logits)
     norms = [np.linalg.norm(z.T @ z) if z is not None else 0.0 for z in logits]
@@ -143,27 +103,7 @@ def compare_gradients(
     cell_weight: np.ndarray,
     n_outputs: Sequence[int],
 ) -> np.ndarray:
-    """Return the cosine of the gradients of each two tasks' losses by what their heads read.
-
-    Parameters
-    ----------
-    model : keras.Model
-        From X to the logits of all tasks, side by side, with layers of heads named "heads_…".
-    X : ndarray of float32 or CSR matrix of shape (n_samples, n_features)
-        Features.
-    codes : ndarray of int of shape (n_samples, n_tasks)
-        Class index per cell.
-    cell_weight : ndarray of shape (n_samples, n_tasks)
-        Weight per cell; 0 where there is no label.
-    n_outputs : sequence of int
-        Logits per task: 1 for two classes, the number of classes for more.
-
-    Returns
-    -------
-    cosine : ndarray of float of shape (n_tasks, n_tasks)
-        Of the gradients of all rows that have both labels, one after the other; NaN where there
-        is no such row, or a gradient is 0.
-    """
+    """Return the cosine of the gradients of each two tasks' losses by what their heads read."""
     import keras
     import tensorflow as tf
 
@@ -218,19 +158,7 @@ def _errors_of_logits(
 
 
 def order_by_likeness(similarity: np.ndarray) -> list[int]:
-    """Return an order of the tasks in which those that are alike stand together.
-
-    Parameters
-    ----------
-    similarity : ndarray of float of shape (n_tasks, n_tasks)
-        Symmetric, at most 1; NaN counts as 0.
-
-    Returns
-    -------
-    order : list of int
-        The leaves of a hierarchical clustering by average linkage, ordered so that neighbours are
-        as alike as they can be.
-    """
+    """Return an order of the tasks in which those that are alike stand together."""
     if len(similarity) < 3:
         return list(range(len(similarity)))
     distance = 1 - np.nan_to_num(similarity)
