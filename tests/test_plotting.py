@@ -14,7 +14,8 @@ from sklearn.preprocessing import StandardScaler
 from sk_mtl import MultiTaskClassifier
 from sk_mtl.metrics import multitask_score
 from sk_mtl.plotting import LabelCoverageDisplay, LearningCurvesDisplay, TaskScoresDisplay
-from sk_mtl.plotting._figures import grid_shape, shorten
+from sk_mtl.plotting._figures import shorten
+from sk_mtl.plotting._panels import grid_shape
 
 
 @pytest.fixture(autouse=True)
@@ -222,7 +223,7 @@ def test_curves_of_chosen_tasks_stand_beside_the_mean():
 
 
 def test_curves_of_too_many_tasks_say_how_many_are_shown(monkeypatch):
-    monkeypatch.setattr("sk_mtl.plotting._figures._MAX_PANELS", 2)
+    monkeypatch.setattr("sk_mtl.plotting._panels._MAX_PANELS", 2)
 
     display = LearningCurvesDisplay(make_history(["a", "b", "c"]), ["a", "b", "c"]).plot()
 

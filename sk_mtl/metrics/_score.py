@@ -163,6 +163,7 @@ def warn_of_left_out(
     tasks: Mapping[Any, ScoredTask],
     reasons: Mapping[Any, str],
     average: str | None,
+    stacklevel: int = 3,
 ) -> None:
     """Warn once of the tasks and cells that the score does not cover."""
     sentences = []
@@ -179,7 +180,7 @@ def warn_of_left_out(
         )
     sentences += explain_unpredicted(tasks)
     if sentences:
-        warnings.warn(" ".join(sentences), UndefinedMetricWarning, stacklevel=3)
+        warnings.warn(" ".join(sentences), UndefinedMetricWarning, stacklevel=stacklevel)
 
 
 def explain_unpredicted(tasks: Mapping[Any, ScoredTask], where: str = "") -> list[str]:

@@ -1,7 +1,4 @@
-"""What displays read from a fitted estimator: the classifier in it, and X as that is given it.
-
-Owns the way through Pipelines and searches. Does not know what is drawn.
-"""
+"""The `MultiTaskClassifier` inside Pipelines and searches, and X as it is passed to it."""
 
 from __future__ import annotations
 
@@ -16,12 +13,12 @@ def find_learner(estimator: Any) -> Any:
 
 
 def enter_learner(estimator: Any, X: Any) -> tuple[Any, Any]:
-    """Return the classifier at the end of Pipelines and searches, and X as it is given it."""
+    """Return the classifier at the end of Pipelines and searches, and the transformed X."""
     return _walk(estimator, X)
 
 
 def read_missing_label(estimator: Any, missing_label: Any) -> Any:
-    """Return the sentinel for missing labels: the given one, or else the estimator's own."""
+    """Return the given `missing_label`, or else that of the estimator."""
     if missing_label is not None:
         return missing_label
     while not hasattr(estimator, "missing_label") and (inner := _inner(estimator)) is not None:
@@ -30,7 +27,7 @@ def read_missing_label(estimator: Any, missing_label: Any) -> Any:
 
 
 def _walk(estimator: Any, X: Any) -> tuple[Any, Any]:
-    """Follow an estimator to the classifier with a history; transform X on the way, if any."""
+    """Return the classifier with a history inside an estimator, and X transformed if given."""
     check_is_fitted(estimator)
     learner = estimator
     while not hasattr(learner, "history_"):
@@ -47,7 +44,7 @@ def _walk(estimator: Any, X: Any) -> tuple[Any, Any]:
 
 
 def _inner(estimator: Any) -> Any:
-    """Return what a search or a Pipeline predicts with; None for anything else."""
+    """Return the estimator with which a search or Pipeline predicts, None for others."""
     if hasattr(estimator, "best_estimator_"):
         return estimator.best_estimator_
     return estimator.steps[-1][1] if hasattr(estimator, "steps") else None

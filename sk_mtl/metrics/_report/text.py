@@ -210,8 +210,10 @@ def _write_main_table(frame: pd.DataFrame, scores: dict[str, dict[str, list[str]
     n_label_columns = len(columns) + 1
     for part in scores.values():
         columns += [(k, f"{k} first" if k == "score" else k, t) for k, t in part.items()]
-    kinds = [f'class="{kind}"' for _, kind, _ in columns]
-    heads = html_cells("th", [head for head, _, _ in columns], [f'{k} scope="col"' for k in kinds])
+    kinds = [f'class="{kind}"' if kind else "" for _, kind, _ in columns]
+    heads = html_cells(
+        "th", [head for head, _, _ in columns], [f'{k} scope="col"'.strip() for k in kinds]
+    )
     rows = []
     for i, name in enumerate(frame.index):
         kind = ' class="mean"' if i and i == len(frame) - 1 else ""
