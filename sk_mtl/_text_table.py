@@ -11,7 +11,7 @@ __all__ = [
     "html_cells",
     "join_columns",
     "measure",
-    "measure_character",
+    "shorten",
     "write_share",
 ]
 
@@ -30,14 +30,25 @@ def join_columns(columns: Sequence[Sequence[str]], gap: int = 2) -> list[str]:
 
 def measure(text: str) -> int:
     """Return the number of columns that a text takes in a terminal."""
-    return sum(measure_character(c) for c in text)
+    # Combining characters take none, wide East Asian ones take two.
+    return sum(
+        (unicodedata.category(c) not in ("Mn", "Me", "Cf"))
+        * (1 + (unicodedata.east_asian_width(c) in "WF"))
+        for c in text
+    )
 
 
-def measure_character(character: str) -> int:
-    """Return 0 for combining characters, 2 for wide East Asian ones, else 1."""
-    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+def shorten(text: str, width: int) -> str:
+    """Return a text that fits; two thirds of what is kept are its start, one third its end."""
+    if measure(text) <= width:
+        return text
+    head, tail = "", ""
+    while True:
+        at_head = measure(head) <= 2 * measure(tail)
+        c = text[len(head)] if at_head else text[-len(tail) - 1]
+        if measure(head + tail + c) > width - 1:
+            return f"{head}…{tail}"
+        head, tail = (head + c, tail) if at_head else (head, c + tail)
 
 
 def write_share(share: float, unit: str = "%") -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from sk_mtl._text_table import shorten
+
 MAX_CHARACTERS = 28
 # Names have the default size for up to so many tasks, and are small for up to so many.
 _FEW_TASKS, _MANY_TASKS = 15, 30
@@ -48,13 +50,9 @@ def hide_frame(ax: Any) -> None:
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def shorten(name: Hashable, n_characters: int = MAX_CHARACTERS) -> str:
-    """Return the name of a task as text that fits; its start and end are kept."""
-    text = " ".join(str(name).split())
-    if len(text) <= n_characters:
-        return text.replace("$", r"\$")  # not a formula
-    tail = (n_characters - 1) // 3
-    return f"{text[: n_characters - 1 - tail]}…{text[-tail:]}".replace("$", r"\$")
+def shorten_name(name: Hashable, width: int = MAX_CHARACTERS) -> str:
+    """Return the name of a task on one line that fits, without formulas."""
+    return shorten(" ".join(str(name).split()), width).replace("$", r"\$")
 
 
 def name_size(n_tasks: int) -> str:
@@ -71,7 +69,7 @@ def row_height(n_tasks: int) -> float:
 
 def name_rows(ax: Any, names: Sequence[Hashable]) -> None:
     """Write the names of tasks beside the rows of axes."""
-    texts = [shorten(name) for name in names]
+    texts = [shorten_name(name) for name in names]
     ax.set_yticks(np.arange(len(names)), texts, fontsize=name_size(len(names)))
 
 

@@ -17,7 +17,7 @@ from sk_mtl.plotting._figures import (
     name_size,
     new_axes,
     row_height,
-    shorten,
+    shorten_name,
 )
 from sk_mtl.plotting._panels import divide
 from sk_mtl.plotting._similarity import count_pairs
@@ -222,7 +222,7 @@ class LabelCoverageDisplay:
         n_tasks, size = len(self.task_names), name_size(len(self.task_names))
         shares = self.co_coverage
         image = ax.imshow(shares, vmin=0, vmax=1, cmap=cmap, aspect="auto")
-        places, names = np.arange(n_tasks), [shorten(n) for n in self.task_names]
+        places, names = np.arange(n_tasks), [shorten_name(n) for n in self.task_names]
         # The names of the rows are beside the bars.
         ax.set_yticks(places, [])
         ax.set_xticks(places, names, fontsize=size, rotation=0 if self._fits_in_a_row() else 90)
@@ -236,7 +236,7 @@ class LabelCoverageDisplay:
 
     def _fits_in_a_row(self) -> bool:
         """Return whether the names fit below the matrix side by side."""
-        longest = max(len(shorten(name)) for name in self.task_names)
+        longest = max(len(shorten_name(name)) for name in self.task_names)
         return len(self.task_names) * longest <= _MAX_CHARACTERS_IN_A_ROW
 
     def _write_numbers(self, ax: Any, shares: np.ndarray, cmap: Any) -> None:

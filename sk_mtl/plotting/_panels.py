@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sk_mtl._tasks import resolve_task
-from sk_mtl.plotting._figures import MAX_CHARACTERS, new_axes, shorten
+from sk_mtl.plotting._figures import MAX_CHARACTERS, new_axes, shorten_name
 
 # Up to so many panels have room for a legend each. More than the second number are not drawn by
 # default, since that would take minutes and be illegible.
@@ -48,7 +48,7 @@ def note_left_out(label: str, tasks: Any, n_tasks: int) -> str:
 
 def shorten_title(name: Hashable, n_panels: int) -> str:
     """Return the name of a task as text that fits above a panel."""
-    return shorten(name, 22 if n_panels > FEW_PANELS else MAX_CHARACTERS)
+    return shorten_name(name, 22 if n_panels > FEW_PANELS else MAX_CHARACTERS)
 
 
 def text_sizes(n_panels: int) -> tuple[str, str]:

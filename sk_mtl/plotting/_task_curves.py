@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from sk_mtl.metrics._predictions import ScoredTask
-from sk_mtl.metrics._task_metrics import TaskCells
 from sk_mtl.plotting._colors import class_colors
 from sk_mtl.plotting._figures import import_pyplot, line_settings
 from sk_mtl.plotting._panels import FEW_PANELS
@@ -142,7 +140,7 @@ class TaskCurves(TaskPanels):
         UndefinedMetricWarning
             If labelled cells are left out because they have no prediction.
         """
-        cells, scores, reasons = cls._score(
+        scored, scores, reasons = cls._score(
             y_true,
             y_proba,
             {},
@@ -150,7 +148,20 @@ class TaskCurves(TaskPanels):
             missing_label=missing_label,
             classes=classes,
         )
-        display = cls._from_cells(cells, scores, reasons, drop_intermediate)
+        curves: dict[Any, dict[Any, Any]] = {name: {} for name in scored}
+        for name, task in scored.items():
+            if task.cells is None or name in reasons:
+                continue
+            cells = task.cells
+            # The second of two classes, or all classes with labels.
+            for code in [1] if cells.n_classes == 2 else np.unique(cells.true):
+                curves[name][cells.labels.tolist()[code]] = cls._compute_curve(
+                    cells.true == code,
+                    cells.predicted[:, code],
+                    cells.weight,
+                    drop_intermediate=drop_intermediate,
+                )
+        display = cls._from_curves(curves, scores, reasons)
         return display.plot(
             ax,
             tasks=tasks,
@@ -160,14 +171,17 @@ class TaskCurves(TaskPanels):
         )
 
     @classmethod
-    def _from_cells(
-        cls,
-        cells: Mapping[Any, ScoredTask],
-        scores: dict[Any, float],
-        reasons: dict[Any, str],
-        drop_intermediate: bool,
+    def _compute_curve(
+        cls, is_class: np.ndarray, proba: np.ndarray, weight: np.ndarray | None, **options: Any
+    ) -> tuple[Any, ...]:
+        """Return what the display stores of one class: coordinates and the like."""
+        raise NotImplementedError
+
+    @classmethod
+    def _from_curves(
+        cls, curves: Mapping[Any, Mapping[Any, Any]], scores: Any, reasons: Any
     ) -> Any:
-        """Compute the curves."""
+        """Return the display of ``{task: {class: result of _compute_curve}}``."""
         raise NotImplementedError
 
     def plot(
@@ -261,6 +275,9 @@ class TaskCurves(TaskPanels):
         return "lower right"
 
 
-def classes_to_draw(cells: TaskCells) -> list[int]:
-    """Return the codes of the classes that have a curve: the second of two, or all with labels."""
-    return [1] if cells.n_classes == 2 else np.unique(cells.true).tolist()
+def pick(curves: Mapping[Any, Mapping[Any, Any]], position: int) -> dict[Any, dict[Any, Any]]:
+    """Return one element of the result of each curve, by task and class."""
+    return {
+        name: {label: curve[position] for label, curve in of_task.items()}
+        for name, of_task in curves.items()
+    }

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from sk_mtl.metrics._predictions import ScoredTask, gather_tasks
 from sk_mtl.metrics._score import score_tasks, warn_of_left_out
 from sk_mtl.metrics._task_metrics import find_metric
-from sk_mtl.plotting._figures import hide_frame, shorten
+from sk_mtl.plotting._figures import hide_frame, shorten_name
 from sk_mtl.plotting._learners import read_missing_label
 from sk_mtl.plotting._panels import (
     FEW_PANELS,
@@ -121,4 +121,4 @@ def predict_probabilities(estimator: Any, X: Any, missing_label: Any) -> dict[st
 
 def name_class(label: Any) -> str:
     """Return the name of a class as text, nothing for the positive class 1 or True."""
-    return "" if str(label) in ("1", "1.0", "True") else shorten(label, 14)
+    return "" if str(label) in ("1", "1.0", "True") else shorten_name(label, 14)

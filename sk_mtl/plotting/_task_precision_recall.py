@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import precision_recall_curve
 
-from sk_mtl.metrics._predictions import ScoredTask
-from sk_mtl.plotting._task_curves import ByClass, TaskCurves, classes_to_draw
+from sk_mtl.plotting._task_curves import ByClass, TaskCurves, pick
 
 
 class TaskPrecisionRecallDisplay(TaskCurves):
@@ -84,30 +83,17 @@ class TaskPrecisionRecallDisplay(TaskCurves):
         self._curves, self._scores = (recall, precision), self.average_precision
 
     @classmethod
-    def _from_cells(
-        cls,
-        cells: Mapping[Any, ScoredTask],
-        scores: dict[Any, float],
-        reasons: dict[Any, str],
-        drop_intermediate: bool,
+    def _compute_curve(
+        cls, is_class: np.ndarray, proba: np.ndarray, weight: np.ndarray | None, **options: Any
+    ) -> tuple[Any, ...]:
+        curve = precision_recall_curve(is_class, proba, sample_weight=weight, **options)
+        return *curve[:2], float(np.average(is_class, weights=weight))
+
+    @classmethod
+    def _from_curves(
+        cls, curves: Mapping[Any, Mapping[Any, Any]], scores: Any, reasons: Any
     ) -> TaskPrecisionRecallDisplay:
-        precision: dict[Any, dict[Any, np.ndarray]] = {}
-        recall: dict[Any, dict[Any, np.ndarray]] = {}
-        prevalence: dict[Any, dict[Any, float]] = {}
-        for name, task in cells.items():
-            precision[name], recall[name], prevalence[name] = {}, {}, {}
-            if task.cells is None or name in reasons:
-                continue
-            for code in classes_to_draw(task.cells):
-                label, is_class = task.cells.labels.tolist()[code], task.cells.true == code
-                precision[name][label], recall[name][label], _ = precision_recall_curve(
-                    is_class,
-                    task.cells.predicted[:, code],
-                    sample_weight=task.cells.weight,
-                    drop_intermediate=drop_intermediate,
-                )
-                prevalence[name][label] = float(np.average(is_class, weights=task.cells.weight))
-        return cls(precision, recall, scores, prevalence, reasons)
+        return cls(pick(curves, 0), pick(curves, 1), scores, pick(curves, 2), reasons)
 
     def _chance_levels(
         self, name: Hashable, lines: Mapping[Any, Any]

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_curve
 
-from sk_mtl.metrics._predictions import ScoredTask
-from sk_mtl.plotting._task_curves import ByClass, TaskCurves, classes_to_draw
+from sk_mtl.plotting._task_curves import ByClass, TaskCurves, pick
 
 
 class TaskRocCurveDisplay(TaskCurves):
@@ -80,28 +79,16 @@ class TaskRocCurveDisplay(TaskCurves):
         self._curves, self._scores = (fpr, tpr), self.roc_auc
 
     @classmethod
-    def _from_cells(
-        cls,
-        cells: Mapping[Any, ScoredTask],
-        scores: dict[Any, float],
-        reasons: dict[Any, str],
-        drop_intermediate: bool,
+    def _compute_curve(
+        cls, is_class: np.ndarray, proba: np.ndarray, weight: np.ndarray | None, **options: Any
+    ) -> tuple[Any, ...]:
+        return roc_curve(is_class, proba, sample_weight=weight, **options)[:2]
+
+    @classmethod
+    def _from_curves(
+        cls, curves: Mapping[Any, Mapping[Any, Any]], scores: Any, reasons: Any
     ) -> TaskRocCurveDisplay:
-        fpr: dict[Any, dict[Any, np.ndarray]] = {}
-        tpr: dict[Any, dict[Any, np.ndarray]] = {}
-        for name, task in cells.items():
-            fpr[name], tpr[name] = {}, {}
-            if task.cells is None or name in reasons:
-                continue
-            for code in classes_to_draw(task.cells):
-                label = task.cells.labels.tolist()[code]
-                fpr[name][label], tpr[name][label], _ = roc_curve(
-                    task.cells.true == code,
-                    task.cells.predicted[:, code],
-                    sample_weight=task.cells.weight,
-                    drop_intermediate=drop_intermediate,
-                )
-        return cls(fpr, tpr, scores, reasons)
+        return cls(pick(curves, 0), pick(curves, 1), scores, reasons)
 
     def _chance_levels(
         self, name: Hashable, lines: Mapping[Any, Any]

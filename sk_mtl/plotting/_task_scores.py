@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import check_is_fitted
 
-from sk_mtl._data.labels import LabelTable, read_labels
-from sk_mtl._tasks import PerTask
-from sk_mtl.metrics import multitask_score
+from sk_mtl.metrics._report.cells import gather_predictions, read_true_labels
+from sk_mtl.metrics._report.scores import score_constant
+from sk_mtl.metrics._score import score_tasks, warn_of_left_out
 from sk_mtl.metrics._task_metrics import find_metric
 from sk_mtl.plotting._figures import (
     SingleAxes,
@@ -185,22 +183,11 @@ class TaskScoresDisplay(SingleAxes):
             The display, drawn.
         """
         found = find_metric(metric)
-        settings = {
-            "average": None,
-            "sample_weight": sample_weight,
-            "missing_label": missing_label,
-        }
-        scores: Any = multitask_score(metric, y_true, y_pred, classes=classes, **settings)
-        table = read_labels(y_true if y_train is None else y_train, missing_label=missing_label)
-        constant, known = _predict_constant(
-            table, read_labels(y_true, missing_label=missing_label), found.response_method
-        )
-        with warnings.catch_warnings():
-            # The warnings of the scores of the model are enough.
-            warnings.simplefilter("ignore", UndefinedMetricWarning)
-            constant_scores: Any = multitask_score(
-                metric, y_true, constant, classes=known, **settings
-            )
+        true = read_true_labels(y_true, sample_weight, missing_label, y_train)
+        predictions = gather_predictions(y_pred, found.response_method, true, classes)
+        scores, reasons = score_tasks(found, predictions.tasks, {})
+        warn_of_left_out(found, predictions.tasks, reasons, None)
+        constant_scores = score_constant(found, predictions, {})
         return cls(
             {"model" if name is None else name: list(scores.values())},
             list(scores),
@@ -279,30 +266,3 @@ def _labelled(name: str, scores: np.ndarray) -> str:
     """Return the name of a model with the mean of its scores."""
     known = scores[np.isfinite(scores)]
     return f"{name} (mean {known.mean():.3f})" if len(known) else f"{name} (no score)"
-
-
-def _predict_constant(
-    source: LabelTable, wanted: LabelTable, response_method: str
-) -> tuple[Any, PerTask]:
-    """Return the constant predictions for each row, and the classes."""
-    columns = list(range(wanted.n_tasks))
-    if set(source.task_names) == set(wanted.task_names):
-        columns = [source.task_names.index(name) for name in wanted.task_names]
-    if source.n_tasks != wanted.n_tasks:
-        raise ValueError(
-            f"y_train must have the tasks of y, {wanted.n_tasks}. Got {source.n_tasks}."
-        )
-    labels = np.full((wanted.n_samples, wanted.n_tasks), None, dtype=object)
-    probabilities, classes = [], []
-    for t, column in enumerate(columns):
-        present = source.columns[column][source.label_mask[:, column]]
-        found, counts = np.unique(present, return_counts=True)
-        if len(found):
-            labels[:, t] = found.tolist()[counts.argmax()]
-        shares = counts / counts.sum() if len(found) else np.array([np.nan])
-        probabilities.append(np.tile(shares, (wanted.n_samples, 1)))
-        classes.append(found)
-    known = PerTask(classes, wanted.task_names)
-    if response_method == "predict":
-        return labels, known
-    return PerTask(probabilities, wanted.task_names), known

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.isotonic import isotonic_regression
 
 from sk_mtl._checks import check_choice
 from sk_mtl._tasks import enumerate_some, name_series
@@ -16,7 +17,7 @@ from sk_mtl.plotting._figures import (
     line_settings,
     name_rows,
     row_height,
-    shorten,
+    shorten_name,
 )
 from sk_mtl.plotting._learners import find_learner
 
@@ -199,7 +200,7 @@ class TaskWeightsDisplay(SingleAxes):
             color = self.lines_[name].get_color()
             # From the end of the line, in data, to the name, in shares of the axes.
             ax.annotate(
-                shorten(name),
+                shorten_name(name),
                 (last, ends[name]),
                 (1.04, place),
                 textcoords="axes fraction",
@@ -261,21 +262,5 @@ class TaskWeightsDisplay(SingleAxes):
 
 def _move_apart(places: Sequence[float], least: float) -> list[float]:
     """Return increasing places as near to the given ones as a minimum distance allows."""
-    # Neighbours that are too near form a block around their mean; overlapping blocks are merged.
-    blocks: list[list[float]] = []
-    for place in places:
-        blocks.append([place])
-        while len(blocks) > 1 and _top(blocks[-2], least) + least > _bottom(blocks[-1], least):
-            last = blocks.pop()
-            blocks[-1] += last
-    return [_bottom(block, least) + least * i for block in blocks for i in range(len(block))]
-
-
-def _bottom(block: Sequence[float], least: float) -> float:
-    """Return the lowest place of a block."""
-    return float(np.mean(block)) - least * (len(block) - 1) / 2
-
-
-def _top(block: Sequence[float], least: float) -> float:
-    """Return the highest place of a block."""
-    return float(np.mean(block)) + least * (len(block) - 1) / 2
+    offsets = least * np.arange(len(places))
+    return (isotonic_regression(np.asarray(places) - offsets) + offsets).tolist()

@@ -12,8 +12,7 @@ import pandas as pd
 from sk_mtl._data.labels import LabelTable, read_cell_weight, read_labels
 from sk_mtl._tasks import enumerate_some
 from sk_mtl.metrics._predictions import ScoredTask, match_predictions
-from sk_mtl.metrics._report.request import LABELS, ReportOptions
-from sk_mtl.metrics._scorers import check_no_task_is_mean
+from sk_mtl.metrics._report.request import LABELS
 from sk_mtl.metrics._task_metrics import TaskCells
 
 
@@ -43,15 +42,16 @@ class TrueLabels:
         return None if self.weight is None else self.weight[self.counts[:, t], t]
 
 
-def read_true_labels(y_true: Any, options: ReportOptions) -> TrueLabels:
+def read_true_labels(
+    y_true: Any, sample_weight: Any, missing_label: Any, y_train: Any
+) -> TrueLabels:
     """Read the true labels, their weights and the training labels."""
-    table = read_labels(y_true, missing_label=options.missing_label)
-    check_no_task_is_mean(table.task_names)
-    weight = read_cell_weight(options.sample_weight, table)
+    table = read_labels(y_true, missing_label=missing_label)
+    weight = read_cell_weight(sample_weight, table)
     counts = table.label_mask if weight is None else table.label_mask & (weight > 0)
-    if options.y_train is None:
+    if y_train is None:
         return TrueLabels(table, weight, counts, None)
-    training = read_labels(options.y_train, missing_label=options.missing_label)
+    training = read_labels(y_train, missing_label=missing_label)
     order = list(range(training.n_tasks))
     have_names = table.form.kind == training.form.kind == "frame"
     if have_names and set(table.task_names) <= set(training.task_names):

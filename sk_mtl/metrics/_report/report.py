@@ -26,7 +26,7 @@ from sk_mtl.metrics._report.scores import (
     score_reported,
 )
 from sk_mtl.metrics._report.text import split_class_counts, write_html, write_text
-from sk_mtl.metrics._scorers import MEAN, classes_of
+from sk_mtl.metrics._scorers import MEAN, check_no_task_is_mean, classes_of
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -217,10 +217,6 @@ class MultiTaskReport:
             numbers[name] = of_task
         return numbers
 
-    def __str__(self) -> str:
-        """Return the report as text."""
-        return self.to_text()
-
     def __repr__(self) -> str:
         """Return the report as text."""
         return self.to_text()
@@ -374,7 +370,8 @@ def _make_report(
     options: ReportOptions,
 ) -> MultiTaskReport:
     """Make a report from the predictions of each method."""
-    true = read_true_labels(y_true, options)
+    true = read_true_labels(y_true, options.sample_weight, options.missing_label, options.y_train)
+    check_no_task_is_mean(true.table.task_names)
     used = {r.metric.response_method for r in reported}
     gathered = {
         method: gather_predictions(predicted, method, true, options.classes)

@@ -16,6 +16,7 @@ from sk_mtl.metrics._report.bootstrap import draw_row_counts, score_resamples
 from sk_mtl.metrics._report.cells import Predictions
 from sk_mtl.metrics._report.request import ARGUMENTS, ReportedMetric, ReportOptions
 from sk_mtl.metrics._score import average_scores, explain_unpredicted, score_tasks
+from sk_mtl.metrics._task_metrics import Metric
 
 # {metric: {task: why its score is undefined}}
 Reasons = dict[str, dict[Any, str]]
@@ -32,10 +33,7 @@ def score_reported(
     for r in reported:
         predictions = gathered[r.metric.response_method]
         scores, reasons[r.name] = score_tasks(r.metric, predictions.tasks, r.params)
-        with warnings.catch_warnings():
-            # Undefined scores are reported once, for the predictions.
-            warnings.simplefilter("ignore", UndefinedMetricWarning)
-            constant, _ = score_tasks(r.metric, predictions.constant, r.params)
+        constant = score_constant(r.metric, predictions, r.params)
         of_scored = {name: constant[name] for name, s in scores.items() if not np.isnan(s)}
         for what, values, averaged in (
             ("score", scores, scores),
@@ -44,6 +42,15 @@ def score_reported(
             mean = average_scores(averaged, predictions.tasks, "macro")
             columns[r.name, what] = [*values.values(), mean]
     return columns, reasons
+
+
+def score_constant(
+    metric: Metric, predictions: Predictions, params: Mapping[str, Any]
+) -> dict[Any, float]:
+    """Return the scores of the constant predictor, without warnings of undefined scores."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetricWarning)
+        return score_tasks(metric, predictions.constant, params)[0]
 
 
 # ------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sk_mtl._tasks import enumerate_some
-from sk_mtl._text_table import align_column, html_cells, join_columns, measure, write_share
+from sk_mtl._text_table import align_column, html_cells, join_columns, measure, shorten, write_share
 from sk_mtl.metrics._report.request import LABELS
 
 _GAP = 2
@@ -60,7 +60,7 @@ def split_class_counts(
 def _write_class_counts(frame: pd.DataFrame, class_counts: pd.DataFrame) -> list[list[str]]:
     """Return texts "class: count" for each row of the frame."""
     return [
-        [f"{_shorten(_write_name(label), _MAX_LABEL_WIDTH)}: {n:,}" for label, n in counts]
+        [f"{shorten(_write_name(label), _MAX_LABEL_WIDTH)}: {n:,}" for label, n in counts]
         for counts in split_class_counts(frame, class_counts)
     ]
 
@@ -102,7 +102,7 @@ def write_text(
 ) -> str:
     """Return a report as text; metrics beyond `line_width` are put in further tables."""
     frame = _rows_to_show(frame)
-    names = ["", "task"] + [_shorten(_write_name(n), _MAX_NAME_WIDTH) for n in frame.index]
+    names = ["", "task"] + [shorten(_write_name(n), _MAX_NAME_WIDTH) for n in frame.index]
     stub = align_column(names, left=True)
     labels = _align_labels(frame, class_counts, line_width - measure(stub[0]))
     blocks, width = [[stub, labels]], line_width  # the metrics begin in a new table
@@ -145,19 +145,6 @@ def _fit(words: list[str], room: int) -> str:
         if measure(phrase) <= room:
             return phrase
     return enumerate_some(words, 1)
-
-
-def _shorten(text: str, width: int) -> str:
-    """Return a text that fits, without its middle, since long names often have the same start."""
-    if measure(text) <= width:
-        return text
-    head, tail = "", ""
-    while True:
-        at_head = measure(head) <= measure(tail)
-        c = text[len(head)] if at_head else text[-len(tail) - 1]
-        if measure(head + tail + c) > width - 1:
-            return f"{head}…{tail}"
-        head, tail = (head + c, tail) if at_head else (head, c + tail)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -244,6 +231,6 @@ def _write_class_table(frame: pd.DataFrame, class_counts: pd.DataFrame) -> str:
 def _write_row_head(name: Any) -> str:
     """Return the header of a row; a name that was shortened is shown whole on hovering."""
     text = _write_name(name)
-    short = _shorten(text, _MAX_NAME_WIDTH)
+    short = shorten(text, _MAX_NAME_WIDTH)
     title = "" if short == text else f' title="{html.escape(text)}"'
     return f'<th scope="row" dir="auto"{title}>{html.escape(short)}</th>'
