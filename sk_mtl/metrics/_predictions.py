@@ -54,7 +54,7 @@ def match_predictions(
     classes: Any = None,
     task: Any = None,
 ) -> dict[Any, ScoredTask]:
-    """Return what `gather_tasks` does, of labels and cell weights (n_samples, n_tasks) as read."""
+    """Do the same from labels and cell weights (n_samples, n_tasks) that are already read."""
     known = _classes_of_tasks(classes, table)
     if response_method == "predict":
         predicted = _read_predicted_labels(y_pred, table)
@@ -190,7 +190,7 @@ def _check_same_rows(n_rows: int, table: LabelTable) -> None:
 
 
 def _order_of_names(names: Sequence[Any] | None, table: LabelTable) -> list[int]:
-    """Return where each task of the true labels stands among the predictions."""
+    """Return the position of each task of y_true in y_pred, matched by name if both have names."""
     positions = list(range(table.n_tasks))
     if names is None or list(names) == list(table.task_names):
         return positions
@@ -206,7 +206,7 @@ def _order_of_names(names: Sequence[Any] | None, table: LabelTable) -> list[int]
 
 
 def _classes_of_tasks(classes: Any, table: LabelTable) -> list[np.ndarray | None]:
-    """Return the classes that the model knows, one array per task, None where not said."""
+    """Return the given classes of each task, None where not given."""
     known: list[np.ndarray | None] = [None] * table.n_tasks
     if classes is None:
         return known

@@ -24,7 +24,7 @@ class ReliabilityCurve:
     prob_pred : ndarray of float of shape (n_points,)
         Mean predicted probability in each bin that is not empty.
     prob_true : ndarray of float of shape (n_points,)
-        Share of the cells in the bin that have the predicted class.
+        Share of the cells in the bin whose label is the class, or the predicted class.
     interval : ndarray of float of shape (2, n_points)
         Wilson's 95 % interval of `prob_true`.
     counts : ndarray of int of shape (n_points,)

@@ -73,7 +73,7 @@ def read_true_labels(
 
 
 def gather_predictions(predicted: Any, method: str, true: TrueLabels, classes: Any) -> Predictions:
-    """Match labels with what "predict" or "predict_proba" returned, and add the constant's."""
+    """Match labels with predictions of a method, and add those of the constant predictor."""
     if classes is None and true.training is not None:
         classes = _classes_of_table(true.training)
     tasks = match_predictions(true.table, true.weight, predicted, method, classes=classes)
