@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from sk_mtl._tasks import enumerate_some, name_series
 from sk_mtl._text_table import align_column, html_cells, join_columns, write_share
-from sk_mtl._train.early_stopping import EarlyStopping
 
-if TYPE_CHECKING:
-    from sk_mtl._train.program import TrainingPlan
-
-__all__ = ["FitSummary", "describe_stopping", "summarize_fit"]
+__all__ = ["FitSummary", "summarize_fit"]
 
 _MAX_TEXT_ROWS = 12
 _MAX_HTML_ROWS = 60
@@ -221,20 +217,6 @@ class FitSummary:
         return tables
 
 
-def describe_stopping(plan: TrainingPlan, n_folds: int = 0) -> dict[str, Any] | None:
-    """Return the result of early stopping in plain values, None without early stopping."""
-    stopping, task = plan.stopping, plan.monitored_task
-    if not isinstance(stopping, EarlyStopping):
-        return None
-    return {
-        "task": None if task is None else str(plan.task_names[task]),
-        "n_iter_no_change": int(stopping.n_iter_no_change),
-        "stopped": bool((plan.task_stopping or stopping).should_stop),
-        "best": float(stopping.best_loss),
-        "n_folds": n_folds,
-    }
-
-
 def summarize_fit(estimator: Any) -> FitSummary:
     """Return the summary of a fitted estimator."""
     history, best = estimator.history_, estimator.best_iter_
@@ -248,22 +230,20 @@ def summarize_fit(estimator: Any) -> FitSummary:
         index=recorded,
         columns=["best", "last"],
     )
-    # Estimators pickled by an earlier release do not have the attribute.
-    result = vars(estimator).get("_stopping")
+    result = estimator._fitted.stopping
     stopping = None
     if result is not None:
         names = ("val" if has_validation else "", result["task"], "loss")
         stopping = {
             "watched": "_".join(name for name in names if name),
-            **{key: result[key] for key in ("n_iter_no_change", "stopped", "best")},
-            "n_folds": result.get("n_folds", 0),
+            **{key: result[key] for key in ("n_iter_no_change", "stopped", "best", "n_folds")},
         }
     layers = _table_of_layers(estimator)
-    spec = None if estimator._network is None else estimator._network.spec
+    spec = None if estimator._fitted.network is None else estimator._fitted.network.spec
     is_smoothed = spec is not None and estimator.loss == "cross_entropy"
     return FitSummary(
         estimator=type(estimator).__name__,
-        n_samples=int(estimator._n_rows),
+        n_samples=int(estimator._fitted.n_rows),
         n_features=int(estimator.n_features_in_),
         n_parameters=0 if layers.empty else int(estimator.model_.count_params()),
         n_epochs=int(estimator.n_iter_),
@@ -284,13 +264,13 @@ def _table_of_tasks(estimator: Any) -> pd.DataFrame:
     classes = estimator.classes_ if isinstance(estimator.classes_, list) else [estimator.classes_]
     states = [
         "no label" if not trained else "one class" if len(c) == 1 else "learned"
-        for c, trained in zip(classes, estimator._has_labels, strict=True)
+        for c, trained in zip(classes, estimator._fitted.has_labels, strict=True)
     ]
     series, epochs = name_series(names), estimator.best_iters_.tolist()
     columns = {
         "classes": [tuple(c.tolist()) for c in classes],
         "n_classes": [len(c) for c in classes],
-        "n_labelled": np.asarray(estimator._labelled_cells, dtype=np.int64),
+        "n_labelled": np.asarray(estimator._fitted.labelled_cells, dtype=np.int64),
         "coverage": estimator.label_coverage_,
         "state": states,
         "weight": estimator.task_weights_,
@@ -310,7 +290,7 @@ def _table_of_tasks(estimator: Any) -> pd.DataFrame:
 
 def _table_of_layers(estimator: Any) -> pd.DataFrame:
     """Return a row for each layer of the Keras model."""
-    layers = [] if estimator._network is None else estimator.model_.layers
+    layers = [] if estimator._fitted.network is None else estimator.model_.layers
     rows = [(x.name, type(x).__name__, _output_of(x), int(x.count_params())) for x in layers]
     return pd.DataFrame(rows, columns=["name", "kind", "output", "n_parameters"])
 

@@ -136,7 +136,7 @@ def test_coverage_leaves_the_rows_out_on_request():
 
 
 def test_coverage_refuses_another_order_of_rows():
-    with pytest.raises(ValueError, match="rows must be one of"):
+    with pytest.raises(ValueError, match=r"'rows' .* must be one of"):
         LabelCoverageDisplay.from_labels([[0, 1], [1, 0]], rows="random")
 
 

@@ -292,7 +292,7 @@ def test_calibration_of_one_class_is_drawn_and_of_no_label_said(predicted):
 
 @pytest.mark.parametrize("wrong", [{"kind": "both"}, {"strategy": "none"}])
 def test_calibration_refuses_unknown_settings(wrong, predicted):
-    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be one of"):
+    with pytest.raises(ValueError, match=f"'{next(iter(wrong))}' .* must be one of"):
         draw(TaskCalibrationDisplay, predicted, **wrong)
 
 

@@ -221,8 +221,8 @@ def test_scorer_of_a_function_gets_the_probabilities():
         ({"metrics": ["f1", "f1"]}, "different names.* 'f1', 'f1'. Pass {name: metric}"),
         ({"metrics": {"labels": "f1"}}, "different names, other than 'labels'"),
         ({"metrics": "auroc"}, "There is no metric 'auroc'"),
-        ({"n_bootstraps": 0}, "n_bootstraps must be an int of at least 1. Got 0"),
-        ({"n_bootstraps": True}, "n_bootstraps must be an int"),
+        ({"n_bootstraps": 0}, "'n_bootstraps' .* must be an integer >= 1. Got 0"),
+        ({"n_bootstraps": True}, "'n_bootstraps' .* must be an int"),
         ({"n_bootstraps": 2, "confidence_level": 95}, "between 0 and 1. Got 95"),
         ({"y_true": Y.rename(columns={"a": "mean"})}, "'mean' stands for the mean over tasks"),
         ({"y_pred": PROBA}, "computed from predicted labels"),
@@ -683,9 +683,9 @@ def test_digits_are_those_asked_for():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda made: made.to_text(digits=-1), "digits must be an int of at least 0. Got -1"),
-        (lambda made: made.to_text(line_width=0), "line_width must be an int of at least 1"),
-        (lambda made: made.to_html(digits=2.5), "digits must be an int of at least 0. Got 2.5"),
+        (lambda made: made.to_text(digits=-1), "'digits' .* must be an integer >= 0. Got -1"),
+        (lambda made: made.to_text(line_width=0), "'line_width' .* must be an integer >= 1"),
+        (lambda made: made.to_html(digits=2.5), "'digits' .* must be an integer >= 0. Got 2.5"),
     ],
 )
 def test_looks_that_do_not_exist_are_refused(call, message):

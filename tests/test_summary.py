@@ -326,12 +326,6 @@ def test_label_smoothing_is_not_told_of_the_focal_loss():
     assert "label smoothing" not in str(clf.fit(X, Y["colour"]).summary())
 
 
-def test_estimator_of_an_earlier_release_has_a_summary_without_the_outcome(stopped):
-    earlier = pickle_copy(stopped)
-    del earlier._stopping
-    assert earlier.summary().stopping is None
-
-
 # ------------------------------------------------------------------------------------------------
 # Cost
 # ------------------------------------------------------------------------------------------------

@@ -22,8 +22,8 @@ import tensorflow as tf
 from sklearn import get_config
 
 from sk_mtl._data.features import describe_too_large
+from sk_mtl._model.build import build_network, logits_of
 from sk_mtl._model.ensemble import member_model
-from sk_mtl._model.network import build_network, logits_of
 from sk_mtl._model.spec import NetworkSpec
 
 __all__ = [

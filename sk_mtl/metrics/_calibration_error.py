@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-from sk_mtl._checks import check_count
+from sk_mtl._compat.arguments import check_integer
 
 
 def calibration_error(
@@ -62,7 +62,7 @@ def calibration_error(
     >>> calibration_error(["no", "yes", "yes", "yes"], [0.25, 0.75, 0.75, 0.75])
     0.25
     """
-    check_count("n_bins", n_bins, 1)
+    check_integer("calibration_error", "n_bins", n_bins, 1)
     y_true = np.asarray(y_true)
     proba = as_class_probabilities(y_proba)
     labels = np.unique(y_true) if labels is None else np.asarray(labels)

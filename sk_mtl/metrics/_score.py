@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 
-from sk_mtl._checks import check_choice
+from sk_mtl._compat.arguments import check_choice
 from sk_mtl._tasks import enumerate_some
 from sk_mtl.metrics._predictions import ScoredTask, gather_tasks
 from sk_mtl.metrics._task_metrics import Metric, UndefinedScore, find_metric
@@ -109,7 +109,7 @@ def multitask_score(
     >>> multitask_score("accuracy", Y, Y_pred, sample_weight=[1, 2, 1, 1])
     0.75
     """
-    check_choice("average", average, AVERAGES)
+    check_choice("multitask_score", "average", average, AVERAGES)
     found = find_metric(metric, response_method)
     tasks = gather_tasks(
         y_true,

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.metadata_routing import UNUSED
 
-from sk_mtl._checks import check_choice
+from sk_mtl._compat.arguments import check_choice
 from sk_mtl.metrics._predictions import gather_tasks
 from sk_mtl.metrics._score import AVERAGES, average_scores, score_tasks, warn_of_left_out
 from sk_mtl.metrics._task_metrics import METRICS, Metric, find_metric
@@ -133,7 +133,7 @@ class MultiTaskScorer(BaseEstimator):
 
     def _find_metric(self) -> Metric:
         """Return the metric, or raise ValueError if smaller is better."""
-        check_choice("average", self.average, AVERAGES)
+        check_choice("MultiTaskScorer", "average", self.average, AVERAGES)
         metric = find_metric(self.metric, self.response_method)
         if not metric.greater_is_better:
             raise ValueError(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import sklearn.metrics
 
-from sk_mtl._checks import check_choice
+from sk_mtl._compat.arguments import check_choice
 from sk_mtl.metrics._calibration_error import calibration_error, check_probabilities
 
 
@@ -218,7 +218,7 @@ _OTHER_NAMES = {
 
 def find_metric(metric: Any, response_method: str | None = None) -> Metric:
     """Return the metric with a name, or make one from a function of the labels or probabilities."""
-    check_choice("response_method", response_method, ("predict", "predict_proba", None))
+    check_choice("a metric", "response_method", response_method, ("predict", "predict_proba", None))
     if callable(metric):
         name = getattr(metric, "__name__", repr(metric))
         return Metric(name, _apply_function(metric), response_method or "predict")

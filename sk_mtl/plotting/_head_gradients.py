@@ -10,8 +10,10 @@ import scipy.sparse as sp
 from scipy.special import expit, softmax
 from sklearn.utils import check_consistent_length
 
-from sk_mtl._data.labels import LabelTable, read_cell_weight
+from sk_mtl._data.labels import LabelTable
+from sk_mtl._data.sample_weight import read_cell_weight
 from sk_mtl._data.schema import EncodedTargets, TargetSchema
+from sk_mtl._model.task_layout import TaskLayout
 from sk_mtl.plotting._learners import enter_learner
 from sk_mtl.plotting._similarity import BATCH_ROWS, check_two_tasks, count_pairs
 
@@ -26,7 +28,7 @@ def compare_heads(
     learner, X = enter_learner(estimator, X)
     names = learner.task_names_.tolist()
     check_two_tasks(names)
-    X = learner._check_features(X, reset=False)
+    X = learner._checked(X)[1]
     check_consistent_length(X, table.label_mask)
     targets = _encode(learner, table, sample_weight)
     # A label that was not seen in training has no logit and no gradient.
@@ -47,7 +49,7 @@ def compare_heads(
                 "network given by model=. Use measure='logits', or pass only the shared layers as "
                 "model=."
             )
-        n_outputs = [1 if n == 2 else n for n in learner.n_classes_ if n > 1]
+        n_outputs = TaskLayout.of_classes(n for n in learner.n_classes_ if n > 1).n_outputs
         similarity[np.ix_(learned, learned)] = _compare_gradients(
             learner.model_, X, targets.codes[:, learned], weight[:, learned], n_outputs
         )

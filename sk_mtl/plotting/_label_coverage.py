@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sk_mtl._checks import check_choice
+from sk_mtl._compat.arguments import check_choice
 from sk_mtl._data.labels import read_labels
 from sk_mtl.plotting._colors import text_color_on
 from sk_mtl.plotting._figures import (
@@ -153,7 +153,7 @@ class LabelCoverageDisplay:
         display : LabelCoverageDisplay
             The display itself.
         """
-        check_choice("rows", rows, ("pattern", "given", None))
+        check_choice("LabelCoverageDisplay", "rows", rows, ("pattern", "given", None))
         cmap, n_tasks = import_pyplot().get_cmap(cmap), len(self.task_names)
         has_rows = rows is not None and self.label_mask is not None
         n_parts = 1 + has_rows + (n_tasks > 1)

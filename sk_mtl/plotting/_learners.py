@@ -6,6 +6,8 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
+from sk_mtl._wrappers import find_missing_label, unwrap
+
 
 def find_learner(estimator: Any) -> Any:
     """Return the classifier at the end of Pipelines and searches."""
@@ -19,11 +21,7 @@ def enter_learner(estimator: Any, X: Any) -> tuple[Any, Any]:
 
 def read_missing_label(estimator: Any, missing_label: Any) -> Any:
     """Return the given `missing_label`, or else that of the estimator."""
-    if missing_label is not None:
-        return missing_label
-    while not hasattr(estimator, "missing_label") and (inner := _inner(estimator)) is not None:
-        estimator = inner
-    return getattr(estimator, "missing_label", None)
+    return find_missing_label(estimator) if missing_label is None else missing_label
 
 
 def _walk(estimator: Any, X: Any) -> tuple[Any, Any]:
@@ -31,7 +29,7 @@ def _walk(estimator: Any, X: Any) -> tuple[Any, Any]:
     check_is_fitted(estimator)
     learner = estimator
     while not hasattr(learner, "history_"):
-        inner = _inner(learner)
+        inner = unwrap(learner)
         if inner is None:
             raise ValueError(
                 "estimator must be a MultiTaskClassifier, or a Pipeline or search that ends "
@@ -41,10 +39,3 @@ def _walk(estimator: Any, X: Any) -> tuple[Any, Any]:
             X = learner[:-1].transform(X)
         learner = inner
     return learner, X
-
-
-def _inner(estimator: Any) -> Any:
-    """Return the estimator with which a search or Pipeline predicts, None for others."""
-    if hasattr(estimator, "best_estimator_"):
-        return estimator.best_estimator_
-    return estimator.steps[-1][1] if hasattr(estimator, "steps") else None

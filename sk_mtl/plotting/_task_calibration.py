@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sk_mtl._checks import check_choice
+from sk_mtl._compat.arguments import check_choice
 from sk_mtl.plotting._colors import class_colors
 from sk_mtl.plotting._figures import hide_frame, import_pyplot, line_settings
 from sk_mtl.plotting._panels import FEW_PANELS, text_sizes
@@ -219,8 +219,8 @@ class TaskCalibrationDisplay(TaskPanels):
         UndefinedMetricWarning
             If labelled cells are left out because they have no prediction.
         """
-        check_choice("kind", kind, ("auto", "confidence", "one_vs_rest"))
-        check_choice("strategy", strategy, ("uniform", "quantile"))
+        check_choice("TaskCalibrationDisplay", "kind", kind, ("auto", "confidence", "one_vs_rest"))
+        check_choice("TaskCalibrationDisplay", "strategy", strategy, ("uniform", "quantile"))
         cells, errors, reasons = cls._score(
             y_true,
             y_proba,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sk_mtl._checks import check_choice
+from sk_mtl._compat.arguments import check_choice
 from sk_mtl._data.labels import read_labels
 from sk_mtl._data.schema import TargetSchema
 from sk_mtl._tasks import enumerate_some
@@ -182,7 +182,7 @@ class TaskSimilarityDisplay(SingleAxes):
         ValueError
             If there is only one task, or `measure` is "phi" and a task has more than two classes.
         """
-        check_choice("measure", measure, ("auto", "phi", "cramers_v"))
+        check_choice("TaskSimilarityDisplay", "measure", measure, ("auto", "phi", "cramers_v"))
         table = read_labels(y, missing_label=missing_label)
         check_two_tasks(table.task_names)
         schema = TargetSchema.from_table(table)
@@ -260,7 +260,7 @@ class TaskSimilarityDisplay(SingleAxes):
             If there is only one task, if labels for "gradients" are missing, or if `model=` is a
             whole network, whose heads are unknown.
         """
-        check_choice("measure", measure, ("gradients", "logits"))
+        check_choice("TaskSimilarityDisplay", "measure", measure, ("gradients", "logits"))
         check_is_fitted(estimator)
         counts = None
         if measure == "logits":
@@ -313,7 +313,7 @@ class TaskSimilarityDisplay(SingleAxes):
         display : TaskSimilarityDisplay
             The display itself.
         """
-        check_choice("order", order, ("given", "clustered"))
+        check_choice("TaskSimilarityDisplay", "order", order, ("given", "clustered"))
         plt, n_tasks = import_pyplot(), len(self.task_names)
         from matplotlib.colors import to_rgb
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.isotonic import isotonic_regression
 
-from sk_mtl._checks import check_choice
+from sk_mtl._compat.arguments import check_choice
 from sk_mtl._tasks import enumerate_some, name_series
 from sk_mtl.plotting._figures import (
     SingleAxes,
@@ -152,7 +152,7 @@ class TaskWeightsDisplay(SingleAxes):
         display : TaskWeightsDisplay
             The display itself.
         """
-        check_choice("kind", kind, ("auto", "lines", "image"))
+        check_choice("TaskWeightsDisplay", "kind", kind, ("auto", "lines", "image"))
         if not self.weights:
             raise ValueError("There is no task weight to draw: weights is empty.")
         plt, n_tasks = import_pyplot(), len(self.weights)

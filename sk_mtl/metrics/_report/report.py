@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import check_is_fitted
 
-from sk_mtl._checks import check_count
+from sk_mtl._compat.arguments import check_integer
 from sk_mtl.metrics._report.cells import describe_labels, gather_predictions, read_true_labels
 from sk_mtl.metrics._report.request import (
     LABELS,
@@ -171,8 +171,8 @@ class MultiTaskReport:
         text : str
             A table of the labels, tables of the metrics, and the notes.
         """
-        check_count("digits", digits, 0)
-        check_count("line_width", line_width, 1)
+        check_integer("to_text", "digits", digits, 0)
+        check_integer("to_text", "line_width", line_width, 1)
         return write_text(
             self.frame, self.class_counts, self.notes, digits=digits, line_width=line_width
         )
@@ -190,7 +190,7 @@ class MultiTaskReport:
         html : str
             One element, for pages with light or dark colours.
         """
-        check_count("digits", digits, 0)
+        check_integer("to_html", "digits", digits, 0)
         return write_html(self.frame, self.class_counts, self.notes, digits=digits)
 
     def to_dict(self) -> dict[Hashable, dict[str, Any]]:

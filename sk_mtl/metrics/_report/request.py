@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-from sk_mtl._checks import check_count
+from sk_mtl._compat.arguments import check_integer
 from sk_mtl._tasks import enumerate_some
 from sk_mtl.metrics._scorers import MultiTaskScorer
 from sk_mtl.metrics._task_metrics import Metric, find_metric
@@ -42,7 +42,7 @@ class ReportOptions:
     def __post_init__(self) -> None:
         """Check the options of intervals."""
         if self.n_bootstraps is not None:
-            check_count("n_bootstraps", self.n_bootstraps, 1)
+            check_integer("multitask_report", "n_bootstraps", self.n_bootstraps, 1)
         level = self.confidence_level
         if not (isinstance(level, Real) and 0 < level < 1):
             raise ValueError(f"confidence_level must be a float between 0 and 1. Got {level!r}.")
