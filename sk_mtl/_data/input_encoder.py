@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 __all__ = [
+    "CATEGORY_VECTOR_SIZE",
     "FARTHEST",
     "FeatureStatistics",
     "InputSpec",
@@ -28,6 +29,8 @@ _BLOCK_CELLS = 2**18
 FARTHEST = 1e3
 # More than these have an embedding in place of a column each, which would take memory and time.
 _MOST_ONE_HOT = 64
+# Numbers that stand for a category where there are too many for a column each.
+CATEGORY_VECTOR_SIZE = 16
 
 
 @dataclass(frozen=True)

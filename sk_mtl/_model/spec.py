@@ -15,6 +15,7 @@ import numpy as np
 from sk_mtl._data.input_encoder import InputSpec
 
 __all__ = [
+    "ACTIVATIONS_OF_BLOCKS",
     "CustomOutputs",
     "NetworkSpec",
     "TaskOutput",
@@ -23,6 +24,9 @@ __all__ = [
     "has_shared_kernel",
     "head_groups",
 ]
+
+# Those in which a unit's output depends on the layer's other units.
+ACTIVATIONS_OF_BLOCKS = ("softmax", "log_softmax", "sparsemax")
 
 
 @dataclass(frozen=True)
