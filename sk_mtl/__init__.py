@@ -25,7 +25,7 @@ __all__ = [
     "save_model",
 ]
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # TensorFlow takes seconds to import, and whoever wants a splitter or a scorer does not need it.
 _LAZY = {

@@ -1,7 +1,6 @@
-"""``python -m sk_mtl``: the whole job, from a table with holes to a saved model, on bundled data.
+"""``python -m sk_mtl``: an example on bundled data, from missing labels to a saved model.
 
-Owns the example and what it prints. It uses nothing that users cannot use, and stands above all
-other rooms.
+Owns the example and its output. It uses only the public API.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-# Has an effect only until TensorFlow is imported, so everything else is imported where it is used.
+# Only works before TensorFlow is imported, so everything else is imported where it is used.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _N_ROWS = 30_000
@@ -26,18 +25,7 @@ _SHARED, _ALONE, _CONSTANT = "shared", "alone", "constant"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the job.
-
-    Parameters
-    ----------
-    arguments : sequence of str, default=None
-        The command line's arguments; None takes them from `sys.argv`.
-
-    Returns
-    -------
-    status : int
-        0 if all went well, 1 if not.
-    """
+    """Run the example with command-line arguments (default `sys.argv`); return the exit status."""
     options = _make_parser().parse_args(arguments)
     start = time.perf_counter()
     with _quiet_import():
@@ -57,9 +45,9 @@ def _make_parser() -> argparse.ArgumentParser:
         prog="python -m sk_mtl",
         description=(
             "Train one network for three tasks on a bundled census table, in which the label of "
-            "the third task is missing for 88 of 100 rows; score it on rows held out, beside the "
-            "same network trained on each task alone and a constant predictor; save the model and "
-            "pictures; load it again and compare its predictions."
+            "the third task is missing for 88 of 100 rows; score it on test rows, beside the same "
+            "network trained on each task alone and a constant predictor; save the model and "
+            "plots; load it again and compare its predictions."
         ),
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -75,21 +63,21 @@ def _make_parser() -> argparse.ArgumentParser:
         type=_read_positive,
         default=100,
         metavar="N",
-        help="passes over the training rows at most; training stops when it no longer helps",
+        help="maximum number of passes over the training rows, with early stopping",
     )
     parser.add_argument(
         "--output",
         type=Path,
         default=Path("sk_mtl_output"),
         metavar="FOLDER",
-        help="where to save the model and the pictures",
+        help="where to save the model and the plots",
     )
     parser.add_argument(
         "--random-state",
         type=int,
         default=0,
         metavar="N",
-        help="seed of the rows drawn, the split and the training",
+        help="seed of the sample of rows, the split and the training",
     )
     return parser
 
@@ -109,7 +97,7 @@ def _read_row_count(text: str) -> int:
 
 
 def _run(options: argparse.Namespace) -> bool:
-    """Do the job; return whether the reloaded model agrees with the one that was saved."""
+    """Run the example; return whether the reloaded model agrees with the saved one."""
     from sklearn.base import clone
 
     from sk_mtl import MultiTaskClassifier
@@ -142,15 +130,12 @@ def _run(options: argparse.Namespace) -> bool:
     with path.open("wb") as file:
         pickle.dump(model, file)
     print(f"Saved {path} ({path.stat().st_size / 1e6:.1f} MB)")
-    _save_pictures(options.output, model, Y_train, scores["roc_auc"])
+    _save_plots(options.output, model, Y_train, scores["roc_auc"])
     return _check_reloaded(path, model, X_test)
 
 
 def _load_split(n_rows: int, random_state: int) -> list[Any]:
-    """Return training and test parts: training labels with holes, test labels without.
-
-    Text becomes categorical, which is how the estimator knows categories.
-    """
+    """Return X and Y to train on, and X and complete Y to test on; text becomes categorical."""
     import numpy as np
 
     from sk_mtl.datasets import load_census
@@ -167,20 +152,14 @@ def _load_split(n_rows: int, random_state: int) -> list[Any]:
     return [X_train, X_test, Y_train, Y_test]
 
 
-# ------------------------------------------------------------------------------------------------
-# Scores
-# ------------------------------------------------------------------------------------------------
-
-
 def _score(
     metric: str, model: Any, twins: dict[str, Any], X: Any, Y_train: Any, Y_test: Any
 ) -> dict[str, list[float]]:
-    """Return the scores of each task: of the shared network, of its twins, of a constant."""
+    """Return the scores of each task: of the shared network, single-task networks, a constant."""
     from sklearn.dummy import DummyClassifier
 
     from sk_mtl.metrics import make_multitask_scorer
 
-    # Called on a model of all tasks, or of one, with y to match.
     scorer: Any = make_multitask_scorer(metric, average=None)
     shared = scorer(model, X, Y_test)
     scores: dict[str, list[float]] = {_SHARED: [], _ALONE: [], _CONSTANT: []}
@@ -194,20 +173,7 @@ def _score(
 
 
 def format_table(Y_train: Any, scores: dict[str, dict[str, list[float]]]) -> str:
-    """Lay the scores out as aligned text.
-
-    Parameters
-    ----------
-    Y_train : pandas.DataFrame of shape (n_samples, n_tasks)
-        Training labels, NaN where missing.
-    scores : dict of {str: dict of {str: list of float}}
-        By metric and model, a score per task.
-
-    Returns
-    -------
-    text : str
-        A row per task, and one for their means.
-    """
+    """Format scores by metric, model and task as aligned text, with a last row of means."""
     import numpy as np
 
     models = (_SHARED, _ALONE, _CONSTANT)
@@ -224,17 +190,12 @@ def format_table(Y_train: Any, scores: dict[str, dict[str, list[float]]]) -> str
     return "\n".join([(" " * 39 + groups).rstrip(), head, *rows, f"{'mean':<39}{means}"])
 
 
-# ------------------------------------------------------------------------------------------------
-# What is saved
-# ------------------------------------------------------------------------------------------------
-
-
-def _save_pictures(folder: Path, model: Any, Y_train: Any, scores: dict[str, list[float]]) -> None:
-    """Save the pictures, or say what is needed to draw them."""
+def _save_plots(folder: Path, model: Any, Y_train: Any, scores: dict[str, list[float]]) -> None:
+    """Save the plots, or print what they need."""
     try:
         import matplotlib.pyplot as plt
     except ImportError:
-        print('No pictures: they need matplotlib, pip install "sk_mtl[plot]".')
+        print('No plots: they need matplotlib, pip install "sk_mtl[plot]".')
         return
     from sk_mtl.plotting import LabelCoverageDisplay, LearningCurvesDisplay, TaskScoresDisplay
 
@@ -257,7 +218,7 @@ def _save_pictures(folder: Path, model: Any, Y_train: Any, scores: dict[str, lis
 
 
 def _check_reloaded(path: Path, model: Any, X: Any) -> bool:
-    """Load the model again, compare its predictions, and say how they compare."""
+    """Load the model again, and return and print whether its predictions agree."""
     import numpy as np
 
     with path.open("rb") as file:
@@ -275,9 +236,9 @@ def _check_reloaded(path: Path, model: Any, X: Any) -> bool:
 
 @contextlib.contextmanager
 def _quiet_import() -> Iterator[None]:
-    """Hold back what libraries write to the terminal on import, unless the import fails.
+    """Suppress output of libraries on import, unless it fails.
 
-    TensorFlow's first lines come before it reads any setting of its log.
+    TensorFlow writes its first lines before it reads its log settings.
     """
     if "tensorflow" in sys.modules:
         yield

@@ -1,18 +1,11 @@
-"""The estimator: parameters, fit, predict, score, tags. No mathematics and no TensorFlow.
-
-Owns the surface that users see and the order of the stages; each stage is a module of its own.
-"""
+"""The estimator: parameters, public methods, tags. No stage of a fit runs here."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from numbers import Integral
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import keras
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
@@ -20,20 +13,10 @@ from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sk_mtl._compat.parameters import check_parameters
-from sk_mtl._compat.processes import refuse_fork
 from sk_mtl._compat.sklearn_guard import check_asker
-from sk_mtl._data.categories import (
-    Categories,
-    change_codes,
-    find_categorical,
-    keep_used,
-    learn_categories,
-    split_columns,
-)
+from sk_mtl._data.categories import Categories, find_categorical, learn_categories
 from sk_mtl._data.dataset import (
     Dataset,
-    Subset,
-    UnlabelledSubset,
     check_same_classes,
     declare_schema,
     encode_dataset,
@@ -42,70 +25,34 @@ from sk_mtl._data.dataset import (
     warn_of_degenerate_tasks,
 )
 from sk_mtl._data.features import check_features
-from sk_mtl._data.input_encoder import InputSpec, LearnedInput, learn_input
-from sk_mtl._data.labels import has_missing_labels, read_cell_weight, read_labels
+from sk_mtl._data.labels import LabelTable, has_missing_labels, read_labels
+from sk_mtl._data.sample_weight import read_cell_weight
 from sk_mtl._data.schema import TargetSchema
 from sk_mtl._fit.best import choose_best
-from sk_mtl._fit.fitted import (
-    ADDED_PARAMETERS,
-    FORMAT_VERSION,
-    FittedNetwork,
-    check_format_version,
-    with_dtypes,
-    with_plain_dtypes,
-)
-from sk_mtl._fit.label_smoothing import compute_label_smoothing
-from sk_mtl._fit.logit_adjustment import compute_adjusted_frequencies, compute_logit_offsets
-from sk_mtl._fit.splits import split_folds, split_validation
-from sk_mtl._fit.temperature_scaling import fit_temperatures, require_validation
-from sk_mtl._model.custom_model import classify_outputs, serialize_model
-from sk_mtl._model.network import canonical_activation, network_variables
-from sk_mtl._model.spec import NetworkSpec
-from sk_mtl._routing import RoutedParamsMixin, make_callbacks, make_optimizer
-from sk_mtl._summary import FitSummary, describe_stopping, summarize_fit
+from sk_mtl._fit.fitted import FittedModel
+from sk_mtl._routing import RoutedParamsMixin
+from sk_mtl._save.pickles import pickle_fitted, unpickle_fitted
+from sk_mtl._summary import FitSummary, summarize_fit
 from sk_mtl._task_view import TaskView
 from sk_mtl._tasks import PerTask, resolve_task
-from sk_mtl._train.early_stopping import EarlyStopping, PlannedEpoch, TaskStopping, mean_history
-from sk_mtl._train.loop import (
-    NonFiniteLossError,
-    TrainingResult,
-    compute_best_epochs,
-    draw_start,
-    train,
-)
-from sk_mtl._train.program import (
-    TrainingPlan,
-    TrainingState,
-    optimizer_and_inner,
-    resolve_jit_compile,
-)
-from sk_mtl._train.progress import ProgressBar
-from sk_mtl._train.resume import ResumePoint, open_resume_point
-from sk_mtl._train.teacher import UnlabelledSpec
-from sk_mtl.weighting import make_weighting
 
-__all__ = ["DERIVED_ATTRIBUTES", "MultiTaskClassifier"]
+if TYPE_CHECKING:
+    from sk_mtl._fit.settings import Settings
 
-# Fitted attributes that follow from others: `_describe_targets` sets them.
-DERIVED_ATTRIBUTES = ("classes_", "label_coverage_", "n_classes_", "n_tasks_", "task_names_")
+__all__ = ["SHOWN_ATTRIBUTES", "MultiTaskClassifier"]
 
-# What Adam has without a `model`, chosen in docs/benchmarks/quality.md. Adam divides by the size of
-# a weight's gradients; with Keras's 1e-7 weights that rare features alone move take steps as large
-# as any.
-_ADAM_EPSILON = 1e-4
-_EMA_MOMENTUM = 0.99
-# With early_stopping="auto": where a task has fewer labels, a tenth of them tells no good epoch.
-# All rows are trained on then, for the epochs that were best for folds held out in turn (measured
-# in docs/benchmarks/quality.md). With fewer rows with labels nothing is watched; with more, folds
-# take too long.
-_MIN_LABELS_TO_HOLD_OUT = 2_000
-_ROWS_FOR_FOLDS = (100, 20_000)
-_N_FOLDS = 5
-_CHANGED = (
-    "warm_start and partial_fit go on with the network that was fitted, but its parameters have "
-    "changed since. Clone the estimator to start afresh."
+# Public attributes that show the fitted model; `_set_fitted` sets them.
+SHOWN_ATTRIBUTES = (
+    "best_iter_",
+    "classes_",
+    "history_",
+    "label_coverage_",
+    "n_classes_",
+    "n_iter_",
+    "n_tasks_",
+    "task_names_",
+    "task_weights_",
 )
-_MAX_WIDTH = 1_000_000  # of a hidden layer
 
 
 class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
@@ -434,16 +381,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     True
     """
 
-    # Set by `_keep`.
-    _schema: TargetSchema
-    _categories: Categories | None
-    _seed: int
-    _network: FittedNetwork | None
-    _is_learnable: np.ndarray
-    _has_labels: np.ndarray
-    _labelled_cells: np.ndarray
-    _n_rows: int
-    _stopping: dict[str, Any] | None
+    __module__ = "sk_mtl"  # the public path, which pickles name
+
+    _fitted: FittedModel
     history_: dict[str, list[float]]
     n_iter_: int
 
@@ -612,56 +552,28 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             If a task has no label, or one class.
         """
         check_parameters(self)
-        going_on = self.warm_start and hasattr(self, "_schema")
-        with _unchanged_on_error(self), _removed_at_the_end() as checkpoints:
+        previous = self._fitted if self.warm_start and self._is_fitted() else None
+        with self._same_features_on_error():
             table = read_labels(y, missing_label=self.missing_label)
-            is_first = not (going_on and self._is_begun())
-            X = self._check_features(X, reset=not going_on, is_first=is_first)
+            X, categories = self._read_features(X, previous)
             require_labels(table)
-            schema = self._schema if going_on else None
-            dataset = encode_dataset(
-                X,
-                table,
-                sample_weight,
-                self.class_weight,
-                schema,
-                self.classes,
-                learns_unlabelled=self.unlabelled is not None,
-            )
-            if not going_on:
-                warn_of_degenerate_tasks(dataset, stacklevel=2)
-            seed = self._seed if going_on else self._draw_seed()
-            start = None
-            if not is_first and self._network is not None:
-                start = replace(self._network.state, optimizer=None, teacher=None, averaging=None)
-            if self._stops_by_folds(dataset, validation_data, start):
-                trained, temperatures = self._train_by_folds(dataset, seed, start, checkpoints)
-                return self._keep(dataset, trained, seed, going_on, temperatures, n_folds=_N_FOLDS)
-            training, watched = self._split_rows(dataset, validation_data, seed)
-            if self._must_calibrate and dataset.learnable_names:
-                require_validation(watched)
-            if self.refit and validation_data is not None:
-                raise ValueError(
-                    "refit=True trains again on rows that were held out, but with validation_data "
-                    "none are. Put these rows into X and y, or set refit=False."
-                )
-            stopping = None
-            if self._stops_early(dataset, watched is not None):
-                stopping = EarlyStopping(self.n_iter_no_change, self.tol)
-            categories = self._categories
-            training, watched, of_input = self._learn_input(dataset, training, watched, start)
-            trained = self._train(
-                dataset, training, watched, of_input, seed, start, stopping, checkpoints
-            )
-            temperatures = None
-            calibrates = self._must_calibrate or (self.calibrate == "auto" and not self.refit)
-            if calibrates and trained is not None and watched is not None:
-                held_out = [(_logits_of(*trained, watched), watched)]
-                temperatures = self._fit_temperatures(trained[0], held_out)
-            if self.refit and trained is not None and watched is not None:
-                self._categories = categories
-                trained = self._train_on_all(dataset, trained, seed, start, checkpoints)
-            return self._keep(dataset, trained, seed, going_on, temperatures)
+            schema = None if previous is None else previous.schema
+            dataset = self._encode(X, table, sample_weight, schema, categories)
+            if previous is None:
+                warn_of_degenerate_tasks(dataset)
+            validation = None
+            if validation_data is not None and dataset.learnable_names:
+
+                def check_X(X: Any) -> Any:
+                    return self._check_X(X, previous, categories)
+
+                validation = read_validation(validation_data, dataset, check_X, self.missing_label)
+            # Imported here, as it imports TensorFlow.
+            from sk_mtl._fit.rounds import fit_model
+
+            seed = self._draw_seed() if previous is None else previous.seed
+            fitted = fit_model(self._settings(), dataset, validation, seed, previous)
+        return self._set_fitted(fitted)
 
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
@@ -691,610 +603,156 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             If a parameter or the data cannot be used; the estimator is left as it was.
         """
         check_parameters(self)
-        going_on = hasattr(self, "_schema")
-        with _unchanged_on_error(self):
+        previous = self._fitted if self._is_fitted() else None
+        with self._same_features_on_error():
             table = read_labels(y, missing_label=self.missing_label)
-            is_first = not (going_on and self._is_begun())
-            X = self._check_features(X, reset=not going_on, is_first=is_first)
-            if going_on:
-                schema, seed = self._schema, self._seed
+            X, categories = self._read_features(X, previous)
+            if previous is None:
+                schema = declare_schema(table, self.classes if classes is None else classes)
+            else:
+                schema = previous.schema
                 if classes is not None:
                     check_same_classes(schema, classes)
-            else:
-                if self._must_calibrate:
-                    require_validation(None)
-                declared = self.classes if classes is None else classes
-                schema, seed = declare_schema(table, declared), self._draw_seed()
-            dataset = encode_dataset(
-                X,
-                table,
-                sample_weight,
-                self.class_weight,
-                schema,
-                learns_unlabelled=self.unlabelled is not None,
-            )
-            training = dataset.subset(dataset.rows, dataset.class_factors(dataset.rows))
-            network = self._network if going_on else None
-            start = None if network is None or is_first else network.state
-            training, _, of_input = self._learn_input(dataset, training, None, start)
-            trained = self._train(
-                dataset, training, None, of_input, seed, start, None, None, epochs=1
-            )
-            temperatures = None if network is None else network.temperatures
-            return self._keep(dataset, trained, seed, going_on, temperatures, adds_labels=going_on)
+            dataset = self._encode(X, table, sample_weight, schema, categories)
+            # Imported here, as it imports TensorFlow.
+            from sk_mtl._fit.rounds import train_one_epoch
+
+            seed = self._draw_seed() if previous is None else previous.seed
+            fitted = train_one_epoch(self._settings(), dataset, seed, previous)
+        return self._set_fitted(fitted)
+
+    # --------------------------------------------------------------------------------------------
+    # Reading what was passed
+    # --------------------------------------------------------------------------------------------
+
+    def _read_features(self, X: Any, previous: FittedModel | None) -> tuple[Any, Categories | None]:
+        """Return X to train on as numbers, and the categories that its codes stand for."""
+        # A stream that has brought no label yet has learned nothing of X.
+        if previous is not None and previous.n_iter > 0:
+            categories = previous.encoder.categories
+            return self._check_X(X, previous, categories), categories
+        categories, is_categorical = None, find_categorical(X, self.categorical_features)
+        if is_categorical is not None:
+            if self.model is not None:
+                raise ValueError(
+                    f"X has {is_categorical.sum()} categorical feature(s), and a `model` of your "
+                    "own takes numbers. Encode them (OneHotEncoder), or set "
+                    "categorical_features=None if they are numbers."
+                )
+            categories = learn_categories(X, is_categorical)
+        X = check_features(
+            self,
+            X,
+            reset=previous is None,
+            allow_nan=self._allows_nan(),
+            categories=categories,
+        )
+        return X, categories
+
+    def _check_X(
+        self,
+        X: Any,
+        fitted: FittedModel | None,
+        categories: Categories | None,
+        *,
+        keep_float64: bool = False,
+    ) -> Any:
+        """Return further rows as numbers, compared with the features seen before."""
+        allow_nan = self._allows_nan()
+        if fitted is not None and fitted.network is not None:
+            allow_nan = fitted.allows_nan
+        return check_features(
+            self,
+            X,
+            reset=False,
+            allow_nan=allow_nan,
+            keep_float64=keep_float64,
+            categories=categories,
+        )
+
+    def _encode(
+        self,
+        X: Any,
+        table: LabelTable,
+        sample_weight: Any,
+        schema: TargetSchema | None,
+        categories: Categories | None,
+    ) -> Dataset:
+        """Return X and y as a dataset."""
+        return encode_dataset(
+            X,
+            table,
+            sample_weight,
+            self.class_weight,
+            schema,
+            self.classes,
+            learns_unlabelled=self.unlabelled is not None,
+            categories=categories,
+        )
+
+    def _allows_nan(self) -> bool:
+        return self.model is None if self.standardize == "auto" else bool(self.standardize)
 
     def _draw_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _stops_early(self, dataset: Dataset, has_validation_data: bool) -> bool:
-        if self.early_stopping == "auto":
-            return has_validation_data or len(dataset.rows) >= _MIN_LABELS_TO_HOLD_OUT
-        return bool(self.early_stopping)
+    def _settings(self) -> Settings:
+        from sk_mtl._fit.settings import Settings
 
-    def _stops_by_folds(
-        self, dataset: Dataset, validation_data: Any, start: TrainingState | None
-    ) -> bool:
-        if not dataset.learnable_names:
-            return False
-        if self.early_stopping == "cv":
-            if validation_data is not None:
-                raise ValueError(
-                    "early_stopping='cv' watches folds of X and y, and validation_data was given. "
-                    "Put these rows into X and y, or set early_stopping=True to watch them."
-                )
-            if len(dataset.rows) < _N_FOLDS:
-                raise ValueError(
-                    f"early_stopping='cv' needs at least {_N_FOLDS} rows with labels. Found "
-                    f"{len(dataset.rows)}. Set early_stopping=False."
-                )
-            return True
-        n_labels = dataset.targets.label_mask[dataset.rows][:, dataset.is_learnable].sum(axis=0)
-        return (
-            self.early_stopping == "auto"
-            and _ROWS_FOR_FOLDS[0] <= len(dataset.rows) < _ROWS_FOR_FOLDS[1]
-            and bool((n_labels < _MIN_LABELS_TO_HOLD_OUT).any())
-            and self.validation_fraction is not None
-            and validation_data is None
-            # What goes on from an earlier fit may have seen any row before.
-            and start is None
-            # A model of one's own, and callbacks, are not trained and called six times unasked.
-            and self.model is None
-            and self.callbacks is None
-            and self.epochs > self.n_iter_no_change
-        )
+        # Those of this class: a subclass may have others, and set some of these itself.
+        names = MultiTaskClassifier._get_param_names()
+        routed = {k: v for k, v in vars(self).items() if self._is_routed(k)}
+        return Settings({name: getattr(self, name) for name in names} | routed)
 
-    def _train_by_folds(
-        self,
-        dataset: Dataset,
-        seed: int,
-        start: TrainingState | None,
-        checkpoints: list[ResumePoint],
-    ) -> tuple[tuple[TrainingPlan, TrainingResult] | None, np.ndarray | None]:
-        """Train on all rows for the epochs that were best in the mean over folds held out in turn.
+    @contextmanager
+    def _same_features_on_error(self) -> Iterator[None]:
+        """Put back what scikit-learn's validation of X sets if a fit fails after it."""
+        names = ("n_features_in_", "feature_names_in_")
+        before = {name: vars(self)[name] for name in names if name in vars(self)}
+        try:
+            yield
+        except BaseException:
+            # In one step: a second Ctrl-C may come at once.
+            others = {k: v for k, v in vars(self).items() if k not in names}
+            self.__dict__ = {**others, **before}
+            raise
 
-        Returns what `_train` does, with the mean history of the folds, and the temperatures.
-        """
-        categories = self._categories
-        histories: list[dict[str, list[float]]] = []
-        held_out: list[tuple[np.ndarray, Subset]] = []
-        for parts in split_folds(dataset, _N_FOLDS, seed):
-            self._categories = categories
-            training, watched, of_input = self._learn_input(dataset, *parts, start)
-            stopping = EarlyStopping(self.n_iter_no_change, self.tol)
-            trained = self._train(
-                dataset, training, watched, of_input, seed, start, stopping, checkpoints
-            )
-            assert trained is not None  # there is a task to learn
-            plan, outcome = trained
-            histories.append(outcome.history)
-            if self._must_calibrate and watched is not None:
-                held_out.append((_logits_of(*trained, watched), watched))
-        self._categories = categories
-        history = mean_history(histories)
-        plan = replace(
-            plan,
-            stopping=EarlyStopping(self.n_iter_no_change, self.tol),
-            task_stopping=self._watch_tasks(dataset),
-        )
-        best_epoch, task_epochs = compute_best_epochs(plan, history)
-        found = TrainingResult(outcome.state, history, len(history["loss"]), best_epoch)
-        temperatures = self._fit_temperatures(plan, held_out) if held_out else None
-        return (
-            self._train_on_all(dataset, (plan, found), seed, start, checkpoints, task_epochs),
-            temperatures,
-        )
+    # --------------------------------------------------------------------------------------------
+    # The fitted model
+    # --------------------------------------------------------------------------------------------
 
-    def _split_rows(
-        self, dataset: Dataset, validation_data: Any, seed: int
-    ) -> tuple[Subset, Subset | None]:
-        """Return the rows to train on and those to watch."""
-        holds_out = validation_data is None and self._stops_early(dataset, False)
-        if holds_out and self.validation_fraction is not None and len(dataset.rows):
-            return split_validation(dataset, self.validation_fraction, seed)
-        training = dataset.subset(dataset.rows, dataset.class_factors(dataset.rows))
-        if validation_data is None or not dataset.learnable_names:
-            return training, None
+    def _is_fitted(self) -> bool:
+        return "_fitted" in vars(self)
 
-        def check_X(X: Any) -> Any:
-            return self._check_features(X, reset=False)
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._is_fitted()
 
-        return training, read_validation(validation_data, dataset, check_X, self.missing_label)
-
-    def _train(
-        self,
-        dataset: Dataset,
-        training: Subset,
-        watched: Subset | None,
-        of_input: LearnedInput,
-        seed: int,
-        start: TrainingState | None,
-        stopping: EarlyStopping | None,
-        checkpoints: list[ResumePoint] | None,
-        epochs: int | None = None,
-    ) -> tuple[TrainingPlan, TrainingResult] | None:
-        """Train the network, from a state or from the beginning; None if there is none to train."""
-        if not dataset.learnable_names:
-            return None
-        refuse_fork()
-        spec, optimizer, custom_values = self._specify_network(dataset, of_input, seed)
-        if start is not None and self._network is not None and self._network.spec != spec:
-            raise ValueError(_CHANGED)
-        frequencies = training.class_frequencies(tuple(len(c) for c in dataset.learnable_classes))
-        tau = float(self.logit_adjustment)
-        unlabelled = dataset.unlabelled_subset(training, watched)
-        plan = TrainingPlan(
-            spec=spec,
-            task_names=dataset.series_labels,
-            optimizer=optimizer,
-            weighting=make_weighting(
-                self.task_weighting, dataset.schema.task_names, dataset.is_learnable
-            ),
-            loss_normalization=self.loss_normalization,
-            epochs=self.epochs if epochs is None else epochs,
-            batch_size=self._resolve_batch_size(len(training.rows)),
-            seed=seed,
-            first_epoch=0 if start is None else self.n_iter_,
-            stopping=stopping,
-            task_stopping=None if stopping is None else self._watch_tasks(dataset),
-            monitored_task=self._monitored_task(dataset, watched or training),
-            callbacks=make_callbacks(self.callbacks, self._routed("callbacks")),
-            progress=ProgressBar(dataset.series_labels, self.verbose > 1) if self.verbose else None,
-            focal_gamma=float(self.focal_gamma) if self.loss == "focal" else None,
-            logit_offsets=compute_logit_offsets(frequencies, tau) if tau else None,
-            label_smoothing=self._resolve_label_smoothing(frequencies),
-            batching=self.batching,
-            unlabelled=self._specify_unlabelled(),
-            unlabelled_weight=float(self.unlabelled_weight),
-            unlabelled_batch_size=self._unlabelled_batch_size(unlabelled),
-            ema_momentum=self._resolve_ema_momentum(optimizer),
-        )
-        # By `epochs`, not by those of this call: partial_fit trains as fit does.
-        steps = self.epochs * -(-len(training.rows) // plan.batch_size)
-        plan = replace(plan, jit_compile=resolve_jit_compile(self.jit_compile, plan, steps))
-        if start is None:
-            start = self._draw_start(plan, frequencies, custom_values, of_input)
-        if not len(training.rows):  # a stream may bring a batch without any label
-            return plan, TrainingResult(start, {}, 0, 0)
-        checkpoint = self._open_checkpoint(plan, start, training, watched, unlabelled, checkpoints)
-        return plan, train(plan, start, training, watched, checkpoint, unlabelled)
-
-    def _unlabelled_batch_size(self, unlabelled: UnlabelledSubset | None) -> int:
-        # Not that of the labelled rows, of which there may be a handful.
-        return 0 if unlabelled is None else self._resolve_batch_size(len(unlabelled.rows))
-
-    def _specify_unlabelled(self) -> UnlabelledSpec | None:
-        if self.unlabelled is None:
-            return None
-        momentum = float(self.teacher_momentum)
-        if self.unlabelled == "consistency":
-            return UnlabelledSpec(momentum, input_noise=float(self.input_noise))
-        threshold = self.pseudo_label_threshold
-        return UnlabelledSpec(momentum, threshold if threshold is None else float(threshold))
-
-    def _open_checkpoint(
-        self,
-        plan: TrainingPlan,
-        start: TrainingState,
-        training: Subset,
-        watched: Subset | None,
-        unlabelled: UnlabelledSubset | None,
-        opened: list[ResumePoint] | None,
-    ) -> ResumePoint | None:
-        """Return the checkpoint of a training, and add it to those of this fit."""
-        if self.checkpoint is None or opened is None:
-            return None
-        if self.random_state is None:
-            # Nor could it be told from another fit of the same table that goes on at this moment.
-            raise ValueError(
-                "checkpoint needs a random_state: with None a fit that is started again draws "
-                "other weights, and is another fit. Set random_state to an integer."
-            )
-        checkpoint = open_resume_point(self.checkpoint, plan, start, training, watched, unlabelled)
-        opened.append(checkpoint)
-        return checkpoint
-
-    def _draw_start(
-        self,
-        plan: TrainingPlan,
-        frequencies: list[np.ndarray],
-        custom_values: Any,
-        of_input: LearnedInput,
-    ) -> TrainingState:
-        tau = float(self.logit_adjustment)
-        adjusted = compute_adjusted_frequencies(frequencies, tau) if tau else frequencies
-        return draw_start(
-            plan.spec, plan.weighting, adjusted, plan.seed, custom_values, of_input.values
-        )
-
-    def _watch_tasks(self, dataset: Dataset) -> TaskStopping | None:
-        if self.restore_best == "common":
-            return None
-        settings = (self.n_iter_no_change, self.tol)
-        return TaskStopping([EarlyStopping(*settings) for _ in dataset.learnable_names])
-
-    def _train_on_all(
-        self,
-        dataset: Dataset,
-        trained: tuple[TrainingPlan, TrainingResult],
-        seed: int,
-        start: TrainingState | None,
-        checkpoints: list[ResumePoint],
-        task_epochs: tuple[int, ...] = (),
-    ) -> tuple[TrainingPlan, TrainingResult]:
-        """Train afresh on all rows for the epochs found; the history stays that of the search."""
-        plan, found = trained
-        training = dataset.subset(dataset.rows, dataset.class_factors(dataset.rows))
-        training, _, of_input = self._learn_input(dataset, training, None, start)
-        frequencies = training.class_frequencies(tuple(len(c) for c in dataset.learnable_classes))
-        spec, optimizer, custom_values = self._specify_network(dataset, of_input, seed)
-        epochs = task_epochs or (found.best_epoch,) * len(dataset.learnable_names)
-        if found.checkpoints is not None:
-            epochs = found.checkpoints.task_epochs
-        tau, is_shown = float(self.logit_adjustment), bool(self.verbose)
-        unlabelled = dataset.unlabelled_subset(training, None)
-        again = replace(
-            plan,
-            spec=spec,
-            optimizer=optimizer,
-            epochs=max(*epochs, found.best_epoch),
-            stopping=PlannedEpoch(found.best_epoch),
-            task_stopping=TaskStopping([PlannedEpoch(epoch) for epoch in epochs]),
-            callbacks=make_callbacks(self.callbacks, self._routed("callbacks")),
-            progress=ProgressBar(dataset.series_labels, self.verbose > 1) if is_shown else None,
-            logit_offsets=compute_logit_offsets(frequencies, tau) if tau else None,
-            label_smoothing=self._resolve_label_smoothing(frequencies),
-            unlabelled_batch_size=self._unlabelled_batch_size(unlabelled),
-        )
-        if start is None:
-            start = self._draw_start(again, frequencies, custom_values, of_input)
-        checkpoint = self._open_checkpoint(again, start, training, None, unlabelled, checkpoints)
-        outcome = train(again, start, training, None, checkpoint, unlabelled)
-        found = replace(found, state=outcome.state, checkpoints=outcome.checkpoints)
-        return replace(plan, spec=spec), found
-
-    @property
-    def _must_calibrate(self) -> bool:
-        return bool(self.calibrate) and self.calibrate != "auto"
-
-    def _fit_temperatures(
-        self, plan: TrainingPlan, held_out: list[tuple[np.ndarray, Subset]]
-    ) -> np.ndarray:
-        """Return the temperatures of the tasks that the network learns, from logits of rows."""
-        return fit_temperatures(
-            np.concatenate([logits for logits, _ in held_out]),
-            np.concatenate([watched.codes[watched.rows] for _, watched in held_out]),
-            np.concatenate([watched.weight[watched.rows] for _, watched in held_out]),
-            plan.spec.n_outputs,
-            plan.logit_offsets,
-        )
-
-    def _monitored_task(self, dataset: Dataset, watched: Subset) -> int | None:
-        """Return the position of the watched task among those that the network learns."""
-        if self.monitor is None:
-            return None
-        task = resolve_task(self.monitor, dataset.schema.task_names, parameter="monitor")
-        position = int(dataset.is_learnable[:task].sum())
-        if dataset.is_learnable[task] and watched.weight[watched.rows, position].any():
-            return position
-        warnings.warn(
-            f"monitor names task {self.monitor!r}, which has fewer than two classes, or no label "
-            "in the rows that are watched. The mean over tasks is watched instead.",
-            UserWarning,
-            stacklevel=4,
-        )
-        return None
-
-    def _resolve_batch_size(self, n_rows: int) -> int:
-        if self.batch_size != "auto":
-            return min(int(self.batch_size), max(n_rows, 1))
-        return 32 if n_rows <= 2_000 else 128 if n_rows <= 10_000 else 256
-
-    def _is_begun(self) -> bool:
-        """Return whether training goes on; a stream may have brought no label yet."""
-        return getattr(self, "n_iter_", 0) > 0
-
-    def _standardizes(self) -> bool:
-        return self.model is None if self.standardize == "auto" else bool(self.standardize)
-
-    def _check_features(
-        self, X: Any, *, reset: bool, keep_float64: bool = False, is_first: bool | None = None
-    ) -> Any:
-        """Return X as numbers; where it is the first one, learn which categories it has."""
-        allow_nan = self._standardizes()
-        if reset if is_first is None else is_first:
-            self._categories = None
-            is_categorical = find_categorical(X, self.categorical_features)
-            if is_categorical is not None:
-                self._refuse_categories_beside_model(is_categorical)
-                self._categories = learn_categories(X, is_categorical)
-        elif vars(self).get("_network") is not None:
-            of_input = self._network.spec.input  # type: ignore[union-attr]
-            allow_nan = of_input is not None and of_input.standardize
-        categories, split = vars(self).get("_categories"), None
-        if categories is not None:
-            mask = np.array([of_feature is not None for of_feature in categories])
-
-            def split(X: Any) -> tuple[Any, np.ndarray, np.ndarray]:
-                return *split_columns(X, categories), mask
-
-        return check_features(
-            self,
-            X,
-            reset=reset,
-            allow_nan=allow_nan,
-            keep_float64=keep_float64,
-            split=split,
-        )
-
-    def _refuse_categories_beside_model(self, is_categorical: np.ndarray) -> None:
-        if self.model is not None:
-            raise ValueError(
-                f"X has {is_categorical.sum()} categorical feature(s), and a `model` of your own "
-                "takes numbers. Encode them (OneHotEncoder), or set categorical_features=None if "
-                "they are numbers."
-            )
-
-    def _learn_input(
-        self,
-        dataset: Dataset,
-        training: Subset,
-        watched: Subset | None,
-        start: TrainingState | None,
-    ) -> tuple[Subset, Subset | None, LearnedInput]:
-        """Return the rows with the codes of the categories trained on, and the input layers."""
-        standardize, categories = self._standardizes(), vars(self).get("_categories")
-        if self.model is not None and self.numeric_embedding is not None:
-            raise ValueError(
-                "numeric_embedding is of the built-in network, and there is a `model` of your own: "
-                "embed numbers there, or leave it None."
-            )
-        if start is not None and self._network is not None:
-            return training, watched, LearnedInput(self._same_input(self._network.spec.input))
-        is_plain = not standardize and categories is None and self.numeric_embedding is None
-        if is_plain or not dataset.learnable_names:
-            return training, watched, LearnedInput()
-        rows = training.rows
-        if categories is not None:
-            self._categories, new_codes = keep_used(categories, training.X, rows)
-            if new_codes:
-                is_one = watched is not None and watched.X is training.X
-                training = replace(training, X=change_codes(training.X, new_codes))
-                if watched is not None:
-                    X = training.X if is_one else change_codes(watched.X, new_codes)
-                    watched = replace(watched, X=X)
-        # By weight, so that a row of weight 2 counts as the row twice here, too.
-        weight = training.weight[rows].max(axis=1)
-        learned = learn_input(
-            training.X,
-            rows,
-            weight,
-            standardize=standardize,
-            n_categories=tuple(0 if c is None else len(c) for c in self._categories or ()),
-            embedding=self.numeric_embedding,
-            embedding_size=self.embedding_size,
-        )
-        return training, watched, learned
-
-    def _same_input(self, fitted: InputSpec | None) -> InputSpec | None:
-        """Return the input layers of the fitted network, if parameters still ask for them."""
-        now = fitted or InputSpec(standardize=False)
-        is_other_size = now.embedding is not None and now.embedding_size != self.embedding_size
-        is_other = (now.standardize, now.embedding) != (
-            self._standardizes(),
-            self.numeric_embedding,
-        )
-        if is_other or is_other_size:
-            raise ValueError(_CHANGED)
-        return fitted
-
-    def _make_optimizer(self) -> keras.optimizers.Optimizer:
-        settings = dict(self._routed("optimizer"))
-        is_named = isinstance(self.optimizer, str) and self.optimizer.lower() in ("adam", "adamw")
-        if is_named and self.model is None:
-            settings = {"epsilon": _ADAM_EPSILON} | settings
-        return make_optimizer(self.optimizer, settings)
-
-    def _resolve_label_smoothing(self, frequencies: list[np.ndarray]) -> np.ndarray | None:
-        if self.loss == "cross_entropy":
-            return compute_label_smoothing(self.label_smoothing, frequencies)
-        if self.label_smoothing != "auto" and self.label_smoothing:
-            raise ValueError(
-                f"label_smoothing={self.label_smoothing!r} is for the cross-entropy. Got "
-                f"loss={self.loss!r}; set loss='cross_entropy', or label_smoothing=0."
-            )
-        return None
-
-    def _resolve_ema_momentum(self, optimizer: keras.optimizers.Optimizer) -> float:
-        has_own = optimizer_and_inner(optimizer)[1].use_ema
-        if self.ema_momentum == "auto":
-            return 0.0 if has_own or self.model is not None else _EMA_MOMENTUM
-        if has_own and self.ema_momentum:
-            raise ValueError(
-                f"ema_momentum={self.ema_momentum!r} averages weights, and so does the optimizer, "
-                "with use_ema=True. Set one of them: optimizer__use_ema=False, or ema_momentum=0."
-            )
-        return float(self.ema_momentum)
-
-    def _specify_network(
-        self, dataset: Dataset, of_input: LearnedInput, seed: int
-    ) -> tuple[NetworkSpec, Any, list[np.ndarray] | None]:
-        """Return the network's specification, its optimizer, and the values of a custom model."""
-        optimizer = self._make_optimizer()
-        n_classes = [len(c) for c in dataset.learnable_classes]
-        spec = NetworkSpec(
-            n_features=dataset.X.shape[1],
-            n_outputs=tuple(1 if n == 2 else n for n in n_classes),
-            hidden_layer_sizes=_layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes"),
-            head_hidden_layer_sizes=self._head_sizes(dataset),
-            activation=canonical_activation(self.activation),
-            dropout=float(self.dropout),
-            normalization=self.normalization,
-            l2=float(self.l2),
-            input=of_input.spec,
-            ensemble_size=int(self.ensemble_size),
-            # One member is one network, whatever it might share.
-            ensemble_method=self.ensemble_method if self.ensemble_size > 1 else "shared",
-        )
-        if self.model is None:
-            if self._routed("model"):
-                raise ValueError(
-                    f"model__{next(iter(self._routed('model')))} is set, but model is None: there "
-                    "is no builder that it belongs to."
-                )
-            return spec, optimizer, None
-        if self.ensemble_size > 1:
-            raise ValueError(
-                f"ensemble_size={self.ensemble_size} needs a network built from "
-                "hidden_layer_sizes, and `model` gives one of your own. Set ensemble_size=1 and "
-                "fit the estimator with several random_states, or leave model=None."
-            )
-        # scikeras is imported for custom models only.
-        from sk_mtl._model.scikeras import build_custom_model, describe_for_builder
-
-        schema = dataset.schema
-        custom = build_custom_model(
-            self.model,
-            # All tasks, whether this y can teach them or not: the builder's heads are fixed.
-            meta=describe_for_builder(
-                dataset.X.shape, schema.classes, schema.task_names, is_1d=schema.is_1d
-            ),
-            seed=seed,
-            model_params=self._routed("model"),
-            optimizer=self.optimizer,
-            optimizer_params=self._routed("optimizer"),
-        )
-        if custom.compiled and custom.optimizer is not None:
-            optimizer = make_optimizer(custom.optimizer)
-        outputs = classify_outputs(custom, schema.task_names, schema.n_classes)
-        spec = replace(
-            spec,
-            hidden_layer_sizes=(),
-            custom_model=serialize_model(custom),
-            custom_outputs=None
-            if outputs is None
-            else outputs.select(dataset.is_learnable.tolist()),
-        )
-        return spec, optimizer, [np.array(v.numpy()) for v in network_variables(custom)]
-
-    def _head_sizes(self, dataset: Dataset) -> tuple[tuple[int, ...], ...]:
-        """Return the hidden layer sizes of each active head."""
-        given, names = self.head_hidden_layer_sizes, dataset.schema.task_names
-        parameter = "head_hidden_layer_sizes"
-        if not isinstance(given, Mapping):
-            sizes = _layer_sizes(given, parameter)
-            return (sizes,) * len(dataset.learnable_names)
-        by_name = {
-            names[resolve_task(task, names, parameter=parameter)]: _layer_sizes(sizes, parameter)
-            for task, sizes in given.items()
+    def _set_fitted(self, fitted: FittedModel) -> Self:
+        """Take a fitted model, and the public attributes that show it."""
+        schema = fitted.schema
+        public = {
+            "task_names_": _object_array(schema.task_names),
+            "n_tasks_": len(schema.task_names),
+            "classes_": _by_task(list(schema.classes), schema),
+            "n_classes_": _by_task(list(schema.n_classes), schema),
+            "label_coverage_": fitted.labelled_cells / fitted.n_rows,
+            "task_weights_": fitted.task_weights,
+            "history_": fitted.history,
+            "n_iter_": fitted.n_iter,
+            "best_iter_": fitted.best_iter,
         }
-        return tuple(by_name.get(name, ()) for name in dataset.learnable_names)
-
-    def _keep(
-        self,
-        dataset: Dataset,
-        trained: tuple[TrainingPlan, TrainingResult] | None,
-        seed: int,
-        going_on: bool,
-        temperatures: np.ndarray | None,
-        adds_labels: bool = False,
-        n_folds: int = 0,
-    ) -> MultiTaskClassifier:
-        """Set all fitted attributes."""
-        schema, labelled = dataset.schema, dataset.targets.label_mask.sum(axis=0)
-        n_rows = len(dataset.targets.codes)
-        if adds_labels:
-            labelled, n_rows = labelled + self._labelled_cells, n_rows + self._n_rows
-        history: dict[str, list[float]] = self.history_ if going_on else {}
-        n_iter, best_iter, network = self.n_iter_ if going_on else 0, 0, None
-        weights = np.zeros(len(schema.task_names), dtype=np.float32)
-        if trained is not None:
-            plan, outcome = trained
-            history = _continue_history(history, outcome.history, n_iter, outcome.n_epochs)
-            best_iter, n_iter = n_iter + outcome.best_epoch, n_iter + outcome.n_epochs
-            checkpoints = outcome.checkpoints
-            if checkpoints is not None:
-                checkpoints = checkpoints.shift(n_iter - outcome.n_epochs)
-            network = FittedNetwork(plan.spec, outcome.state, temperatures, checkpoints)
-            state, n_active = outcome.state.weighting, len(dataset.learnable_names)
-            weights[dataset.is_learnable] = plan.weighting.weights(state, n_active)
-        self._schema, self._seed, self._network = schema, seed, network
-        self._is_learnable = dataset.is_learnable
-        self._stopping = None if trained is None else describe_stopping(trained[0], n_folds)
-        self._labelled_cells, self._n_rows = labelled, n_rows
-        was_trained = self._has_labels if going_on else np.zeros(len(labelled), dtype=bool)
-        self._has_labels = was_trained | ((labelled > 0) & (np.array(schema.n_classes) > 0))
-        self._describe_targets()
-        self.task_weights_ = weights
-        self.history_ = history
-        self.n_iter_ = n_iter
-        self.best_iter_ = best_iter
+        self.__dict__ = {**vars(self), **public, "_fitted": fitted}
         return self
 
-    def _describe_targets(self) -> None:
-        """Set the attributes that follow from the schema and the counts of labels."""
-        schema = self._schema
-        self.task_names_ = _object_array(schema.task_names)
-        self.n_tasks_ = len(schema.task_names)
-        self.classes_ = self._by_task(list(schema.classes))
-        self.n_classes_ = self._by_task(list(schema.n_classes))
-        self.label_coverage_ = self._labelled_cells / self._n_rows
-
-    def _by_task(self, items: list[Any]) -> Any:
-        return items[0] if self._schema.is_1d else PerTask(items, self._schema.task_names)
+    def _checked(self, X: Any) -> tuple[FittedModel, Any]:
+        """Return the fitted model, and X as numbers for it to predict."""
+        check_is_fitted(self)
+        fitted = self._fitted
+        return fitted, self._check_X(X, fitted, fitted.encoder.categories, keep_float64=True)
 
     # --------------------------------------------------------------------------------------------
     # Predicting
     # --------------------------------------------------------------------------------------------
-
-    def _probabilities(self, X: Any, calibrated: bool = True) -> list[np.ndarray]:
-        """Return class probabilities of each task; NaN for a task that is not trained."""
-        check_is_fitted(self)
-        X = self._check_features(X, reset=False, keep_float64=True)
-        network = self._network
-        learned = iter([] if network is None else network.probabilities(X, calibrated))
-        return self._fill_in(learned, X.shape[0], 1.0)
-
-    def _fill_in(
-        self, learned: Iterator[np.ndarray], n_rows: int, of_one_class: float
-    ) -> list[np.ndarray]:
-        """Return numbers of each task: also of one with one class, NaN of one not trained."""
-        by_task = []
-        for t, n in enumerate(self._schema.n_classes):
-            if self._is_learnable[t]:
-                numbers = next(learned)
-            else:
-                numbers = np.full((n_rows, n), of_one_class, np.float32)
-            by_task.append(numbers if self._has_labels[t] else np.full_like(numbers, np.nan))
-        return by_task
-
-    def _predicted_codes(self, X: Any) -> np.ndarray:
-        """Return the index of the most probable class of each cell, 0 where not trained."""
-        # A temperature changes no order, but could round two probabilities to the same number.
-        probabilities = self._probabilities(X, calibrated=False)
-        codes = np.zeros((len(probabilities[0]), len(probabilities)), dtype=np.int64)
-        for t in np.flatnonzero(self._has_labels):
-            codes[:, t] = probabilities[t].argmax(axis=1)
-        return codes
 
     def predict(self, X: Any) -> Any:
         """Predict labels.
@@ -1310,8 +768,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             What y was: a frame with y's columns and their dtypes (and the index of a pandas X),
             or an array. Labels of a task that had none in training are missing.
         """
-        codes = self._predicted_codes(X)
-        return self._schema.decode(codes, self._has_labels, like=X)
+        fitted, numbers = self._checked(X)
+        return fitted.schema.decode(fitted.codes(numbers), fitted.has_labels, like=X)
 
     def predict_proba(self, X: Any) -> Any:
         """Predict class probabilities.
@@ -1328,7 +786,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             that also answers to task names. A plain array for a 1-D y. NaN for a task that had no
             label in training.
         """
-        return self._by_task(self._probabilities(X))
+        fitted, X = self._checked(X)
+        return _by_task(fitted.probabilities(X), fitted.schema)
 
     def predict_log_proba(self, X: Any) -> Any:
         """Predict the logarithms of class probabilities.
@@ -1343,8 +802,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         log_probabilities : PerTask of ndarray of float32, or ndarray
             By task, of shape (n_samples, n_classes_t), as `predict_proba` gives probabilities.
         """
+        fitted, X = self._checked(X)
         with np.errstate(divide="ignore"):
-            return self._by_task([np.log(p) for p in self._probabilities(X)])
+            return _by_task([np.log(p) for p in fitted.probabilities(X)], fitted.schema)
 
     def predict_std(self, X: Any) -> Any:
         r"""Predict how far the members of the ensemble disagree.
@@ -1370,15 +830,13 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             If the estimator was fitted with ``ensemble_size=1``.
         """
         check_is_fitted(self)
-        network = self._network
-        if (self.ensemble_size if network is None else network.spec.ensemble_size) == 1:
+        if self._fitted.n_members == 1 and (self._fitted.network or self.ensemble_size == 1):
             raise ValueError(
                 "predict_std is the spread over the members of an ensemble, and this estimator "
                 "was fitted with ensemble_size=1. Fit it with ensemble_size=8, for instance."
             )
-        X = check_features(self, X, reset=False, keep_float64=True)
-        learned = iter([] if network is None else network.spread(X))
-        return self._by_task(self._fill_in(learned, X.shape[0], 0.0))
+        fitted, X = self._checked(X)
+        return _by_task(fitted.spread(X), fitted.schema)
 
     def predict_proba_frame(self, X: Any) -> pd.DataFrame:
         """Predict class probabilities as one frame.
@@ -1393,13 +851,14 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         probabilities : pandas.DataFrame of shape (n_samples, sum of n_classes_t)
             With (task, class) columns, and the index of a pandas X.
         """
-        probabilities = self._probabilities(X)
+        index = X.index if isinstance(X, pd.DataFrame) else None
+        fitted, X = self._checked(X)
+        probabilities = fitted.probabilities(X)
         columns = [
             (name, label)
-            for name, classes in zip(self._schema.task_names, self._schema.classes, strict=True)
+            for name, classes in zip(fitted.schema.task_names, fitted.schema.classes, strict=True)
             for label in classes.tolist()
         ]
-        index = X.index if isinstance(X, pd.DataFrame) else None
         names = pd.MultiIndex.from_tuples(columns, names=["task", "class"])
         return pd.DataFrame(np.hstack(probabilities), index=index, columns=names)
 
@@ -1422,14 +881,15 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             In [0, 1]. Tasks without labelled cells, here or in training, are left out; NaN if all
             are.
         """
-        codes = self._predicted_codes(X)
-        table = self._schema.align(read_labels(y, missing_label=self.missing_label))
+        fitted, X = self._checked(X)
+        codes = fitted.codes(X)
+        table = fitted.schema.align(read_labels(y, missing_label=self.missing_label))
         check_consistent_length(codes, np.empty(table.n_samples))
         weight = read_cell_weight(sample_weight, table)
-        truth = self._schema.encode(table, weight, unknown="keep")
+        truth = fitted.schema.encode(table, weight, unknown="keep")
         hits = (codes == truth.codes) * truth.cell_weight.astype(np.float64)
         totals = truth.cell_weight.sum(axis=0, dtype=np.float64)
-        counted = (totals > 0) & self._has_labels
+        counted = (totals > 0) & fitted.has_labels
         if not counted.any():
             return float("nan")
         return float(np.mean(hits.sum(axis=0)[counted] / totals[counted]))
@@ -1448,7 +908,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             A fitted classifier for tools that know one task only.
         """
         check_is_fitted(self)
-        return TaskView(self, self._schema.task_names[resolve_task(task, self._schema.task_names)])
+        names = self._fitted.schema.task_names
+        return TaskView(self, names[resolve_task(task, names)])
 
     def summary(self) -> FitSummary:
         """Return what was learned from, how training went, and what came out.
@@ -1470,24 +931,18 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     def temperatures_(self) -> np.ndarray:
         """The temperature of each task."""
         check_is_fitted(self)
-        temperatures = np.ones(len(self._is_learnable), dtype=np.float32)
-        if self._network is not None and self._network.temperatures is not None:
-            temperatures[self._is_learnable] = self._network.temperatures
-        return temperatures
+        return self._fitted.temperatures
 
     @property
     def best_iters_(self) -> np.ndarray:
         """The epoch whose weights each task is predicted with."""
         check_is_fitted(self)
-        epochs = np.where(self._is_learnable, self.best_iter_, 0)
-        if self._network is not None and self._network.checkpoints is not None:
-            epochs[self._is_learnable] = self._network.checkpoints.task_epochs
-        return epochs
+        return self._fitted.best_iters
 
     @property
     def model_(self) -> Any:
         """The network as a Keras model."""
-        network = vars(self).get("_network")
+        network = self._fitted.network if self._is_fitted() else None
         if network is None:
             raise AttributeError(
                 f"{type(self).__name__} has no model_: it is not fitted, or no task has two "
@@ -1500,7 +955,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.estimator_type = None
         tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = self._standardizes()
+        tags.input_tags.allow_nan = self._allows_nan()
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = True
@@ -1510,79 +965,23 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         return tags
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {**super().__getstate__(), "format_version": FORMAT_VERSION}
-        if "_schema" in state:
-            state["_schema"] = with_plain_dtypes(state["_schema"])
-        return {name: value for name, value in state.items() if name not in DERIVED_ATTRIBUTES}
+        state = super().__getstate__()
+        if "_fitted" not in state:
+            return state
+        state = {name: value for name, value in state.items() if name not in SHOWN_ATTRIBUTES}
+        return {**state, "_fitted": pickle_fitted(state["_fitted"])}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        check_format_version(state, type(self).__name__)
-        state = {k: v for k, v in state.items() if k != "format_version"}
-        # Parameters that an earlier release did not have yet.
-        super().__setstate__({**vars(MultiTaskClassifier()), **ADDED_PARAMETERS, **state})
-        if "_schema" in state:
-            self._schema = with_dtypes(self._schema)
-            self._describe_targets()
+        # A parameter that the version which wrote the pickle did not have takes its default.
+        super().__setstate__({**vars(MultiTaskClassifier()), **state})
+        if "_fitted" in state:
+            name = type(self).__name__
+            self._set_fitted(unpickle_fitted(state["_fitted"], self.n_features_in_, name))
 
 
-@contextmanager
-def _unchanged_on_error(estimator: MultiTaskClassifier) -> Iterator[None]:
-    """Put an estimator's attributes back if fitting it fails, whatever was set by then."""
-    before = dict(estimator.__dict__)
-    try:
-        yield
-    except BaseException:
-        # In one step: a second Ctrl-C may come at once.
-        estimator.__dict__ = before
-        raise
-
-
-@contextmanager
-def _removed_at_the_end() -> Iterator[list[ResumePoint]]:
-    """Give a list of checkpoints, removed when a fit ends or diverges; not if it is interrupted."""
-    checkpoints: list[ResumePoint] = []
-    try:
-        yield checkpoints
-    except NonFiniteLossError:  # from there training would diverge again
-        _remove(checkpoints)
-        raise
-    _remove(checkpoints)
-
-
-def _remove(checkpoints: list[ResumePoint]) -> None:
-    for checkpoint in checkpoints:
-        checkpoint.remove()
-
-
-def _logits_of(plan: TrainingPlan, outcome: TrainingResult, rows: Subset) -> np.ndarray:
-    """Return the logits of the rows that count, by what was trained."""
-    network = FittedNetwork(plan.spec, outcome.state, None, outcome.checkpoints)
-    return network.logits(rows.X[rows.rows])
-
-
-def _continue_history(
-    history: dict[str, list[float]], new: dict[str, list[float]], n_before: int, n_new: int
-) -> dict[str, list[float]]:
-    """Return a history with further epochs, NaN where a series was not recorded."""
-    nothing_before, nothing_new = [float("nan")] * n_before, [float("nan")] * n_new
-    return {
-        name: history.get(name, nothing_before) + new.get(name, nothing_new)
-        for name in {**history, **new}
-    }
-
-
-def _layer_sizes(sizes: Any, name: str) -> tuple[int, ...]:
-    """Return layer widths as a tuple of int."""
-    listed = np.atleast_1d(np.asarray(sizes, dtype=object))
-    are_widths = (type(n) is not bool and isinstance(n, Integral) for n in listed.ravel())
-    if listed.ndim != 1 or not all(are_widths) or (listed < 1).any():
-        raise ValueError(f"{name} must hold integers of at least 1. Got {sizes!r}.")
-    if (listed > _MAX_WIDTH).any():
-        raise ValueError(
-            f"{name} must hold integers of at most {_MAX_WIDTH:,}: the weights of a wider layer "
-            f"fit into no memory. Got {sizes!r}."
-        )
-    return tuple(int(n) for n in listed)
+def _by_task(items: list[Any], schema: TargetSchema) -> Any:
+    """Return values by task; the one of a 1-D y."""
+    return items[0] if schema.is_1d else PerTask(items, schema.task_names)
 
 
 def _object_array(items: tuple[Hashable, ...]) -> np.ndarray:
@@ -1590,3 +989,7 @@ def _object_array(items: tuple[Hashable, ...]) -> np.ndarray:
     array = np.empty(len(items), dtype=object)
     array[:] = items
     return array
+
+
+# Doctest passes over classes of another module than this.
+__test__ = {"MultiTaskClassifier": MultiTaskClassifier}

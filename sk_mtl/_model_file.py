@@ -1,24 +1,37 @@
-"""Saving and loading without pickle: files, and what may go wrong with them.
+"""Saving and loading without pickle: one file with a fitted classifier.
 
-Owns the two public functions and how files are read. Does not know bytes (`_archive`) nor what is
-stored of an estimator (`_model_description`).
+Owns the two public functions, and what a file holds beside the fitted model: the parameters and the
+metadata requests. Does not know bytes.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import stat
+from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+import sklearn
 from sklearn.utils.validation import check_is_fitted
 
-from sk_mtl._classifier import MultiTaskClassifier
-from sk_mtl._codec.container import check_start, pack, unpack
+from sk_mtl._classifier import SHOWN_ATTRIBUTES, MultiTaskClassifier
+from sk_mtl._codec.container import check_start, pack, read_json, unpack
 from sk_mtl._codec.files import replace_file
-from sk_mtl._compat.processes import refuse_fork
-from sk_mtl._save.model_description import describe_model, restore_model
+from sk_mtl._codec.values import decode_value, encode_value, require
+from sk_mtl._compat.parameters import check_parameters
+from sk_mtl._save.fitted_model import decode_fitted, encode_fitted
+from sk_mtl._save.parameters import decode_parameter, encode_parameter
+from sk_mtl._tasks import enumerate_some
 
 __all__ = ["load_model", "save_model"]
+
+_PARTS = {"estimator", "features", "model", "parameters", "requests", "versions"}
+_FEATURES = ("n_features_in_", "feature_names_in_")
+_REQUESTED = ("fit", "partial_fit", "score")
+_LIBRARIES = ("sk_mtl", "keras", "numpy", "pandas", "scikit-learn", "tensorflow")
 
 
 def save_model(estimator: MultiTaskClassifier, file: Any) -> None:
@@ -74,10 +87,9 @@ def save_model(estimator: MultiTaskClassifier, file: Any) -> None:
             "search (search.best_estimator_); skops.io and pickle save those whole."
         )
     check_is_fitted(estimator)
-    refuse_fork()
-    content = pack(*describe_model(estimator))
+    content = pack(*_describe(estimator))
     try:
-        again = pack(*describe_model(_load(content)))
+        again = pack(*_describe(_load(content)))
     except ValueError as error:
         raise ValueError(f"load_model would refuse what was to be saved. {error}") from error
     if again != content:
@@ -146,10 +158,101 @@ def load_model(file: Any) -> MultiTaskClassifier:
 def _load(content: bytes) -> MultiTaskClassifier:
     """Return the estimator that a content describes."""
     text, arrays = unpack(content)
-    refuse_fork()
     try:
-        return restore_model(text, arrays)
+        return _restore(text, arrays)
     except (ImportError, MemoryError):
         raise
     except Exception as error:  # the libraries that read its parts raise what they like
         raise ValueError(f"This file does not describe a model: {str(error)[:500]}") from error
+
+
+def _describe(estimator: MultiTaskClassifier) -> tuple[str, dict[str, np.ndarray]]:
+    """Return what is stored of a fitted estimator, as JSON and arrays."""
+    fitted, arrays = estimator._fitted, dict[str, np.ndarray]()
+    network = fitted.network
+    if estimator.model is not None or (network and network.spec.custom_model is not None):
+        raise TypeError(
+            "save_model does not take a network of your own (model=): the configuration of a Keras "
+            "model names classes and functions, so that to load it is to run code. Pickle the "
+            "estimator, or save the network alone by clf.model_.save('network.keras'), for those "
+            "who trust you."
+        )
+    parameters = estimator.get_params(deep=False)
+    known = {*parameters, *SHOWN_ATTRIBUTES, *_FEATURES, "_fitted", "_metadata_request"}
+    if unknown := sorted(vars(estimator).keys() - known):
+        raise TypeError(
+            f"save_model does not know the attribute(s) {enumerate_some(unknown)}, and would lose "
+            "them. Delete them, or pickle the estimator."
+        )
+    try:
+        description = {
+            "estimator": "MultiTaskClassifier",
+            "versions": {library: version(library) for library in _LIBRARIES},
+            "parameters": {
+                name: encode_parameter(name, value, arrays) for name, value in parameters.items()
+            },
+            "requests": _describe_requests(estimator),
+            "features": {
+                name: encode_value(vars(estimator).get(name), name, arrays) for name in _FEATURES
+            },
+            "model": encode_fitted(fitted, arrays),
+        }
+        return json.dumps(description, allow_nan=False, separators=(",", ":")), arrays
+    except RecursionError as error:
+        raise ValueError("A value holds itself, or is nested too deep.") from error
+
+
+def _restore(text: str, arrays: dict[str, np.ndarray]) -> MultiTaskClassifier:
+    """Return the estimator of a description that may come from anybody."""
+    nodes = read_json(text)
+    require(nodes.keys() == _PARTS, "the parts are not those of a model")
+    require(nodes["estimator"] == "MultiTaskClassifier", "it describes another estimator")
+    expected = MultiTaskClassifier().get_params(deep=False).keys()
+    missing = sorted(expected - nodes["parameters"].keys())
+    require(not missing, f"the parameter(s) {enumerate_some(missing)} are missing")
+    parameters = {k: decode_parameter(v, arrays) for k, v in nodes["parameters"].items()}
+    estimator = MultiTaskClassifier(**parameters)
+    require(estimator.model is None, "it has a custom model")
+    require(type(estimator.optimizer) is str, "the optimizer is not named by a string")
+    check_parameters(estimator)
+    features = {name: decode_value(node, arrays) for name, node in nodes["features"].items()}
+    require(features.keys() == set(_FEATURES), "unexpected keys in the features")
+    n_features, names = (features[name] for name in _FEATURES)
+    is_count = type(n_features) is int and 1 <= n_features < 2**62
+    require(is_count, "the number of features is out of range")
+    if names is None:
+        del features["feature_names_in_"]
+    else:
+        is_array = type(names) is np.ndarray and names.shape == (n_features,)
+        require(is_array and all(type(name) is str for name in names), "features lack names")
+    fitted = decode_fitted(nodes["model"], arrays, n_features)
+    # Other libraries have their say here: a prediction of the first class, and of the last.
+    codes = np.maximum(np.array([[0], [1]]) * (np.array(fitted.schema.n_classes) - 1), 0)
+    with contextlib.suppress(ImportError):  # of the library that y's frame was from
+        fitted.schema.decode(codes, fitted.has_labels)
+    estimator.__dict__.update(features)
+    estimator._set_fitted(fitted)
+    _restore_requests(nodes["requests"], estimator)
+    require(not arrays, f"nothing uses the arrays {enumerate_some(arrays)}")
+    return estimator
+
+
+def _describe_requests(estimator: MultiTaskClassifier) -> dict[str, dict[str, Any]]:
+    """Return what was set by `set_fit_request` and its kin."""
+    if "_metadata_request" not in vars(estimator):
+        return {}
+    routing = estimator.get_metadata_routing()
+    return {name: dict(getattr(routing, name).requests) for name in _REQUESTED}
+
+
+def _restore_requests(requests: dict[str, Any], estimator: MultiTaskClassifier) -> None:
+    if not requests:
+        return
+    require(requests.keys() == set(_REQUESTED), "metadata requests of other methods")
+    with sklearn.config_context(enable_metadata_routing=True):
+        for method, asked in requests.items():
+            require(
+                all(value is None or type(value) in (bool, str) for value in asked.values()),
+                "a metadata request is invalid",
+            )
+            getattr(estimator, f"set_{method}_request")(**asked)

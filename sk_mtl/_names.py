@@ -1,6 +1,6 @@
-"""Names: what a mistyped one may have meant.
+"""Names: suggestions for mistyped ones.
 
-Owns what counts as near. Does not know which names there are.
+Owns which names are near. Does not know which names exist.
 """
 
 from __future__ import annotations
@@ -12,28 +12,7 @@ __all__ = ["did_you_mean", "suggest_name"]
 
 
 def suggest_name(name: str, known: Iterable[str]) -> str | None:
-    """Find the known name nearest to a mistyped one.
-
-    Parameters
-    ----------
-    name : str
-        What the user wrote.
-    known : iterable of str
-        What could have been meant.
-
-    Returns
-    -------
-    nearest : str or None
-        The nearest known name, None if none is near. Swapped letters and initials count as near.
-
-    Examples
-    --------
-    >>> from sk_mtl._names import suggest_name
-    >>> suggest_name("learing_rate", ["learning_rate", "clipnorm"])
-    'learning_rate'
-    >>> suggest_name("lr", ["learning_rate", "clipnorm"])
-    'learning_rate'
-    """
+    """Return the known name nearest to a mistyped one; swapped letters and initials are near."""
     by_lower = {candidate.lower(): candidate for candidate in known}
     for lower, candidate in by_lower.items():
         if sorted(lower) == sorted(name.lower()):
@@ -48,20 +27,7 @@ def suggest_name(name: str, known: Iterable[str]) -> str | None:
 
 
 def did_you_mean(name: object, known: Iterable[object]) -> str:
-    """Return the part of an error that names the nearest right name.
-
-    Parameters
-    ----------
-    name : object
-        What the user wrote.
-    known : iterable
-        What could have been meant.
-
-    Returns
-    -------
-    hint : str
-        Such as ``" Did you mean 'adam'?"``; empty if nothing is near, or it is no text.
-    """
+    """Return the hint of an error, such as ``" Did you mean 'adam'?"``, or an empty string."""
     if not isinstance(name, str):
         return ""
     nearest = suggest_name(name, [candidate for candidate in known if isinstance(candidate, str)])

@@ -16,10 +16,8 @@ import numpy as np
 import pandas as pd
 
 from sk_mtl._tasks import enumerate_some, name_series
-from sk_mtl._train.early_stopping import EarlyStopping
-from sk_mtl._train.program import TrainingPlan
 
-__all__ = ["FitSummary", "describe_stopping", "summarize_fit"]
+__all__ = ["FitSummary", "summarize_fit"]
 
 _MAX_TEXT_ROWS = 12
 _MAX_HTML_ROWS = 60
@@ -215,34 +213,6 @@ class FitSummary:
         return tables
 
 
-def describe_stopping(plan: TrainingPlan, n_folds: int = 0) -> dict[str, Any] | None:
-    """Return the outcome of early stopping, once training is over, in plain values.
-
-    Parameters
-    ----------
-    plan : TrainingPlan
-        What was trained.
-    n_folds : int, default=0
-        Number of folds that were held out in turn.
-
-    Returns
-    -------
-    outcome : dict or None
-        "task" (the name of the series of the watched task, None for the mean), "n_iter_no_change",
-        "stopped", "best" and "n_folds"; None without early stopping.
-    """
-    stopping, task = plan.stopping, plan.monitored_task
-    if not isinstance(stopping, EarlyStopping):
-        return None
-    return {
-        "task": None if task is None else str(plan.task_names[task]),
-        "n_iter_no_change": int(stopping.n_iter_no_change),
-        "stopped": bool((plan.task_stopping or stopping).should_stop),
-        "best": float(stopping.best_loss),
-        "n_folds": n_folds,
-    }
-
-
 def summarize_fit(estimator: Any) -> FitSummary:
     """Return the summary of a fitted estimator.
 
@@ -267,21 +237,20 @@ def summarize_fit(estimator: Any) -> FitSummary:
         index=recorded,
         columns=["best", "last"],
     )
-    # Estimators that an earlier release has pickled do not have it.
-    outcome = vars(estimator).get("_stopping")
+    outcome = estimator._fitted.stopping
     stopping = None
     if outcome is not None:
         names = ("val" if has_validation else "", outcome["task"], "loss")
         stopping = {
             "watched": "_".join(name for name in names if name),
             **{key: outcome[key] for key in ("n_iter_no_change", "stopped", "best")},
-            "n_folds": outcome.get("n_folds", 0),
+            "n_folds": outcome["n_folds"],
         }
     layers = _table_of_layers(estimator)
-    spec = None if estimator._network is None else estimator._network.spec
+    spec = None if estimator._fitted.network is None else estimator._fitted.network.spec
     return FitSummary(
         estimator=type(estimator).__name__,
-        n_samples=int(estimator._n_rows),
+        n_samples=int(estimator._fitted.n_rows),
         n_features=int(estimator.n_features_in_),
         n_parameters=0 if layers.empty else int(estimator.model_.count_params()),
         n_epochs=int(estimator.n_iter_),
@@ -300,13 +269,13 @@ def _table_of_tasks(estimator: Any) -> pd.DataFrame:
     classes = estimator.classes_ if isinstance(estimator.classes_, list) else [estimator.classes_]
     states = [
         "no label" if not trained else "one class" if len(c) == 1 else "learned"
-        for c, trained in zip(classes, estimator._has_labels, strict=True)
+        for c, trained in zip(classes, estimator._fitted.has_labels, strict=True)
     ]
     series, epochs = name_series(names), estimator.best_iters_.tolist()
     columns = {
         "classes": [tuple(c.tolist()) for c in classes],
         "n_classes": [len(c) for c in classes],
-        "n_labelled": np.asarray(estimator._labelled_cells, dtype=np.int64),
+        "n_labelled": np.asarray(estimator._fitted.labelled_cells, dtype=np.int64),
         "coverage": estimator.label_coverage_,
         "state": states,
         "weight": estimator.task_weights_,
@@ -329,7 +298,7 @@ def _index_of(names: Sequence[Hashable]) -> pd.Index:
 
 def _table_of_layers(estimator: Any) -> pd.DataFrame:
     """Return a row for each layer of the Keras model."""
-    layers = [] if estimator._network is None else estimator.model_.layers
+    layers = [] if estimator._fitted.network is None else estimator.model_.layers
     rows = [(x.name, type(x).__name__, _output_of(x), int(x.count_params())) for x in layers]
     return pd.DataFrame(rows, columns=["name", "kind", "output", "n_parameters"])
 

@@ -1,6 +1,6 @@
-"""The one-task view: a task of a fitted estimator, as an ordinary scikit-learn classifier.
+"""The task view: one task of a fitted estimator, as an ordinary scikit-learn classifier.
 
-Owns the adaptation only; the estimator does the predicting.
+Owns only the adaptation; the estimator predicts.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from sklearn.utils.validation import check_is_fitted
 
 from sk_mtl._data.labels import read_labels
 from sk_mtl._tasks import resolve_task
+from sk_mtl._wrappers import find_missing_label
 
 __all__ = ["TaskView"]
 
 
 class TaskView(ClassifierMixin, BaseEstimator):
-    """One task of a fitted estimator, for tools that know one task only.
+    """One task of a fitted estimator, for single-task tools.
 
-    Displays, `CalibratedClassifierCV` on a `FrozenEstimator`, `TunedThresholdClassifierCV`,
-    `permutation_importance` with any scorer and the like take it as a fitted classifier. It holds
-    the estimator itself: `fit` does not train, and a clone is the view itself. Among the members
-    of a `VotingClassifier` let them vote by probabilities (``voting="soft"``): hard voting counts
-    labels that it has encoded.
+    Tools such as displays, `CalibratedClassifierCV` on a `FrozenEstimator`,
+    `TunedThresholdClassifierCV` and `permutation_importance` with any scorer take it as a fitted
+    classifier. It holds the estimator itself: `fit` does not train, and a clone is the same view.
+    In a `VotingClassifier`, use ``voting="soft"``: hard voting counts encoded labels.
 
     Parameters
     ----------
@@ -170,24 +170,12 @@ class TaskView(ClassifierMixin, BaseEstimator):
         accuracy : float
             Share of labelled rows that are predicted right; NaN if none is labelled.
         """
-        labelled = read_labels(y, missing_label=self._missing_label()).label_mask[:, 0]
+        labelled = read_labels(y, missing_label=find_missing_label(self.estimator)).label_mask[:, 0]
         if not labelled.any():
             return float("nan")
         hits = np.asarray(self.predict(X))[labelled] == np.asarray(y)[labelled]
         weight = None if sample_weight is None else np.asarray(sample_weight)[labelled]
         return float(np.average(hits, weights=weight))
-
-    def _missing_label(self) -> Any:
-        """Return the sentinel of the classifier at the end of Pipelines and searches."""
-        estimator = self.estimator
-        while not hasattr(estimator, "missing_label"):
-            if hasattr(estimator, "best_estimator_"):
-                estimator = estimator.best_estimator_
-            elif hasattr(estimator, "steps"):
-                estimator = estimator.steps[-1][1]
-            else:
-                return None
-        return estimator.missing_label
 
     def _position(self) -> int:
         classes = self.estimator.classes_

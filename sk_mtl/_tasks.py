@@ -1,6 +1,6 @@
-"""Tasks by name: lists that answer to task names, and how tasks are found and named.
+"""Tasks by name: lists with access by task name, and the look-up and naming of tasks.
 
-Owns what a task is called, in results, in the history and in messages. Does not know labels.
+Owns the names of tasks in results, in the history and in messages. Does not know labels.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["PerTask", "enumerate_some", "name_series", "resolve_task"]
 
 
 class PerTask(list):
-    """One item per task: a list that also answers to task names.
+    """One item per task: a list with access by task name, too.
 
     Parameters
     ----------
@@ -81,30 +81,13 @@ def resolve_task(
     *,
     parameter: str | None = None,
 ) -> int:
-    """Return the position of a task, given its name or, failing that, its position.
-
-    Parameters
-    ----------
-    key : hashable
-        A task's name, or an int that is no task's name and is taken as a position.
-    task_names : sequence of hashable
-        The names of the tasks.
-    error : type of exception, default=ValueError
-        What to raise if there is no such task.
-    parameter : str or None, default=None
-        The parameter that names the task, for the error.
-
-    Returns
-    -------
-    position : int
-        From 0 to n_tasks - 1.
-    """
+    """Return the position of a task, given its name or, if no task has that name, its position."""
     names = list(task_names)
     if key in names:
         return names.index(key)
     if isinstance(key, (int, np.integer)) and not isinstance(key, bool) and 0 <= key < len(names):
         return int(key)
-    where = "" if parameter is None else f", which {parameter} names"
+    where = "" if parameter is None else f", named in {parameter}"
     raise error(
         f"There is no task {key!r}{where}.{did_you_mean(key, names)} "
         f"The tasks are {enumerate_some([repr(n) for n in names])}."
@@ -112,20 +95,7 @@ def resolve_task(
 
 
 def enumerate_some(words: Iterable[Any], limit: int = 5) -> str:
-    """Return words as a comma-separated phrase, the first few and the count of the rest.
-
-    Parameters
-    ----------
-    words : iterable
-        What to name.
-    limit : int, default=5
-        How many to name at most.
-
-    Returns
-    -------
-    phrase : str
-        Such as ``"a, b, c, d, e and 7 more"``.
-    """
+    """Return words as a comma-separated phrase: the first few, and the number of the rest."""
     listed = [str(w) for w in words]
     if len(listed) <= limit:
         return ", ".join(listed)
@@ -133,19 +103,7 @@ def enumerate_some(words: Iterable[Any], limit: int = 5) -> str:
 
 
 def name_series(task_names: Sequence[Hashable]) -> tuple[str, ...]:
-    """Return what tasks are called in the names of the history's series.
-
-    Parameters
-    ----------
-    task_names : sequence of hashable
-        The names of the tasks.
-
-    Returns
-    -------
-    labels : tuple of str
-        The names themselves, but where two series could come to have one name: "task0:val" for a
-        task named "val" in the first place.
-    """
+    """Return the task names in the history, such as "task0:val" for an ambiguous "val"."""
     labels: list[str] = []
     for position, name in enumerate(task_names):
         label = str(name)

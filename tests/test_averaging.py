@@ -154,7 +154,7 @@ def test_averages_predict_and_training_goes_on_from_the_weights(momentum):
             steps = [step[k] for step in by_step]
             expected = follow(steps, 0.99 if momentum == "auto" else momentum)[-1]
             np.testing.assert_allclose(average, expected, rtol=1e-4, atol=1e-6)
-    assert (plain._network.logits(X) != clf._network.logits(X)).any()
+    assert (plain._fitted.network.logits(X) != clf._fitted.network.logits(X)).any()
 
 
 def test_callbacks_see_the_averages_at_the_end_of_an_epoch():
@@ -176,7 +176,7 @@ def test_averages_are_what_is_watched():
     assert clf.history_["val_loss"] == losses
     n = clf.best_iter_
     np.testing.assert_array_equal(
-        clf._network.logits(X), make_tiny(epochs=n).fit(X, Y)._network.logits(X)
+        clf._fitted.network.logits(X), make_tiny(epochs=n).fit(X, Y)._fitted.network.logits(X)
     )
 
 
@@ -205,20 +205,20 @@ def test_what_comes_back_goes_on_from_the_weights(restore):
     again = restore(clf)
     again.partial_fit(X, Y)
     clf.partial_fit(X, Y)
-    np.testing.assert_array_equal(again._network.logits(X), clf._network.logits(X))
+    np.testing.assert_array_equal(again._fitted.network.logits(X), clf._fitted.network.logits(X))
     longer = make_tiny(epochs=4).fit(X, Y)
-    np.testing.assert_array_equal(again._network.logits(X), longer._network.logits(X))
+    np.testing.assert_array_equal(again._fitted.network.logits(X), longer._fitted.network.logits(X))
 
 
 def test_warm_start_goes_on_from_what_predicts():
     warm = make_tiny(warm_start=True, optimizer__learning_rate=0.0).fit(X, Y)
-    before = warm._network.logits(X)
-    np.testing.assert_allclose(warm.fit(X, Y)._network.logits(X), before, atol=1e-6)
+    before = warm._fitted.network.logits(X)
+    np.testing.assert_allclose(warm.fit(X, Y)._fitted.network.logits(X), before, atol=1e-6)
 
 
 def test_optimizer_that_averages_itself_is_left_to_it():
     own = make_tiny(optimizer__use_ema=True).fit(X, Y)
-    assert own._network.state.averaging is None
+    assert own._fitted.network.state.averaging is None
     with pytest.raises(ValueError, match=r"and so does the optimizer.*ema_momentum=0"):
         make_tiny(optimizer__use_ema=True, ema_momentum=0.9).fit(X, Y)
 
@@ -229,9 +229,9 @@ def build_trunk():
 
 @pytest.mark.slow
 def test_model_of_ones_own_is_trained_as_keras_does_unless_told():
-    assert make_tiny(model=build_trunk).fit(X, Y)._network.state.averaging is None
+    assert make_tiny(model=build_trunk).fit(X, Y)._fitted.network.state.averaging is None
     averaged = make_tiny(model=build_trunk, ema_momentum=0.9).fit(X, Y)
-    assert averaged._network.state.averaging.n_steps == 12
+    assert averaged._fitted.network.state.averaging.n_steps == 12
     assert make_tiny(model=build_trunk)._make_optimizer().epsilon == 1e-7
 
 
@@ -259,6 +259,6 @@ def test_other_momenta_are_refused(value):
 
 def test_file_with_forged_averages_is_refused():
     clf = make_tiny().fit(X, Y)
-    clf._network.state.averaging.weights[0] = np.zeros((2, 2), np.float32)
+    clf._fitted.network.state.averaging.weights[0] = np.zeros((2, 2), np.float32)
     with pytest.raises(ValueError, match="another shape"):
         restore_saved(clf)

@@ -70,10 +70,10 @@ def weight(value):
 
 
 ENCODE = (
-    "Encode them, for instance with OneHotEncoder in a ColumnTransformer, or make categories of "
-    "them, by a categorical dtype or categorical_features."
+    "Encode them, for instance with OneHotEncoder in a ColumnTransformer, or mark them as "
+    "categorical, by a categorical dtype or categorical_features."
 )
-IMPUTE = "Set standardize=True, which allows for missing cells, or impute them."
+IMPUTE = "Set standardize=True, which allows missing cells, or impute them."
 # name: X, the error and its message, parameters
 FEATURES = {
     "NaN": (
@@ -138,64 +138,64 @@ FEATURES = {
     "an integer too large for floats": (
         lambda: np.full((N, 2), 10**400, dtype=object),
         ValueError,
-        "X must hold numbers. Got others in 2 of 2 column(s): 0 (int too large to convert to "
+        "X must be numeric. Other values in 2 of 2 column(s): 0 (int too large to convert to "
         "float), 1 (int too large to convert to float). " + ENCODE,
     ),
     "text": (
         lambda: np.full((N, 2), "a"),
         ValueError,
-        "X must hold numbers. Got others in 2 of 2 column(s): 0 (could not convert string to "
+        "X must be numeric. Other values in 2 of 2 column(s): 0 (could not convert string to "
         "float: 'a'), 1 (could not convert string to float: 'a'). " + ENCODE,
     ),
     "a column of text": (
         lambda: X.assign(u="a"),
         ValueError,
-        "X must hold numbers. Got others in 1 of 3 column(s): 'u' (could not convert string "
+        "X must be numeric. Other values in 1 of 3 column(s): 'u' (could not convert string "
         "to float: 'a'). " + ENCODE,
     ),
     "a cell of text": (
         lambda: cell("a"),
         ValueError,
-        "X must hold numbers. Got others in 1 of 3 column(s): 'u' (could not convert string "
+        "X must be numeric. Other values in 1 of 3 column(s): 'u' (could not convert string "
         "to float: 'a'). " + ENCODE,
     ),
     "bytes": (
         lambda: np.full((N, 2), b"a"),
         ValueError,
-        "X must hold numbers. Got others in 2 of 2 column(s): 0 (could not convert string to "
+        "X must be numeric. Other values in 2 of 2 column(s): 0 (could not convert string to "
         "float: b'a'), 1 (could not convert string to float: b'a'). " + ENCODE,
     ),
     "polars text": (
         lambda: pl.DataFrame({"u": ["a"] * N, "v": [1.0] * N}),
         ValueError,
-        "X must hold numbers. Got others in 1 of 2 column(s): 'u' (could not convert string "
+        "X must be numeric. Other values in 1 of 2 column(s): 'u' (could not convert string "
         "to float: 'a'). " + ENCODE,
     ),
     "times": (
         lambda: X.assign(u=pd.Timestamp("2020")),
         TypeError,
-        "X must hold numbers. Got times in 1 of 3 column(s): 'u'. Derive features from them.",
+        "X must be numeric. Got times in 1 of 3 column(s): 'u'. Derive features from them.",
     ),
     "durations": (
         lambda: X.assign(u=pd.Timedelta(1)),
         TypeError,
-        "X must hold numbers. Got times in 1 of 3 column(s): 'u'. Derive features from them.",
+        "X must be numeric. Got times in 1 of 3 column(s): 'u'. Derive features from them.",
     ),
     "an array of times": (
         lambda: np.full((N, 2), np.datetime64("2020")),
         TypeError,
-        "X must hold numbers. Got datetime64[Y]; derive features from the times.",
+        "X must be numeric. Got datetime64[Y]; derive features from the times.",
     ),
     "a list in a cell": (
         lambda: X.assign(u=[[1]] * N),
         TypeError,
-        "X must hold numbers. Got others in 1 of 3 column(s): 'u' (float() argument must be "
+        "X must be numeric. Other values in 1 of 3 column(s): 'u' (float() argument must be "
         "a string or a real number, not 'ndarray'). " + ENCODE,
     ),
     "a dict in a cell": (
         lambda: X.assign(u=[{}] * N),
         TypeError,
-        "X must hold numbers. Got others in 1 of 3 column(s): 'u' (float() argument must be "
+        "X must be numeric. Other values in 1 of 3 column(s): 'u' (float() argument must be "
         "a string or a real number, not 'dict'). " + ENCODE,
     ),
     "complex numbers": (
@@ -211,13 +211,13 @@ FEATURES = {
     "records": (
         lambda: np.zeros(N, dtype=[("a", float)]),
         TypeError,
-        "X must hold numbers. Got structured records; pass a DataFrame of them.",
+        "X must be numeric. Got structured records; pass a DataFrame of them.",
     ),
     "masked cells": (
         lambda: np.ma.array(A, mask=A > 1),
         ValueError,
-        "X has 10 masked cell(s): what lies under a mask is no feature. X.filled(np.nan) makes "
-        "missing cells of them.",
+        "X has 10 masked cell(s), which hold no features. Use X.filled(np.nan) to make them "
+        "missing cells.",
     ),
     "None": (
         lambda: None,
@@ -252,7 +252,7 @@ FEATURES = {
     "a lazy frame": (
         lambda: pl.DataFrame(A).lazy(),
         TypeError,
-        "X must hold its numbers. Got a lazy frame; call collect() on it.",
+        "X must be in memory. Got a lazy frame; call collect() on it.",
     ),
     "one feature, 1-D": (
         lambda: [1.0, 2.0],
@@ -264,7 +264,7 @@ FEATURES = {
     "a Series": (
         lambda: X["u"],
         ValueError,
-        "X must be 2-D. Got a Series; one feature is a table by X.to_frame().",
+        "X must be 2-D. Got a Series; use X.to_frame() for a single feature.",
     ),
     "a number": (
         lambda: 3,
@@ -308,7 +308,7 @@ FEATURES = {
     "a column name twice": (
         lambda: X.set_axis(["u", "u", "w"], axis=1),
         ValueError,
-        "The columns of X must have names of their own: there are several named 'u'. Rename them.",
+        "The column names of X must be unique: there are several columns named 'u'. Rename them.",
     ),
     "column names of two types": (
         lambda: X.rename(columns={"u": 1}),
@@ -359,7 +359,7 @@ LABELS = {
     "a lazy frame": (
         lambda: pl.DataFrame({"a": [0, 1]}).lazy(),
         TypeError,
-        "y must hold its labels. Got a lazy frame; call collect() on it.",
+        "y must be in memory. Got a lazy frame; call collect() on it.",
     ),
     "sparse": (
         lambda: sp.csr_matrix(np.eye(N, 2)),
@@ -434,7 +434,7 @@ LABELS = {
     "floats beyond 2**53": (
         lambda: pd.DataFrame({"id": [2.0**60] * 19 + [None]}),
         ValueError,
-        "Task 'id' holds floats beyond 2**53, above which integers are no longer told apart. "
+        "Task 'id' holds floats above 2**53, where not every integer has its own float. "
         "Use an integer column that can hold missing values, such as Int64, or text.",
     ),
     "numbers and text": (
@@ -491,7 +491,7 @@ LABELS = {
         ValueError,
         "y is a NumPy array of text that holds 'nan' or 'None' in 10 cell(s): NumPy turned "
         "missing labels into text. Build it with dtype=object, pass a DataFrame or a list, "
-        "or say missing_label='nan'.",
+        "or set missing_label='nan'.",
     ),
     "a task name twice": (
         lambda: Y.set_axis(["flag", "flag"], axis=1),
@@ -629,14 +629,14 @@ WEIGHTS = {
     "balanced": (
         lambda: "balanced",
         TypeError,
-        "sample_weight must be an array of a weight per row or per cell. Got 'balanced'; "
-        "weights of classes go into class_weight.",
+        "sample_weight must be an array with one weight per row or per cell. Got 'balanced'; "
+        "pass class weights as class_weight.",
     ),
     "weights of classes": (
         lambda: {0: 1.0},
         TypeError,
-        "sample_weight must be an array of a weight per row or per cell. Got {0: 1.0}; "
-        "weights of classes go into class_weight.",
+        "sample_weight must be an array with one weight per row or per cell. Got {0: 1.0}; "
+        "pass class weights as class_weight.",
     ),
     "ragged": (
         lambda: [[1], [1, 2]],
@@ -744,14 +744,14 @@ PARAMETERS = [
         "head_hidden_layer_sizes",
         {"flagg": 3},
         ValueError,
-        "There is no task 'flagg', which head_hidden_layer_sizes names. Did you mean 'flag'? "
+        "There is no task 'flagg', named in head_hidden_layer_sizes. Did you mean 'flag'? "
         "The tasks are 'flag', 'colour'.",
     ),
     (
         "head_hidden_layer_sizes",
         {9: 3},
         ValueError,
-        "There is no task 9, which head_hidden_layer_sizes names. The tasks are 'flag', 'colour'.",
+        "There is no task 9, named in head_hidden_layer_sizes. The tasks are 'flag', 'colour'.",
     ),
     (
         "head_hidden_layer_sizes",
@@ -896,7 +896,7 @@ PARAMETERS = [
         "task_weighting",
         {"flg": 1},
         ValueError,
-        "There is no task 'flg', which task_weighting names. Did you mean 'flag'? The tasks "
+        "There is no task 'flg', named in task_weighting. Did you mean 'flag'? The tasks "
         "are 'flag', 'colour'.",
     ),
     (
@@ -963,7 +963,7 @@ PARAMETERS = [
         "class_weight",
         {"fla": "balanced"},
         ValueError,
-        "There is no task 'fla', which class_weight names. Did you mean 'flag'? The tasks "
+        "There is no task 'fla', named in class_weight. Did you mean 'flag'? The tasks "
         "are 'flag', 'colour'.",
     ),
     (
@@ -1206,20 +1206,20 @@ PARAMETERS = [
         "monitor",
         "color",
         ValueError,
-        "There is no task 'color', which monitor names. Did you mean 'colour'? The tasks are "
+        "There is no task 'color', named in monitor. Did you mean 'colour'? The tasks are "
         "'flag', 'colour'.",
     ),
     (
         "monitor",
         7,
         ValueError,
-        "There is no task 7, which monitor names. The tasks are 'flag', 'colour'.",
+        "There is no task 7, named in monitor. The tasks are 'flag', 'colour'.",
     ),
     (
         "monitor",
         ["flag"],
         ValueError,
-        "There is no task ['flag'], which monitor names. The tasks are 'flag', 'colour'.",
+        "There is no task ['flag'], named in monitor. The tasks are 'flag', 'colour'.",
     ),
     (
         "n_iter_no_change",
@@ -1340,14 +1340,14 @@ PARAMETERS = [
         "classes",
         {"flg": [0, 1]},
         ValueError,
-        "There is no task 'flg', which classes names. Did you mean 'flag'? The tasks are "
+        "There is no task 'flg', named in classes. Did you mean 'flag'? The tasks are "
         "'flag', 'colour'.",
     ),
     (
         "classes",
         {"flag": [0]},
         ValueError,
-        "Task 'flag' has 10 label(s) outside its classes 0: 1. Correct them, or name every "
+        "Task 'flag' has 10 label(s) outside its classes 0: 1. Correct them, or list every "
         "class in `classes`.",
     ),
     (
@@ -1616,18 +1616,18 @@ CALLS = {
     "fit, no weight of a missing cell that is learned from": (
         lambda clf: clf.fit(X, Y, Y.notna().where(Y.notna(), np.nan).astype(float)),
         ValueError,
-        "sample_weight must be finite and not negative on cells without a label, too, if "
-        "unlabelled cells are learned from. Got others in 5 of 5 cells without a label, the "
-        "first in row 1, task 'colour'. A weight of 0 leaves a cell out.",
+        "If unlabelled is set, sample_weight must be finite and not negative on unlabelled cells, "
+        "too. Got invalid weights in 5 of 5 unlabelled cells, the first in row 1, task 'colour'. "
+        "A weight of 0 leaves a cell out.",
         "both",
         {"unlabelled": "pseudo_labels"},
     ),
     "partial_fit, a negative weight of a missing cell that is learned from": (
         lambda clf: clf.partial_fit(X, Y, CLASSES, np.where(Y.isna(), -1, 1)),
         ValueError,
-        "sample_weight must be finite and not negative on cells without a label, too, if "
-        "unlabelled cells are learned from. Got others in 5 of 5 cells without a label, the "
-        "first in row 1, task 'colour'. A weight of 0 leaves a cell out.",
+        "If unlabelled is set, sample_weight must be finite and not negative on unlabelled cells, "
+        "too. Got invalid weights in 5 of 5 unlabelled cells, the first in row 1, task 'colour'. "
+        "A weight of 0 leaves a cell out.",
         "both",
         {"unlabelled": "consistency"},
     ),
@@ -1683,7 +1683,7 @@ CALLS = {
     "predict, text": (
         lambda clf: clf.predict(X.assign(u="a")),
         ValueError,
-        "X must hold numbers. Got others in 1 of 3 column(s): 'u' (could not convert string "
+        "X must be numeric. Other values in 1 of 3 column(s): 'u' (could not convert string "
         "to float: 'a'). " + ENCODE,
         "fitted",
     ),
@@ -1704,7 +1704,7 @@ CALLS = {
     "predict_proba, a row as a Series": (
         lambda clf: clf.predict_proba(X.iloc[0]),
         ValueError,
-        "X must be 2-D. Got a Series; one feature is a table by X.to_frame().",
+        "X must be 2-D. Got a Series; use X.to_frame() for a single feature.",
         "fitted",
     ),
     "predict before fit": (
@@ -1862,14 +1862,14 @@ CALLS = {
     "stream, classes of a mistyped task": (
         lambda clf: clf.partial_fit(X, Y, classes={**CLASSES, "color": ["red"]}),
         ValueError,
-        "There is no task 'color', which classes names. Did you mean 'colour'? The tasks are "
+        "There is no task 'color', named in classes. Did you mean 'colour'? The tasks are "
         "'flag', 'colour'.",
         "new",
     ),
     "stream, a label outside the classes": (
         lambda clf: clf.partial_fit(X, Y, classes={**CLASSES, "flag": [0]}),
         ValueError,
-        "Task 'flag' has 10 label(s) outside its classes 0: 1. Correct them, or name every "
+        "Task 'flag' has 10 label(s) outside its classes 0: 1. Correct them, or list every "
         "class in `classes`.",
         "new",
     ),
@@ -1883,14 +1883,14 @@ CALLS = {
     "stream, an unknown label": (
         lambda clf: clf.partial_fit(X, Y.assign(flag=9)),
         ValueError,
-        "Task 'flag' has 20 label(s) outside its classes 0, 1: 9. Correct them, or name "
+        "Task 'flag' has 20 label(s) outside its classes 0, 1: 9. Correct them, or list "
         "every class in `classes`.",
         "fitted",
     ),
     "stream, text in place of numbers": (
         lambda clf: clf.partial_fit(X, Y.assign(flag="1")),
         ValueError,
-        "Task 'flag' has 20 label(s) outside its classes 0, 1: '1'. Correct them, or name "
+        "Task 'flag' has 20 label(s) outside its classes 0, 1: '1'. Correct them, or list "
         "every class in `classes`.",
         "fitted",
     ),
@@ -1943,7 +1943,7 @@ CALLS = {
     "warm start, an unknown label": (
         lambda clf: clf.fit(X, Y.assign(flag=7)),
         ValueError,
-        "Task 'flag' has 20 label(s) outside its classes 0, 1: 7. Correct them, or name "
+        "Task 'flag' has 20 label(s) outside its classes 0, 1: 7. Correct them, or list "
         "every class in `classes`.",
         "fitted",
         {"warm_start": True},
@@ -2013,7 +2013,7 @@ CALLS = {
         lambda clf: clf.fit(X, Y, validation_data=(X, Y.assign(flag=9))),
         ValueError,
         "In validation_data: Task 'flag' has 20 label(s) outside its classes 0, 1: 9. "
-        "Correct them, or name every class in `classes`.",
+        "Correct them, or list every class in `classes`.",
         "both",
     ),
     "validation data, a task too many": (
@@ -2084,9 +2084,9 @@ CALLS = {
     "a million classes": (
         lambda clf: clf.fit(np.zeros((10**6, 1), np.float32), np.arange(10**6)),
         ValueError,
-        "Task 'y0' has 1,000,000 classes among 1,000,000 labels, so that it looks like an "
-        "identifier, or a number, of the rows. Leave it out or bin it; if these are classes, "
-        "name them in `classes`.",
+        "Task 'y0' has 1,000,000 classes among 1,000,000 labels: it looks like a row "
+        "identifier or a continuous target. Leave it out or bin it; if these are classes, "
+        "list them in `classes`.",
         "both",
     ),
     "a name for each row": (
@@ -2094,9 +2094,9 @@ CALLS = {
             np.zeros((2000, 1)), pd.DataFrame({"id": [f"id{i}" for i in range(2000)]})
         ),
         ValueError,
-        "Task 'id' has 2,000 classes among 2,000 labels, so that it looks like an "
-        "identifier, or a number, of the rows. Leave it out or bin it; if these are classes, "
-        "name them in `classes`.",
+        "Task 'id' has 2,000 classes among 2,000 labels: it looks like a row "
+        "identifier or a continuous target. Leave it out or bin it; if these are classes, "
+        "list them in `classes`.",
         "both",
     ),
 }

@@ -14,7 +14,7 @@ from scipy.special import log_softmax
 from sk_mtl import MultiTaskClassifier, load_model, save_model
 from sk_mtl._codec.container import pack
 from sk_mtl._fit.temperature_scaling import fit_temperatures
-from sk_mtl._save.model_description import describe_model
+from sk_mtl._model_file import _describe
 from sk_mtl.metrics import multitask_score
 
 
@@ -394,8 +394,8 @@ def test_saved_model_is_calibrated(calibrated, way):
 @pytest.mark.parametrize("values", [[0, 1], [-1, 1], [np.nan, 1], [np.inf, 1], [1], [1, 1, 1]])
 def test_forged_temperatures_are_refused(calibrated, values):
     clf = copy.deepcopy(calibrated)
-    clf._network.temperatures = np.array(values, dtype=np.float32)
-    description, arrays = describe_model(clf)
+    clf._fitted.network.temperatures = np.array(values, dtype=np.float32)
+    description, arrays = _describe(clf)
     with pytest.raises(ValueError, match=r"does not describe a model: .*temperature"):
         load_model(io.BytesIO(pack(description, arrays)))
 

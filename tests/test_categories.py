@@ -8,7 +8,13 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 
-from sk_mtl._data.categories import find_categorical, keep_used, learn_categories, split_columns
+from sk_mtl._data.categories import (
+    find_categorical,
+    learn_categories,
+    split_columns,
+    used_categories,
+)
+from sk_mtl._data.input_encoder import InputEncoder
 
 
 def make_frame():
@@ -76,7 +82,7 @@ def test_arrays_have_no_dtypes_to_find():
         (make_frame(), [1.0], "must be 'from_dtype', None, or a list"),
         (make_frame(), [1, "job"], "must be 'from_dtype', None, or a list|names '1'"),
         (make_frame(), [[1]], "must be 'from_dtype', None, or a list"),
-        (np.ones((2, 3)), ["job"], "X has none. Give positions"),
+        (np.ones((2, 3)), ["job"], "X has none. Pass positions"),
         (sp.csr_matrix(np.ones((2, 3))), [1], "needs a dense X"),
     ],
 )
@@ -183,10 +189,10 @@ def test_values_that_cannot_be_told_apart_are_refused():
 def test_categories_of_other_rows_lose_their_codes():
     categories = (np.array(["a", "b", "c"], dtype=object), None, np.array([1, 2], dtype=object))
     X = np.float32([[2, 5, 0], [1, 5, 1], [nan, 5, 0], [0, 5, 1]])
-    kept, new_codes = keep_used(categories, X, np.array([0, 2, 3]))
+    kept = used_categories(categories, X, np.array([0, 2, 3]))
     assert kept[0].tolist() == ["a", "c"]
     assert kept[1] is None
-    assert kept[2] is categories[2]
-    ((position, codes),) = new_codes
-    assert position == 0
-    np.testing.assert_array_equal(codes, [0, nan, 1, nan])
+    assert kept[2].tolist() == [1, 2]
+    coded = InputEncoder(kept).transform(X, categories)
+    np.testing.assert_array_equal(coded, [[1, 5, 0], [nan, 5, 1], [nan, 5, 0], [0, 5, 1]])
+    assert X[1, 0] == 1  # of the caller's

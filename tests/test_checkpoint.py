@@ -70,13 +70,13 @@ def make(**params):
 
 def bits_of(clf):
     """Return all that a fit gave."""
-    state = clf._network.state
+    state = clf._fitted.network.state
     arrays = [*state.network, *state.weighting.values(), *state.optimizer]
     if state.teacher is not None:
         arrays += [*state.teacher.network, np.array(state.teacher.n_steps)]
     probabilities = np.hstack(clf.predict_proba(X)).tobytes()
     # As text: NaN is not equal to itself.
-    numbers = repr((clf.history_, clf.n_iter_, clf.best_iter_, clf._stopping))
+    numbers = repr((clf.history_, clf.n_iter_, clf.best_iter_, clf._fitted.stopping))
     return b"".join(a.tobytes() for a in arrays), probabilities, numbers
 
 

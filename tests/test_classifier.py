@@ -3,6 +3,7 @@
 import copy
 import pickle
 import warnings
+from functools import partial
 
 import keras
 import numpy as np
@@ -10,9 +11,10 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse as sp
+from helpers import assert_same_arrays, make_tiny
 from sklearn.exceptions import NotFittedError
 
-from sk_mtl import MultiTaskClassifier, PerTask
+from sk_mtl import PerTask
 
 N = 40
 
@@ -30,10 +32,7 @@ def Y(X):
     return pd.DataFrame({"flag": (X[:, 0] > 0).astype(int), "colour": colour})
 
 
-def make(**params):
-    """Return a small estimator that sees all rows in one batch, and all of each."""
-    small = {"hidden_layer_sizes": (4,), "dropout": 0.0, "epochs": 2, "batch_size": 64}
-    return MultiTaskClassifier(**{**small, "early_stopping": False, "random_state": 0, **params})
+make = partial(make_tiny, dropout=0.0, batch_size=64, early_stopping=False)  # one batch an epoch
 
 
 def fit(X, Y, sample_weight=None, validation_data=None, **params):
@@ -42,20 +41,17 @@ def fit(X, Y, sample_weight=None, validation_data=None, **params):
 
 def values(clf):
     """Return the values of the network."""
-    return clf._network.state.network
+    return clf._fitted.network.state.network
 
 
 def assert_same_model(one, two):
     """Assert that two estimators hold the same network, bit for bit, and the same history."""
-    for a, b in zip(values(one), values(two), strict=True):
-        np.testing.assert_array_equal(a, b)
-    for a, b in zip(one.history_.values(), two.history_.values(), strict=True):
-        np.testing.assert_array_equal(a, b)
+    assert_same_arrays(values(one), values(two))
+    assert_same_arrays(one.history_.values(), two.history_.values())
 
 
 def assert_close_model(one, two, atol=1e-5):
-    for a, b in zip(values(one), values(two), strict=True):
-        np.testing.assert_allclose(a, b, atol=atol)
+    assert_same_arrays(values(one), values(two), atol)
 
 
 @pytest.fixture(scope="module")
@@ -700,7 +696,7 @@ def test_auto_watches_only_given_or_plentiful_rows(X, Y):
 
 
 def test_a_watched_task_without_labels_to_watch_gives_way_to_the_mean(X, Y):
-    with pytest.warns(UserWarning, match="mean over tasks is watched instead"):
+    with pytest.warns(UserWarning, match="mean over tasks is monitored instead"):
         clf = fit(X, Y, validation_data=(X, Y.assign(flag=None)), monitor="flag")
     assert np.isfinite(clf.history_["val_loss"]).all()
 

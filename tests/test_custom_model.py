@@ -1,4 +1,4 @@
-"""Tests of `sk_mtl._model.custom_model`: reading custom models, their logits, their text."""
+"""Tests of custom models in `sk_mtl._model`: reading them, their logits, their text."""
 
 import random
 
@@ -8,15 +8,10 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from sk_mtl._model.custom_model import (
-    as_functional,
-    classify_outputs,
-    copy_model,
-    deserialize_model,
-    fixed_randomness,
-    outputs_to_logits,
-    serialize_model,
-)
+from sk_mtl._model.custom_outputs import classify_outputs, outputs_to_logits
+from sk_mtl._model.custom_serialization import deserialize_model, serialize_model
+from sk_mtl._model.randomness import fixed_randomness
+from sk_mtl._model.scikeras import as_functional, copy_model
 from sk_mtl._model.spec import CustomOutputs, TaskOutput
 
 TASKS = ["a", "b"]

@@ -18,9 +18,10 @@ import pytest
 import scipy.sparse as sp
 import sklearn
 import tensorflow as tf
+from helpers import make_tiny
 from sklearn.base import clone
 
-from sk_mtl import MultiTaskClassifier, clear_program_cache, load_model, save_model
+from sk_mtl import clear_program_cache, load_model, save_model
 
 N_ROWS = 40
 rng = np.random.default_rng(0)
@@ -42,13 +43,12 @@ CASES = {
 
 
 def fit(case, **settings):
-    tiny = {"hidden_layer_sizes": (4,), "epochs": 2, "batch_size": 7, "random_state": 3}
-    return MultiTaskClassifier(**{**tiny, **CASES[case], **settings}).fit(X, Y)
+    return make_tiny(**{"batch_size": 7, "random_state": 3, **CASES[case], **settings}).fit(X, Y)
 
 
 def digest(clf):
     """Return a hash of all that a fit has learned, to the last bit."""
-    state = clf._network.state
+    state = clf._fitted.network.state
     arrays = [*state.network, *state.optimizer, *state.weighting.values()]
     arrays += [clf.task_weights_, *clf.predict_proba(X)]
     text = json.dumps([clf.history_, clf.n_iter_, clf.best_iter_]).encode()
@@ -165,7 +165,7 @@ def test_fit_does_not_depend_on_what_the_process_has_set(policy):
         == np.hstack(fit("held out").predict_proba(X)).tobytes()
     )
     # Keras's rate was a float64 there. What is kept of it is what training elsewhere keeps.
-    kept, expected = (e._network.state.optimizer for e in (clf, fit("held out")))
+    kept, expected = (e._fitted.network.state.optimizer for e in (clf, fit("held out")))
     assert [(v.dtype, v.tobytes()) for v in kept] == [(v.dtype, v.tobytes()) for v in expected]
     assert digest(clf.partial_fit(X, Y)) == digest(fit("held out").partial_fit(X, Y))
 

@@ -15,15 +15,13 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sk_mtl import MultiTaskClassifier, _prediction, load_model, save_model
+from sk_mtl import MultiTaskClassifier, load_model, save_model
 from sk_mtl._data.dataset import Subset
+from sk_mtl._model.build import build_network, network_variables
 from sk_mtl._model.ensemble import MeanOfMembers, SharedDense, average_logits, member_model
-from sk_mtl._model.network import (
-    build_network,
-    draw_initial_values,
-    network_variables,
-)
+from sk_mtl._model.initial_values import draw_initial_values
 from sk_mtl._model.spec import NetworkSpec
+from sk_mtl._predict import keras_forward as _prediction
 from sk_mtl._train.loop import draw_start, train
 from sk_mtl._train.program import TrainingPlan
 from sk_mtl.weighting import FixedWeighting
@@ -247,7 +245,9 @@ def test_what_lies_under_the_mask_changes_no_bit(method, jit):
     settings = {"jit_compile": jit, "dropout": 0.3, "head_hidden_layer_sizes": (3,)}
     first = make(method, **settings).fit(X, Y)
     second = make(method, missing_label=-1, **settings).fit(X, other)
-    for a, b in zip(first._network.state.network, second._network.state.network, strict=True):
+    for a, b in zip(
+        first._fitted.network.state.network, second._fitted.network.state.network, strict=True
+    ):
         np.testing.assert_array_equal(a, b)
 
 
@@ -256,7 +256,9 @@ def test_weights_are_those_without_xla_but_for_rounding():
     X, Y = make_table()
     settings = {"l2": 0.01, "task_weighting": "uncertainty", "head_hidden_layer_sizes": (3,)}
     compiled, plain = (make(jit_compile=j, **settings).fit(X, Y) for j in (True, False))
-    for a, b in zip(compiled._network.state.network, plain._network.state.network, strict=True):
+    for a, b in zip(
+        compiled._fitted.network.state.network, plain._fitted.network.state.network, strict=True
+    ):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
@@ -265,7 +267,7 @@ def test_one_member_is_the_network_without_an_ensemble_bit_for_bit():
     settings = {"epochs": 2, "batch_size": 8, "standardize": False, "random_state": 0}
     plain = MultiTaskClassifier((6,), dropout=0.2, **settings).fit(X, Y)
     one = make("independent", ensemble_size=1, dropout=0.2).fit(X, Y)
-    assert one._network.spec == plain._network.spec
+    assert one._fitted.network.spec == plain._fitted.network.spec
     for a, b in zip(one.model_.get_weights(), plain.model_.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -281,7 +283,7 @@ def test_members_that_start_equal_part_by_dropout_alone(jit, dropout):
     X, Y = make_table()
     settings = {"jit_compile": jit, "warm_start": True, "optimizer": "sgd", "epochs": 1}
     clf = make("independent", dropout=dropout, **settings).fit(X, Y)
-    for value in clf._network.state.network:
+    for value in clf._fitted.network.state.network:
         if value.dtype == np.float32:
             axis = 0 if value.ndim == 3 else -1
             first = np.split(value, N_MEMBERS, axis=axis)[0]
@@ -358,9 +360,11 @@ def test_weight_decay_acts_on_kernels_alone():
     settings = {"optimizer": "adamw", "optimizer__learning_rate": 1e-12, "epochs": 1}
     settings["ema_momentum"] = 0
     clf = make(optimizer__weight_decay=1e11, batch_size=24, **settings).fit(X, Y)
-    named = values_by_name(clf._network.spec, clf._network.state.network)
+    named = values_by_name(clf._fitted.network.spec, clf._fitted.network.state.network)
     start = make(optimizer__weight_decay=0.0, batch_size=24, **settings).fit(X, Y)
-    for name, before in values_by_name(start._network.spec, start._network.state.network).items():
+    for name, before in values_by_name(
+        start._fitted.network.spec, start._fitted.network.state.network
+    ).items():
         if name.endswith("kernel"):
             np.testing.assert_allclose(named[name], 0.9 * before, rtol=1e-3, atol=1e-6)
         else:
@@ -411,7 +415,9 @@ def test_training_goes_on():
     step = make(dropout=0.3, jit_compile=False, classes=classes)
     for _ in range(2):
         step.partial_fit(X, Y)
-    for a, b in zip(whole._network.state.network, step._network.state.network, strict=True):
+    for a, b in zip(
+        whole._fitted.network.state.network, step._fitted.network.state.network, strict=True
+    ):
         np.testing.assert_array_equal(a, b)
     again = make(warm_start=True).fit(X, Y).fit(X, Y)
     assert again.n_iter_ == 4

@@ -2,15 +2,19 @@
 
 import io
 import pickle
+from functools import partial
 
+import helpers
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import assert_same_predictions
 
-from sk_mtl import MultiTaskClassifier, _classifier, load_model, save_model
+from sk_mtl import load_model, save_model
 from sk_mtl._data.dataset import encode_dataset
 from sk_mtl._data.labels import read_labels
+from sk_mtl._fit import rounds
 from sk_mtl._fit.splits import split_folds
 from sk_mtl._train.early_stopping import mean_history
 
@@ -51,26 +55,20 @@ X, Y = make_data()
 X_NEW, _ = make_data(seed=1)
 
 
-def make_tiny(**settings):
-    plain = {
-        "hidden_layer_sizes": (8,),
-        "epochs": 20,
-        "n_iter_no_change": 3,
-        "optimizer__learning_rate": 0.1,
-        "early_stopping": "cv",
-        "random_state": 0,
-    }
-    return MultiTaskClassifier(**plain | settings)
+make_tiny = partial(
+    helpers.make_tiny,
+    hidden_layer_sizes=(8,),
+    epochs=20,
+    n_iter_no_change=3,
+    optimizer__learning_rate=0.1,
+    early_stopping="cv",
+)
+assert_same = partial(assert_same_predictions, X=X_NEW)
 
 
 @pytest.fixture(scope="module")
 def by_folds():
     return make_tiny().fit(X, Y)
-
-
-def assert_same(one, other):
-    for a, b in zip(one.predict_proba(X_NEW), other.predict_proba(X_NEW), strict=True):
-        np.testing.assert_array_equal(a, b)
 
 
 def test_each_labelled_row_is_held_out_once_and_trained_on_otherwise():
@@ -96,7 +94,7 @@ def test_network_is_that_of_all_rows_trained_for_the_best_number_of_epochs(by_fo
 def test_history_is_the_mean_over_folds(by_folds):
     problem = encode_dataset(X, read_labels(Y), None, None, None, None)
     histories = []
-    for training, held_out in split_folds(problem, 5, by_folds._seed):
+    for training, held_out in split_folds(problem, 5, by_folds._fitted.seed):
         clf = make_tiny(early_stopping=True)
         rows, others = training.rows, held_out.rows
         clf.fit(X[rows], Y.iloc[rows], validation_data=(X[others], Y.iloc[others]))
@@ -129,13 +127,13 @@ def test_temperatures_are_found_on_every_cell_once(monkeypatch):
         given.append((logits, codes, weight))
         return find(logits, codes, weight, *others)
 
-    find = _classifier.fit_temperatures
-    monkeypatch.setattr(_classifier, "fit_temperatures", note)
+    find = rounds.fit_temperatures
+    monkeypatch.setattr(rounds, "fit_temperatures", note)
     clf = make_tiny(calibrate=True).fit(X, Y)
     ((logits, codes, weight),) = given
     np.testing.assert_array_equal((weight > 0).sum(axis=0), Y.notna().sum())
     # Logits of rows that were trained on would be surer.
-    of_all = clf._network.logits(X)
+    of_all = clf._fitted.network.logits(X)
     assert np.abs(logits).mean() < np.abs(of_all).mean()
     assert np.bincount(codes[weight[:, 0] > 0, 0]).tolist() == [
         *Y["easy"].value_counts().sort_index()
@@ -219,7 +217,7 @@ def test_nothing_to_learn_is_no_obstacle():
 
 
 def test_validation_data_and_too_few_rows_are_refused():
-    with pytest.raises(ValueError, match="early_stopping='cv' watches folds of X and y"):
+    with pytest.raises(ValueError, match="early_stopping='cv' validates on folds of X and y"):
         make_tiny().fit(X, Y, validation_data=(X, Y))
     clf = make_tiny()
     with pytest.raises(ValueError, match=r"at least 5 rows with labels. Found 4"):

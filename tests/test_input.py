@@ -336,7 +336,8 @@ def test_unknown_category_is_the_mean_of_all_where_none_was_missing(Y):
     frame = make_frame()
     linear = make(hidden_layer_sizes=()).fit(frame, Y)
     logits = {
-        job: linear._network.logits(np.float32([[0, job, 0, 0]])) for job in (0, 1, 2, np.nan)
+        job: linear._fitted.network.logits(np.float32([[0, job, 0, 0]]))
+        for job in (0, 1, 2, np.nan)
     }
     mean = np.mean([logits[job] for job in (0, 1, 2)], axis=0)  # they are equally frequent
     np.testing.assert_allclose(logits[np.nan], mean, rtol=1e-5)
@@ -515,7 +516,7 @@ def test_estimator_with_embeddings_is_kept_in_every_way(Y, embedding, standardiz
 
 
 def test_embeddings_are_refused_beside_a_network_of_ones_own(X, Y):
-    with pytest.raises(ValueError, match="numeric_embedding is of the built-in network"):
+    with pytest.raises(ValueError, match="numeric_embedding belongs to the built-in network"):
         make(model=build_trunk, numeric_embedding="periodic").fit(X, Y)
 
 

@@ -1,11 +1,12 @@
-"""Tests of sk_mtl._data.input_encoder: what is counted of X."""
+"""Tests of sk_mtl._data.statistics and input_encoder: what is learned of X."""
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from sk_mtl._data import input_encoder as _input_spec
-from sk_mtl._data.input_encoder import learn_input, learn_statistics
+from sk_mtl._data import statistics as _statistics
+from sk_mtl._data.input_encoder import learn_input
+from sk_mtl._data.statistics import learn_statistics
 
 
 def make_X(n_rows=60):
@@ -51,7 +52,7 @@ def test_values_of_two_do_not_matter_but_for_their_distance(low, high):
 @pytest.mark.parametrize("form", [sp.csr_matrix, sp.csr_array])
 @pytest.mark.parametrize("n_cells", [2**18, 60])
 def test_sparse_matrix_has_the_same_bits_as_a_dense_one(form, n_cells, monkeypatch):
-    monkeypatch.setattr(_input_spec, "_BLOCK_CELLS", n_cells)
+    monkeypatch.setattr(_statistics, "_BLOCK_CELLS", n_cells)
     X = make_X()
     X[::7, 4] = np.nan
     X[::2, 0] = 0
@@ -68,7 +69,7 @@ def test_written_zeros_and_repeated_cells_of_a_sparse_matrix_count_as_what_they_
 def test_number_of_rows_at_a_time_changes_rounding_alone(monkeypatch):
     X = make_X()
     whole = learn(X)
-    monkeypatch.setattr(_input_spec, "_BLOCK_CELLS", 1)
+    monkeypatch.setattr(_statistics, "_BLOCK_CELLS", 1)
     found = learn(X)
     np.testing.assert_allclose(found.shift, whole.shift, rtol=1e-6)
     np.testing.assert_allclose(found.scale, whole.scale, rtol=1e-6)
@@ -127,9 +128,9 @@ def learn_bins(x, n_bins, weight=None):
     X = np.float32(x)[:, None]
     weight = np.ones(len(X)) if weight is None else weight
     settings = {"embedding": "piecewise_linear", "embedding_size": n_bins, "standardize": False}
-    learned = learn_input(X, np.arange(len(X)), weight, **settings)
-    assert learned.spec.embedded == (0,)
-    return [learned.values[f"piecewise_linear/{name}"][0] for name in ("lower", "slope", "center")]
+    spec, values = learn_input(X, np.arange(len(X)), weight, **settings)
+    assert spec.embedded == (0,)
+    return [values[f"piecewise_linear/{name}"][0] for name in ("lower", "slope", "center")]
 
 
 def test_bins_lie_between_quantiles():
@@ -164,9 +165,9 @@ def test_missing_cells_have_no_part_in_bins():
 
 def test_category_without_any_value_is_a_number_that_tells_nothing():
     X = np.full((4, 1), np.nan, dtype=np.float32)
-    learned = learn_input(X, np.arange(4), np.ones(4), n_categories=(0,))
-    assert learned.spec.indicators == [(0, None)]
-    assert learned.values["standardize/scale"].tolist() == [0, 0]
+    spec, values = learn_input(X, np.arange(4), np.ones(4), n_categories=(0,))
+    assert spec.indicators == [(0, None)]
+    assert values["standardize/scale"].tolist() == [0, 0]
 
 
 def test_order_of_features_is_that_of_their_statistics():

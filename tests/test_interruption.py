@@ -53,7 +53,7 @@ def make(**params):
 
 def bits_of(clf):
     """Return all that a fit gave."""
-    state = clf._network.state
+    state = clf._fitted.network.state
     arrays = [*state.network, *state.optimizer, *clf.predict_proba(X)]
     return b"".join(a.tobytes() for a in arrays), repr((clf.history_, clf.best_iter_))
 

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 import tensorflow as tf
 
 from sk_mtl import MultiTaskClassifier, _program, _program_cache, clear_program_cache
-from sk_mtl._model.network import NoiseDropout, draw_bits
+from sk_mtl._model.layers import NoiseDropout, draw_bits
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._train.program import TrainingPlan, resolve_jit_compile
 from sk_mtl.weighting import FixedWeighting, TaskWeighting

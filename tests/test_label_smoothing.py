@@ -6,9 +6,8 @@ import pytest
 import tensorflow as tf
 
 from sk_mtl import MultiTaskClassifier
-from sk_mtl._fit.label_smoothing import compute_label_smoothing
-from sk_mtl._model.ensemble import member_margins
-from sk_mtl.losses import task_cross_entropy, task_margins
+from sk_mtl._fit.class_priors import compute_label_smoothing
+from sk_mtl.losses._tasks import member_margins, task_cross_entropy, task_margins
 
 N_OUTPUTS = (3, 1, 4, 3)  # widths out of order, one of them binary
 N_CLASSES = (3, 2, 4, 3)

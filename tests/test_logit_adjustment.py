@@ -1,10 +1,10 @@
-"""Tests of sk_mtl._fit.logit_adjustment: frequencies in, numbers for the logits out."""
+"""Tests of sk_mtl._fit.class_priors: frequencies in, numbers for the logits out."""
 
 import numpy as np
 import pytest
 from scipy.special import softmax
 
-from sk_mtl._fit.logit_adjustment import compute_adjusted_frequencies, compute_logit_offsets
+from sk_mtl._fit.class_priors import compute_adjusted_frequencies, compute_logit_offsets
 
 FREQUENCIES = [np.array([0.9, 0.1]), np.array([0.5, 0.3, 0.2])]
 

@@ -20,9 +20,8 @@ from sk_mtl.losses import (
     MaskedCategoricalCrossentropy,
     MaskedSparseCategoricalAccuracy,
     MaskedSparseCategoricalCrossentropy,
-    task_cross_entropy,
-    task_means,
 )
+from sk_mtl.losses._tasks import task_cross_entropy, task_means
 
 # Tasks of unlike widths in unlike orders: one width, sorted, interleaved, widest first, one task.
 WIDTHS = [(1, 1, 1), (1, 3, 5), (3, 1, 4, 1, 3), (7, 2, 1), (4,), (1,)]

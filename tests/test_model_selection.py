@@ -1,4 +1,4 @@
-"""Splitters, train_test_split, cross_val_predict and the hold-out, with missing labels in y."""
+"""Splitters, train_test_split, cross_val_predict and validation splits, with missing labels."""
 
 import pickle
 import warnings
@@ -483,7 +483,7 @@ def test_k_fold_refuses_more_folds_than_rows():
 
 @pytest.mark.parametrize("n_splits", [1, 0, 2.5, "3", True])
 def test_splitters_refuse_a_bad_number_of_splits(n_splits):
-    with pytest.raises(ValueError, match="n_splits must be an int of at least 2"):
+    with pytest.raises(ValueError, match=r"'n_splits' parameter of .* must be an integer >= 2"):
         MultiTaskStratifiedKFold(n_splits)
 
 
@@ -493,7 +493,7 @@ def test_k_fold_refuses_a_seed_without_shuffling():
 
 
 def test_k_fold_refuses_a_shuffle_that_is_no_bool():
-    with pytest.raises(TypeError, match="shuffle must be True or False"):
+    with pytest.raises(TypeError, match=r"'shuffle' parameter of .* must be True or False"):
         MultiTaskStratifiedKFold(3, shuffle="yes")
 
 
@@ -701,7 +701,7 @@ def test_cross_val_predict_refuses_what_it_cannot_do(arguments, message):
         cross_val_predict(MostFrequent(), make_X(Y), Y, **arguments)
 
 
-# -- The hold-out of early stopping --------------------------------------------------------------
+# -- The validation split of early stopping ------------------------------------------------------
 
 
 def test_holdout_parts_are_a_partition_in_sorted_order_with_the_size_asked_for():

@@ -1,18 +1,14 @@
-"""Tests of sk_mtl._model.network: the layers of a specification, and fused heads."""
+"""Tests of sk_mtl._model.build: the layers of a specification, and fused heads."""
 
 import keras
 import numpy as np
 import pytest
 
-from sk_mtl._model.network import (
-    ParallelDense,
-    TaskOrder,
-    build_network,
-    canonical_activation,
-    check_backend,
-    draw_initial_values,
-    network_variables,
-)
+from sk_mtl._compat.backend import check_backend
+from sk_mtl._model.activations import canonical_activation
+from sk_mtl._model.build import build_network, network_variables
+from sk_mtl._model.initial_values import draw_initial_values
+from sk_mtl._model.layers import ParallelDense, TaskOrder
 from sk_mtl._model.spec import NetworkSpec
 
 N_FEATURES = 5

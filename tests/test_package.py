@@ -81,7 +81,20 @@ def test_version_is_the_installed_one():
 def test_version_has_a_section_in_the_changelog():
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
-    assert f"\n## [{sk_mtl.__version__}]" in changelog
+    section = "Unreleased" if ".dev" in sk_mtl.__version__ else sk_mtl.__version__
+    assert f"\n## [{section}]" in changelog
+
+
+def test_citation_has_the_version_and_license_of_the_package():
+    path = ROOT / "CITATION.cff"
+    if not path.exists():
+        pytest.skip("needs the whole repository")
+    if ".dev" in sk_mtl.__version__:
+        pytest.skip("names the latest release")
+    fields = dict(re.findall(r"^([\w-]+): (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE))
+
+    assert fields["version"] == sk_mtl.__version__
+    assert fields["license"] == PROJECT["license"]
 
 
 def test_package_is_marked_as_typed():

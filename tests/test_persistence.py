@@ -1,8 +1,10 @@
-"""Tests of sk_mtl._fit.fitted: a network as settings and arrays, and back; old, torn pickles."""
+"""Tests of sk_mtl._save.pickles: what a pickle holds, and gives back; old and torn ones."""
 
 import copy
+import enum
 import io
 import pickle
+import pickletools
 from pathlib import Path
 
 import joblib
@@ -14,17 +16,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_mtl import MultiTaskClassifier, load_model
-from sk_mtl._fit.fitted import (
-    FORMAT_VERSION,
-    FittedNetwork,
-    check_format_version,
-    with_dtypes,
-    with_plain_dtypes,
-)
-from sk_mtl._model.network import network_variables
+from sk_mtl._fit.fitted_network import FittedNetwork
+from sk_mtl._model.build import network_variables
 from sk_mtl._model.spec import NetworkSpec
+from sk_mtl._save.pickles import FORMAT_VERSION
 from sk_mtl._train.loop import draw_start
-from sk_mtl._train.program import TrainingState
 from sk_mtl.weighting import FixedWeighting
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -56,31 +52,6 @@ COPIES = {
 }
 
 
-@pytest.mark.parametrize("way", COPIES)
-def test_copy_of_a_network_gives_the_same_bits(network, X, way):
-    expected = network.logits(X)
-    again = COPIES[way](network)
-    np.testing.assert_array_equal(again.logits(X), expected)
-    assert again.spec == network.spec
-
-
-def test_copy_of_a_network_does_not_depend_on_what_was_asked_of_it_before(network, X):
-    before = pickle.dumps(network)
-    network.logits(X)
-    assert network.model is network.model
-    assert pickle.dumps(network) == before
-
-
-def test_pickle_of_a_network_holds_arrays_and_settings_only(network):
-    state = network.__getstate__()
-    assert set(state) == {"format_version", "spec", "state"}
-    assert state["format_version"] == FORMAT_VERSION
-    assert all(type(v) is np.ndarray for v in state["state"].network)
-    text = pickle.dumps(network)
-    assert b"tensorflow" not in text
-    assert b"keras" not in text
-
-
 def test_model_has_the_values_and_is_a_copy_of_them(network, X):
     expected = network.logits(X)
     for variable, value in zip(
@@ -94,25 +65,11 @@ def test_model_has_the_values_and_is_a_copy_of_them(network, X):
 
 
 @pytest.mark.parametrize("version", [FORMAT_VERSION + 1, None, "1"])
-def test_state_of_another_format_is_refused(version):
-    with pytest.raises(ValueError, match=rf"of a thing has format version {version};.*up to"):
-        check_format_version({"format_version": version}, "a thing")
-
-
-@pytest.mark.parametrize("version", range(1, FORMAT_VERSION + 1))
-def test_state_of_this_and_earlier_formats_is_taken(version):
-    check_format_version({"format_version": version}, "a thing")
-
-
-def test_network_of_a_newer_format_is_refused(network):
-    state = {**network.__getstate__(), "format_version": FORMAT_VERSION + 1}
-    with pytest.raises(ValueError, match="newer one"):
-        FittedNetwork.__new__(FittedNetwork).__setstate__(state)
-
-
-def test_estimator_of_a_newer_format_is_refused(fitted):
-    state = {**fitted.__getstate__(), "format_version": FORMAT_VERSION + 1}
-    with pytest.raises(ValueError, match="MultiTaskClassifier has format version"):
+def test_pickled_state_of_another_format_is_refused(fitted, version):
+    state = fitted.__getstate__()
+    state["_fitted"]["format_version"] = version
+    message = rf"MultiTaskClassifier has format version {version};.*versions up to"
+    with pytest.raises(ValueError, match=message):
         MultiTaskClassifier().__setstate__(state)
 
 
@@ -134,7 +91,7 @@ def test_copied_estimator_goes_on_training_to_the_same_bits(fitted, X):
 def test_estimator_saved_by_joblib_is_loaded_memory_mapped(fitted, X, tmp_path):
     joblib.dump(fitted, tmp_path / "model.joblib")
     again = joblib.load(tmp_path / "model.joblib", mmap_mode="r")
-    assert all(isinstance(v, np.memmap) for v in again._network.state.network)
+    assert all(isinstance(v, np.memmap) for v in again._fitted.network.state.network)
     for a, b in zip(again.predict_proba(X), fitted.predict_proba(X), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -178,22 +135,58 @@ def test_copy_of_an_estimator_predicts_every_dtype(fitted_on_frame, X, way):
         assert repr(getattr(again, name)) == repr(getattr(fitted_on_frame, name))
 
 
-def test_dtypes_of_y_are_pickled_as_plain_values(fitted_on_frame):
-    schema = fitted_on_frame._schema
-    plain = with_plain_dtypes(schema)
-    assert [type(dtype) for dtype in plain.form.dtypes] == [dict] * 5 + [pd.PeriodDtype]
-    assert with_dtypes(plain).form.dtypes == schema.form.dtypes
-    assert with_dtypes(schema).form.dtypes == schema.form.dtypes
-    state = fitted_on_frame.__getstate__()
-    assert state["_schema"].form.dtypes == plain.form.dtypes
-    assert fitted_on_frame._schema is schema
+def names_in(content):
+    """Return the names of classes and functions that a pickle asks for."""
+    strings, names = [], set()
+    for opcode, argument, _ in pickletools.genops(content):
+        if opcode.name == "GLOBAL":
+            names.add(argument.replace(" ", "."))
+        elif opcode.name == "STACK_GLOBAL":
+            names.add(".".join(strings[-2:]))
+        if isinstance(argument, str):
+            strings.append(argument)
+    return names
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_pickle_names_the_estimator_and_numpy_only(fitted, protocol):
+    names = names_in(pickle.dumps(fitted, protocol))
+    own = {name for name in names if name.startswith(("sk_mtl", "keras", "tensorflow", "pandas"))}
+    assert own == {"sk_mtl.MultiTaskClassifier"}
+
+
+def test_pickle_names_no_module_of_pandas_but_for_dtypes_without_a_plain_form(fitted_on_frame, X):
+    names = names_in(pickle.dumps(fitted_on_frame))
+    assert not [name for name in names if name.startswith("sk_mtl._")]
+    without_periods = MultiTaskClassifier((2,), epochs=1).fit(
+        X, pd.concat([pd.DataFrame(COLUMNS).drop(columns="month")] * 10)
+    )
+    assert not [n for n in names_in(pickle.dumps(without_periods)) if n.startswith("pandas")]
 
 
 def test_pickle_leaves_out_what_follows_from_the_rest(fitted):
     state = fitted.__getstate__()
-    assert state["format_version"] == FORMAT_VERSION
-    assert not {"classes_", "n_classes_", "task_names_"} & state.keys()
+    assert state["_fitted"]["format_version"] == FORMAT_VERSION
+    assert not {"classes_", "n_classes_", "task_names_", "history_"} & state.keys()
     assert b"PerTask" not in pickle.dumps(fitted)
+
+
+class Label(enum.Enum):
+    """Labels of a type that only pickle knows."""
+
+    LOW = 1
+    HIGH = 2
+
+    def __lt__(self, other):
+        return self.value < other.value
+
+
+def test_labels_of_any_type_are_pickled(X):
+    y = np.array([Label.HIGH if x > 0 else Label.LOW for x in X[:, 0]], dtype=object)
+    clf = MultiTaskClassifier((2,), epochs=1, random_state=0).fit(X, y)
+    again = pickle.loads(pickle.dumps(clf))
+    assert again.classes_.tolist() == [Label.LOW, Label.HIGH]
+    np.testing.assert_array_equal(again.predict(X), clf.predict(X))
 
 
 def test_estimator_that_is_not_fitted_is_copied():
@@ -255,7 +248,7 @@ def test_joblib_file_cut_short_gives_no_other_model(fitted, X, compress):
 
 @pytest.mark.parametrize("way", [pickle.dumps, lambda clf: pickle.dumps(make_pipeline(clf))])
 def test_pickle_of_a_newer_format_is_refused(fitted, way, monkeypatch):
-    monkeypatch.setattr("sk_mtl._classifier.FORMAT_VERSION", FORMAT_VERSION + 1)
+    monkeypatch.setattr("sk_mtl._save.pickles.FORMAT_VERSION", FORMAT_VERSION + 1)
     content = way(fitted)
     monkeypatch.undo()
     message = f"MultiTaskClassifier has format version {FORMAT_VERSION + 1}.*reads versions up to"
@@ -307,16 +300,7 @@ def test_there_is_a_model_of_every_format():
 # -- skops ---------------------------------------------------------------------------------------
 
 # What docs/guide/saving.md names.
-TRUSTED = [
-    "sk_mtl._train.averaging.AveragingState",
-    "sk_mtl._classifier.MultiTaskClassifier",
-    "sk_mtl._data.input_encoder.InputSpec",
-    "sk_mtl._data.labels.TargetForm",
-    "sk_mtl._model.network.NetworkSpec",
-    "sk_mtl._fit.fitted.FittedNetwork",
-    "sk_mtl._train.program.TrainingState",
-    "sk_mtl._data.schema.TargetSchema",
-]
+TRUSTED = ["sk_mtl.MultiTaskClassifier"]
 
 
 @pytest.mark.slow
@@ -346,15 +330,3 @@ def test_skops_saves_and_loads_a_pipeline(form, X):
     first, second = model[-1].partial_fit(Z, Y), again[-1].partial_fit(Z, Y)
     for a, b in zip(first.predict_proba(Z), second.predict_proba(Z), strict=True):
         np.testing.assert_array_equal(a, b)
-
-
-def test_training_state_has_the_fields_that_files_hold():
-    # A field more has to be written by sk_mtl._save.stored_network too.
-    assert list(TrainingState.__dataclass_fields__) == [
-        "network",
-        "weighting",
-        "optimizer",
-        "optimizer_settings",
-        "teacher",
-        "averaging",
-    ]

@@ -12,8 +12,8 @@ import tensorflow as tf
 from scipy.special import expit, softmax
 
 from sk_mtl import MultiTaskClassifier, _prediction
-from sk_mtl._model.custom_model import serialize_model
-from sk_mtl._model.network import build_network, network_variables
+from sk_mtl._model.build import build_network, network_variables
+from sk_mtl._model.custom_serialization import serialize_model
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._predict.keras_forward import compute_logits, compute_probabilities, task_probabilities
 

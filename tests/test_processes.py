@@ -121,7 +121,7 @@ def fit_and_predict(X, Y, mapped):
     """Fit on arrays that must not be written to, and predict from a memory-mapped estimator."""
     assert isinstance(X, np.memmap)
     assert not X.flags.writeable
-    assert all(isinstance(v, np.memmap) for v in mapped._network.state.network)
+    assert all(isinstance(v, np.memmap) for v in mapped._fitted.network.state.network)
     return probabilities_of(make_tiny().fit(X, Y), X), probabilities_of(mapped, X)
 
 

@@ -1,24 +1,25 @@
 """Laws of the mask and of weights, over random tables: the whole estimator, fit to predictions.
 
 All examples have one shape, so that all but the first reuse its compiled program. "Bit for bit"
-is meant: `same_bits` compares the fitted weights, the history and the predictions.
+is meant: `assert_same_fits` compares the fitted weights, the history and the predictions.
 """
 
 import warnings
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from unittest import mock
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import assert_same_fits, assert_same_predictions, make_tiny, weights_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sk_mtl import MultiTaskClassifier, _training
-from sk_mtl._fit.fitted import FittedNetwork
-from sk_mtl._model.network import network_variables
+from sk_mtl._fit.fitted_network import FittedNetwork
+from sk_mtl._model.build import network_variables
+from sk_mtl._train import loop as _training
 from sk_mtl.metrics import get_multitask_scorer
 from sk_mtl.model_selection import MultiTaskStratifiedKFold
 
@@ -82,40 +83,12 @@ SETTINGS = {
 
 
 def fit(X, y, sample_weight=None, **params):
-    estimator = MultiTaskClassifier(
-        **{
-            "hidden_layer_sizes": (4,),
-            "dropout": 0.0,
-            "epochs": 3,
-            "batch_size": 64,
-            "classes": CLASSES,
-            "optimizer__learning_rate": 0.05,
-            "random_state": 0,
-            **params,
-        }
-    )
-    return estimator.fit(X, y, sample_weight=sample_weight)
+    plain = {"dropout": 0.0, "epochs": 3, "batch_size": 64, "classes": CLASSES}
+    clf = make_tiny(**{**plain, "optimizer__learning_rate": 0.05, **params})
+    return clf.fit(X, y, sample_weight=sample_weight)
 
 
-def weights_of(clf):
-    return [np.array(v.numpy()) for v in clf.model_.variables]
-
-
-def assert_same_bits(first, second, X):
-    """Assert that two fits agree in weights, history and predictions, to the last bit."""
-    for one, other in zip(weights_of(first), weights_of(second), strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert first.history_.keys() == second.history_.keys()
-    for name, values in first.history_.items():
-        np.testing.assert_array_equal(values, second.history_[name])
-    np.testing.assert_array_equal(first.task_weights_, second.task_weights_)
-    for one, other in zip(first.predict_proba(X), second.predict_proba(X), strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-def assert_close(first, second, X, atol=2e-5):
-    for one, other in zip(first.predict_proba(X), second.predict_proba(X), strict=True):
-        np.testing.assert_allclose(one, other, atol=atol)
+assert_close = partial(assert_same_predictions, atol=2e-5)
 
 
 @FEW
@@ -126,7 +99,7 @@ def test_one_label_changes_the_fit(table):
     y[np.flatnonzero(table.label_mask[:, 1])[0], 1] += 1
     y[:, 1] %= 3
     with pytest.raises(AssertionError):
-        assert_same_bits(fit(table.X, table.y), fit(table.X, y), table.X)
+        assert_same_fits(fit(table.X, table.y), fit(table.X, y), table.X)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -139,7 +112,7 @@ def test_one_label_changes_the_fit(table):
 @FEW
 @given(tables())
 def test_what_lies_under_the_mask_changes_no_bit(params, table):
-    assert_same_bits(fit(table.X, table.y, **params), fit(table.X, hide(table), **params), table.X)
+    assert_same_fits(fit(table.X, table.y, **params), fit(table.X, hide(table), **params), table.X)
 
 
 @FEW
@@ -147,7 +120,7 @@ def test_what_lies_under_the_mask_changes_no_bit(params, table):
 def test_weights_under_the_mask_change_no_bit(table, weight_of_missing):
     weight = table.rng.uniform(0.1, 3, size=table.codes.shape)
     other = np.where(table.label_mask, weight, weight_of_missing)
-    assert_same_bits(fit(table.X, table.y, weight), fit(table.X, table.y, other), table.X)
+    assert_same_fits(fit(table.X, table.y, weight), fit(table.X, table.y, other), table.X)
 
 
 @FEW
@@ -158,8 +131,8 @@ def test_how_a_label_is_missing_changes_no_bit(table):
     y[~table.label_mask] = table.rng.choice(marks, size=(~table.label_mask).sum())
     sentinel = np.where(table.label_mask, table.codes, -1)
     expected = fit(table.X, table.y)
-    assert_same_bits(expected, fit(table.X, y), table.X)
-    assert_same_bits(expected, fit(table.X, sentinel, missing_label=-1), table.X)
+    assert_same_fits(expected, fit(table.X, y), table.X)
+    assert_same_fits(expected, fit(table.X, sentinel, missing_label=-1), table.X)
 
 
 @pytest.mark.slow_except("plain", "early stopping")
@@ -175,7 +148,7 @@ def test_rows_without_labels_change_no_bit(params, table, n_added):
         table.rng.integers(0, N_ROWS + 1, size=n_added),
         np.arange(N_ROWS, N_ROWS + n_added),
     )
-    assert_same_bits(fit(table.X, table.y, **params), fit(X[order], y[order], **params), table.X)
+    assert_same_fits(fit(table.X, table.y, **params), fit(X[order], y[order], **params), table.X)
 
 
 @pytest.mark.slow_except("plain", "early stopping")
@@ -189,7 +162,7 @@ def test_rows_of_weight_zero_change_no_bit(params, table):
             has_class = table.label_mask[:, task] & (table.codes[:, task] == code)
             weight[np.flatnonzero(has_class)[0]] = 1
     kept = weight > 0
-    assert_same_bits(
+    assert_same_fits(
         fit(table.X, table.y, weight, **params),
         fit(table.X[kept], table.y[kept], **params),
         table.X,
@@ -227,7 +200,7 @@ def test_what_lies_under_the_mask_changes_no_split(table):
 @given(tables(), st.sampled_from([2.0**-20, 0.25, 1.0, 8.0, 2.0**30]))
 def test_weights_scaled_by_a_power_of_two_change_no_bit(table, factor):
     weight = table.rng.uniform(0.1, 3, size=table.codes.shape)
-    assert_same_bits(fit(table.X, table.y, weight), fit(table.X, table.y, factor * weight), table.X)
+    assert_same_fits(fit(table.X, table.y, weight), fit(table.X, table.y, factor * weight), table.X)
 
 
 @pytest.mark.slow
@@ -244,7 +217,7 @@ def test_weights_scaled_by_a_constant_change_nothing(name, table, factor):
 @FEW
 @given(tables())
 def test_a_weight_of_one_changes_no_bit(table):
-    assert_same_bits(
+    assert_same_fits(
         fit(table.X, table.y), fit(table.X, table.y, np.ones(table.codes.shape)), table.X
     )
 
@@ -268,7 +241,7 @@ def test_a_cell_of_weight_zero_is_a_missing_label(table):
             has_class = table.label_mask[:, task] & (table.codes[:, task] == code)
             weight[np.flatnonzero(has_class)[0], task] = 1
     without = np.where(weight > 0, table.y, np.nan)
-    assert_same_bits(fit(table.X, table.y, weight), fit(table.X, without), table.X)
+    assert_same_fits(fit(table.X, table.y, weight), fit(table.X, without), table.X)
 
 
 @pytest.mark.parametrize("name", ["plain", "cells, class weights"])
@@ -307,10 +280,10 @@ def test_permuting_tasks_permutes_predictions(table, order):
     binary |= {"standardize": False}
     first = fit(table.X, y, **binary)
     second = fit(table.X, y[:, order], **binary)
-    kernel, bias, *heads = first._network.state.network
+    kernel, bias, *heads = first._fitted.network.state.network
     heads = [values[..., order] for values in heads]
-    state = replace(second._network.state, network=[kernel, bias, *heads])
-    second._network = FittedNetwork(second._network.spec, state)
+    state = replace(second._fitted.network.state, network=[kernel, bias, *heads])
+    second._fitted.network = FittedNetwork(second._fitted.network.spec, state)
     first.fit(table.X, y)
     second.fit(table.X, y[:, order])
     for position, task in enumerate(order):
@@ -335,7 +308,7 @@ def part_of_head(values, position, units):
 
 def heads_of(clf):
     """Return the parts of the network's variables, by task; those of the trunk under None."""
-    spec, names = clf._network.spec, list(clf.task_names_)
+    spec, names = clf._fitted.network.spec, list(clf.task_names_)
     shapes = list(zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True))
     model = clf.model_
     parts = {None: [(model.get_layer("trunk_0"), slice(None))]}
@@ -371,7 +344,9 @@ def start_from(clf, other):
                 view[...] = next(values)
                 variable.assign(whole)
     values = [np.array(v.numpy()) for v in network_variables(clf.model_)]
-    clf._network = FittedNetwork(clf._network.spec, replace(clf._network.state, network=values))
+    clf._fitted.network = FittedNetwork(
+        clf._fitted.network.spec, replace(clf._fitted.network.state, network=values)
+    )
 
 
 @pytest.mark.slow_except("order0")

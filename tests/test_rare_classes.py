@@ -1,11 +1,16 @@
 """Tests of what the estimator does for rare classes and tasks: focal loss, adjustment, batches."""
 
+from functools import partial
+
+import helpers
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from helpers import assert_same_predictions, predict_differently
 
-from sk_mtl import MultiTaskClassifier, _program_cache, clear_program_cache
+from sk_mtl import clear_program_cache
+from sk_mtl._train import program_cache as _program_cache
 from sk_mtl.metrics import multitask_score
 
 
@@ -30,20 +35,11 @@ X, Y = make_data()
 X_NEW, Y_NEW = make_data(2_000, seed=1)
 
 
-def make_tiny(**settings):
-    defaults = {"hidden_layer_sizes": (8,), "epochs": 4, "random_state": 0}
-    return MultiTaskClassifier(**{**defaults, "optimizer__learning_rate": 0.02, **settings})
-
-
-def assert_same(first, second, X=X_NEW):
-    for p, q in zip(first.predict_proba(X), second.predict_proba(X), strict=True):
-        np.testing.assert_array_equal(p, q)
-
-
-def differs(first, second, X=X_NEW):
-    pairs = zip(first.predict_proba(X), second.predict_proba(X), strict=True)
-    return any((p != q).any() for p, q in pairs)
-
+make_tiny = partial(
+    helpers.make_tiny, hidden_layer_sizes=(8,), epochs=4, optimizer__learning_rate=0.02
+)
+assert_same = partial(assert_same_predictions, X=X_NEW)
+differs = partial(predict_differently, X=X_NEW)
 
 RARE = {
     "focal": {"loss": "focal"},
@@ -99,10 +95,6 @@ def test_focal_loss_of_exponent_0_is_the_cross_entropy(plain):
     clf = make_tiny(loss="focal", focal_gamma=0.0).fit(X, Y)
     for p, q in zip(clf.predict_proba(X_NEW), plain.predict_proba(X_NEW), strict=True):
         np.testing.assert_allclose(p, q, atol=1e-5)
-
-
-def test_exponent_without_focal_loss_does_nothing(plain):
-    assert_same(plain, make_tiny(focal_gamma=5.0).fit(X, Y))
 
 
 @pytest.mark.slow

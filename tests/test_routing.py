@@ -1,4 +1,4 @@
-"""Tests of `sk_mtl._routing`: routed parameters, optimizers and callbacks."""
+"""Tests of `sk_mtl._routing` and `_model.keras_objects`: parameters, optimizers and callbacks."""
 
 import copy
 import pickle
@@ -16,8 +16,9 @@ from sklearn.utils.estimator_checks import (
     check_set_params,
 )
 
+from sk_mtl._model.keras_objects import make_callbacks, make_optimizer
 from sk_mtl._names import suggest_name
-from sk_mtl._routing import RoutedParamsMixin, make_callbacks, make_optimizer
+from sk_mtl._routing import RoutedParamsMixin
 
 EarlyStopping = keras.callbacks.EarlyStopping
 
@@ -119,6 +120,11 @@ def test_set_params_sets_nothing_when_a_name_is_unknown():
     with pytest.raises(ValueError, match="has no parameter 'epoch'"):
         estimator.set_params(optimizer__learning_rate=0.5, epochs=3, epoch=4)
     assert estimator.get_params() == Estimator().get_params()
+
+
+@pytest.mark.parametrize("name", ["learing_rate", "learning_raet", "lr"])
+def test_suggest_name_finds_a_near_name(name):
+    assert suggest_name(name, ["learning_rate", "clipnorm"]) == "learning_rate"
 
 
 def test_suggest_name_is_none_when_nothing_is_near():

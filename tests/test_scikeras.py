@@ -15,7 +15,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from sk_mtl import MultiTaskClassifier
-from sk_mtl._model.custom_model import classify_outputs
+from sk_mtl._model.custom_outputs import classify_outputs
 from sk_mtl._model.scikeras import build_custom_model, describe_for_builder
 
 ONE_TASK = describe_for_builder((20, 4), [["x", "y", "z"]], ["y0"], is_1d=True)

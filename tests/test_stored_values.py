@@ -241,5 +241,5 @@ def test_node_that_stands_for_no_value_is_refused(node, wrap):
 def test_array_is_used_once():
     arrays = {"a": np.zeros(1)}
     node = {"array": ["a", "<f8", [1]]}
-    with pytest.raises(ValueError, match="this is no array: 'a'"):
+    with pytest.raises(ValueError, match="invalid array: 'a'"):
         decode_value([node, node], arrays)

@@ -12,12 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils.fixes import parse_version
 
-from sk_mtl._data.labels import read_cell_weight, read_labels
+from sk_mtl._data.class_weight import class_frequencies, class_weight_factors, weigh_classes
+from sk_mtl._data.labels import read_labels
+from sk_mtl._data.sample_weight import read_cell_weight
 from sk_mtl._data.schema import (
     TargetSchema,
-    class_frequencies,
-    class_weight_factors,
-    weigh_classes,
 )
 
 

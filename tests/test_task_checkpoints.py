@@ -119,7 +119,7 @@ def test_training_stops_when_no_task_has_improved_for_so_long():
 
 def test_common_epoch_is_that_of_every_task(common):
     np.testing.assert_array_equal(common.best_iters_, [common.best_iter_] * 3)
-    assert common._network.checkpoints is None
+    assert common._fitted.network.best_weights is None
 
 
 def test_nothing_watched_leaves_the_last_epoch():
@@ -173,7 +173,10 @@ def test_keras_model_joins_the_networks(by_task, tmp_path):
 
 def test_calibration_is_of_what_predicts_each_task(by_task):
     clf = make_tiny(restore_best="per_task", calibrate=True).fit(X, Y)
-    logits, expected = by_task._network.logits(X_NEW), by_task._network.logits(X_NEW[:1])
+    logits, expected = (
+        by_task._fitted.network.logits(X_NEW),
+        by_task._fitted.network.logits(X_NEW[:1]),
+    )
     np.testing.assert_allclose(logits[:1], expected, atol=1e-6)
     p = 1 / (1 + np.exp(-logits[:, 0] / clf.temperatures_[0]))
     np.testing.assert_allclose(clf.predict_proba(X_NEW)["easy"][:, 1], p, atol=1e-6)
@@ -205,9 +208,11 @@ def test_summary_names_the_epochs(by_task, common):
 def test_partial_fit_goes_on_from_the_common_epoch(by_task, common):
     assert by_task.best_iter_ == common.best_iter_
     first, second = (copy.deepcopy(clf).partial_fit(X, Y) for clf in (by_task, common))
-    assert first._network.checkpoints is None
+    assert first._fitted.network.best_weights is None
     np.testing.assert_array_equal(first.best_iters_, [first.n_iter_] * 3)
-    for a, b in zip(first._network.state.network, second._network.state.network, strict=True):
+    for a, b in zip(
+        first._fitted.network.state.network, second._fitted.network.state.network, strict=True
+    ):
         assert a.shape == b.shape
 
 
@@ -311,7 +316,9 @@ def test_refit_keeps_batch_size_and_temperatures():
     clf = make_tiny(**settings).fit(rows, labels)  # 1,944 rows, then 2,160: 32 and 128 by "auto"
     settings = {"early_stopping": False, "epochs": clf.best_iter_, "batch_size": 32}
     afresh = make_tiny(**settings).fit(rows, labels)
-    np.testing.assert_array_equal(clf._network.logits(X_NEW), afresh._network.logits(X_NEW))
+    np.testing.assert_array_equal(
+        clf._fitted.network.logits(X_NEW), afresh._fitted.network.logits(X_NEW)
+    )
     first = make_tiny(validation_fraction=0.1, epochs=2, calibrate=True).fit(rows, labels)
     np.testing.assert_array_equal(clf.temperatures_, first.temperatures_)
 

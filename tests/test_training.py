@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sk_mtl import MultiTaskClassifier, clear_program_cache
 from sk_mtl._data.dataset import Subset
-from sk_mtl._model.network import build_network, network_variables
+from sk_mtl._model.build import build_network, network_variables
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._train import program as _program
 from sk_mtl._train import program_cache as _program_cache

@@ -24,7 +24,8 @@ from sk_mtl._data.labels import read_labels
 from sk_mtl._fit.splits import split_validation
 from sk_mtl._train import program_cache as _program_cache
 from sk_mtl._train.program import TrainingProgram
-from sk_mtl._train.teacher import ramp_up, replace_features, task_disagreement
+from sk_mtl._train.teacher import ramp_up, replace_features
+from sk_mtl.losses._tasks import task_disagreement
 
 SLOW = pytest.mark.slow
 COMPILE = TrainingProgram._compile
@@ -56,12 +57,12 @@ def make(**params):
 
 
 def bits_of(clf):
-    state = clf._network.state
+    state = clf._fitted.network.state
     return [a.tobytes() for a in (*state.network, *state.weighting.values(), *state.optimizer)]
 
 
 def bits_with_teacher(clf):
-    teacher = clf._network.state.teacher
+    teacher = clf._fitted.network.state.teacher
     return [*bits_of(clf), *(a.tobytes() for a in teacher.network), teacher.n_steps]
 
 
@@ -157,14 +158,6 @@ def test_replaced_features_are_those_of_the_next_row():
 # ------------------------------------------------------------------- beside the labelled cells
 
 
-def test_parameters_of_unlabelled_cells_do_nothing_by_themselves(masked):
-    unused = {"unlabelled_weight": 5.0, "pseudo_label_threshold": 0.7, "teacher_momentum": 0.5}
-    clf = make(**unused, input_noise=0.5).fit(X, Y)
-    assert bits_of(clf) == bits_of(masked)
-    assert clf.history_ == masked.history_
-    assert clf._network.state.teacher is None
-
-
 @pytest.mark.slow_except("soft")
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_unlabelled_cells_change_the_network_in_the_same_way_every_time(masked, way):
@@ -242,8 +235,8 @@ def test_teacher_is_the_mean_of_the_weights_after_the_first_steps():
     )
     for _ in range(3):
         clf.partial_fit(X, Y, classes=[[0, 1], [0, 1, 2]])
-        seen.append(clf._network.state.network)
-    teacher = clf._network.state.teacher
+        seen.append(clf._fitted.network.state.network)
+    teacher = clf._fitted.network.state.teacher
     assert teacher.n_steps == 3
     n_trainable = len(clf.model_.trainable_variables)
     pairs = zip(teacher.network, *seen, strict=True)
@@ -272,10 +265,10 @@ def test_teacher_without_momentum_is_the_network():
 
 def test_warm_start_starts_a_teacher_afresh_and_partial_fit_goes_on_with_it():
     clf = make(unlabelled="pseudo_labels", warm_start=True).fit(X, Y)
-    steps = clf._network.state.teacher.n_steps
+    steps = clf._fitted.network.state.teacher.n_steps
     assert steps == 2 * -(-HAS_LABEL.sum() // 20)
-    assert clf.fit(X, Y)._network.state.teacher.n_steps == steps
-    assert clf.partial_fit(X, Y)._network.state.teacher.n_steps == steps + steps // 2
+    assert clf.fit(X, Y)._fitted.network.state.teacher.n_steps == steps
+    assert clf.partial_fit(X, Y)._fitted.network.state.teacher.n_steps == steps + steps // 2
 
 
 def test_stream_may_begin_and_end_to_learn_from_unlabelled_cells():
@@ -284,7 +277,7 @@ def test_stream_may_begin_and_end_to_learn_from_unlabelled_cells():
     assert np.isnan(clf.history_["unlabelled_objective"][0])
     assert clf.history_["unlabelled_objective"][1] > 0
     clf.set_params(unlabelled=None).partial_fit(X, Y)
-    assert clf._network.state.teacher is None
+    assert clf._fitted.network.state.teacher is None
     assert np.isnan(clf.history_["unlabelled_objective"][2])
 
 
@@ -301,7 +294,7 @@ def test_rows_held_out_are_not_learned_from():
     settings = {"early_stopping": True, "validation_fraction": 0.3, "unlabelled": "consistency"}
     clf = make(**settings).fit(X, Y)
     problem = encode_dataset(X, read_labels(Y), None, None, learns_unlabelled=True)
-    training, watched = split_validation(problem, 0.3, clf._seed)
+    training, watched = split_validation(problem, 0.3, clf._fitted.seed)
     rows = problem.unlabelled_subset(training, watched).rows
     has_hole = np.isnan(Y).any(axis=1)
     assert np.isnan(Y[watched.rows]).any()
@@ -334,7 +327,9 @@ def test_refit_learns_from_the_rows_that_were_held_out():
     settings = {"unlabelled": "pseudo_labels", "batch_size": 10}
     clf = make(**settings, early_stopping=True, refit=True).fit(X, Y)
     again = make(**settings, epochs=clf.best_iter_).fit(X, Y)
-    for own, other in zip(clf._network.state.network, again._network.state.network, strict=True):
+    for own, other in zip(
+        clf._fitted.network.state.network, again._fitted.network.state.network, strict=True
+    ):
         np.testing.assert_array_equal(own, other)
 
 

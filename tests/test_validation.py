@@ -43,7 +43,6 @@ def test_the_defaults_pass():
         ("task_weighting", {"a": 2}),
         ("class_weight", {0: 1}),
         ("loss", "focal"),
-        ("focal_gamma", 0),
         ("label_smoothing", "auto"),
         ("logit_adjustment", 1),
         ("batching", "label_aware"),
@@ -65,6 +64,41 @@ def test_the_defaults_pass():
 )
 def test_a_usable_parameter_passes(name, value):
     check_parameters(MultiTaskClassifier(**{name: value}))
+
+
+@pytest.mark.parametrize(
+    ("settings", "condition"),
+    [
+        ({"focal_gamma": 1.0}, "loss='focal'"),
+        ({"embedding_size": 4}, "numeric_embedding is set"),
+        ({"ensemble_method": "independent"}, "ensemble_size is above 1"),
+        ({"input_noise": 0.5, "unlabelled": "pseudo_labels"}, "unlabelled='consistency'"),
+        (
+            {"pseudo_label_threshold": 0.9, "unlabelled": "consistency"},
+            "unlabelled='pseudo_labels'",
+        ),
+        ({"teacher_momentum": 0.5}, "unlabelled is set"),
+        ({"unlabelled_weight": 0.5}, "unlabelled is set"),
+        (
+            {"validation_fraction": 0.2, "early_stopping": "cv"},
+            "early_stopping is True or 'auto'",
+        ),
+        ({"monitor": "a", "early_stopping": False}, "early_stopping is not False"),
+        ({"n_iter_no_change": 3, "early_stopping": False}, "early_stopping is not False"),
+        ({"restore_best": "per_task", "early_stopping": False}, "early_stopping is not False"),
+        ({"tol": 0.1, "early_stopping": False}, "early_stopping is not False"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_parameter_that_cannot_act_is_refused(settings, condition):
+    name, value = next(iter(settings.items()))
+    message = rf"^{name}={value!r} has no effect: it acts only if {condition}\. Leave it at"
+    with pytest.raises(ValueError, match=message):
+        check_parameters(MultiTaskClassifier(**settings))
+
+
+def test_a_parameter_that_cannot_act_may_be_set_to_its_default():
+    check_parameters(MultiTaskClassifier(early_stopping=False, tol=1e-4, focal_gamma=2.0))
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from sk_mtl._data.input_encoder import InputSpec
-from sk_mtl._model.network import build_network, network_variables
+from sk_mtl._data.input_spec import InputSpec
+from sk_mtl._model.build import build_network, network_variables
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._model.variables import list_variables, values_by_layer
 
@@ -71,7 +71,8 @@ def variables_by_keras(spec):
             layer_of[id(v)],
             v.path.rpartition("/")[2],
             tuple(v.shape),
-            v.trainable and "seed" not in v.path,
+            v.trainable,
+            str(v.dtype),
         )
         for v in network_variables(model)
     ]

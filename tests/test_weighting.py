@@ -1,7 +1,10 @@
 """Tests of sk_mtl.weighting: from the losses of the tasks to one objective."""
 
 import doctest
+import importlib
 import re
+import subprocess
+import sys
 import warnings
 
 import keras
@@ -269,3 +272,14 @@ def test_unusable_fixed_factors_are_refused(task_weighting, words):
 def test_a_class_of_strategies_is_not_taken_for_equal_weights():
     with pytest.raises(TypeError, match="an instance of a subclass"):
         fit_with(UncertaintyWeighting)
+
+
+def test_import_of_strategies_loads_no_keras():
+    code = "import sys, sk_mtl.weighting; sys.exit('keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("module", ["sk_mtl.losses", "sk_mtl.weighting"])
+def test_classes_are_pickled_by_their_public_path(module):
+    public = importlib.import_module(module)
+    assert {getattr(public, name).__module__ for name in public.__all__} == {module}

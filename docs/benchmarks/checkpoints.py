@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from _harness import clock
 
 from sk_mtl import MultiTaskClassifier
 from sk_mtl._train.resume import Checkpoint, _digest
@@ -46,9 +47,7 @@ def main():
                     layers, epochs=epochs, early_stopping=True, n_iter_no_change=epochs,
                     checkpoint=folder, random_state=0,
                 )  # fmt: skip
-                begun = time.perf_counter()
-                clf.fit(X, Y)
-                whole = time.perf_counter() - begun
+                whole = clock(clf.fit, X, Y)
             if number:
                 print(
                     f"{layers}: fit {whole:.2f} s, {1e3 * whole / epochs:.1f} ms an epoch; "
@@ -56,9 +55,7 @@ def main():
                     f"up to {max(sizes) / 1e6:.2f} MB, {sum(seconds) / whole:.1%} of the fit"
                 )
     X = np.zeros((1_000_000, 100), dtype=np.float32)
-    begun = time.perf_counter()
-    _digest(X)
-    print(f"digest of 1,000,000 rows of 100 features: {time.perf_counter() - begun:.2f} s")
+    print(f"digest of 1,000,000 rows of 100 features: {clock(_digest, X):.2f} s")
 
 
 if __name__ == "__main__":

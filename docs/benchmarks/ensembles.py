@@ -10,21 +10,12 @@ Usage: python docs/benchmarks/ensembles.py FOLDER [--tables nhanes census tox21]
 where FOLDER holds the tables and their splits.
 """
 
-import argparse
-import os
-import sys
 import time
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
-from sklearn.compose import make_column_selector, make_column_transformer
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from _harness import import_loader, make_folder_parser, show_scores, standardise, use_one_thread
+from keras.callbacks import Callback
 
 from sk_mtl import MultiTaskClassifier
 from sk_mtl.metrics import multitask_score
@@ -49,7 +40,7 @@ FINGERPRINTS = {
 }
 
 
-class EpochClock(keras.callbacks.Callback):
+class EpochClock(Callback):
     """Notes the processor time of each epoch."""
 
     def on_train_begin(self, logs=None):
@@ -64,35 +55,11 @@ class EpochClock(keras.callbacks.Callback):
 
 def load_parts(name, folder):
     """Return the training and the validation part, each X and Y."""
-    sys.path.insert(0, folder)
-    from load import load, splits
-
-    X, Y = load(name, folder)
-    train, valid, _ = splits(name, folder)["rand0"]
-    if isinstance(X, np.ndarray):
-        mean, std = X[train].mean(axis=0), X[train].std(axis=0)
-        X = (X - mean) / np.sqrt(np.maximum(std, 0.01))
-    else:
-        X = encode_columns(X, train)
+    loader = import_loader(folder)
+    X, Y = loader.load(name, folder)
+    train, valid, _ = loader.splits(name, folder)["rand0"]
+    X = standardise(X, train, "mean")
     return X[train], Y.iloc[train], X[valid], Y.iloc[valid]
-
-
-def encode_columns(X, train):
-    """Return standardised numbers, and one column per category."""
-    texts = [c for c in X.columns if not pd.api.types.is_numeric_dtype(X[c])]
-    X = X.fillna(dict.fromkeys(texts, "missing"))
-    columns = make_column_transformer(
-        (
-            make_pipeline(SimpleImputer(add_indicator=True), StandardScaler()),
-            make_column_selector(dtype_include="number"),
-        ),
-        (
-            OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=10),
-            make_column_selector(dtype_exclude="number"),
-        ),
-        sparse_threshold=0,
-    )
-    return columns.fit(X.iloc[train]).transform(X).astype(np.float32)
 
 
 def fit_and_score(parts, settings, size, method, seed):
@@ -118,15 +85,11 @@ def fit_and_score(parts, settings, size, method, seed):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder")
-    parser.add_argument("--tables", nargs="+", default=["nhanes", "census", "tox21"])
+    parser = make_folder_parser(__doc__, ["nhanes", "census", "tox21"], [0, 1])
     parser.add_argument("--sizes", nargs="+", type=int, default=[8, 32])
     parser.add_argument("--methods", nargs="+", default=["shared", "independent"])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     options = parser.parse_args()
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    use_one_thread()
     shapes = [(1, "shared"), *((k, m) for k in options.sizes for m in options.methods)]
     rows = []
     for table in options.tables:
@@ -136,8 +99,8 @@ def main():
             for size, method in shapes:
                 found = fit_and_score(parts, settings, size, method, seed)
                 rows.append({"table": table, "size": size, "method": method, **found})
-                shown = " ".join(f"{k} {v:.4f}" for k, v in found.items())
-                print(f"{table} seed {seed} {size:3d} {method:11s} {shown}", flush=True)
+                line = f"{table} seed {seed} {size:3d} {method:11s} {show_scores(found)}"
+                print(line, flush=True)
     means = pd.DataFrame(rows).groupby(["table", "size", "method"]).mean()
     print("\n", means.round(4).to_string())
 

@@ -9,24 +9,14 @@ Usage: python docs/benchmarks/rare_and_calibrated.py FOLDER [--seeds 3] [--table
 where FOLDER holds the tables and their splits. Prints a line per fit, then tables.
 """
 
-import argparse
-import os
-import sys
 import time
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 import numpy as np
 import pandas as pd
+from _harness import import_loader, make_parser, standardise, use_one_thread
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax
-from sklearn.compose import make_column_selector, make_column_transformer
-from sklearn.impute import SimpleImputer
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, roc_auc_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from sk_mtl import MultiTaskClassifier
 from sk_mtl.datasets import make_multitask_classification
@@ -82,31 +72,11 @@ def load_table(name, folder):
         )
         rows = np.random.default_rng(0).permutation(24_000)
         return X.to_numpy(np.float32), Y, complete, np.split(rows, [4_000, 5_000])
-    sys.path.insert(0, folder)
-    from load import load, splits
-
-    X, Y = load(name, folder)
-    complete = load(name, folder, masked=False)[1] if name == "census" else Y
-    parts = splits(name, folder)["rand0"]
-    train = parts[0]
-    if name == "tox21":
-        mean, spread = X[train].mean(axis=0), X[train].std(axis=0)
-        X = (X - mean) / np.sqrt(np.maximum(spread, 0.01))
-        return X.astype(np.float32), Y, complete, parts
-    columns = make_column_transformer(
-        (
-            make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler()),
-            make_column_selector(dtype_include="number"),
-        ),
-        (
-            OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=10, dtype="float32"),
-            make_column_selector(dtype_exclude="number"),
-        ),
-        sparse_threshold=0,
-    )
-    X = X.fillna({c: "missing" for c in X.columns if not pd.api.types.is_numeric_dtype(X[c])})
-    columns.fit(X.iloc[train])
-    return columns.transform(X).astype(np.float32), Y, complete, parts
+    loader = import_loader(folder)
+    X, Y = loader.load(name, folder)
+    complete = loader.load(name, folder, masked=False)[1] if name == "census" else Y
+    parts = loader.splits(name, folder)["rand0"]
+    return standardise(X, parts[0], "median").astype(np.float32), Y, complete, parts
 
 
 def fit_biases(logits, codes):
@@ -220,13 +190,14 @@ def print_tables(results):
 
 
 def main():
-    parser = argparse.ArgumentParser()
+    parser = make_parser(__doc__)
     parser.add_argument("folder")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--tables", nargs="+", default=list(NETWORKS))
     parser.add_argument("--settings", nargs="+", default=[*SETTINGS, *TOGETHER])
     parser.add_argument("--csv")
     options = parser.parse_args()
+    use_one_thread()
     results = []
     for name in options.tables:
         results.append(run(name, options.settings, options.folder, options.seeds))

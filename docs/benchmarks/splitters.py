@@ -5,20 +5,16 @@
 FOLDER holds the tables and `load.py`, which has ``load(name, folder) -> (X, y)``. Only y is used.
 """
 
-from __future__ import annotations
-
-import argparse
-import importlib.util
 import os
 import platform
-import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import sklearn
+from _harness import as_markdown, clock, import_loader, make_parser
 from sklearn.model_selection import KFold, ShuffleSplit
 
 import sk_mtl
@@ -35,14 +31,6 @@ N_SPLITS = 5
 SEEDS = range(10)
 
 Folds = list[np.ndarray]
-
-
-def load_labels(name: str, folder: Path) -> pd.DataFrame:
-    """Load y of a table by the folder's own loader."""
-    spec = importlib.util.spec_from_file_location("load", folder / "load.py")
-    loader = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loader)
-    return loader.load(name, str(folder))[1]
 
 
 def split(cv, Y: pd.DataFrame) -> Folds:
@@ -81,15 +69,11 @@ def summarise(Y: pd.DataFrame, splitters: Iterable, share: float) -> dict[str, f
     return found.mean().to_dict()
 
 
-def as_markdown(frame: pd.DataFrame) -> str:
+def tabulate(frame: pd.DataFrame) -> str:
     """Format a frame as a Markdown table, its index as the first column."""
-    rows = [[str(frame.index.name or ""), *map(str, frame.columns)]]
-    rows.append(["---"] + ["---:"] * frame.shape[1])
-    rows += [
-        [str(label), *map(str, row)]
-        for label, row in zip(frame.index, frame.to_numpy(), strict=True)
-    ]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    header = [str(frame.index.name or ""), *map(str, frame.columns)]
+    rows = [[str(label), *map(str, row)] for label, *row in frame.itertuples(name=None)]
+    return as_markdown(header, rows, ["---", *["---:"] * frame.shape[1]])
 
 
 # -- Sections ------------------------------------------------------------------------------------
@@ -131,7 +115,7 @@ def compare(tables: dict[str, pd.DataFrame], kinds: dict, share: float, part: st
                 "largest deviation": f"{found['largest']:.1%}",
                 f"({part}, class) pairs without a row": f"{found['without']:g}",
             }
-    return as_markdown(pd.DataFrame(rows).T.rename_axis("table, splitter"))
+    return tabulate(pd.DataFrame(rows).T.rename_axis("table, splitter"))
 
 
 def describe(name: str, Y: pd.DataFrame) -> str:
@@ -165,7 +149,7 @@ def show_distributions(Y: pd.DataFrame, *, max_classes: int) -> str:
         },
         index=pd.Index([f"{t} = {c}" for t, c in rarest], name="task = class"),
     )
-    return as_markdown(frame)
+    return tabulate(frame)
 
 
 def show_missing(Y: pd.DataFrame) -> str:
@@ -181,7 +165,7 @@ def show_missing(Y: pd.DataFrame) -> str:
             "`MultiTaskStratifiedKFold`": [" ".join(str(fold[t]) for fold in ours) for t in Y],
         }
     )
-    return as_markdown(frame.rename_axis("task"))
+    return tabulate(frame.rename_axis("task"))
 
 
 def time_splits() -> str:
@@ -206,43 +190,37 @@ def time_splits() -> str:
         ),
     }
     rows = {name: f"{min(clock(call) for _ in range(5)):.1f}" for name, call in calls.items()}
-    return as_markdown(pd.DataFrame({"seconds": rows}).rename_axis("call"))
-
-
-def clock(call: Callable[[], object]) -> float:
-    """Seconds that a call takes."""
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
+    return tabulate(pd.DataFrame({"seconds": rows}).rename_axis("call"))
 
 
 def write_page(folder: Path) -> str:
     """Run everything and return the page."""
-    tables = {name: load_labels(name, folder) for name in TABLES}
+    tables = {name: import_loader(folder).load(name, str(folder))[1] for name in TABLES}
     sections = [
         "# Folds with missing labels",
-        "How alike are the folds of a table with several tasks and missing labels? Plain `KFold`, "
-        "which is what `cv=5` means for an estimator of several tasks, beside "
-        "`MultiTaskStratifiedKFold`, on three real tables.",
+        "How similar are the folds of a table with several tasks and missing labels? The benchmark "
+        "compares plain `KFold`, which is what `cv=5` means for an estimator with several tasks, "
+        "with `MultiTaskStratifiedKFold`, on three real tables.",
         "```console\npython docs/benchmarks/splitters.py FOLDER --page docs/benchmarks/splitters.md"
         "\n```",
-        "FOLDER holds the tables: the labels of Tox21 (toxicity assays), of NHANES (adults of a "
+        "FOLDER contains the tables: the labels of Tox21 (toxicity assays), of NHANES (adults of a "
         "health survey) and of Pittsburgh bridges.",
         f"Run on a shared machine with {os.cpu_count()} cores, Python "
         f"{platform.python_version()}, NumPy {np.__version__}, scikit-learn {sklearn.__version__}, "
         f"sk_mtl {sk_mtl.__version__}.",
         "## Summary",
-        f"Over the (task, class) pairs and {N_SPLITS} folds: how far the number of rows of the "
-        f"class in the fold is from a {N_SPLITS}th of the whole, as a share of that; the largest "
-        "such deviation and the number of (fold, class) pairs without a row are over classes with "
-        f"at least {N_SPLITS} rows. Shuffled: mean over {len(SEEDS)} seeds.",
+        f"For each (task, class) pair and each of {N_SPLITS} folds, the deviation is the "
+        "difference between the number of rows of the class in the fold and a "
+        f"{N_SPLITS}th of its rows, as a share of the latter. The largest deviation and the number "
+        f"of (fold, class) pairs without a row are over classes with at least {N_SPLITS} rows. "
+        f"Shuffled: mean over {len(SEEDS)} seeds.",
         compare_folds(tables),
-        "A class whose rows are no multiple of the number of folds cannot have a deviation of 0: "
-        "six rows make folds of 1, 1, 1, 1 and 2.",
+        "The deviation of a class whose number of rows is not a multiple of the number of folds "
+        "cannot be 0: six rows give folds of 1, 1, 1, 1 and 2.",
         "## A tenth of the rows",
-        "The same of one part with a tenth of the rows, as early stopping holds out and as "
-        "`train_test_split(test_size=0.1)` makes it. The last two columns are over classes with at "
-        f"least 10 rows. Mean over {len(SEEDS)} seeds.",
+        "The same for one part with a tenth of the rows, as used by early stopping and by "
+        "`train_test_split(test_size=0.1)`. The last two columns are over classes with at least "
+        f"10 rows. Mean over {len(SEEDS)} seeds.",
         compare_tenths(tables),
     ]
     for name, Y in tables.items():
@@ -256,8 +234,8 @@ def write_page(folder: Path) -> str:
         ]
     sections += [
         "## Time",
-        "Made-up tables, half of the labels of the first missing, three classes of 60, 35 and 5 %. "
-        "The fastest of five runs.",
+        "Generated tables. That of 100,000 rows has three classes of 60, 35 and 5 %, and half of "
+        "its labels are missing. Fastest of five runs.",
         time_splits(),
     ]
     return "\n\n".join(sections) + "\n"
@@ -265,7 +243,7 @@ def write_page(folder: Path) -> str:
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("folder", type=Path, help="the folder with the tables and load.py")
     parser.add_argument("--page", type=Path, help="where to write the page; default: print it")
     arguments = parser.parse_args()

@@ -12,18 +12,14 @@ where FOLDER holds the tables and their splits. A seed draws which labels are ke
 the split is the first random one.
 """
 
-import argparse
-import os
 import sys
 import time
 import warnings
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
 import numpy as np
 import pandas as pd
-import tensorflow as tf
+from _harness import make_folder_parser, show_scores, use_one_thread
 
 sys.path.insert(0, str(Path(__file__).parent / "quality"))
 from _tables import load_table, prepare
@@ -70,15 +66,11 @@ def fit_and_score(X, Y, way, seed, parts):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder")
-    parser.add_argument("--tables", nargs="+", default=TABLES)
+    parser = make_folder_parser(__doc__, TABLES, [0, 1, 2])
     parser.add_argument("--shares", nargs="+", type=float, default=[0.01, 0.03, 0.1, 0.3])
     parser.add_argument("--ways", nargs="+", default=list(WAYS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     options = parser.parse_args()
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    use_one_thread()
     rows = []
     for name in options.tables:
         table = load_table(name, options.folder)
@@ -93,8 +85,8 @@ def main():
                         continue
                     found = fit_and_score(X[train], Y, way, seed, parts)
                     rows.append({"table": name, "share": share, "way": way, **found})
-                    shown = " ".join(f"{k} {v:.4f}" for k, v in found.items())
-                    print(f"{name} {share:.2f} seed {seed} {way:20s} {shown}", flush=True)
+                    line = f"{name} {share:.2f} seed {seed} {way:20s} {show_scores(found)}"
+                    print(line, flush=True)
     means = pd.DataFrame(rows).groupby(["table", "share", "way"], sort=False).mean()
     print("\n", means.round(4).to_string())
 

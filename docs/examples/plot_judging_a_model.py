@@ -2,16 +2,16 @@
 Judging a model, task by task
 =============================
 
-A mean over tasks hides more than it shows. These are the pictures of a model that has been fitted:
-whether it had learned enough when it stopped, what it knows that guessing does not, where its
-rankings are good, and whether its probabilities can be believed. Each has a panel, or a row, per
-task; labels that are missing count in none of them.
+A mean over tasks hides more than it shows. The plots on this page examine a fitted model task by
+task: whether training stopped at the right time, how much better the model is than guessing, how
+well it ranks, and whether its probabilities are calibrated. Each plot has a panel, or a row, per
+task. Missing labels are ignored.
 """
 
 # %%
-# The Tox21 table: 7,823 molecules and twelve assays in which a molecule is active or not. One label
-# in six is missing, and three to sixteen of a hundred molecules are active. The molecules are split
-# so that each part has its share of the active ones of every assay.
+# The Tox21 dataset has 7,823 molecules and twelve assays, in each of which a molecule is active or
+# inactive. One label in six is missing, and 3 to 16 % of the molecules are active. The split is
+# stratified: each part has its share of the active molecules of every assay.
 import matplotlib.pyplot as plt
 
 from sk_mtl import MultiTaskClassifier
@@ -33,18 +33,18 @@ clf.fit(X_train, Y_train)
 # %%
 # When to stop
 # ------------
-# One epoch is kept for all tasks: that with the least mean loss on the rows held out. The panels
-# show for which tasks it came early and for which late.
+# Early stopping keeps one epoch for all tasks: the one with the lowest mean validation loss. The
+# panels show for which tasks this is early and for which it is late.
 LearningCurvesDisplay.from_estimator(clf)
 plt.show()
 
 # %%
 # What was learned
 # ----------------
-# The score of each task, and that of a constant prediction, which knows the share of the active
-# molecules and nothing of X. What lies between them is what was learned. The area under the ROC
-# curve is 0.5 for anything constant; of the average precision the constant has as much as there are
-# active molecules.
+# The score of each task, next to that of a constant prediction, which knows the share of active
+# molecules but does not use X. The difference between the two is what the model has learned. The
+# area under the ROC curve is 0.5 for any constant prediction; the average precision of a constant
+# prediction is the share of active molecules.
 figure, axes = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")
 for ax, metric in zip(axes, ["roc_auc", "average_precision"], strict=True):
     TaskScoresDisplay.from_estimator(clf, X_test, Y_test, metric=metric, name="network", ax=ax)
@@ -53,32 +53,33 @@ plt.show()
 # %%
 # Rankings
 # --------
-# The ROC curve tells how many of the active molecules are found for a given share of the inactive
-# ones. Where nearly all are inactive, that share is many molecules, and a curve that looks good may
-# be of little use.
+# The ROC curve shows how many of the active molecules are found for a given share of false alarms
+# among the inactive ones. If nearly all molecules are inactive, even a small share is many
+# molecules, and a curve that looks good may be of little use.
 TaskRocCurveDisplay.from_estimator(clf, X_test, Y_test)
 plt.show()
 
 # %%
-# Precision tells how many of those found are active. The dashed line is the share of the active
-# molecules, which is the precision of guessing. Compare NR-AR with SR-HSE, two tasks of the same
-# area under the ROC curve: for the first, half of the active molecules are found with hardly a
-# false alarm, for the second a tenth of them.
+# Precision is the share of active molecules among those found. The dashed line is the share of
+# active molecules in the data, which is the precision of guessing. Compare NR-AR with SR-HSE, two
+# tasks with the same area under the ROC curve: in the first, half of the active molecules are found
+# with hardly a false alarm; in the second, a tenth of them.
 TaskPrecisionRecallDisplay.from_estimator(clf, X_test, Y_test)
 plt.show()
 
 # %%
 # Probabilities
 # -------------
-# Each point is a bin of molecules whose predicted probability is alike; calibrated ones lie on the
-# dashed line. The bars are 95 % intervals, and below hangs the histogram of the probabilities: most
-# molecules are in the first bin, and there is little to say about the others. The title has the
-# calibration error, which weighs the bins by their molecules, and is small for that reason.
+# Each point is a bin of molecules with similar predicted probabilities. Calibrated probabilities
+# lie on the dashed line. The bars are 95 % intervals, and the histogram below shows the
+# distribution of the probabilities: most molecules are in the first bin, so little is known about
+# the others. The title shows the calibration error. It is small because it weights the bins by
+# their number of molecules.
 TaskCalibrationDisplay.from_estimator(clf, X_test, Y_test, n_bins=10)
 plt.show()
 
 # %%
-# Bins with equally many molecules show what happens where the molecules are.
+# Bins with equal numbers of molecules show more detail where most molecules are.
 TaskCalibrationDisplay.from_estimator(
     clf, X_test, Y_test, n_bins=10, strategy="quantile", tasks=["NR-AhR", "SR-ARE", "SR-MMP"]
 )

@@ -2,13 +2,12 @@
 A masked loss in a plain Keras model
 ====================================
 
-Whoever has a Keras model and rows labelled -1 needs one thing of this package: a loss that knows
-what -1 means. It is divided by the weight of the labelled rows of the batch, so that the rows
-without a label count as exactly nothing.
+With your own Keras model and labels of -1 where they are unknown, all you need is a masked loss. It
+is divided by the weight of the labelled rows of the batch, so unlabelled rows contribute nothing.
 """
 
 # %%
-# Four classes, known for one row in five; -1 where they are not, and a weight for every row.
+# Four classes, labelled for one row in five and -1 elsewhere, and a weight for every row.
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -36,18 +35,19 @@ def make_model(loss, metric, **settings):
 
 
 # %%
-# The loss and the accuracy go where Keras's own would. ``sample_weight`` and ``validation_split``
-# work as they do elsewhere; one batch holds the whole set, so that what follows can be compared.
+# The masked loss and accuracy are used like Keras's own, and ``sample_weight`` and
+# ``validation_split`` work as usual. One batch holds the whole dataset, so that the models below
+# can be compared.
 settings = {"epochs": 40, "batch_size": 800, "verbose": 0}
 masked = make_model(MaskedSparseCategoricalCrossentropy(), MaskedSparseCategoricalAccuracy())
 history = masked.fit(X, y, sample_weight=weight, validation_split=0.2, **settings).history
 print({name: round(values[-1], 4) for name, values in history.items()})
 
 # %%
-# The same as without those rows
-# ------------------------------
-# Training on the labelled rows alone, by Keras's own loss, gives the same model: the weights differ
-# by the roundings of float32.
+# The same as without unlabelled rows
+# -----------------------------------
+# Training on the labelled rows alone, with Keras's own loss, gives the same model, up to float32
+# rounding of the weights.
 known = np.flatnonzero(y >= 0)
 first, last = known[known < 800], known[known >= 800]
 removed = make_model(
@@ -67,9 +67,9 @@ print(f"largest difference of a weight: {max(np.abs(a - b).max() for a, b in pai
 # %%
 # A mask is not a sample weight
 # -----------------------------
-# The usual way is to give the unlabelled rows some class and a ``sample_weight`` of 0. Keras then
-# divides by all rows of the batch, the masked ones too: with labels for a fifth of the rows, each
-# step is a fifth as long, and the loss that is shown a fifth as high.
+# A common approach gives unlabelled rows an arbitrary class and a ``sample_weight`` of 0. Keras
+# then divides by all rows of the batch, including the masked ones. With labels for a fifth of the
+# rows, each step is a fifth as long, and the reported loss a fifth as high.
 usual = make_model(
     keras.losses.SparseCategoricalCrossentropy(),
     keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
@@ -98,9 +98,9 @@ plt.show()
 # %%
 # The estimator
 # -------------
-# `MultiTaskClassifier` takes the same labels: a 1-D y is one task, and ``missing_label=-1`` says
-# what is missing. Rows without any label never enter a batch, so the fit with them and the fit
-# without them agree in every bit.
+# `MultiTaskClassifier` accepts the same labels: a 1-D y is one task, and ``missing_label=-1``
+# marks missing labels. Rows without any label never enter a batch, so fits with and without them
+# are equal bit for bit.
 fits = [
     MultiTaskClassifier((16,), activation="tanh", missing_label=-1, epochs=20, random_state=0).fit(
         X[rows], y[rows], weight[rows]

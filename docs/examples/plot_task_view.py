@@ -1,16 +1,16 @@
 """
-One task in scikit-learn's displays, and a threshold for it
-===========================================================
+Single-task tools of scikit-learn
+=================================
 
-Displays, calibration and threshold tuning know one task, all of whose labels are known. A
-``TaskView`` shows them one task of a fitted estimator, or of a fitted pipeline, as an ordinary
-classifier. Nothing is trained again: a view's ``fit`` leaves the network as it is.
+scikit-learn's displays, calibration and threshold tuning support a single task without missing
+labels. A ``TaskView`` presents one task of a fitted estimator or pipeline as an ordinary
+classifier. Nothing is trained again: a view's ``fit`` does not change the network.
 """
 
 # %%
-# The census table has three tasks; education is known for one row in eight. The network is trained
-# on some rows; others are for calibrating and tuning, others again for judging, with the labels
-# that the table hides.
+# The census dataset has three tasks; education is labelled for one row in eight. Some rows are used
+# for training, some for calibration and tuning, and some for testing, with the labels that the
+# dataset hides.
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -56,10 +56,10 @@ print(Y.iloc[train].notna().mean().to_string())
 # %%
 # Displays
 # --------
-# A view takes X as the pipeline does. Where the task has missing labels, its labelled rows are
-# chosen first; here the complete table has them all. The calibrator is fitted to the view's
-# probabilities on the rows for tuning: the network, frozen, is not. This one was calibrated before,
-# and gains nothing.
+# A view accepts the same X as the pipeline. If the task has missing labels, select its labelled
+# rows first; here we use the complete labels. The calibrator is fitted to the view's
+# probabilities on the tuning rows, while the frozen network does not change. The network was
+# already well calibrated, so calibration gains nothing.
 income = TaskView(model, "income_50k")
 education = TaskView(model, "education")
 calibrated = CalibratedClassifierCV(FrozenEstimator(income), method="isotonic")
@@ -96,9 +96,9 @@ plt.show()
 # %%
 # A threshold
 # -----------
-# Few adults earn more than 50,000, so the most probable class is nearly always the other. Where
-# both classes matter alike, another threshold than one half is better; it is tuned on rows that the
-# network has not seen.
+# Few adults earn more than 50,000, so the most probable class is nearly always the other one. If
+# both classes matter equally, a threshold other than one half is better. It is tuned on rows that
+# the network has not seen.
 tuned = TunedThresholdClassifierCV(
     income, scoring="balanced_accuracy", cv="prefit", refit=False, store_cv_results=True
 )
@@ -107,7 +107,7 @@ tuned.fit(X.iloc[tune], Y["income_50k"].iloc[tune])
 figure, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
 axes[0].plot(tuned.cv_results_["thresholds"], tuned.cv_results_["scores"])
 axes[0].axvline(tuned.best_threshold_, color="0.5", linestyle="--")
-axes[0].set(title="rows for tuning", xlabel="threshold", ylabel="balanced accuracy")
+axes[0].set(title="tuning rows", xlabel="threshold", ylabel="balanced accuracy")
 for ax, title, shown in [
     (axes[1], "threshold 0.5", income),
     (axes[2], f"threshold {tuned.best_threshold_:.3f}", tuned),
@@ -121,8 +121,8 @@ plt.show()
 # %%
 # Partial dependence
 # ------------------
-# What the network makes of a feature, for one class of one task at a time: each curve is the mean
-# probability over the rows if all of them had that value.
+# The effect of a feature on the probability of one class of one task: each curve is the mean
+# predicted probability if all rows had that value of the feature.
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained", sharey=True)
 some = X.iloc[test[:200]]
 for label, color in zip(education.classes_, ["C0", "C1", "C2", "C3", "C4"], strict=True):
@@ -145,8 +145,8 @@ plt.show()
 # %%
 # Importance
 # ----------
-# How much the ROC-AUC of a task falls when a column is shuffled. The tasks share one network, and
-# yet depend on different columns.
+# The decrease of a task's ROC-AUC when a column is shuffled. The tasks share one network, but
+# depend on different columns.
 married = TaskView(model, "never_married")
 some = test[:1_000]
 falls = {}
@@ -164,7 +164,7 @@ falls = pd.DataFrame(falls, index=X.columns)
 largest = falls.loc[falls.max(axis=1).nlargest(8).index[::-1]]
 
 ax = largest.plot.barh(figsize=(8, 4))
-ax.set(xlabel="fall of the ROC-AUC when the column is shuffled", ylabel="")
+ax.set(xlabel="decrease of ROC-AUC when the column is shuffled", ylabel="")
 ax.legend(loc="lower right")
 plt.tight_layout()
 plt.show()
@@ -172,8 +172,8 @@ plt.show()
 # %%
 # Decision boundaries
 # -------------------
-# For two features, the regions of the predicted classes can be drawn: here of a network that knows
-# age and weeks worked only, for two of its tasks.
+# With two features, the predicted probabilities can be plotted as regions: here for a network that
+# uses only age and weeks worked, for two of its tasks.
 pair = ["age", "weeks_worked"]
 two_columns = make_pipeline(StandardScaler(), clf).fit(X[pair].iloc[train], Y.iloc[train])
 

@@ -1,18 +1,18 @@
 """
-Three heads, the third rarely labelled
-======================================
+Three heads, one of them rarely labelled
+========================================
 
-A network with a binary head, another binary head and one of seven classes; the third is labelled
-for 12 % of the rows, and the batches are small. This is the question that the package comes from:
+A network has two binary heads and one with seven classes. The third task is labelled for 12 % of
+the rows, and the batches are small. This example shows the question that led to this package:
 *how do I mask the loss of a head whose labels are missing?*
 
-In a batch of eight rows, 0.88\\ :sup:`8` = 36 % of the batches hold no label of the third task at
+With eight rows per batch, 0.88\\ :sup:`8` = 36 % of the batches have no label for the third task at
 all. A mean over the labelled rows of such a batch is 0/0.
 """
 
 # %%
-# The table: two tasks are known for all of 400 rows, the one of seven classes for 48. The rows
-# beyond are for judging, with all labels known.
+# The dataset: two tasks are labelled for all of 400 training rows, the task with seven classes for
+# 48. The remaining rows are for testing, with all labels known.
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,10 +32,10 @@ Y_train.loc[rng.permutation(400)[48:], "seven"] = np.nan
 print(Y_train.notna().sum().to_string())
 
 # %%
-# The network as the question had it
-# ----------------------------------
-# A plain Keras network with three outputs. The rows without a label are cut out by
-# ``boolean_mask``, and the tasks are weighted by learned uncertainties.
+# The original network
+# --------------------
+# A plain Keras network with three outputs. ``boolean_mask`` removes the rows without a label, and
+# the tasks are weighted by learned uncertainties.
 
 
 def dense(units, seed, activation=None):
@@ -76,21 +76,21 @@ order = np.random.default_rng(0).permutation(400).reshape(-1, 8)
 features, labels = X[train], Y_train.to_numpy(np.float32)
 losses = np.array([train_step(features[rows], labels[rows]) for rows in order])
 without = np.isnan(labels[order, 2]).all(axis=1)
-print(f"{without.mean():.0%} of the batches hold no label of 'seven'")
+print(f"{without.mean():.0%} of the batches have no label for 'seven'")
 print(f"first of them: step {without.argmax()}")
 print(f"log-variances after the epoch: {log_variance.numpy()}")
 print(f"weights that are finite: {[bool(np.isfinite(w).all()) for w in model.get_weights()]}")
 
 # %%
-# The loss of the empty batch is NaN. The gradient of a mean over nothing reaches no logit, so the
-# network survives that step; but the gradient of the task's log-variance is the NaN itself. From
-# then on the weight of the task is NaN, and the next batch that has a label of it carries the NaN
-# into every weight of the network.
+# If a batch has no label for the task, its loss is NaN. The mean over nothing passes no gradient to
+# the logits, so the network survives this step. But the gradient of the task's log-variance is NaN.
+# From then on the weight of the task is NaN, and the next batch with a label for the task spreads
+# the NaN to every weight of the network.
 #
 # The estimator
 # -------------
-# The same table, batch size and learning rate. A task without a label in the batch has a loss and a
-# gradient of zero, and its log-variance is left alone.
+# The same dataset, batch size and learning rate. A task without a label in the batch has a loss and
+# a gradient of zero, and its log-variance does not change.
 histories = {}
 for weighting in ("equal", "uncertainty"):
     clf = MultiTaskClassifier(
@@ -109,15 +109,15 @@ for weighting in ("equal", "uncertainty"):
     print(accuracy.round(3).to_string())
 
 # %%
-# Left, one epoch of the network as the question had it, up to where nothing is left to draw. Right,
-# the epochs of the estimator, judged on rows whose labels are all known.
+# Left: one epoch of the original network, up to the point where everything is NaN. Right: the
+# epochs of the estimator, with losses on rows whose labels are all known.
 figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 names, colors = list(Y.columns), ["C0", "C1", "C2"]
 for task, color in enumerate(colors):
     axes[0].plot(losses[:, task], color=color, marker=".", label=names[task])
 dead = np.isnan(losses).any(axis=1).argmax()
 axes[0].axvline(dead, color="0.5", linestyle="--")
-axes[0].text(dead + 0.6, 0.03, "first batch without\na label of 'seven'", va="bottom",
+axes[0].text(dead + 0.6, 0.03, "first batch without\na label for 'seven'", va="bottom",
              transform=axes[0].get_xaxis_transform())  # fmt: skip
 axes[0].set(title="boolean_mask and reduce_mean", xlabel="step of the first epoch",
             ylabel="loss of the batch", xlim=(-0.5, 24.5), ylim=(0, None))  # fmt: skip

@@ -1,9 +1,10 @@
-"""The container of models and checkpoints: a text and named arrays in a file, under a checksum.
+"""The container of models and checkpoints: a text and named arrays in a file, with a checksum.
 
-Owns the bytes, and their limits. The layout is that of safetensors [1]_, so that any reader of it
-finds the arrays: the length of a header in eight bytes, the header in JSON, the arrays one after
-another. Nothing is compressed, nothing is imported or run. Does not know what text and arrays
-stand for.
+Owns the bytes, and their limits. The layout is that of safetensors [1]_, so that its readers find
+the arrays: the length of the header in eight bytes, the header in JSON, the arrays one after
+another. Nothing is compressed, imported or executed. Does not know the meaning of text and arrays.
+The library safetensors is not used: it has no checksum, orders the metadata at random, so that the
+checksum has no fixed place, and sets no limit to what a header may cost.
 
 References
 ----------
@@ -26,7 +27,7 @@ __all__ = ["ARCHIVE_VERSION", "check_start", "pack", "read_json", "unpack"]
 ARCHIVE_VERSION = 1
 
 _MAX_HEADER_BYTES = 32 * 2**20
-# An empty list takes three bytes in a file, and some hundred in memory while it is read.
+# An empty list takes three bytes in a file, and about a hundred in memory while it is read.
 _MAX_VALUES = 2**21
 _MAX_DIMENSIONS = 32
 _MAX_DEPTH = 64
@@ -47,8 +48,8 @@ _DTYPES = {
 }
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
-# The header begins with these bytes; the checksum stands at a fixed place, so that it can be
-# compared before anything is read.
+# The header begins with these bytes. The checksum has a fixed place, so that it can be compared
+# before anything else is read.
 _MAGIC = b'{"__metadata__":{"format":"sk_mtl","version":"'
 _VERSION = re.compile(re.escape(_MAGIC) + rb'([0-9]{1,9})"')
 _START = re.compile(re.escape(_MAGIC) + rb'1","sha256":"([0-9a-f]{64})",')
@@ -56,25 +57,7 @@ _NO_DIGEST = b"0" * 64
 
 
 def pack(text: str, arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Return the content of a file.
-
-    Parameters
-    ----------
-    text : str
-        What is not an array.
-    arrays : mapping of str to ndarray
-        Numbers or booleans, little-endian where that matters.
-
-    Returns
-    -------
-    content : bytes
-        The same for the same text and arrays.
-
-    Raises
-    ------
-    ValueError
-        If the text and the names of the arrays are too long.
-    """
+    """Return the content of a file, the same for the same text and arrays."""
     entries: dict[str, Any] = {}
     end = 0
     for name, array in arrays.items():
@@ -94,8 +77,8 @@ def pack(text: str, arrays: Mapping[str, np.ndarray]) -> bytes:
     header += b" " * (-len(header) % 8)
     if len(header) > _MAX_HEADER_BYTES:
         raise ValueError(
-            f"What the file would hold besides arrays takes {len(header)} bytes; it must not "
-            f"take more than {_MAX_HEADER_BYTES}. Pickle the model."
+            f"The file takes {len(header)} bytes without its arrays; these must not take more than "
+            f"{_MAX_HEADER_BYTES}. Pickle the model."
         )
     parts = [len(header).to_bytes(8, "little"), header]
     parts += [np.ascontiguousarray(array).tobytes() for array in arrays.values()]
@@ -107,58 +90,24 @@ def pack(text: str, arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def unpack(content: bytes) -> tuple[str, dict[str, np.ndarray]]:
-    """Return what `pack` was given.
-
-    Parameters
-    ----------
-    content : bytes
-        The content of a file, from anybody.
-
-    Returns
-    -------
-    text : str
-        What is not an array.
-    arrays : dict of str to ndarray
-        Copies, which can be written to.
-
-    Raises
-    ------
-    ValueError
-        If it is not the content of such a file, of a newer version, or changed since.
-    """
+    """Return the text and writeable arrays of an untrusted content, or raise ValueError."""
     start = check_start(content)
     if _digest(content, *start.span(1)) != start[1].decode():
-        raise ValueError(_damaged("its content does not fit its checksum"))
+        raise ValueError(_damaged("its content does not match its checksum"))
     header_end = 8 + int.from_bytes(content[:8], "little")
     if not 8 < header_end <= min(len(content), 8 + _MAX_HEADER_BYTES):
-        raise ValueError(_damaged(f"its header cannot have {header_end - 8} bytes"))
+        raise ValueError(_damaged(f"its header has an impossible length, {header_end - 8} bytes"))
     header = read_json(content[8:header_end])
     metadata = header.pop("__metadata__", None) if isinstance(header, dict) else None
     if not isinstance(metadata, dict) or set(metadata) != {"format", "version", "sha256", "text"}:
-        raise ValueError(_damaged("its header does not say what it must"))
+        raise ValueError(_damaged("its metadata has unexpected keys"))
     if not isinstance(metadata["text"], str):
-        raise ValueError(_damaged("its text is not text"))
+        raise ValueError(_damaged("its text is not a string"))
     return metadata["text"], _read_arrays(header, memoryview(content)[header_end:])
 
 
 def check_start(content: bytes) -> re.Match[bytes]:
-    """Refuse what is no file of ours, or a newer one, by its first bytes.
-
-    Parameters
-    ----------
-    content : bytes
-        The content of a file, or at least its first 200 bytes.
-
-    Returns
-    -------
-    start : re.Match
-        With the checksum as its group.
-
-    Raises
-    ------
-    ValueError
-        If it cannot be read.
-    """
+    """Refuse other files, and newer versions, by the first 200 bytes; match the checksum."""
     if not content.startswith(_MAGIC, 8):
         raise ValueError("This is not a file that sk_mtl has written.")
     version, start = _VERSION.match(content, 8), _START.match(content, 8)
@@ -169,28 +118,12 @@ def check_start(content: bytes) -> re.Match[bytes]:
             "newer one."
         )
     if start is None:
-        raise ValueError(_damaged("its header does not begin as it must"))
+        raise ValueError(_damaged("its header has an unexpected beginning"))
     return start
 
 
 def read_json(text: bytes | str) -> Any:
-    """Return what JSON stands for; refuse what is ambiguous, or not JSON by its standard.
-
-    Parameters
-    ----------
-    text : bytes or str
-        JSON, in UTF-8.
-
-    Returns
-    -------
-    value : object
-        Of dicts, lists, str, int, finite float, bool and None.
-
-    Raises
-    ------
-    ValueError
-        If it is not JSON, holds too many values, is nested too deep, or repeats a key of an object.
-    """
+    """Parse untrusted JSON; refuse too many values, deep nesting, repeated keys and NaN."""
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8")
@@ -213,7 +146,7 @@ def _damaged(reason: str) -> str:
 
 
 def _digest(content: bytes, start: int, end: int) -> str:
-    """Return the checksum of a content, in which its own place counts as zeros."""
+    """Return the checksum of a content, in which the checksum itself counts as zeros."""
     whole = memoryview(content)
     digest = hashlib.sha256(whole[:start])
     digest.update(_NO_DIGEST)
@@ -222,7 +155,7 @@ def _digest(content: bytes, start: int, end: int) -> str:
 
 
 def _check_depth(value: Any, levels: int) -> None:
-    """Refuse more levels of lists and objects than any code should meet."""
+    """Refuse more levels of lists and objects than allowed."""
     if isinstance(value, (dict, list)):
         if levels == 0:
             raise ValueError(f"it is nested deeper than {_MAX_DEPTH} levels")
@@ -247,28 +180,28 @@ def _finite(text: str) -> float:
 
 
 def _read_arrays(entries: dict[str, Any], buffer: memoryview) -> dict[str, np.ndarray]:
-    """Return the arrays that a header names; they must fill the buffer, one after another."""
+    """Return the arrays listed in a header; they must fill the buffer, one after another."""
     arrays = {}
     end = 0
     for name, entry in entries.items():
         if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-            raise ValueError(_damaged(f"it does not say what array {name[:80]!r} is"))
+            raise ValueError(_damaged(f"the entry of array {name[:80]!r} has unexpected keys"))
         dtype = _DTYPES.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
         shape, span = entry["shape"], entry["data_offsets"]
         if (
             dtype is None
             or not (_is_list_of_sizes(shape) and _is_list_of_sizes(span))
             or len(shape) > _MAX_DIMENSIONS
-            # Rows without content would cost memory that the file does not have.
+            # Empty rows could be more than memory holds, in a file of a few bytes.
             or (math.prod(shape) == 0 and shape[0] != 0)
             or span != [end, end + math.prod(shape) * dtype.itemsize]
             or span[1] > len(buffer)
         ):
-            raise ValueError(_damaged(f"array {name[:80]!r} cannot be what it is said to be"))
+            raise ValueError(_damaged(f"the entry of array {name[:80]!r} is invalid"))
         start, end = span
         array = np.frombuffer(buffer[start:end], dtype).reshape(shape)
         if dtype.kind == "b" and (array.view(np.uint8) > 1).any():
-            raise ValueError(_damaged(f"array {name[:80]!r} holds booleans that are none"))
+            raise ValueError(_damaged(f"array {name[:80]!r} holds invalid booleans"))
         arrays[name] = array.astype(dtype.newbyteorder("="))
     if end != len(buffer):
         raise ValueError(_damaged(f"it has {len(buffer) - end} bytes too many"))

@@ -1,7 +1,7 @@
-"""Dtypes of y's columns as JSON: what predictions need to take the form that y had.
+"""Dtypes of y's columns as JSON, from which predictions take the form of y.
 
-Owns which dtypes of pandas and of other dataframe libraries can be stored. Each is one of a fixed
-list; none is parsed by a library from text that comes from outside, but NumPy's plain ones.
+Owns which dtypes of pandas and other DataFrame libraries can be stored. Each is one of a fixed
+list; no library parses untrusted text, except NumPy for its plain dtypes.
 """
 
 from __future__ import annotations
@@ -41,37 +41,19 @@ _UNITS = ("s", "ms", "us", "ns")
 
 
 def encode_dtype(dtype: Any, name: str) -> Any:
-    """Return what JSON can say of a column's dtype.
-
-    Parameters
-    ----------
-    dtype : dtype of NumPy, pandas or narwhals, or None
-        None for y that was an array.
-    name : str
-        Whose it is, for the message.
-
-    Returns
-    -------
-    node : object
-        Of dicts, lists, str and None.
-
-    Raises
-    ------
-    TypeError
-        If it is not in the list.
-    """
-    node = None if dtype is None else _describe(dtype, name)
+    """Encode a dtype of NumPy, pandas or narwhals, or None, as JSON; `name` is for the error."""
+    node = None if dtype is None else _encode(dtype, name)
     if dtype is not None and node is None:
         raise TypeError(f"{name} has the dtype {dtype!r}")
     return node
 
 
-def _describe(dtype: Any, name: str) -> Any:
+def _encode(dtype: Any, name: str) -> Any:
     if isinstance(dtype, np.dtype):
-        # What `plain_dtype` refuses is no dtype of labels, but for objects.
+        # `plain_dtype` allows more, but labels have no other dtype than these and objects.
         return {"numpy": dtype.str} if dtype.kind in "biufMmO" and dtype.itemsize <= 8 else None
     if isinstance(dtype, pd.CategoricalDtype):
-        return {"pandas": "category"}  # its categories stand beside it
+        return {"pandas": "category"}  # its categories are stored separately
     if isinstance(dtype, pd.StringDtype):
         is_nan = dtype.na_value is not pd.NA
         storage = "pyarrow" if dtype.storage == "pyarrow_numpy" else dtype.storage
@@ -94,32 +76,14 @@ def _describe(dtype: Any, name: str) -> Any:
 
 
 def decode_dtype(node: Any, categories: tuple[np.ndarray, bool] | None) -> Any:
-    """Return the dtype that `encode_dtype` was given.
-
-    Parameters
-    ----------
-    node : object
-        What JSON said, from anybody.
-    categories : tuple (ndarray, bool) or None
-        The categories of a categorical column, and whether they are ordered.
-
-    Returns
-    -------
-    dtype : dtype of NumPy, pandas or narwhals, or None
-        The dtype.
-
-    Raises
-    ------
-    ValueError
-        If it stands for no dtype.
-    """
+    """Decode an untrusted node; `categories` are (values, ordered) of a categorical column."""
     if node is None:
         return None
     try:
         ((kind, value),) = node.items()
         return _DECODERS[kind](value, categories)
     except (TypeError, LookupError, AttributeError) as error:
-        raise ValueError(f"{str(node)[:200]} is no dtype of a column") from error
+        raise ValueError(f"{str(node)[:200]} is not the dtype of a column") from error
 
 
 def _decode_numpy(text: Any, categories: Any) -> np.dtype:
@@ -137,7 +101,7 @@ def _decode_string(value: Any, categories: Any) -> Any:
     if storage not in ("python", "pyarrow") or missing not in ("NaN", "NA"):
         raise TypeError(value)
     if storage == "pyarrow" and not _arrow_types():
-        storage = "python"  # as pandas itself does where there is no pyarrow
+        storage = "python"  # as pandas itself does without pyarrow
     if missing == "NA":
         return pd.StringDtype(storage)
     try:
@@ -177,7 +141,7 @@ def _unit(unit: Any) -> Any:
 
 def _arrow_types() -> dict[str, Any]:
     """Return Arrow's types by name; none without pyarrow."""
-    pyarrow = nw.dependencies.get_pyarrow()  # pandas has imported it, if it is there
+    pyarrow = nw.dependencies.get_pyarrow()  # pandas has imported it, if it is installed
     return {} if pyarrow is None else {name: getattr(pyarrow, name)() for name in _ARROW}
 
 

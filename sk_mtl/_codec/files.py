@@ -1,4 +1,4 @@
-"""Files: written whole, or not at all. Does not know what is in them."""
+"""Files: written completely or not at all."""
 
 from __future__ import annotations
 
@@ -12,22 +12,7 @@ __all__ = ["remove_file", "replace_file"]
 
 
 def replace_file(path: str, content: bytes) -> None:
-    """Write a file beside the one to be replaced, and put it in its place in one step.
-
-    Parameters
-    ----------
-    path : str
-        Of the file, which need not be there yet.
-    content : bytes
-        What it is to hold.
-
-    Raises
-    ------
-    ValueError
-        If the path is that of something else than a file.
-    OSError
-        If it cannot be written; the old file stays.
-    """
+    """Write a file under a temporary name, and rename it to `path` in one step."""
     if os.path.exists(path) and not os.path.isfile(path):
         raise ValueError(f"{path!r} is a folder or a device, not a file.")
     folder, name = os.path.split(path)
@@ -47,13 +32,7 @@ def replace_file(path: str, content: bytes) -> None:
 
 
 def remove_file(path: str) -> None:
-    """Remove a file, and what a killed process may have left of writing it.
-
-    Parameters
-    ----------
-    path : str
-        Of the file. What is not there, or cannot be removed, is passed over.
-    """
+    """Remove a file, and the temporary ones of a killed process, if possible."""
     folder, name = os.path.split(path)
     leftovers = glob.glob(os.path.join(glob.escape(folder), f".{glob.escape(name)}.*.tmp"))
     for each in (path, *leftovers):

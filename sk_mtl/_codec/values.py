@@ -1,11 +1,11 @@
-"""Values as JSON and arrays: parameters, labels and names of tasks, to be stored without pickle.
+"""Values as JSON and arrays: parameters, labels and task names, stored without pickle.
 
-Owns which Python, NumPy and pandas values can be stored, and how each is written, so that it comes
-back with its type and every bit. A value is built from a fixed list of types; no type is looked up
-by a name from outside. Does not know files nor the estimator.
+Owns which Python, NumPy and pandas values can be stored, and their encoding, which keeps the type
+and every bit. A value is built from a fixed list of types; no type is looked up by an untrusted
+name. Does not know files nor the estimator.
 
-JSON's null, booleans, numbers, strings and lists stand for themselves; an object has one key, which
-says what its value is.
+JSON's null, booleans, numbers, strings and lists stand for themselves; an object has one key, the
+kind of its value.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import pandas as pd
 from sk_mtl._tasks import PerTask
 
 __all__ = [
+    "AnyObjects",
     "decode_time_zone",
     "decode_value",
     "encode_time_zone",
@@ -36,57 +37,37 @@ _TIME_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z][A-Za-z0-9_+-]*)*|UTC
 _LARGEST_CODE_POINT = 0x10FFFF
 
 
-def require(condition: Any, otherwise: str) -> None:
-    """Raise a ValueError where something does not hold.
+class AnyObjects(dict[str, Any]):
+    """Arrays put aside that pickle will write: objects of any other type may stand among them."""
 
-    Parameters
-    ----------
-    condition : object
-        What must be true.
-    otherwise : str
-        What is the matter if it is not.
-    """
+
+def require(condition: Any, otherwise: str) -> None:
+    """Raise a ValueError unless a condition holds."""
     if not condition:
         raise ValueError(otherwise)
 
 
 # ------------------------------------------------------------------------------------------------
-# Writing
+# Encoding
 # ------------------------------------------------------------------------------------------------
 
 
 def encode_value(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
-    """Return what JSON can say of a value; put its arrays aside.
-
-    Parameters
-    ----------
-    value : object
-        None, a boolean, number, text, bytes, date or time, missing value, interval, array, or a
-        list, tuple, dict or `PerTask` of these.
-    name : str
-        What it is called, in messages and as the name of its arrays.
-    arrays : dict of str to ndarray
-        Arrays are added to it.
-
-    Returns
-    -------
-    node : object
-        Of dicts, lists, str, int, finite float, bool and None.
-
-    Raises
-    ------
-    TypeError
-        If it is something else. Subclasses are something else.
-    """
+    """Encode a value as JSON and move its arrays to `arrays`; TypeError for unsupported types."""
     if value is None or type(value) in (bool, int, str):
         return value
     encode = _ENCODERS.get(type(value))
     if isinstance(value, np.generic):
         encode = _encode_scalar
-    if encode is None:
-        kind = type(value)
-        raise TypeError(f"{name} holds an object of {kind.__module__}.{kind.__qualname__}")
-    return encode(value, name, arrays)
+    try:
+        if encode is None:
+            kind = type(value)
+            raise TypeError(f"{name} holds an object of {kind.__module__}.{kind.__qualname__}")
+        return encode(value, name, arrays)
+    except TypeError:
+        if not isinstance(arrays, AnyObjects):
+            raise
+        return {"object": _put_aside(value, name, arrays)}
 
 
 def _encode_float(value: float, name: str, arrays: dict[str, np.ndarray]) -> Any:
@@ -122,8 +103,8 @@ def _encode_array(value: np.ndarray, name: str, arrays: dict[str, np.ndarray]) -
     return {"array": [key, value.dtype.str, list(value.shape)]}
 
 
-def _put_aside(array: np.ndarray, name: str, arrays: dict[str, np.ndarray]) -> str:
-    """Note an array under a name, or the next one that is free; return it."""
+def _put_aside(array: Any, name: str, arrays: dict[str, np.ndarray]) -> str:
+    """Store an array under a name, or the next free one, and return that."""
     key, number = name, 1
     while key in arrays:
         number += 1
@@ -163,25 +144,7 @@ def _encode_interval(value: pd.Interval, name: str, arrays: dict[str, np.ndarray
 
 
 def encode_time_zone(zone: Any, name: str) -> str:
-    """Return the name of a time zone.
-
-    Parameters
-    ----------
-    zone : datetime.tzinfo
-        The time zone.
-    name : str
-        What has it, for the message.
-
-    Returns
-    -------
-    text : str
-        Such as "Europe/Berlin" or "UTC+02:00".
-
-    Raises
-    ------
-    TypeError
-        If its name is none that pandas would know it by.
-    """
+    """Return the name of a time zone, such as "Europe/Berlin" or "UTC+02:00"."""
     text = str(zone)
     if not _TIME_ZONE.fullmatch(text):
         raise TypeError(f"{name} holds the time zone {text!r}, which has no plain name")
@@ -196,6 +159,7 @@ _ENCODERS: dict[type, Callable[[Any, str, dict[str, np.ndarray]], Any]] = {
     PerTask: lambda value, name, arrays: {"per_task": _encode_pairs(value.items(), name, arrays)},
     bytes: lambda value, name, arrays: {"bytes": value.hex()},
     np.ndarray: _encode_array,
+    np.memmap: _encode_array,
     type(pd.NA): lambda value, name, arrays: {"missing": "NA"},
     type(pd.NaT): lambda value, name, arrays: {"missing": "NaT"},
     pd.Timestamp: _encode_timestamp,
@@ -207,30 +171,12 @@ _ENCODERS: dict[type, Callable[[Any, str, dict[str, np.ndarray]], Any]] = {
 
 
 # ------------------------------------------------------------------------------------------------
-# Reading
+# Decoding
 # ------------------------------------------------------------------------------------------------
 
 
 def decode_value(node: Any, arrays: dict[str, np.ndarray]) -> Any:
-    """Return the value that `encode_value` was given.
-
-    Parameters
-    ----------
-    node : object
-        What JSON said, from anybody.
-    arrays : dict of str to ndarray
-        The arrays that were put aside; those that are used are taken out.
-
-    Returns
-    -------
-    value : object
-        With the type that it had.
-
-    Raises
-    ------
-    ValueError
-        If it stands for no value.
-    """
+    """Decode an untrusted node with its type, and remove its arrays from `arrays`."""
     if isinstance(node, list):
         return [decode_value(item, arrays) for item in node]
     if not isinstance(node, dict):
@@ -238,55 +184,28 @@ def decode_value(node: Any, arrays: dict[str, np.ndarray]) -> Any:
     kind = next(iter(node)) if len(node) == 1 else None
     decode = _DECODERS.get(kind)
     if decode is None:
-        raise ValueError(f"no value is written as an object of {sorted(node)[:5]}")
+        raise ValueError(f"unknown kind of value, with the keys {sorted(node)[:5]}")
     try:
         return decode(node[kind], arrays)
     except (TypeError, ArithmeticError, LookupError, AttributeError) as error:
-        raise ValueError(f"this is no {kind}: {error}") from error
+        raise ValueError(f"invalid {kind}: {error}") from error
 
 
 def plain_dtype(text: Any) -> np.dtype:
-    """Return a dtype of numbers, booleans, text, bytes or times.
-
-    Parameters
-    ----------
-    text : str
-        As NumPy writes it in ``dtype.str``.
-
-    Returns
-    -------
-    dtype : numpy.dtype
-        The dtype.
-
-    Raises
-    ------
-    ValueError
-        If it is another one, or none.
-    """
+    """Return the dtype of an untrusted ``dtype.str`` of numbers, booleans, text, bytes or times."""
     if not isinstance(text, str) or not _PLAIN_DTYPE.fullmatch(text):
-        raise ValueError(f"{str(text)[:80]!r} is no plain dtype")
+        raise ValueError(f"{str(text)[:80]!r} is not a plain dtype")
     dtype = np.dtype(text)
     if dtype.str != text:
-        raise ValueError(f"{text!r} is not how a dtype is written")
+        raise ValueError(f"{text!r} is not the canonical name of a dtype")
     return dtype
 
 
 def decode_time_zone(text: Any) -> str:
-    """Return the name of a time zone, if it is one; names of files are none.
-
-    Parameters
-    ----------
-    text : str
-        From anybody.
-
-    Returns
-    -------
-    zone : str
-        The same.
-    """
+    """Return an untrusted name of a time zone, if it is one and not a file."""
     # pandas opens the file that a name behind "dateutil/" gives.
     if not isinstance(text, str) or not _TIME_ZONE.fullmatch(text) or text.startswith("dateutil"):
-        raise ValueError(f"{str(text)[:80]!r} is no time zone")
+        raise ValueError(f"{str(text)[:80]!r} is not a time zone")
     return text
 
 
@@ -314,12 +233,12 @@ def _decode_array(node: Any, arrays: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def _read_bytes(stored: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Return bytes as what they stand for, the last axis as one item."""
+    """Return bytes as an array of a dtype, the last axis as one item."""
     values = stored.view(dtype)[..., 0]
     if dtype.kind == "b" and (stored > 1).any():
         raise ValueError("booleans are 0 or 1")
     if dtype.kind == "U" and (stored.view(dtype.str[0] + "u4") > _LARGEST_CODE_POINT).any():
-        raise ValueError("text holds what is no character")
+        raise ValueError("text holds invalid characters")
     return values
 
 
@@ -330,11 +249,17 @@ def _decode_objects(node: Any, arrays: dict[str, np.ndarray]) -> np.ndarray:
     return values
 
 
+def _decode_object(node: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if not isinstance(arrays, AnyObjects):
+        raise ValueError("objects are read from pickles only")
+    return arrays.pop(node)
+
+
 def _decode_scalar(node: Any, arrays: dict[str, np.ndarray]) -> np.generic:
     text, digits = node
     dtype, content = plain_dtype(text), bytes.fromhex(digits)
     if len(content) != dtype.itemsize:
-        raise ValueError(f"{len(content)} bytes are no scalar of {dtype}")
+        raise ValueError(f"{len(content)} bytes are not a scalar of {dtype}")
     return _read_bytes(np.frombuffer(content, np.uint8)[None], dtype)[0]
 
 
@@ -352,11 +277,11 @@ def _decode_timedelta(node: Any, arrays: dict[str, np.ndarray]) -> pd.Timedelta:
 
 
 def _moment(text: Any, number: Any, kind: str) -> Any:
-    """Return a count of one of pandas's units of time as a scalar of NumPy."""
+    """Return a number of pandas's units of time as a NumPy scalar."""
     if text not in [f"<{kind}8[{unit}]" for unit in ("s", "ms", "us", "ns")]:
-        raise ValueError(f"{str(text)[:80]!r} is no dtype of times in pandas")
+        raise ValueError(f"{str(text)[:80]!r} is not a time dtype of pandas")
     if type(number) is not int:
-        raise ValueError(f"{number!r} is no count of units")
+        raise ValueError(f"{number!r} is not an integer")
     return np.int64(number).astype(text)
 
 
@@ -387,7 +312,7 @@ def _decode_pairs(node: Any, arrays: dict[str, np.ndarray]) -> list[tuple[Hashab
 
 def _list(node: Any) -> list[Any]:
     if not isinstance(node, list):
-        raise TypeError(f"{type(node).__name__} in place of a list")
+        raise TypeError(f"{type(node).__name__} instead of a list")
     return node
 
 
@@ -403,6 +328,7 @@ _DECODERS: dict[Any, Callable[[Any, dict[str, np.ndarray]], Any]] = {
     "per_task": _decode_per_task,
     "bytes": lambda node, arrays: bytes.fromhex(node),
     "array": _decode_array,
+    "object": _decode_object,
     "objects": _decode_objects,
     "scalar": _decode_scalar,
     "missing": lambda node, arrays: {"NA": pd.NA, "NaT": pd.NaT}[node],

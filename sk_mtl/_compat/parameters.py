@@ -1,10 +1,12 @@
-"""Parameters: what each may be, declared as data, and the check at `fit`.
+"""Parameters of the estimator: constraints, and their check in `fit`.
 
 Uses scikit-learn's private declarations of constraints. Does not look at X or y.
 """
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from os import PathLike
 from typing import Any
@@ -23,13 +25,13 @@ __all__ = ["PARAMETER_CONSTRAINTS", "check_parameters"]
 
 
 class _Choice(StrOptions):
-    """One of some words, which errors name in the same order in every process."""
+    """One of several words, which errors list in a fixed order."""
 
     def __str__(self) -> str:
         return f"a str among {{{', '.join(repr(word) for word in sorted(self.options))}}}"
 
 
-# What a parameter may be; cross-parameter rules are checked where both are used.
+# Rules over several parameters are checked where these are used.
 PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "head_hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left"), dict],
@@ -85,19 +87,35 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
 }
 
 
+_STOPS_EARLY = ("early_stopping is not False", lambda p: p["early_stopping"] is not False)
+# Parameters that act only beside another one: with what, in words and as a test.
+_ACT_ONLY_IF: dict[str, tuple[str, Callable[[Mapping[str, Any]], bool]]] = {
+    "embedding_size": (
+        "numeric_embedding is set",
+        lambda p: p["numeric_embedding"] is not None,
+    ),
+    "ensemble_method": ("ensemble_size is above 1", lambda p: p["ensemble_size"] > 1),
+    "focal_gamma": ("loss='focal'", lambda p: p["loss"] == "focal"),
+    "input_noise": ("unlabelled='consistency'", lambda p: p["unlabelled"] == "consistency"),
+    "pseudo_label_threshold": (
+        "unlabelled='pseudo_labels'",
+        lambda p: p["unlabelled"] == "pseudo_labels",
+    ),
+    "teacher_momentum": ("unlabelled is set", lambda p: p["unlabelled"] is not None),
+    "unlabelled_weight": ("unlabelled is set", lambda p: p["unlabelled"] is not None),
+    "validation_fraction": (
+        "early_stopping is True or 'auto'",
+        lambda p: p["early_stopping"] is not False and p["early_stopping"] != "cv",
+    ),
+    "monitor": _STOPS_EARLY,
+    "n_iter_no_change": _STOPS_EARLY,
+    "restore_best": _STOPS_EARLY,
+    "tol": _STOPS_EARLY,
+}
+
+
 def check_parameters(estimator: Any) -> None:
-    """Check an estimator's parameters against their constraints.
-
-    Parameters
-    ----------
-    estimator : BaseEstimator
-        The estimator; parameters without a constraint are left alone.
-
-    Raises
-    ------
-    ValueError
-        If one is not what it must be; `sklearn.utils.InvalidParameterError`, to be exact.
-    """
+    """Check an estimator's parameters against their constraints, if they have any."""
     params = estimator.get_params(deep=False)
     for name in params.keys() & PARAMETER_CONSTRAINTS.keys():
         allowed = {name: PARAMETER_CONSTRAINTS[name]}
@@ -107,3 +125,25 @@ def check_parameters(estimator: Any) -> None:
             words = [w for c in allowed[name] if isinstance(c, _Choice) for w in c.options]
             hint = did_you_mean(params[name], words)
             raise InvalidParameterError(f"{error}{hint}") from None
+    _check_combinations(type(estimator), params)
+
+
+def _check_combinations(cls: type, params: Mapping[str, Any]) -> None:
+    """Refuse a parameter that was set, but cannot act beside the others."""
+    for name, (condition, holds) in _ACT_ONLY_IF.items():
+        if name not in params or holds(params):
+            continue
+        default = _default_of(cls, name)
+        if params[name] is not default and params[name] != default:
+            raise InvalidParameterError(
+                f"{name}={params[name]!r} has no effect: it acts only if {condition}. Leave it at "
+                f"its default, {default!r}, or change the other parameter."
+            )
+
+
+def _default_of(cls: type, name: str) -> Any:
+    """Return the default of a parameter, of the class or of the one it inherits it from."""
+    for base in cls.__mro__:
+        if name in (parameters := inspect.signature(base).parameters):
+            return parameters[name].default
+    raise TypeError(f"{cls.__name__} has no parameter {name!r}")

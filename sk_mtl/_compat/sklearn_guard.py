@@ -1,6 +1,6 @@
-"""The guard on scikit-learn's tools that fail on missing labels, or take them for a class.
+"""A guard on scikit-learn's tools that fail on missing labels, or take them for a class.
 
-Knows their private names. Does not look at X or y, but for the guard, which is told how.
+Knows their private names. A callable tells whether y has missing labels.
 """
 
 from __future__ import annotations
@@ -21,43 +21,25 @@ __all__ = [
 
 
 class MissingLabelsError(RuntimeError):
-    """A tool that takes no missing labels, or takes them for a class, was about to be used.
+    """Raised before a tool is used that refuses missing labels, or takes them for a class.
 
     Not a ValueError, TypeError or AttributeError: scikit-learn's `Pipeline` swallows those while
     it collects the tags of its steps.
     """
 
 
-# ------------------------------------------------------------------------------------------------
-# The guard
-# ------------------------------------------------------------------------------------------------
-
-_Asked = Mapping[str, Any]  # the local variables of who asks
+_Asked = Mapping[str, Any]  # the local variables of the function that asks
 _Test = Callable[[Any], bool]
 _Refusal = Exception | None
 _Refuse = Callable[[_Asked, _Test, list[Any]], _Refusal]
 
 
 def check_asker(has_missing: _Test) -> None:
-    """Refuse tools of scikit-learn that fail on missing labels, or take them for a class.
-
-    `cross_val_predict` of probabilities encodes the labels of y before any estimator sees them, so
-    that a missing label becomes a class, without a warning. Others fail, with a message that does
-    not say what to do. The one thing that many ask of an estimator before that is its tags; this
-    is called there, and looks who asks. Where scikit-learn's names have changed it lets all pass.
-
-    Parameters
-    ----------
-    has_missing : callable
-        Tells whether a y has missing labels.
-
-    Raises
-    ------
-    MissingLabelsError
-        If y has missing labels and goes to a tool that fails on them or takes them for a class.
-    RuntimeError
-        If a tool for one task, which is about to refuse the estimator, was given it.
-    """
+    """Refuse tools of scikit-learn that fail on missing labels, or take them for a class."""
+    # scikit-learn's cross_val_predict of probabilities encodes y before any estimator sees it, so a
+    # missing label becomes a class without a warning. Other tools fail with unhelpful messages.
+    # Most ask for the estimator's tags first; this is called there and inspects the caller. If
+    # scikit-learn's names have changed, everything passes.
     frame: FrameType | None = sys._getframe(1)
     owners: list[Any] = []
     found_asker = False
@@ -71,7 +53,7 @@ def check_asker(has_missing: _Test) -> None:
             refusals = [_ENCODERS.get(place), None if found_asker else _ASKERS.get(place)]
             for refuse in filter(None, refusals):
                 error = None
-                with suppress(Exception):  # what goes wrong here must not stop anybody
+                with suppress(Exception):  # an error of the guard must not stop the tool
                     error = refuse(frame.f_locals, has_missing, owners)
                 if error is not None:
                     raise error
@@ -112,7 +94,7 @@ def _refuse_fitting(asked: _Asked, has_missing: _Test, owners: list[Any]) -> _Re
 
 def _refuse_scoring(asked: _Asked, has_missing: _Test, owners: list[Any]) -> _Refusal:
     metric, settings = asked["self"]._score_func, asked["self"]._kwargs
-    # A function of the user's own may know what a missing label is; so may who lists the labels.
+    # The user's own metric, or one given the labels, may handle missing labels.
     if not metric.__module__.startswith("sklearn.metrics.") or "labels" in settings:
         return None
     if asked["y_true"] is None or not has_missing(asked["y_true"]):
@@ -126,7 +108,7 @@ def _refuse_scoring(asked: _Asked, has_missing: _Test, owners: list[Any]) -> _Re
 
 def _refuse_splitting(asked: _Asked, has_missing: _Test, owners: list[Any]) -> _Refusal:
     cv, y = asked["cv"] if "cv" in asked else asked["self"].cv, asked["y"]
-    # Subclasses may know what a missing label is.
+    # Subclasses may handle missing labels.
     ours = _SPLITTERS.get((type(cv).__module__, type(cv).__name__))
     if ours is None or y is None or not _will_fail(y, has_missing, is_sorted=True):
         return None
@@ -137,11 +119,11 @@ def _refuse_splitting(asked: _Asked, has_missing: _Test, owners: list[Any]) -> _
 
 
 def _refuse_as_classifier(asked: _Asked, has_missing: _Test, owners: list[Any]) -> _Refusal:
-    # Others than these may be classifiers themselves, whatever they hold.
+    # Other meta-estimators may be classifiers themselves.
     if any(type(owner).__name__ not in _TRANSPARENT for owner in owners[1:]):
         return None
     return RuntimeError(
-        f"{type(owners[-1]).__name__} is refused here: it is no classifier of one task. "
+        f"{type(owners[-1]).__name__} is refused here: it is not a single-task classifier. "
         f"{_TASK_VIEW}"
     )
 
@@ -158,8 +140,8 @@ def _will_fail(y: Any, has_missing: _Test, is_sorted: bool = False) -> bool:
 
 
 _TASK_VIEW = (
-    "Give it one task of a fitted estimator, sk_mtl.TaskView(estimator, task), and the rows that "
-    "have a label of it."
+    "Pass one task of a fitted estimator, sk_mtl.TaskView(estimator, task), and the rows with a "
+    "label of that task."
 )
 _ALONE = "MultiTaskClassifier takes several tasks and classes itself: fit it alone."
 _SELECTORS = "SequentialFeatureSelector and SelectFromModel take them."
@@ -181,7 +163,7 @@ _SPLITTERS = {
         "RepeatedStratifiedKFold": "RepeatedMultiTaskStratifiedKFold",
     }.items()
 }
-# Functions that ask for tags on behalf of their caller, and what has the tags of what it holds.
+# Functions that ask for tags on behalf of their caller; estimators with the tags of an inner one.
 _PASSING_ON = {"__sklearn_tags__", "get_tags", "is_classifier", "is_regressor"}
 _TRANSPARENT = {
     "FrozenEstimator",
@@ -191,7 +173,7 @@ _TRANSPARENT = {
     "Pipeline",
     "RandomizedSearchCV",
 }
-# Who asks, by module and function: at the time of asking, the tool is about to fail.
+# Functions that ask for tags, by module: the tool is about to fail.
 _ASKERS: dict[tuple[Any, str], _Refuse] = {
     ("sklearn.utils.validation", "validate_data"): _refuse_fitting,
     ("sklearn.metrics._scorer", "_score"): _refuse_scoring,
@@ -208,7 +190,7 @@ _ASKERS: dict[tuple[Any, str], _Refuse] = {
     ("sklearn.metrics._plot.confusion_matrix", "from_estimator"): _refuse_as_classifier,
     ("sklearn.utils._response", "_get_response_values_binary"): _refuse_as_classifier,
 }
-# Who stands anywhere above the asker, and makes a class, or an error, of a missing label.
+# Functions anywhere above those, which take a missing label for a class, or fail.
 _ENCODERS: dict[tuple[Any, str], _Refuse] = {
     ("sklearn.model_selection._validation", "cross_val_predict"): _refuse_out_of_fold,
     ("sklearn.ensemble._bagging", "fit"): _refuse_encoding,

@@ -1,7 +1,6 @@
 """Categories: which features are categorical, and their values as codes.
 
-Owns the way from a table of numbers and categories to numbers alone. Does not know what the network
-makes of a code.
+Owns the conversion of a table with categories to numbers. Does not know how the network uses codes.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ __all__ = [
     "Categories",
     "change_codes",
     "find_categorical",
-    "keep_used",
     "learn_categories",
     "split_columns",
+    "used_categories",
 ]
 
 # By feature: the values that have codes, in their order; None where the feature is a number.
@@ -29,25 +28,7 @@ Categories = tuple[np.ndarray | None, ...]
 
 
 def find_categorical(X: Any, categorical_features: Any) -> np.ndarray | None:
-    """Return which features are categorical.
-
-    Parameters
-    ----------
-    X : array-like or sparse matrix of shape (n_samples, n_features)
-        Features.
-    categorical_features : "from_dtype", None, or array-like of bool, int or str
-        As the estimator's parameter.
-
-    Returns
-    -------
-    is_categorical : ndarray of bool of shape (n_features,) or None
-        None if none of them is.
-
-    Raises
-    ------
-    ValueError
-        If `categorical_features` does not fit X.
-    """
+    """Return which features are categorical, of shape (n_features,); None if none is."""
     # The names of a pandas frame may repeat, which narwhals does not take.
     is_pandas = isinstance(X, pd.DataFrame)
     is_frame = is_pandas or nw.dependencies.is_into_dataframe(X)
@@ -69,20 +50,20 @@ def find_categorical(X: Any, categorical_features: Any) -> np.ndarray | None:
         return None
     if sp.issparse(X):
         raise ValueError(
-            "categorical_features needs a dense X. Got a sparse matrix: give a frame or an array, "
-            "or encode the categories as columns (OneHotEncoder)."
+            "categorical_features needs a dense X. Got a sparse matrix: pass a DataFrame or an "
+            "array, or encode the categories as columns (OneHotEncoder)."
         )
     return is_categorical
 
 
 def _read_choice(chosen: Any, n_features: int, names: list[Any] | None) -> np.ndarray:
-    """Return the mask that a list of names, of positions, or a mask stands for."""
+    """Return the mask for a list of names, of positions, or a mask."""
     given = np.asarray(chosen)
     is_mask, is_text = given.dtype.kind == "b", {type(f) for f in given.ravel()} <= {str, np.str_}
     if given.ndim != 1 or not (is_mask or is_text or given.dtype.kind in "iu"):
         raise ValueError(
-            "categorical_features must be 'from_dtype', None, or a list of names, of positions, or "
-            f"of booleans. Got {chosen!r}."
+            "categorical_features must be 'from_dtype', None, or a list of names, positions or "
+            f"booleans. Got {chosen!r}."
         )
     if is_mask:
         if len(given) != n_features:
@@ -94,7 +75,7 @@ def _read_choice(chosen: Any, n_features: int, names: list[Any] | None) -> np.nd
     if is_text and len(given):
         if names is None:
             raise ValueError(
-                "categorical_features has names, but X has none. Give positions, or a frame."
+                "categorical_features has names, but X has none. Pass positions, or a DataFrame."
             )
         unknown = [repr(str(f)) for f in given if f not in names]
         if unknown:
@@ -107,34 +88,21 @@ def _read_choice(chosen: Any, n_features: int, names: list[Any] | None) -> np.nd
     outside = [str(f) for f in given if not 0 <= f < n_features]
     if outside:
         raise ValueError(
-            f"categorical_features must hold positions from 0 to {n_features - 1}. Got "
+            f"categorical_features must contain positions from 0 to {n_features - 1}. Got "
             f"{enumerate_some(outside)}."
         )
     return np.isin(np.arange(n_features), given)
 
 
 def learn_categories(X: Any, is_categorical: np.ndarray) -> Categories:
-    """Return the categories that features have.
-
-    Parameters
-    ----------
-    X : DataFrame or array-like of shape (n_samples, n_features)
-        Features.
-    is_categorical : ndarray of bool of shape (n_features,)
-        Which of them are categorical.
-
-    Returns
-    -------
-    categories : Categories
-        Those found, sorted.
-    """
+    """Return the sorted categories of the categorical features of X."""
     found: list[np.ndarray | None] = []
     for position, chosen in enumerate(is_categorical):
         values = None
         if chosen:
             codes, distinct = _factorize(X, position)
             values = distinct[np.unique(codes[codes >= 0])]
-            # Values of several types have an order by type, then by value.
+            # Values of several types are sorted by type, then by value.
             values = values[
                 np.array(sorted(range(len(values)), key=lambda i: _order(values[i])), int)
             ]
@@ -143,22 +111,7 @@ def learn_categories(X: Any, is_categorical: np.ndarray) -> Categories:
 
 
 def split_columns(X: Any, categories: Categories) -> tuple[Any, np.ndarray]:
-    """Return the numbers of X, and the codes of its categories.
-
-    Parameters
-    ----------
-    X : DataFrame or array-like of shape (n_samples, n_features)
-        Features.
-    categories : Categories
-        The categories by feature.
-
-    Returns
-    -------
-    numbers : DataFrame or ndarray of shape (n_samples, n_numeric)
-        The other features, as they are.
-    codes : ndarray of float32 of shape (n_samples, n_categorical)
-        Positions among the categories; NaN where missing or none of them.
-    """
+    """Return the numeric columns of X, and the codes of the others, NaN if missing or unknown."""
     numeric = [j for j, of_feature in enumerate(categories) if of_feature is None]
     codes = np.full((_shape_of(X)[0], len(categories) - len(numeric)), np.nan, dtype=np.float32)
     chosen = ((j, c) for j, c in enumerate(categories) if c is not None)
@@ -176,56 +129,19 @@ def split_columns(X: Any, categories: Categories) -> tuple[Any, np.ndarray]:
     return _as_array(X)[:, numeric], codes
 
 
-def keep_used(
-    categories: Categories, X: np.ndarray, rows: np.ndarray
-) -> tuple[Categories, list[tuple[int, np.ndarray]]]:
-    """Leave only the categories that some rows have.
-
-    Parameters
-    ----------
-    categories : Categories
-        The categories by feature.
-    X : ndarray of float32 of shape (n_samples, n_features)
-        Features, with codes of these categories.
-    rows : ndarray of int of shape (n_rows,)
-        The rows that count.
-
-    Returns
-    -------
-    categories : Categories
-        Those that these rows have.
-    new_codes : list of tuple (int, ndarray of float32)
-        By feature whose codes change, the new code of each old one; NaN for what has none.
-    """
-    kept, changes = list(categories), []
+def used_categories(categories: Categories, X: np.ndarray, rows: np.ndarray) -> Categories:
+    """Return the categories that some rows of X, coded by `categories`, have."""
+    used = []
     for position, known in enumerate(categories):
-        if known is None:
-            continue
-        column = X[rows, position]
-        used = np.unique(column[~np.isnan(column)]).astype(np.int64)
-        if len(used) < len(known):
-            new = np.full(len(known) + 1, np.nan, dtype=np.float32)
-            new[used] = np.arange(len(used))
-            kept[position] = known[used]
-            changes.append((position, new))
-    return tuple(kept), changes
+        if known is not None:
+            column = X[rows, position]
+            known = known[np.unique(column[~np.isnan(column)]).astype(np.int64)]
+        used.append(known)
+    return tuple(used)
 
 
 def change_codes(X: np.ndarray, new_codes: list[tuple[int, np.ndarray]]) -> np.ndarray:
-    """Return X with other codes.
-
-    Parameters
-    ----------
-    X : ndarray of float32 of shape (n_samples, n_features)
-        Features.
-    new_codes : list of tuple (int, ndarray of float32)
-        As `keep_used` gives them.
-
-    Returns
-    -------
-    X : ndarray of float32 of shape (n_samples, n_features)
-        A copy.
-    """
+    """Return a copy of X with, by feature, the new code of each old one and of a missing one."""
     X = X.copy()
     for position, codes in new_codes:
         # The last of the new codes is that of a missing one.
@@ -235,7 +151,7 @@ def change_codes(X: np.ndarray, new_codes: list[tuple[int, np.ndarray]]) -> np.n
 
 
 def _factorize(X: Any, position: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return by row the position of its value among distinct ones, -1 if missing; and these."""
+    """Return the position of each value among the distinct ones, -1 if missing, and these."""
     if isinstance(X, pd.DataFrame):
         column = X.iloc[:, position]
     elif nw.dependencies.is_into_dataframe(X):

@@ -1,11 +1,11 @@
-"""Features: X as a table of numbers, finite or missing, and what is wrong with one that is not.
+"""Features: X as a table of finite or missing numbers, or an error that names the bad columns.
 
-Owns what X may be, and names the columns that are otherwise. Does not look at y.
+Owns which X are accepted. Does not look at y.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from numbers import Real
 from typing import Any
 
@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
+from sk_mtl._data.categories import Categories, split_columns
 from sk_mtl._tasks import enumerate_some
 
 __all__ = ["check_features", "describe_too_large"]
@@ -29,60 +30,33 @@ def check_features(
     reset: bool,
     allow_nan: bool = False,
     keep_float64: bool = False,
-    split: Callable[[Any], tuple[Any, np.ndarray, np.ndarray]] | None = None,
+    categories: Categories | None = None,
 ) -> Any:
-    """Check X and return it as float32.
-
-    Parameters
-    ----------
-    estimator : BaseEstimator
-        Notes, or compares, the number and names of features.
-    X : array-like or sparse matrix of shape (n_samples, n_features)
-        Features: numbers, finite or missing.
-    reset : bool
-        Whether to note the number and names of the features, or to compare.
-    allow_nan : bool, default=False
-        Whether cells may be missing: NaN.
-    keep_float64 : bool, default=False
-        Whether to leave an X of float32 or float64 as it is, in any order, for whoever takes it
-        batch by batch, and then has to see whether its numbers fit into float32.
-    split : callable, default=None
-        If X has categories, from it to its numbers, the codes of its categories, and the mask of
-        the features that are categories.
-
-    Returns
-    -------
-    X : ndarray of float32, C-ordered, or CSR matrix of float32
-        Not copied where it is that already.
-
-    Raises
-    ------
-    ValueError
-        If X has other columns than before, or its cells are not finite numbers.
-    TypeError
-        If X is no table, or holds what never is a number.
-    """
+    """Check X and return it as float32, without a copy if it is that already."""
+    # Categories by feature, None for a number, are replaced by their codes. `keep_float64` leaves
+    # floats as they are, for a caller that converts them by batch.
     _refuse_other_than_tables(X)
-    if split is not None:
+    if categories is not None:
         validate_data(estimator, X, reset=reset, skip_check_array=True)
-        numbers, codes, is_categorical = split(X)
+        is_categorical = np.array([known is not None for known in categories])
+        numbers, codes = split_columns(X, categories)
         table = np.empty((len(codes), len(is_categorical)), dtype=np.float32)
         table[:, is_categorical] = codes
         if not is_categorical.all():
-            # The numbers alone are the whole X of nobody.
+            # The estimator must not learn the number and names of these features.
             table[:, ~is_categorical] = check_features(
-                _Anybody(), numbers, reset=True, allow_nan=allow_nan
+                _Throwaway(), numbers, reset=True, allow_nan=allow_nan
             )
         return check_array(table, ensure_all_finite=False)
     wanted: Any = [np.float32, np.float64] if keep_float64 else np.float32
     order = None if keep_float64 else "C"
     checks = {"accept_sparse": "csr", "ensure_all_finite": False}
     try:
-        # What becomes infinite in float32 is found below.
+        # Numbers too large for float32 are found below.
         with np.errstate(over="ignore"):
             checked = validate_data(estimator, X, reset=reset, dtype=wanted, order=order, **checks)
             if checked.dtype not in (np.float32, np.float64):
-                # A frame of numbers and booleans comes as objects.
+                # A DataFrame of numbers and booleans becomes objects.
                 checked = check_array(checked, dtype=np.float32, **checks)
     except (TypeError, ValueError, OverflowError) as error:
         refusal = _refuse_columns(X)
@@ -94,23 +68,12 @@ def check_features(
     return checked
 
 
-class _Anybody(BaseEstimator):
-    """Notes what nobody asks for."""
+class _Throwaway(BaseEstimator):
+    """Holds the number and names of features that nobody reads."""
 
 
 def describe_too_large(number: float) -> str:
-    """Return the sentence for a number that does not fit into float32.
-
-    Parameters
-    ----------
-    number : float
-        The number.
-
-    Returns
-    -------
-    sentence : str
-        What was found, and what to do.
-    """
+    """Return the sentence for a number that does not fit into float32."""
     return (
         "Input X contains a value too large for dtype('float32'), in which the network computes: "
         f"{number}. Scale X, for instance with StandardScaler."
@@ -118,18 +81,18 @@ def describe_too_large(number: float) -> str:
 
 
 def _refuse_other_than_tables(X: Any) -> None:
-    """Refuse what scikit-learn would take for something else, or name by halves."""
+    """Refuse what scikit-learn would misread, or describe in part."""
     if X is None or isinstance(X, (str, bytes, dict, set, frozenset, Iterator)):
         raise TypeError(
             "X must be a table of numbers, of shape (n_samples, n_features): an array, a "
             f"DataFrame or a sparse matrix. Got {type(X).__name__}."
         )
     if isinstance(X, (pd.Series, pd.Index)):
-        raise ValueError("X must be 2-D. Got a Series; one feature is a table by X.to_frame().")
+        raise ValueError("X must be 2-D. Got a Series; use X.to_frame() for a single feature.")
     if np.ma.is_masked(X):
         raise ValueError(
-            f"X has {int(np.ma.getmaskarray(X).sum())} masked cell(s): what lies under a mask is "
-            "no feature. X.filled(np.nan) makes missing cells of them."
+            f"X has {int(np.ma.getmaskarray(X).sum())} masked cell(s), which hold no "
+            "features. Use X.filled(np.nan) to make them missing cells."
         )
     kind = getattr(getattr(X, "dtype", None), "kind", "")
     if kind == "c":
@@ -137,9 +100,9 @@ def _refuse_other_than_tables(X: Any) -> None:
             "Complex data not supported: X holds complex numbers. Pass their parts as columns."
         )
     if kind == "V":
-        raise TypeError("X must hold numbers. Got structured records; pass a DataFrame of them.")
+        raise TypeError("X must be numeric. Got structured records; pass a DataFrame of them.")
     if kind in ("M", "m"):
-        raise TypeError(f"X must hold numbers. Got {X.dtype}; derive features from the times.")
+        raise TypeError(f"X must be numeric. Got {X.dtype}; derive features from the times.")
     if getattr(X, "ndim", 2) > 2:
         raise ValueError(f"X must be 2-D. Got {X.ndim} dimensions.")
     if isinstance(X, pd.DataFrame) and not X.shape[1]:
@@ -149,21 +112,23 @@ def _refuse_other_than_tables(X: Any) -> None:
         times = [repr(name) for name, dtype in kinds if getattr(dtype, "kind", "") in ("M", "m")]
         if times:
             raise TypeError(
-                f"X must hold numbers. Got times in {len(times)} of {X.shape[1]} column(s): "
+                f"X must be numeric. Got times in {len(times)} of {X.shape[1]} column(s): "
                 f"{enumerate_some(times)}. Derive features from them."
             )
         twice = X.columns[X.columns.duplicated()].unique().tolist()
         if twice:
             raise ValueError(
-                "The columns of X must have names of their own: there are several named "
+                "The column names of X must be unique: there are several columns named "
                 f"{enumerate_some([repr(name) for name in twice])}. Rename them."
             )
-    elif isinstance(nw.from_native(X, pass_through=True), nw.LazyFrame):
-        raise TypeError("X must hold its numbers. Got a lazy frame; call collect() on it.")
+    elif not isinstance(X, np.ndarray) and isinstance(
+        nw.from_native(X, pass_through=True), nw.LazyFrame
+    ):
+        raise TypeError("X must be in memory. Got a lazy frame; call collect() on it.")
 
 
 def _columns_of(X: Any) -> tuple[list[Any], list[np.ndarray]] | None:
-    """Return the names and the columns of a dense table; None where it is no table."""
+    """Return the names and the columns of a dense table; None for anything else."""
     if nw.dependencies.is_into_dataframe(X):
         frame = nw.from_native(X, eager_only=True)
         names = list(X.columns) if isinstance(X, pd.DataFrame) else list(frame.columns)
@@ -178,7 +143,7 @@ def _columns_of(X: Any) -> tuple[list[Any], list[np.ndarray]] | None:
 
 
 def _why_no_number(value: Any) -> Exception | None:
-    """Return the error of taking a value for a number; None is a missing number."""
+    """Return the error of converting a value to a number; None is a missing number."""
     if value is None or value is pd.NA:
         return None
     if isinstance(value, np.generic):
@@ -194,7 +159,7 @@ def _why_no_number(value: Any) -> Exception | None:
 
 
 def _refuse_columns(X: Any) -> Exception | None:
-    """Return the error for columns with cells that are no numbers, None if there are none."""
+    """Return the error for columns with cells that are not numbers; None without such."""
     if isinstance(X, (list, tuple)) and len({np.size(row) for row in X}) > 1:
         return ValueError("X must be 2-D with rows of equal length. Got a ragged sequence.")
     table = _columns_of(X)
@@ -210,14 +175,14 @@ def _refuse_columns(X: Any) -> Exception | None:
     kind = TypeError if any(isinstance(e, TypeError) for e in found.values()) else ValueError
     named = enumerate_some([f"{name!r} ({error})" for name, error in found.items()])
     return kind(
-        f"X must hold numbers. Got others in {len(found)} of {len(table[0])} column(s): {named}. "
-        "Encode them, for instance with OneHotEncoder in a ColumnTransformer, or make categories "
-        "of them, by a categorical dtype or categorical_features."
+        f"X must be numeric. Other values in {len(found)} of {len(table[0])} column(s): {named}. "
+        "Encode them, for instance with OneHotEncoder in a ColumnTransformer, or mark them as "
+        "categorical, by a categorical dtype or categorical_features."
     )
 
 
 def _is_finite(X: Any, allow_nan: bool) -> bool:
-    """Return whether all numbers are finite, without an array of booleans as large as X."""
+    """Return whether all numbers are finite, without a boolean array as large as X."""
     values = X.data if sp.issparse(X) else X
     with np.errstate(all="ignore"):
         if np.isfinite(values.sum(dtype=np.float64)):
@@ -226,7 +191,7 @@ def _is_finite(X: Any, allow_nan: bool) -> bool:
 
 
 def _refuse_cells(X: Any, checked: Any, allow_nan: bool) -> ValueError:
-    """Return the error for numbers that are not finite: how many of which columns."""
+    """Return the error for numbers that are not finite: how many, in which columns."""
     before = check_array(
         X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=False, input_name="X"
     )
@@ -242,7 +207,7 @@ def _refuse_cells(X: Any, checked: Any, allow_nan: bool) -> ValueError:
     named = enumerate_some([repr(names[i]) for i in np.unique(columns)])
     advice = "Replace them, or leave out their rows"
     if what == "NaN":
-        advice = "Set standardize=True, which allows for missing cells, or impute them"
+        advice = "Set standardize=True, which allows missing cells, or impute them"
     return ValueError(
         f"Input X contains {what}: {int(is_bad.sum())} cell(s) of column(s) {named}. The network "
         f"needs finite numbers. {advice}."

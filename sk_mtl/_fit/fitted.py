@@ -1,270 +1,129 @@
-"""Persistence: a trained network as plain settings and arrays, which is how it is pickled.
+"""The fitted model: all that a fit leaves behind, in one frozen value that predicts.
 
-Owns the format of the state and its version. What is alive (Keras model, tensors, compiled
-programs) is rebuilt on demand and never pickled.
+Owns the way from checked features to class probabilities and class indices of all tasks: those
+that the network learns, those with one class, and those without a label.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 
-from sk_mtl._codec.dtypes import decode_dtype, encode_dtype
-from sk_mtl._compat.processes import refuse_fork
+from sk_mtl._data.input_encoder import InputEncoder
 from sk_mtl._data.schema import TargetSchema
-from sk_mtl._model.network import (
-    build_network,
-    divide_logits,
-    join_networks,
-    network_variables,
-)
-from sk_mtl._model.spec import NetworkSpec
-from sk_mtl._predict.forward import Forward, make_forward
-from sk_mtl._train.best_weights import BestWeights
-from sk_mtl._train.program import TrainingState
+from sk_mtl._fit.fitted_network import FittedNetwork
 
-__all__ = [
-    "ADDED_PARAMETERS",
-    "FORMAT_VERSION",
-    "FittedNetwork",
-    "check_format_version",
-    "with_dtypes",
-    "with_plain_dtypes",
-]
-
-# 1: release 0.1.0. 2: dtypes of y as plain values; what follows from other attributes left out.
-FORMAT_VERSION = 2
-# Parameters that came later, and what they are in the files and pickles that lack them.
-ADDED_PARAMETERS: dict[str, Any] = {
-    "categorical_features": None,
-    "ema_momentum": 0.0,
-    "embedding_size": 16,
-    "numeric_embedding": None,
-    "standardize": False,
-}
+__all__ = ["FittedModel"]
 
 
-def check_format_version(state: dict[str, Any], name: str) -> None:
-    """Refuse a pickled state that a newer version has written.
+@dataclass(frozen=True)
+class FittedModel:
+    """What a fit has learned.
 
-    Parameters
-    ----------
-    state : dict
-        With the key ``"format_version"``.
-    name : str
-        What is being loaded, for the message.
-
-    Raises
-    ------
-    ValueError
-        If the version is not one that this release can read.
-    """
-    version = state.get("format_version")
-    if not isinstance(version, int) or version > FORMAT_VERSION:
-        raise ValueError(
-            f"This pickle of {name} has format version {version}; this release of sk_mtl reads "
-            f"versions up to {FORMAT_VERSION}. Load it with the release that wrote it, or a "
-            "newer one."
-        )
-
-
-def with_plain_dtypes(schema: TargetSchema) -> TargetSchema:
-    """Return a schema to be pickled: pandas and narwhals change their dtypes' own pickles.
-
-    Parameters
+    Attributes
     ----------
     schema : TargetSchema
-        What `fit` learned of y.
-
-    Returns
-    -------
-    schema : TargetSchema
-        With plain values in place of the dtypes that can be written as such.
-    """
-    return _map_dtypes(schema, lambda dtype, categories: _plain_or_itself(dtype))
-
-
-def with_dtypes(schema: TargetSchema) -> TargetSchema:
-    """Return a schema as it was before `with_plain_dtypes`.
-
-    Parameters
-    ----------
-    schema : TargetSchema
-        Of any format version.
-
-    Returns
-    -------
-    schema : TargetSchema
-        With dtypes.
-    """
-    return _map_dtypes(
-        schema,
-        lambda dtype, categories: (
-            decode_dtype(dtype, categories) if isinstance(dtype, dict) else dtype
-        ),
-    )
-
-
-def _map_dtypes(schema: TargetSchema, function: Callable[[Any, Any], Any]) -> TargetSchema:
-    form = schema.form
-    pairs = zip(form.dtypes, form.categories, strict=True)
-    return replace(schema, form=replace(form, dtypes=tuple(function(*pair) for pair in pairs)))
-
-
-def _plain_or_itself(dtype: Any) -> Any:
-    try:
-        return encode_dtype(dtype, "y")
-    except TypeError:
-        return dtype
-
-
-class FittedNetwork:
-    """A network's specification and values.
-
-    Parameters
-    ----------
-    spec : NetworkSpec
-        What the network is.
-    state : TrainingState
-        Its values, and what training needs to go on.
-    temperatures : ndarray of float32 of shape (n_tasks,) or None, default=None
-        What the logits of each task are divided by for its probabilities.
-    checkpoints : BestWeights or None, default=None
-        The values that each task is predicted with; None for those of the state.
+        Tasks and classes.
+    encoder : InputEncoder
+        What was learned of X.
+    network : FittedNetwork or None
+        None if no task has two classes.
+    seed : int
+        Seed of everything drawn, for fits that continue this one.
+    has_labels : ndarray of bool of shape (n_tasks,)
+        Whether a task had a label in training; others are predicted as missing.
+    labelled_cells : ndarray of int of shape (n_tasks,)
+        Labelled cells of all rows that were passed.
+    n_rows : int
+        Rows that were passed.
+    task_weights : ndarray of float32 of shape (n_tasks,)
+        Weights of the task losses; 0 for a task that the network does not learn.
+    history : dict of list of float
+        One entry per epoch.
+    n_iter : int
+        Epochs trained.
+    best_iter : int
+        The epoch whose weights were kept, counted from 1.
+    stopping : dict or None
+        How early stopping ended: the series of the monitored task, the patience, whether training
+        stopped, the best loss, and the number of folds.
     """
 
-    def __init__(
-        self,
-        spec: NetworkSpec,
-        state: TrainingState,
-        temperatures: np.ndarray | None = None,
-        checkpoints: BestWeights | None = None,
-    ):
-        self.spec = spec
-        self.state = state
-        self.temperatures = temperatures
-        self.checkpoints = checkpoints
-        self._forwards: list[Forward] | None = None
-        self._model: keras.Model | None = None
-
-    def logits(self, X: Any) -> np.ndarray:
-        """Return the logits of rows, not divided by the temperatures.
-
-        Parameters
-        ----------
-        X : ndarray or CSR matrix of shape (n_samples, n_features)
-            Features, of float32 or what can be cast to it.
-
-        Returns
-        -------
-        logits : ndarray of float32 of shape (n_samples, sum(n_outputs))
-            The tasks side by side.
-        """
-        first, *others = self._prepared()
-        logits = first.logits(X)
-        of_column = np.repeat(self._of_task(), self.spec.n_outputs)
-        for number, forward in enumerate(others, start=1):
-            columns = of_column == number
-            logits[:, columns] = forward.logits(X)[:, columns]
-        return logits
-
-    def probabilities(self, X: Any, calibrated: bool = True) -> list[np.ndarray]:
-        """Return the class probabilities of rows, task by task.
-
-        Parameters
-        ----------
-        X : ndarray or CSR matrix of shape (n_samples, n_features)
-            Features, of float32 or what can be cast to it.
-        calibrated : bool, default=True
-            Whether to divide the logits by the temperatures.
-
-        Returns
-        -------
-        probabilities : list of ndarray of float32 of shape (n_samples, n_classes_t)
-            One array per task that the network learns; two columns for a binary one.
-        """
-        temperatures = self.temperatures if calibrated else None
-        first, *others = self._prepared()
-        probabilities = first.probabilities(X, temperatures)
-        of_task = self._of_task()
-        for number, forward in enumerate(others, start=1):
-            found = forward.probabilities(X, temperatures)
-            for task in np.flatnonzero(of_task == number):
-                probabilities[task] = found[task]
-        return probabilities
-
-    def spread(self, X: Any) -> list[np.ndarray]:
-        """Return the standard deviation over members of class probabilities, task by task.
-
-        Parameters
-        ----------
-        X : ndarray or CSR matrix of shape (n_samples, n_features)
-            Features, of float32 or what can be cast to it.
-
-        Returns
-        -------
-        spread : list of ndarray of float32 of shape (n_samples, n_classes_t)
-            One array per task that the network learns, from logits as they are.
-        """
-        by_values = [forward.spread(X) for forward in self._prepared()]
-        return [by_values[number][task] for task, number in enumerate(self._of_task())]
-
-    def _values(self) -> tuple[list[np.ndarray], ...]:
-        """Return the values of each of the networks that tasks are predicted with."""
-        return (self.state.network,) if self.checkpoints is None else self.checkpoints.values
-
-    def _of_task(self) -> np.ndarray:
-        """Return, by task, which of them."""
-        if self.checkpoints is None:
-            return np.zeros(len(self.spec.n_outputs), dtype=np.intp)
-        return np.array(self.checkpoints.of_task)
-
-    def _prepared(self) -> list[Forward]:
-        """Return the forward pass of each of them, prepared at the first call."""
-        if self._forwards is None:
-            self._forwards = [make_forward(self.spec, values) for values in self._values()]
-        return self._forwards
+    schema: TargetSchema
+    encoder: InputEncoder
+    network: FittedNetwork | None
+    seed: int
+    has_labels: np.ndarray
+    labelled_cells: np.ndarray
+    n_rows: int
+    task_weights: np.ndarray
+    history: dict[str, list[float]]
+    n_iter: int
+    best_iter: int
+    stopping: dict[str, Any] | None
 
     @property
-    def model(self) -> keras.Model:
-        """The Keras model with these values, built at the first call."""
-        refuse_fork()
-        if self._model is None:
-            self._model = self._build_model()
-        return self._model
+    def is_learnable(self) -> np.ndarray:
+        """Whether a task has two classes or more, so that the network learns it."""
+        return np.array([n >= 2 for n in self.schema.n_classes])
 
-    def _build_model(self) -> keras.Model:
-        is_whole = self.spec.custom_outputs is not None
-        if self.checkpoints is None or is_whole:
-            model = _fill(build_network(self.spec), self.state.network)
-        else:
-            models = [_fill(build_network(self.spec), v) for v in self.checkpoints.values]
-            names = [f"epoch_{epoch}" for epoch in self.checkpoints.epochs]
-            model = join_networks(models, names, self.spec, self.checkpoints.of_task)
-        if self.temperatures is not None and not is_whole:
-            model = divide_logits(model, self.spec, self.temperatures)
-        return model
+    @property
+    def allows_nan(self) -> bool:
+        """Whether cells of X may be missing."""
+        return self.encoder.spec is not None and self.encoder.spec.standardize
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = {"format_version": FORMAT_VERSION, "spec": self.spec, "state": self.state}
-        if self.temperatures is not None:
-            state["temperatures"] = self.temperatures
-        if self.checkpoints is not None:
-            state["checkpoints"] = self.checkpoints
-        return state
+    @property
+    def n_members(self) -> int:
+        """The number of members of the ensemble; 1 without a network."""
+        return 1 if self.network is None else self.network.spec.ensemble_size
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        check_format_version(state, "a fitted network")
-        parts = {name: value for name, value in state.items() if name != "format_version"}
-        self.__init__(**parts)  # type: ignore[misc]
+    @property
+    def temperatures(self) -> np.ndarray:
+        """The temperature of each task; 1 where none was fitted."""
+        temperatures = np.ones(len(self.has_labels), dtype=np.float32)
+        if self.network is not None and self.network.temperatures is not None:
+            temperatures[self.is_learnable] = self.network.temperatures
+        return temperatures
 
+    @property
+    def best_iters(self) -> np.ndarray:
+        """By task, the epoch whose weights predict it; 0 if the network does not learn it."""
+        epochs = np.where(self.is_learnable, self.best_iter, 0)
+        if self.network is not None and self.network.best_weights is not None:
+            epochs[self.is_learnable] = self.network.best_weights.task_epochs
+        return epochs
 
-def _fill(model: keras.Model, values: list[np.ndarray]) -> keras.Model:
-    """Assign values to a model's variables, and return it."""
-    for variable, value in zip(network_variables(model), values, strict=True):
-        variable.assign(value)
-    return model
+    def probabilities(self, X: Any, *, calibrated: bool = True) -> list[np.ndarray]:
+        """Return class probabilities by task, (n_samples, n_classes_t); NaN without labels."""
+        learned = [] if self.network is None else self.network.probabilities(X, calibrated)
+        return self._complete(learned, X.shape[0], 1.0)
+
+    def spread(self, X: Any) -> list[np.ndarray]:
+        """Return the standard deviations of probabilities over members, as `probabilities`."""
+        learned = [] if self.network is None else self.network.spread(X)
+        return self._complete(learned, X.shape[0], 0.0)
+
+    def codes(self, X: Any) -> np.ndarray:
+        """Return the most probable class index of each cell; 0 for tasks without labels."""
+        # A temperature changes no order, but could round two probabilities to the same number.
+        probabilities = self.probabilities(X, calibrated=False)
+        codes = np.zeros((X.shape[0], len(probabilities)), dtype=np.int64)
+        for t in np.flatnonzero(self.has_labels):
+            codes[:, t] = probabilities[t].argmax(axis=1)
+        return codes
+
+    def _complete(
+        self, learned: Iterable[np.ndarray], n_rows: int, single_class: float
+    ) -> list[np.ndarray]:
+        """Add the tasks that the network does not learn; NaN for those without labels."""
+        remaining, by_task = iter(learned), []
+        for t, n_classes in enumerate(self.schema.n_classes):
+            if self.is_learnable[t]:
+                values = next(remaining)
+            else:
+                values = np.full((n_rows, n_classes), single_class, np.float32)
+            by_task.append(values if self.has_labels[t] else np.full_like(values, np.nan))
+        return by_task

@@ -11,7 +11,7 @@ import numpy as np
 
 from sk_mtl._data.dataset import Dataset, Subset
 from sk_mtl.model_selection import stratified_holdout
-from sk_mtl.model_selection._holdout import assign_folds
+from sk_mtl.model_selection._iterative import assign_folds
 
 __all__ = ["split_folds", "split_validation"]
 

@@ -1,8 +1,4 @@
-"""Input layers: what stands between X and the first weights of a network.
-
-Owns Keras layers of which some values are learned from X before training. Does not know how they
-are learned (`_input_spec`), nor the network behind them.
-"""
+"""Input layers, between X and the trunk; some of their values are learned before training."""
 
 from __future__ import annotations
 
@@ -13,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from sk_mtl._data.input_encoder import FARTHEST, InputSpec
+from sk_mtl._data.input_spec import CATEGORY_VECTOR_SIZE, FARTHEST, InputSpec
 
 __all__ = [
     "CategoryEmbedding",
@@ -24,27 +20,9 @@ __all__ = [
     "build_input",
 ]
 
-# Numbers that stand for a category where there are too many for a column each.
-_EMBEDDING_SIZE = 16
-
 
 def build_input(X: Any, spec: InputSpec, kernel_regularizer: Any = None) -> Any:
-    """Put the input layers on X.
-
-    Parameters
-    ----------
-    X : keras.KerasTensor of shape (batch_size, n_features)
-        The input of the network.
-    spec : InputSpec
-        What to put there.
-    kernel_regularizer : keras.Regularizer, default=None
-        Of kernels.
-
-    Returns
-    -------
-    outputs : keras.KerasTensor of shape (batch_size, n_outputs)
-        What the trunk reads.
-    """
+    """Return what the trunk reads, from X, (batch_size, n_features)."""
     settings = {"dtype": "float32"}
     columns = X
     if spec.categories or spec.missing:
@@ -68,7 +46,7 @@ def build_input(X: Any, spec: InputSpec, kernel_regularizer: Any = None) -> Any:
             spec.looked_up,
             [spec.categories[j] for j in spec.looked_up],
             [j in spec.missing for j in spec.looked_up],
-            _EMBEDDING_SIZE,
+            CATEGORY_VECTOR_SIZE,
             name="categories",
             **settings,
         )
@@ -78,97 +56,45 @@ def build_input(X: Any, spec: InputSpec, kernel_regularizer: Any = None) -> Any:
 
 @keras.saving.register_keras_serializable("sk_mtl")
 class Standardize(keras.layers.Layer):
-    """Subtracts a shift from each feature and multiplies by a scale, both fixed.
+    """Subtracts a fixed shift from each feature and multiplies by a fixed scale."""
 
-    Parameters
-    ----------
-    limit : float or None, default=None
-        How far from 0 a result may be, so that numbers near the end of float32 stay finite.
-    **kwargs : dict
-        Settings of `keras.layers.Layer`.
-
-    Notes
-    -----
-    :math:`z = \\max(-l, \\min(l, (x - \\text{shift}) \\cdot \\text{scale}))` with the limit
-    :math:`l`. NaN becomes 0, which is the mean.
-    """
+    # z = max(-limit, min(limit, (x - shift) * scale)), so that numbers near the end of float32 stay
+    # finite. NaN becomes 0, which is the mean.
 
     def __init__(self, limit: float | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.limit = limit
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        """Create shift and scale.
-
-        Parameters
-        ----------
-        input_shape : tuple
-            ``(batch_size, n_features)``.
-        """
+        """Create shift and scale."""
         shape, fixed = (input_shape[-1],), {"trainable": False, "dtype": "float32"}
         self.shift = self.add_weight(shape=shape, initializer="zeros", name="shift", **fixed)
         self.scale = self.add_weight(shape=shape, initializer="ones", name="scale", **fixed)
 
     def call(self, inputs: Any) -> Any:
-        """Standardise a batch.
-
-        Parameters
-        ----------
-        inputs : tensor of shape (batch_size, n_features)
-            Features.
-
-        Returns
-        -------
-        outputs : tensor of the same shape
-            Standardised ones.
-        """
+        """Standardise a batch."""
         z = (inputs - self.shift) * self.scale
-        # A feature with one value has no number either where the difference is infinite.
+        # Infinity times 0, the scale of a constant feature, is NaN too.
         is_missing = ops.isnan(z)
         if self.limit is not None:
             z = ops.clip(z, -self.limit, self.limit)
         return ops.where(is_missing, 0.0, z)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        """Return the shape of the output.
-
-        Parameters
-        ----------
-        input_shape : tuple
-            ``(batch_size, n_features)``.
-
-        Returns
-        -------
-        output_shape : tuple
-            The same.
-        """
+        """Return the shape of the output."""
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the settings, for Keras's serialisation.
-
-        Returns
-        -------
-        config : dict
-            Keyword arguments of the constructor.
-        """
+        """Return the settings."""
         return {**super().get_config(), "limit": self.limit}
 
 
 @keras.saving.register_keras_serializable("sk_mtl")
 class Columns(keras.layers.Layer):
-    """Puts columns of zeros and ones beside the numbers: for categories, and for missing cells.
+    """Puts columns of zeros and ones beside the numbers: for categories and for missing cells."""
 
-    Parameters
-    ----------
-    numeric : sequence of int
-        The features that are numbers.
-    indicators : sequence of tuple (int, int or None)
-        By further column, the feature, and the code for which it is 1; None for a missing cell. A
-        feature that is missing, without a column for that, makes its columns NaN.
-    **kwargs : dict
-        Settings of `keras.layers.Layer`.
-    """
+    # An indicator is a feature and the code for which its column is 1, or None for a missing cell.
+    # If a feature has no column for missing cells, a missing cell makes all its columns NaN.
 
     def __init__(
         self,
@@ -181,18 +107,7 @@ class Columns(keras.layers.Layer):
         self.indicators = [(int(j), None if k is None else int(k)) for j, k in indicators]
 
     def call(self, inputs: Any) -> Any:
-        """Take the numbers, and compare the codes.
-
-        Parameters
-        ----------
-        inputs : tensor of shape (batch_size, n_features)
-            Numbers and codes.
-
-        Returns
-        -------
-        outputs : tensor of shape (batch_size, n_columns)
-            Numbers, then zeros and ones.
-        """
+        """Take the numbers, and compare the codes."""
         features = np.array([j for j, _ in self.indicators], np.int32)
         codes = np.array([np.nan if k is None else k for _, k in self.indicators], np.float32)
         has_own = np.isin(features, features[np.isnan(codes)])
@@ -205,49 +120,20 @@ class Columns(keras.layers.Layer):
         return ops.concatenate([numbers, columns], axis=1)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, int]:
-        """Return the shape of the output.
-
-        Parameters
-        ----------
-        input_shape : tuple
-            ``(batch_size, n_features)``.
-
-        Returns
-        -------
-        output_shape : tuple
-            ``(batch_size, n_columns)``.
-        """
+        """Return the shape of the output."""
         return (input_shape[0], len(self.numeric) + len(self.indicators))
 
     def get_config(self) -> dict[str, Any]:
-        """Return the settings, for Keras's serialisation.
-
-        Returns
-        -------
-        config : dict
-            Keyword arguments of the constructor.
-        """
+        """Return the settings."""
         own = {"numeric": self.numeric, "indicators": self.indicators}
         return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable("sk_mtl")
 class CategoryEmbedding(keras.layers.Layer):
-    """Looks up a learned vector for the category of each of some features.
+    """Looks up a learned vector of length `size` for the category of each of some features."""
 
-    Parameters
-    ----------
-    features : sequence of int
-        The features.
-    n_categories : sequence of int
-        By feature, the number of its categories.
-    learns_missing : sequence of bool
-        By feature, whether it has a learned vector for missing values, too, or zeros.
-    size : int
-        Length of a vector.
-    **kwargs : dict
-        Settings of `keras.layers.Layer`.
-    """
+    # `learns_missing` tells, by feature, whether the vector of a missing value is learned or zero.
 
     def __init__(
         self,
@@ -264,13 +150,7 @@ class CategoryEmbedding(keras.layers.Layer):
         self.size = int(size)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        """Create the vectors: one table, in which a feature follows the other.
-
-        Parameters
-        ----------
-        input_shape : tuple
-            ``(batch_size, n_features)``.
-        """
+        """Create one table of vectors, feature after feature."""
         ends = np.cumsum(np.array(self.n_categories) + 1)
         # The vector of a missing value is the last of its feature.
         start = np.ones((ends[-1], self.size), np.float32)
@@ -282,81 +162,35 @@ class CategoryEmbedding(keras.layers.Layer):
         )
 
     def call(self, inputs: Any) -> Any:
-        """Look up.
-
-        Parameters
-        ----------
-        inputs : tensor of shape (batch_size, n_features)
-            Numbers and codes.
-
-        Returns
-        -------
-        outputs : tensor of shape (batch_size, n_embedded * size)
-            The vectors of the features side by side.
-        """
+        """Look up."""
         counts = np.array(self.n_categories)
         codes = ops.take(inputs, np.array(self.features, np.int32), axis=1)
         codes = ops.where(ops.isnan(codes), np.float32(counts), codes)
         first = np.cumsum(counts + 1) - (counts + 1)
         rows = ops.cast(codes, "int32") + np.int32(first)
-        # By a product, the gradient of the table is a dense one, as XLA and optimizers want it.
+        # The product makes the gradient of the table dense, as XLA and optimizers need it.
         vectors = ops.take(self.embeddings * 1.0, rows, axis=0)
         return ops.reshape(vectors, (-1, len(self.features) * self.size))
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, int]:
-        """Return the shape of the output.
-
-        Parameters
-        ----------
-        input_shape : tuple
-            ``(batch_size, n_features)``.
-
-        Returns
-        -------
-        output_shape : tuple
-            ``(batch_size, n_embedded * size)``.
-        """
+        """Return the shape of the output."""
         return (input_shape[0], len(self.features) * self.size)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the settings, for Keras's serialisation.
-
-        Returns
-        -------
-        config : dict
-            Keyword arguments of the constructor.
-        """
+        """Return the settings."""
         own = ("features", "n_categories", "learns_missing", "size")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
 
 
 @keras.saving.register_keras_serializable("sk_mtl")
 class PiecewiseLinear(keras.layers.Layer):
-    """Encodes each of some numbers by how far it has come through the bins of its feature.
+    """Encodes each of some numbers by how much of each bin of its feature lies below it."""
 
-    Parameters
-    ----------
-    columns : sequence of int
-        The numbers' columns.
-    n_bins : int
-        Bins of each.
-    **kwargs : dict
-        Settings of `keras.layers.Layer`.
-
-    Notes
-    -----
-    Between the edges :math:`b_{t-1} < b_t` of bin :math:`t`, [1]_ has in equation 1
-
-    .. math:: e_t = \\max(0, \\min(1, (x - b_{t-1}) / (b_t - b_{t-1}))),
-
-    but lets the first and the last bin go on beyond their outer edges; here the number itself,
-    which stands beside them, does. Of each :math:`e_t` its mean in training is subtracted.
-
-    References
-    ----------
-    .. [1] Y. Gorishniy, I. Rubachev, A. Babenko. "On Embeddings for Numerical Features in Tabular
-       Deep Learning". NeurIPS 2022, arXiv 2203.05556.
-    """
+    # Bin t between the edges b_(t-1) < b_t gives max(0, min(1, (x - b_(t-1)) / (b_t - b_(t-1))))
+    # minus its mean in training. In equation 1 of Gorishniy, Rubachev & Babenko (2022, On
+    # Embeddings for Numerical Features in Tabular Deep Learning, arXiv 2203.05556) the first and
+    # the last bin extend beyond their outer edges; here the number itself, which is passed on too,
+    # covers that.
 
     def __init__(self, columns: Sequence[int], n_bins: int, **kwargs: Any):
         super().__init__(**kwargs)
@@ -364,13 +198,7 @@ class PiecewiseLinear(keras.layers.Layer):
         self.n_bins = int(n_bins)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        """Create the edges and slopes of the bins.
-
-        Parameters
-        ----------
-        input_shape : tuple
-            ``(batch_size, n_columns)``.
-        """
+        """Create the edges and slopes of the bins."""
         shape = (len(self.columns), self.n_bins)
         fixed = {"shape": shape, "initializer": "zeros", "trainable": False}
         self.lower = self.add_weight(name="lower", **fixed)
@@ -378,77 +206,26 @@ class PiecewiseLinear(keras.layers.Layer):
         self.center = self.add_weight(name="center", **fixed)
 
     def call(self, inputs: Any) -> Any:
-        """Encode.
-
-        Parameters
-        ----------
-        inputs : tensor of shape (batch_size, n_columns)
-            Numbers.
-
-        Returns
-        -------
-        outputs : tensor of shape (batch_size, n_embedded * n_bins)
-            The bins of each number side by side.
-        """
+        """Encode."""
         x = ops.take(inputs, np.array(self.columns, np.int32), axis=1)[:, :, None]
         parts = ops.clip((x - self.lower) * self.slope, 0.0, 1.0) - self.center
         return ops.reshape(parts, (-1, len(self.columns) * self.n_bins))
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, int]:
-        """Return the shape of the output.
-
-        Parameters
-        ----------
-        input_shape : tuple
-            ``(batch_size, n_columns)``.
-
-        Returns
-        -------
-        output_shape : tuple
-            ``(batch_size, n_embedded * n_bins)``.
-        """
+        """Return the shape of the output."""
         return (input_shape[0], len(self.columns) * self.n_bins)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the settings, for Keras's serialisation.
-
-        Returns
-        -------
-        config : dict
-            Keyword arguments of the constructor.
-        """
+        """Return the settings."""
         return {**super().get_config(), "columns": self.columns, "n_bins": self.n_bins}
 
 
 @keras.saving.register_keras_serializable("sk_mtl")
 class Periodic(keras.layers.Layer):
-    """Encodes each of some numbers by waves of learned frequencies, and a layer of its own on them.
+    """Encodes each of some numbers by waves of learned frequencies and a dense layer on them."""
 
-    Parameters
-    ----------
-    columns : sequence of int
-        The numbers' columns.
-    size : int
-        Frequencies of each, and results.
-    kernel_regularizer : keras.Regularizer, default=None
-        Of the layers' kernels.
-    **kwargs : dict
-        Settings of `keras.layers.Layer`.
-
-    Notes
-    -----
-    With the frequencies :math:`c_1 \\dots c_k` of a feature, which start at random, normally with
-    deviation 0.1,
-
-    .. math:: \\mathrm{ReLU}(W [\\sin(2 \\pi c_l x), \\cos(2 \\pi c_l x)]_{l=1}^k + b):
-
-    equations 2 and 3 of [1]_, "PLR" there.
-
-    References
-    ----------
-    .. [1] Y. Gorishniy, I. Rubachev, A. Babenko. "On Embeddings for Numerical Features in Tabular
-       Deep Learning". NeurIPS 2022, arXiv 2203.05556.
-    """
+    # With frequencies c from a normal distribution with standard deviation 0.1, the result is
+    # ReLU(W [sin(2πcx), cos(2πcx)] + b), equations 2 and 3 ("PLR") of the same article.
 
     def __init__(
         self, columns: Sequence[int], size: int, kernel_regularizer: Any = None, **kwargs: Any
@@ -459,13 +236,7 @@ class Periodic(keras.layers.Layer):
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        """Create frequencies, kernels and biases.
-
-        Parameters
-        ----------
-        input_shape : tuple
-            ``(batch_size, n_columns)``.
-        """
+        """Create frequencies, kernels and biases."""
         n, size = len(self.columns), self.size
         self.frequencies = self.add_weight(shape=(n, size), initializer="zeros", name="frequencies")
         self.kernel = self.add_weight(
@@ -477,18 +248,7 @@ class Periodic(keras.layers.Layer):
         self.bias = self.add_weight(shape=(n, 1, size), initializer="zeros", name="bias")
 
     def call(self, inputs: Any) -> Any:
-        """Encode.
-
-        Parameters
-        ----------
-        inputs : tensor of shape (batch_size, n_columns)
-            Numbers.
-
-        Returns
-        -------
-        outputs : tensor of shape (batch_size, n_embedded * size)
-            The results of each number side by side.
-        """
+        """Encode."""
         x = ops.take(inputs, np.array(self.columns, np.int32), axis=1)
         angle = 2 * np.pi * ops.transpose(x)[:, :, None] * self.frequencies[:, None, :]
         waves = ops.concatenate([ops.sin(angle), ops.cos(angle)], axis=-1)
@@ -496,28 +256,11 @@ class Periodic(keras.layers.Layer):
         return ops.reshape(ops.transpose(results, (1, 0, 2)), (-1, len(self.columns) * self.size))
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, int]:
-        """Return the shape of the output.
-
-        Parameters
-        ----------
-        input_shape : tuple
-            ``(batch_size, n_columns)``.
-
-        Returns
-        -------
-        output_shape : tuple
-            ``(batch_size, n_embedded * size)``.
-        """
+        """Return the shape of the output."""
         return (input_shape[0], len(self.columns) * self.size)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the settings, for Keras's serialisation.
-
-        Returns
-        -------
-        config : dict
-            Keyword arguments of the constructor.
-        """
+        """Return the settings."""
         regularizer = keras.regularizers.serialize(self.kernel_regularizer)
         own = {"columns": self.columns, "size": self.size, "kernel_regularizer": regularizer}
         return {**super().get_config(), **own}

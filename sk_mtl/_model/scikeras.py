@@ -1,11 +1,9 @@
 """Custom Keras models, built by scikeras from the user's builder function.
 
-Owns the one use of scikeras: its public `BaseWrapper` calls the builder with the settings routed to
-it, and with ``meta`` and ``compile_kwargs`` if the builder asks for them [1]_. Imported for
-``model=`` only. scikeras itself is imported while a model is built and leaves the process as it
-found it: importing it replaces how Keras models, losses, metrics and optimizers are pickled and
-copied, for everybody, which is undone here. Does not read the model it gets (`_custom_model` does)
-and does not train.
+Its public `BaseWrapper` calls the builder with the settings routed to it, and with ``meta`` and
+``compile_kwargs`` if the builder asks for them [1]_. scikeras is imported only while a model is
+built. Importing it replaces how Keras models, losses, metrics and optimizers are pickled and copied
+in the whole process, which is undone here.
 
 References
 ----------
@@ -26,11 +24,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from sk_mtl._model.custom_model import as_functional, copy_model, fixed_randomness
+from sk_mtl._model.keras_objects import make_optimizer
+from sk_mtl._model.randomness import fixed_randomness
 from sk_mtl._names import suggest_name
-from sk_mtl._routing import make_optimizer
+from sk_mtl._tasks import enumerate_some
 
-__all__ = ["build_custom_model", "describe_for_builder"]
+__all__ = ["as_functional", "build_custom_model", "copy_model", "describe_for_builder"]
 
 _IMPORT_LOCK = threading.RLock()
 _ABSENT = object()
@@ -49,60 +48,10 @@ def build_custom_model(
     loss: Any = None,
     metrics: Any = None,
 ) -> keras.Model:
-    """Build the user's own Keras model.
-
-    Parameters
-    ----------
-    builder : callable or keras.Model
-        A function as scikeras takes it (or a partial, a class, an object that can be called) that
-        returns a Keras model, compiled or not; or a model, which is copied with the weights it has
-        and is not changed.
-    meta : mapping of str to object
-        What `describe_for_builder` returned; given to a builder with a parameter ``meta``.
-    seed : int
-        Fixes the initial weights that the builder leaves to chance. Random states of the process
-        are as before afterwards.
-    model_params : mapping of str to object, default=None
-        The builder's own keyword arguments: ``{"width": 64}``.
-    optimizer : str, class or instance of keras.optimizers.Optimizer, default="adam"
-        The optimizer in ``compile_kwargs``, as `make_optimizer` takes it.
-    optimizer_params : mapping of str to object, default=None
-        The settings routed to it.
-    loss : str, callable or keras.losses.Loss, or a list of these, default=None
-        The loss in ``compile_kwargs``. None means Keras's cross-entropy by name, one per task. It
-        serves builders that compile; training uses the masked loss.
-    metrics : list, default=None
-        The metrics in ``compile_kwargs``.
-
-    Returns
-    -------
-    model : keras.Model
-        With known inputs and outputs and its weights created. If it is compiled, `optimizer` is
-        the one it is to be trained with, as with scikeras.
-
-    Raises
-    ------
-    TypeError
-        If the builder does not take these settings or does not return a Keras model.
-    ValueError
-        If the model does not take one input of the width of X.
-
-    Warns
-    -----
-    UserWarning
-        If optimizer settings are routed, but the builder compiles with another optimizer.
-
-    Examples
-    --------
-    >>> import keras
-    >>> from sk_mtl._model.scikeras import build_custom_model, describe_for_builder
-    >>> def build(meta, width=8):
-    ...     inputs = keras.Input((meta["n_features_in_"],))
-    ...     return keras.Model(inputs, keras.layers.Dense(width, "relu")(inputs))
-    >>> meta = describe_for_builder((100, 5), [[0, 1], [0, 1, 2]], ["a", "b"])
-    >>> build_custom_model(build, meta=meta, seed=0, model_params={"width": 16}).output_shape
-    (None, 16)
-    """
+    """Return the user's own Keras model, built or copied, with known inputs and outputs."""
+    # A compiled model is trained with its own optimizer, as in scikeras. The seed fixes initial
+    # weights that the builder does not seed. The loss, by default Keras's cross-entropy per task,
+    # is for builders that compile; training uses the masked loss.
     settings = dict(model_params or {})
     n_features = int(meta["n_features_in_"])
     chosen = make_optimizer(optimizer, optimizer_params)
@@ -129,39 +78,13 @@ def describe_for_builder(
     *,
     is_1d: bool = False,
 ) -> dict[str, Any]:
-    """Describe data and tasks for a builder that asks for ``meta``.
-
-    Parameters
-    ----------
-    X_shape : tuple of int
-        Shape of X.
-    classes : sequence of array-like
-        The classes of each task.
-    task_names : sequence of hashable
-        The names of the tasks.
-    is_1d : bool, default=False
-        Whether y was one task in 1-D form.
-
-    Returns
-    -------
-    meta : dict
-        For one task, scikeras's keys as its KerasClassifier sets them: ``n_features_in_``,
-        ``X_shape_``, ``X_dtype_``, ``classes_``, ``n_classes_``, ``target_type_`` ("binary" or
-        "multiclass"), ``n_outputs_``, ``n_outputs_expected_``, ``y_dtype_``, ``y_ndim_``. For
-        several tasks, ``classes_`` and ``n_classes_`` are lists, ``n_outputs_expected_`` is the
-        number of tasks and ``target_type_`` is "multilabel-indicator" where all tasks have two
-        classes, else "multiclass-multioutput". In both cases also ``task_names_``, ``n_tasks_``.
-        ``n_classes_`` is at least 2: a task of fewer classes is to have a head, which is not read.
-
-    Examples
-    --------
-    >>> from sk_mtl._model.scikeras import describe_for_builder
-    >>> meta = describe_for_builder((100, 5), [[0, 1], [0, 1, 2]], ["a", "b"])
-    >>> meta["n_classes_"], meta["target_type_"]
-    ([2, 3], 'multiclass-multioutput')
-    """
+    """Return the ``meta`` of data and tasks for a builder."""
+    # For one task the keys are those of scikeras's KerasClassifier. For several, classes_ and
+    # n_classes_ are lists, n_outputs_expected_ is the number of tasks and target_type_ is
+    # "multilabel-indicator" if all tasks have two classes, else "multiclass-multioutput".
+    # task_names_ and n_tasks_ are there in both cases.
     arrays = [np.asarray(task_classes) for task_classes in classes]
-    # A head of no columns cannot be built, and the form of `meta` must not change with the rows.
+    # A head needs a column, and the form of `meta` must not depend on the rows.
     n_classes = [max(len(task_classes), 2) for task_classes in arrays]
     n_tasks = len(arrays)
     all_binary = max(n_classes) <= 2
@@ -297,7 +220,7 @@ def _without_parameters(cls: Any, settings: Mapping[str, Any]) -> Callable[[], A
 def _warn_if_settings_are_lost(
     model: keras.Model, chosen: Any, optimizer_params: Mapping[str, Any] | None
 ) -> None:
-    """Warn if the builder compiled with an optimizer that does not have the routed settings."""
+    """Warn if the builder compiled with an optimizer without the routed settings."""
     if not optimizer_params or not getattr(model, "compiled", False) or model.optimizer is chosen:
         return
     warnings.warn(
@@ -307,6 +230,56 @@ def _warn_if_settings_are_lost(
         UserWarning,
         stacklevel=3,
     )
+
+
+# ------------------------------------------------------------------------------------------------
+# Ready models
+# ------------------------------------------------------------------------------------------------
+
+
+def as_functional(model: keras.Model, n_features: int) -> keras.Model:
+    """Return the model, or a functional one around it if its inputs are not known."""
+    if isinstance(model, keras.Sequential) and not model.built:
+        model.build((None, n_features))
+    if not getattr(model, "inputs", None):
+        inputs = keras.Input((n_features,), dtype="float32", name="X")
+        wrapped = keras.Model(inputs, model(inputs), name="custom_network")
+        _compile_like(wrapped, model)
+        model = wrapped
+    shapes = [tuple(tensor.shape) for tensor in model.inputs]
+    if len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][1] not in (None, n_features):
+        raise ValueError(
+            f"model= must take one input of shape (n_samples, {n_features}), which X has. Got "
+            f"{len(shapes)} input(s) of shape {enumerate_some(shapes)}. A builder that asks for "
+            "`meta` finds the width in meta['n_features_in_']."
+        )
+    return model
+
+
+def copy_model(model: keras.Model) -> keras.Model:
+    """Return an independent copy of a model and its weights."""
+    try:
+        copied = keras.models.clone_model(model)
+        if model.weights and len(copied.weights) == len(model.weights):
+            copied.set_weights(model.get_weights())
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise ValueError(
+            f"The model given as model= cannot be copied ({error}). Pass a function that builds it."
+        ) from error
+    if len(copied.weights) != len(model.weights):
+        raise ValueError(
+            f"The model given as model= cannot be copied: the copy has {len(copied.weights)} "
+            f"weight(s), the model {len(model.weights)}. Pass a function that builds it."
+        )
+    _compile_like(copied, model)
+    return copied
+
+
+def _compile_like(model: keras.Model, other: keras.Model) -> None:
+    """Compile a model like another one, if that is compiled."""
+    if getattr(other, "compiled", False) and other.optimizer is not None:
+        config = keras.optimizers.serialize(other.optimizer)
+        model.compile(optimizer=keras.optimizers.deserialize(config), loss=other.loss)
 
 
 # ------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sk_mtl._data.input_encoder import CATEGORY_VECTOR_SIZE
+from sk_mtl._data.input_spec import CATEGORY_VECTOR_SIZE
 from sk_mtl._model.spec import (
     ACTIVATIONS_OF_BLOCKS,
     NetworkSpec,
@@ -26,7 +26,13 @@ class Variable(NamedTuple):
     layer: str
     kind: str
     shape: tuple[int, ...]
-    is_trainable: bool = True
+    trainable: bool = True
+    dtype: str = "float32"
+
+    @property
+    def is_averaged(self) -> bool:
+        """Whether weight averaging averages it: weights, and the moments of batches."""
+        return self.trainable or self.kind.startswith("moving_")
 
 
 def values_by_layer(spec: NetworkSpec, values: Sequence[object]) -> dict[str, dict[str, object]]:
@@ -55,7 +61,7 @@ def list_variables(spec: NetworkSpec) -> list[Variable]:
         for layers in groups:
             if distance <= len(layers):
                 variables += layers[-distance]
-    return sorted(variables, key=lambda variable: not variable.is_trainable)
+    return sorted(variables, key=lambda variable: not variable.trainable)
 
 
 def _input_variables(spec: NetworkSpec) -> tuple[list[Variable], int]:
@@ -121,7 +127,7 @@ def _hidden_layers(
     is_split = n_blocks > 1 and spec.activation in ACTIVATIONS_OF_BLOCKS
     layers += [[]] * (3 if is_split else 1)
     if spec.dropout:
-        layers.append([Variable(f"{name}_drop", "seed_generator_state", (2,), False)])
+        layers.append([Variable(f"{name}_drop", "seed_generator_state", (2,), False, "int64")])
     return layers
 
 

@@ -70,7 +70,7 @@ class NetworkForward:
             HiddenLayer(spec, f"trunk_{depth}", by_layer)
             for depth in range(len(spec.hidden_layer_sizes))
         ]
-        starts = np.cumsum([0, *spec.n_outputs])
+        starts = spec.layout.starts
         self._heads: list[tuple[list[HiddenLayer], Dense, Any]] = []
         for number, (hidden, width, tasks) in enumerate(head_groups(spec)):
             name = f"heads_{number}"
@@ -83,11 +83,11 @@ class NetworkForward:
         layers = [*self._trunk, *(layer for hidden, _, _ in self._heads for layer in hidden)]
         widths = [layer.width for layer in layers] + [output.width for _, output, _ in self._heads]
         widths += [spec.n_features, 0 if self._input is None else self._input.width]
-        self._widest = max(*widths, sum(spec.n_outputs) * spec.ensemble_size)
+        self._widest = max(*widths, spec.layout.total * spec.ensemble_size)
 
     def logits(self, X: Any) -> np.ndarray:
         """Return the logits of rows, of shape (n_rows, n_columns)."""
-        whole = np.empty((X.shape[0], sum(self._spec.n_outputs)), dtype=np.float32)
+        whole = np.empty((X.shape[0], self._spec.layout.total), dtype=np.float32)
 
         def keep(rows: slice, by_member: np.ndarray) -> None:
             logits = self._average(by_member)
@@ -180,7 +180,7 @@ class NetworkForward:
             x = self._input(x, workspace)
         for depth, layer in enumerate(self._trunk):
             x = layer(x, f"trunk {depth % 2}", workspace)
-        shape = (n_members, sum(self._spec.n_outputs), n_tiles, TILE_ROWS)
+        shape = (n_members, self._spec.layout.total, n_tiles, TILE_ROWS)
         logits = workspace.take("logits", *shape)
         for hidden, output, columns in self._heads:
             y = x

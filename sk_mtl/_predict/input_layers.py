@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from sk_mtl._data.input_encoder import FARTHEST, InputSpec
+from sk_mtl._data.input_spec import FARTHEST, InputSpec
 from sk_mtl._predict.activations import ACTIVATIONS
 from sk_mtl._predict.products import Product
 from sk_mtl._predict.tiles import TILE_ROWS, Workspace, expand

@@ -22,8 +22,8 @@ from sklearn import get_config
 
 from sk_mtl._compat.processes import refuse_fork
 from sk_mtl._data.features import describe_too_large
+from sk_mtl._model.build import build_network, logits_of
 from sk_mtl._model.ensemble import member_model
-from sk_mtl._model.network import build_network, logits_of
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._predict.probabilities import task_probabilities
 

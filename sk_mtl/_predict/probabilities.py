@@ -7,10 +7,10 @@ Columns come first and rows last here, so that all operations run along the rows
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 
 import numpy as np
 
+from sk_mtl._model.task_layout import TaskLayout
 from sk_mtl._predict.activations import log_one_plus_exp
 
 __all__ = [
@@ -33,9 +33,9 @@ def probabilities_by_column(logits: np.ndarray, n_outputs: Sequence[int]) -> lis
     # An infinite one, from features near the end of float32, would be NaN less itself.
     logits = np.clip(logits, -_LARGEST_LOGIT, _LARGEST_LOGIT)
     probabilities: list[np.ndarray] = [np.empty(0)] * len(n_outputs)
-    for tasks, columns in columns_by_width(tuple(n_outputs)):
-        classes = _softmax(logits[columns])
-        for position, task in enumerate(tasks):
+    for group in TaskLayout(tuple(n_outputs)).groups:
+        classes = _softmax(logits[group.columns.T])
+        for position, task in enumerate(group.tasks):
             probabilities[task] = classes[:, position]
     return probabilities
 
@@ -47,12 +47,12 @@ def spread_by_column(logits: np.ndarray, n_outputs: Sequence[int]) -> list[np.nd
     """
     logits = np.clip(logits, -_LARGEST_LOGIT, _LARGEST_LOGIT)
     spread: list[np.ndarray] = [np.empty(0)] * len(n_outputs)
-    for tasks, columns in columns_by_width(tuple(n_outputs)):
-        by_member = np.stack([_softmax(of_member[columns]) for of_member in logits])
+    for group in TaskLayout(tuple(n_outputs)).groups:
+        by_member = np.stack([_softmax(of_member[group.columns.T]) for of_member in logits])
         by_member -= _mean(by_member)
         by_member *= by_member
         deviation = np.sqrt(_mean(by_member))
-        for position, task in enumerate(tasks):
+        for position, task in enumerate(group.tasks):
             spread[task] = deviation[:, position]
     return spread
 
@@ -64,9 +64,10 @@ def average_members(logits: np.ndarray, n_outputs: Sequence[int]) -> np.ndarray:
     """
     logits = np.clip(logits, -_LARGEST_LOGIT, _LARGEST_LOGIT)
     averaged = np.empty(logits.shape[1:], np.float32)
-    for _, columns in columns_by_width(tuple(n_outputs)):
+    for group in TaskLayout(tuple(n_outputs)).groups:
+        columns = group.columns.T
         classes = logits[:, columns]  # of shape (n_members, width, n_tasks, n_rows)
-        if len(columns) == 1:
+        if group.width == 1:
             both = np.empty_like(classes)
             log_one_plus_exp(classes, both)
             yes, no = np.clip(classes, -np.inf, 0), np.clip(-classes, -np.inf, 0)
@@ -108,13 +109,3 @@ def _sum(terms: Iterable[np.ndarray]) -> np.ndarray:
 
 def _mean(terms: np.ndarray) -> np.ndarray:
     return _sum(terms) / np.float32(len(terms))
-
-
-@lru_cache(maxsize=64)
-def columns_by_width(n_outputs: tuple[int, ...]) -> list[tuple[list[int], np.ndarray]]:
-    """Return, per width of tasks, the tasks of it and their columns of shape (width, n_tasks)."""
-    starts, groups = np.cumsum([0, *n_outputs]), []
-    for width in sorted(set(n_outputs)):
-        tasks = [t for t, n in enumerate(n_outputs) if n == width]
-        groups.append((tasks, starts[tasks] + np.arange(width)[:, None]))
-    return groups

@@ -14,30 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["AveragingState", "WeightAverage"]
+from sk_mtl._train.state import AveragingState
 
-
-@dataclass(frozen=True)
-class AveragingState:
-    """What training with averaged weights goes on from, besides the averages.
-
-    Attributes
-    ----------
-    weights : list of ndarray
-        The weights themselves, in the order of the variables that are averaged.
-    n_steps : int
-        Steps that are in the averages.
-    """
-
-    weights: list[np.ndarray]
-    n_steps: int
+__all__ = ["WeightAverage"]
 
 
 class WeightAverage:

@@ -20,12 +20,12 @@ import tensorflow as tf
 from sklearn.exceptions import ConvergenceWarning
 
 from sk_mtl._data.dataset import Subset, UnlabelledSubset
-from sk_mtl._model.network import draw_initial_values
+from sk_mtl._model.initial_values import draw_initial_values
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._tasks import enumerate_some
 from sk_mtl._train.batching import LabelAwareOrder, RandomOrder, draw_endlessly
 from sk_mtl._train.best_weights import BestWeights
-from sk_mtl._train.program import TrainingPlan, TrainingProgram, TrainingState, place_features
+from sk_mtl._train.program import TrainingPlan, TrainingProgram, place_features
 from sk_mtl._train.program_cache import (
     acquire_program,
     optimizer_settings,
@@ -33,6 +33,7 @@ from sk_mtl._train.program_cache import (
     release_program,
 )
 from sk_mtl._train.resume import Progress, ResumePoint
+from sk_mtl._train.state import TrainingState
 from sk_mtl._train.teacher import ramp_up
 from sk_mtl.weighting import FixedWeighting, TaskWeighting
 
@@ -53,7 +54,7 @@ class TrainingResult:
         Epochs trained.
     best_epoch : int
         The epoch whose values were kept, from 1, within this training.
-    checkpoints : BestWeights or None
+    best_weights : BestWeights or None
         The values kept for each task, where not all have those of the best epoch.
     """
 
@@ -61,7 +62,7 @@ class TrainingResult:
     history: dict[str, list[float]]
     n_epochs: int
     best_epoch: int
-    checkpoints: BestWeights | None = None
+    best_weights: BestWeights | None = None
 
 
 class NonFiniteLossError(ValueError):

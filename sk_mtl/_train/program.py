@@ -19,32 +19,32 @@ import numpy as np
 import scipy.sparse as sp
 import tensorflow as tf
 
-from sk_mtl._model.ensemble import member_cross_entropy, member_margins, member_model
-from sk_mtl._model.network import (
-    NoiseDropout,
-    build_network,
-    draw_bits,
-    logits_of,
-    network_variables,
-)
+from sk_mtl._model.build import build_network, logits_of, network_variables
+from sk_mtl._model.ensemble import member_model
+from sk_mtl._model.layers import NoiseDropout, draw_bits
 from sk_mtl._model.spec import NetworkSpec
-from sk_mtl._train.averaging import AveragingState, WeightAverage
+from sk_mtl._train.averaging import WeightAverage
 from sk_mtl._train.early_stopping import EarlyStopping, PlannedEpoch, TaskStopping
+from sk_mtl._train.state import TeacherState, TrainingState
 from sk_mtl._train.teacher import (
     MissingBatch,
     Teacher,
-    TeacherState,
     UnlabelledSpec,
     replace_features,
-    task_disagreement,
 )
-from sk_mtl.losses import task_cross_entropy, task_margins, task_means
+from sk_mtl.losses._tasks import (
+    member_cross_entropy,
+    member_margins,
+    task_cross_entropy,
+    task_disagreement,
+    task_margins,
+    task_means,
+)
 from sk_mtl.weighting import TaskWeighting
 
 __all__ = [
     "TrainingPlan",
     "TrainingProgram",
-    "TrainingState",
     "averaged_variables",
     "kept_dtype",
     "optimizer_and_inner",
@@ -57,36 +57,6 @@ _EVALUATION_ROWS = 8192
 # Steps that pay for what XLA takes to compile; measured in docs/benchmarks/speed.md.
 _MIN_XLA_STEPS = 400
 _XLA_CELLS = 2**20  # of X and of noise that wait for one call of what XLA compiled
-
-
-@dataclass(frozen=True)
-class TrainingState:
-    """What training changes, as plain arrays, so that it can go on from there.
-
-    Attributes
-    ----------
-    network : list of ndarray
-        The network's variables, in the order of `network_variables`; averages, where weights are
-        averaged.
-    weighting : dict of ndarray
-        The state of the task weighting.
-    optimizer : list of ndarray or None
-        The optimizer's variables; None starts it afresh.
-    optimizer_settings : tuple (str, float or None) or None
-        Whose variables they are: the optimizer's kind and configuration, and the learning rate
-        that it was given, None for a schedule.
-    teacher : TeacherState or None
-        The teacher of unlabelled cells; None starts one from the network.
-    averaging : AveragingState or None
-        The weights that the network's are averages of; None starts a new average.
-    """
-
-    network: list[np.ndarray]
-    weighting: dict[str, np.ndarray]
-    optimizer: list[np.ndarray] | None = None
-    optimizer_settings: tuple[str, float | None] | None = None
-    teacher: TeacherState | None = None
-    averaging: AveragingState | None = None
 
 
 @dataclass(frozen=True)

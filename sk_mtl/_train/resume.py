@@ -26,11 +26,10 @@ from sk_mtl._codec.files import remove_file, replace_file
 from sk_mtl._codec.values import decode_value, encode_value, require
 from sk_mtl._data.dataset import Subset, UnlabelledSubset
 from sk_mtl._tasks import enumerate_some
-from sk_mtl._train.averaging import AveragingState
 from sk_mtl._train.best_weights import BestWeightsKeeper
-from sk_mtl._train.program import TrainingPlan, TrainingProgram, TrainingState
+from sk_mtl._train.program import TrainingPlan, TrainingProgram
 from sk_mtl._train.program_cache import optimizer_settings
-from sk_mtl._train.teacher import TeacherState
+from sk_mtl._train.state import AveragingState, TeacherState, TrainingState
 
 __all__ = ["Progress", "ResumePoint", "open_resume_point"]
 

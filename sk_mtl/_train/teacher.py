@@ -1,9 +1,8 @@
 r"""Unlabelled cells: a teacher's opinion of them, as something to learn.
 
-Owns the teacher, which is the network with a running average of its weights [1]_, and the loss by
-which the network learns the teacher's opinion of cells that have no label: pseudo-labels [2]_, or
-consistency, where the network sees rows of which features were replaced [3]_. Does not know labels,
-nor how training goes.
+The teacher is the network with a running average of its weights [1]_. By `task_disagreement`, the
+network learns from it where a cell has no label: by pseudo-labels [2]_, or by consistency, where
+the network sees rows of which features were replaced [3]_.
 
 References
 ----------
@@ -25,24 +24,18 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import ops
 
-from sk_mtl._model.network import (
-    build_network,
-    draw_bits,
-    logits_of,
-    network_variables,
-)
+from sk_mtl._model.build import build_network, logits_of, network_variables
+from sk_mtl._model.layers import draw_bits
 from sk_mtl._model.spec import NetworkSpec
+from sk_mtl._train.state import TeacherState
 
 __all__ = [
     "MissingBatch",
     "Teacher",
-    "TeacherState",
     "UnlabelledSpec",
     "ramp_up",
     "replace_features",
-    "task_disagreement",
 ]
 
 _RAMP_EPOCHS = 10
@@ -66,22 +59,6 @@ class UnlabelledSpec:
     momentum: float
     threshold: float | None = None
     input_noise: float = 0.0
-
-
-@dataclass(frozen=True)
-class TeacherState:
-    """A teacher as plain arrays.
-
-    Attributes
-    ----------
-    network : list of ndarray
-        The values of its variables, in the order of `network_variables`.
-    n_steps : int
-        Steps of training that it has seen.
-    """
-
-    network: list[np.ndarray]
-    n_steps: int
 
 
 class MissingBatch(NamedTuple):
@@ -266,78 +243,3 @@ def replace_features(X: Any, noise: Any, share: float) -> tf.Tensor:
     """
     is_replaced = tf.cast(noise, tf.int32) < round(share * 2**16)
     return tf.where(is_replaced, tf.roll(X, shift=-1, axis=0), X)
-
-
-def task_disagreement(
-    logits: Any,
-    teacher_logits: Any,
-    weight: Any,
-    n_outputs: Sequence[int],
-    threshold: float | None = None,
-) -> tuple[Any, Any]:
-    r"""Sum the weighted cross-entropy between a teacher and the network, task by task.
-
-    Of a cell with the teacher's probabilities :math:`q_k` and the network's :math:`p_k` it is
-    :math:`-\sum_k q_k \log p_k`; with a threshold, :math:`-\log p_k` of the class with the largest
-    :math:`q_k`, and 0 where that is below the threshold.
-
-    Parameters
-    ----------
-    logits : tensor of float of shape (n_samples, sum(n_outputs))
-        The network's, or (n_samples, n_members, sum(n_outputs)) those of the members of one.
-    teacher_logits : tensor of float of shape (n_samples, sum(n_outputs))
-        The teacher's.
-    weight : tensor of float of shape (n_samples, n_tasks)
-        Cell weights; 0 for a cell that is left out.
-    n_outputs : sequence of int
-        The width of each task.
-    threshold : float or None, default=None
-        How large the teacher's largest probability must be.
-
-    Returns
-    -------
-    loss_sum : tensor of shape (n_tasks,)
-        Sum of weight times cross-entropy, as a mean over members.
-    weight_sum : tensor of shape (n_tasks,)
-        Sum of the weights, those of cells below the threshold included (as in Sohn et al. 2020,
-        equation 4), so that a few sure cells do not count as much as many.
-    """
-    weight_sum, n_members = ops.sum(weight, axis=0), 1
-    if len(logits.shape) == 3:
-        _, n_members, n_columns = logits.shape
-        logits = ops.reshape(logits, (-1, n_columns))
-        teacher_logits = ops.repeat(teacher_logits, n_members, axis=0)
-        weight = ops.repeat(weight, n_members, axis=0)
-    starts, sums, order = np.cumsum([0, *n_outputs]), [], []
-    for width in sorted(set(n_outputs)):
-        tasks = np.flatnonzero(np.asarray(n_outputs) == width)
-        columns = (starts[tasks][:, None] + np.arange(width)).ravel()
-        own, other = (
-            ops.reshape(ops.take(of_all, columns, axis=1), (-1, len(tasks), width))
-            for of_all in (logits, teacher_logits)
-        )
-        group_weight = ops.take(weight, tasks, axis=1)
-        # Masked before the cross-entropy and after it, as a missing label is in `losses`.
-        counts = group_weight > 0
-        own = ops.where(counts[..., None], own, ops.zeros_like(own))
-        cell = _cell_disagreement(own, other, threshold)
-        sums.append(ops.sum(ops.where(counts, group_weight * cell, 0.0), axis=0))
-        order.extend(tasks.tolist())
-    return ops.take(ops.concatenate(sums), np.argsort(order)) / n_members, weight_sum
-
-
-def _cell_disagreement(own: Any, other: Any, threshold: float | None) -> Any:
-    """Return the cross-entropy per cell from logits of shape (n_samples, n_tasks, width)."""
-    width = own.shape[-1]
-    q = ops.sigmoid(other) if width == 1 else ops.softmax(other, axis=-1)
-    is_sure = True
-    if threshold is not None:
-        largest = ops.max(ops.maximum(q, 1 - q) if width == 1 else q, axis=-1)
-        is_sure = largest >= threshold
-        q = q > 0.5 if width == 1 else ops.one_hot(ops.argmax(q, axis=-1), width)
-        q = ops.cast(q, own.dtype)
-    if width == 1:
-        cell = ops.binary_crossentropy(q, own, from_logits=True)[..., 0]
-    else:
-        cell = ops.categorical_crossentropy(q, own, from_logits=True)
-    return cell if threshold is None else ops.where(is_sure, cell, 0.0)

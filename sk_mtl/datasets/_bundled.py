@@ -1,7 +1,4 @@
-"""Where the bundled files lie and how they are opened.
-
-Owns the way to the files inside the installed package. What is in them is the loaders' business.
-"""
+"""The bundled files of the installed package: their location, and how to open them."""
 
 from __future__ import annotations
 
@@ -17,5 +14,5 @@ def open_bundled(name: str) -> IO[bytes]:
 
 
 def read_description(name: str) -> str:
-    """Return the description of a bundled table: what it is, its origin, its terms."""
+    """Return the description of a bundled table, with its origin and terms."""
     return (_DATA / f"{name}.rst").read_text(encoding="utf-8")

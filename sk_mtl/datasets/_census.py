@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sk_mtl.datasets._arguments import check_flags
+from sk_mtl._compat.arguments import check_flags
 from sk_mtl.datasets._bundled import open_bundled, read_description
 
 
@@ -32,9 +32,9 @@ def load_census(
 ) -> Bunch | tuple[Any, Any]:
     """Load the census table: 30,000 adults and three tasks, one of them rarely labelled.
 
-    The label of the third task is known for 12 % of the rows, drawn completely at random. The
-    hidden labels are known all the same, so that a model trained on the masked table can be
-    judged on all rows. The table is bundled: nothing is downloaded.
+    The label of the third task is kept for 12 % of the rows, drawn completely at random. The hidden
+    labels are available, so that a model trained on the masked table can be evaluated on all rows.
+    The table is bundled: nothing is downloaded.
 
     ==================  =====================================================
     Samples             30,000
@@ -48,12 +48,12 @@ def load_census(
     ----------
     masked : bool, default=True
         Whether to keep the label of ``education`` for 12 % of the rows only. False gives the
-        complete labels, to judge with. Both give the same rows in the same order.
+        complete labels, for evaluation. Both give the same rows in the same order.
     return_X_y : bool, default=False
-        Whether to return ``(data, target)`` in place of a Bunch.
+        Whether to return ``(data, target)`` instead of a Bunch.
     as_frame : bool, default=True
-        Whether ``data`` and ``target`` are DataFrames. False gives arrays of objects: the columns
-        are of mixed types. The default is the opposite of scikit-learn's, for that reason.
+        Whether ``data`` and ``target`` are DataFrames. False gives object arrays, because the
+        columns have mixed types; this is why the default differs from scikit-learn's.
 
     Returns
     -------

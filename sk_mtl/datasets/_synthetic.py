@@ -1,7 +1,7 @@
 """A generator of related classification tasks with missing labels.
 
-Owns the law by which synthetic features, labels and holes are drawn. NumPy only; nothing global is
-touched.
+Owns the distribution of synthetic features, labels and missing labels. Uses NumPy only, and no
+global state.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sk_mtl.datasets._arguments import (
+from sk_mtl._compat.arguments import (
     check_choice,
     check_flags,
     check_integer,
@@ -45,9 +45,8 @@ def make_multitask_classification(
 ) -> tuple[Any, ...]:
     r"""Generate related classification tasks with missing labels.
 
-    All tasks are functions of one nonlinear representation of X, which no task shows alone: a
-    network that shares its first layers can learn it from the tasks that have many labels, and use
-    it for those that have few.
+    All tasks are functions of one nonlinear representation of X. A network that shares its first
+    layers can learn this representation from tasks with many labels, and use it for tasks with few.
 
     Parameters
     ----------
@@ -66,9 +65,9 @@ def make_multitask_classification(
     n_latent : int, default=8
         The number of units of the shared representation.
     task_correlation : float, default=0.5
-        How alike the tasks are, from 0 to 1: the expected correlation between the noise-free scores
-        of any two tasks. At 0 the tasks have nothing in common but the representation; at 1 they
-        are the same function of X, cut into classes.
+        The expected correlation between the noise-free scores of any two tasks, from 0 to 1. At 0
+        the tasks share only the representation; at 1 they are the same function of X, cut into
+        classes.
     weights : sequence of length n_tasks or None, default=None
         For each task None, or the proportions of its classes, which sum to 1. None means classes
         of equal size.
@@ -80,27 +79,27 @@ def make_multitask_classification(
     missing_rate : float or sequence of float of length n_tasks, default=0.0
         The share of the labels that is missing, common or per task, from 0 to 1.
     missing : {'mcar', 'mar', 'mnar'}, default='mcar'
-        Which labels are missing. 'mcar': completely at random. 'mar': rows are the likelier to lose
-        a label the larger a random projection of their informative features, another one for each
-        task. 'mnar': the likelier the higher the class.
+        Which labels are missing. 'mcar': completely at random. 'mar': more likely for a larger
+        random projection of the informative features, with another projection for each task.
+        'mnar': more likely for a higher class.
     return_complete : bool, default=False
-        Whether to return the labels without holes as well.
+        Whether to return the complete labels as well.
     as_frame : bool, default=False
         Whether to return DataFrames, with columns ``x0``, ``x1``, ... and ``y0``, ``y1``, ...,
         rather than arrays.
     random_state : int, RandomState, Generator or None, default=None
-        The seed, or the source of one; None draws afresh from the operating system. NumPy's global
-        generator is never used.
+        The seed, or a generator to draw it from; None seeds from the operating system. NumPy's
+        global generator is never used.
 
     Returns
     -------
     X : ndarray or DataFrame of shape (n_samples, n_features)
         The features, float64.
     Y : ndarray or DataFrame of shape (n_samples, n_tasks)
-        The labels, 0 to the task's number of classes less one; NaN where missing. Integers where
-        nothing is missing: in the whole array, or in the column of the frame.
+        The labels, from 0 to the task's number of classes minus 1; NaN where missing. Integers if
+        no label of the array, or of the DataFrame's column, is missing.
     Y_complete : ndarray or DataFrame of shape (n_samples, n_tasks)
-        The labels without holes, integers. Only if ``return_complete`` is True.
+        The complete labels, integers. Only if ``return_complete`` is True.
 
     Raises
     ------
@@ -116,10 +115,10 @@ def make_multitask_classification(
 
     .. math:: s_{tj} = (\sqrt{\rho}\, u_j + \sqrt{1 - \rho}\, v_{tj})^\top z,
 
-    standardised, with :math:`\rho` the ``task_correlation`` and unit vectors :math:`u_j` common to
-    the tasks, :math:`v_{tj}` the task's own. A score ranks the rows once noise is added: the first
-    score takes as many of the highest as the last class is to have, the second takes the last class
-    but one from the rows left, and so on; the rows left in the end are class 0.
+    standardised, with :math:`\rho` the ``task_correlation``, unit vectors :math:`u_j` common to all
+    tasks, and :math:`v_{tj}` specific to a task. Noise is added, and the rows with the highest
+    first scores become the last class; the second scores choose the last class but one from the
+    remaining rows, and so on. The rows left over are class 0.
 
     The counts are exact: each class has its share of the rows, and at least one row, rounded; each
     task misses ``round(missing_rate * n_samples)`` labels. Where a task has as many labelled rows
@@ -160,7 +159,7 @@ def make_multitask_classification(
         for rate in spread_over_tasks(_CALLER, "missing_rate", missing_rate, len(class_counts))
     ]
 
-    # A stream for each purpose, and one for each task: what is drawn for one changes no other.
+    # A random stream for each purpose and each task, so that they do not affect each other.
     seeds = _read_generator(random_state).integers(0, 2**63, size=5)
     X = np.random.default_rng(seeds[0]).standard_normal((n, d))
     informative = X[:, :n_informative]
@@ -290,7 +289,7 @@ def _shuffle_some(labels: np.ndarray, share: float, rng: np.random.Generator) ->
 def _draw_inclination(
     missing: str, informative: np.ndarray, labels: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return the log-odds, up to a constant, by which each row loses its label."""
+    """Return the log-odds, up to a constant, that each row loses its label."""
     if missing == "mar":
         return _STRENGTH * informative @ _draw_directions(1, informative.shape[1], rng)[0]
     if missing == "mnar":
@@ -301,7 +300,7 @@ def _draw_inclination(
 def _choose_hidden(
     labels: np.ndarray, inclination: np.ndarray, n_hidden: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return which labels are missing: n_hidden of them, sparing a row of each class if it can."""
+    """Return which n_hidden labels are missing; each class keeps one if possible."""
     # The largest of log-odds plus Gumbel noise: a weighted draw without replacement.
     keys = inclination + rng.gumbel(size=len(labels))
     hidden = np.zeros(len(labels), dtype=bool)
@@ -322,7 +321,7 @@ def _choose_hidden(
 
 
 def _with_holes(labels: np.ndarray, hidden: np.ndarray, *, as_frame: bool) -> Any:
-    """Return labels with NaN where hidden; integers wherever nothing is hidden."""
+    """Return labels with NaN where hidden; integers if nothing is hidden."""
     holed = np.where(hidden, np.nan, labels) if hidden.any() else labels.copy(order="C")
     if not as_frame:
         return np.ascontiguousarray(holed)

@@ -1,4 +1,4 @@
-"""The Tox21 table: molecules, twelve toxicity assays, labels that are really missing.
+"""The Tox21 table: molecules, and twelve toxicity assays with missing labels.
 
 Owns the reading of ``data/tox21_*``; ``data/README.md`` says how the files are laid out.
 """
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sk_mtl.datasets._arguments import check_flags
+from sk_mtl._compat.arguments import check_flags
 from sk_mtl.datasets._bundled import open_bundled, read_description
 
 
@@ -26,8 +26,8 @@ def load_tox21(*, return_X_y: Literal[True]) -> tuple[np.ndarray, pd.DataFrame]:
 def load_tox21(*, return_X_y: bool = False) -> Bunch | tuple[np.ndarray, pd.DataFrame]:
     """Load the Tox21 table: 7,823 molecules and twelve binary toxicity assays.
 
-    17 % of the labels are really missing: not every molecule was measured, or measured without
-    doubt, in every assay. The table is bundled: nothing is downloaded.
+    17 % of the labels are missing in the source: not every molecule was measured, or measured
+    conclusively, in every assay. The table is bundled: nothing is downloaded.
 
     =================   ================================================
     Samples             7,823
@@ -40,7 +40,7 @@ def load_tox21(*, return_X_y: bool = False) -> Bunch | tuple[np.ndarray, pd.Data
     Parameters
     ----------
     return_X_y : bool, default=False
-        Whether to return ``(data, target)`` in place of a Bunch.
+        Whether to return ``(data, target)`` instead of a Bunch.
 
     Returns
     -------
@@ -48,8 +48,8 @@ def load_tox21(*, return_X_y: bool = False) -> Bunch | tuple[np.ndarray, pd.Data
         Dictionary-like object, with the following attributes.
 
         data : ndarray of shape (7823, 2048), dtype uint8
-            Morgan fingerprint of radius 2, a bit per column, as 0 or 1. Of type uint8, for it
-            takes 16 MB where float32 takes 64, and estimators convert what they are given.
+            Morgan fingerprint of radius 2, a bit per column, as 0 or 1. As uint8 it takes 16 MB
+            instead of 64 MB as float32; estimators convert it.
         target : DataFrame of shape (7823, 12), dtype float64
             1.0 for active, 0.0 for inactive, NaN where the label is missing.
         feature_names : list of str
@@ -61,7 +61,7 @@ def load_tox21(*, return_X_y: bool = False) -> Bunch | tuple[np.ndarray, pd.Data
             The molecules, as SMILES strings.
         scaffold : ndarray of shape (7823,), dtype object
             The Bemis-Murcko scaffold of each molecule, as a SMILES string; ``""`` for molecules
-            without a ring. Fit to be the ``groups`` of a splitter.
+            without a ring. Suitable as ``groups`` of a splitter.
         DESCR : str
             What the table is, where it comes from, and its terms.
 

@@ -15,7 +15,8 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-from sk_mtl._data.labels import LabelTable, read_cell_weight, read_labels
+from sk_mtl._data.labels import LabelTable, read_labels
+from sk_mtl._data.sample_weight import read_cell_weight
 from sk_mtl._tasks import PerTask, enumerate_some, resolve_task
 from sk_mtl.metrics._calibration import as_class_probabilities
 from sk_mtl.metrics._task_metrics import TaskCells

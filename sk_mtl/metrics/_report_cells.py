@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sk_mtl._data.labels import LabelTable, read_cell_weight, read_labels
+from sk_mtl._data.labels import LabelTable, read_labels
+from sk_mtl._data.sample_weight import read_cell_weight
 from sk_mtl._tasks import enumerate_some
 from sk_mtl.metrics._predictions import ScoredTask, gather_tasks
 from sk_mtl.metrics._report_request import LABELS, ReportOptions

@@ -1,12 +1,10 @@
 """Splitting rows, and predicting across splits, with missing labels in y.
 
 Owns the splitters that scikit-learn takes as ``cv=``, `train_test_split`, `cross_val_predict`, and
-the hold-out of early stopping. Does not know the estimator: anything with scikit-learn's interface
-can be used with what is here.
+the validation split of early stopping. Works with any estimator of scikit-learn's interface.
 """
 
 from sk_mtl.model_selection._cross_val_predict import cross_val_predict as cross_val_predict
-from sk_mtl.model_selection._holdout import stratified_holdout as stratified_holdout
 from sk_mtl.model_selection._k_fold import (
     MultiTaskStratifiedGroupKFold as MultiTaskStratifiedGroupKFold,
 )
@@ -18,6 +16,7 @@ from sk_mtl.model_selection._shuffle_split import (
     MultiTaskStratifiedShuffleSplit as MultiTaskStratifiedShuffleSplit,
 )
 from sk_mtl.model_selection._train_test_split import train_test_split as train_test_split
+from sk_mtl.model_selection._validation_split import stratified_holdout as stratified_holdout
 
 __all__ = [
     "MultiTaskStratifiedGroupKFold",

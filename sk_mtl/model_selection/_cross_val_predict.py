@@ -1,7 +1,7 @@
 """Out-of-fold predictions: every row predicted by a model that has not seen it.
 
-Owns fitting over the folds and putting the predictions together in the form the estimator gives
-them. Of a fitted estimator it reads ``classes_`` only.
+Owns fitting over the folds and joining the predictions in the form that the estimator returns.
+Reads only ``classes_`` of a fitted estimator.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sk_mtl._tasks import PerTask
 from sk_mtl.model_selection._k_fold import MultiTaskStratifiedKFold
 from sk_mtl.model_selection._rows import count_rows, take_rows
 
-# What a class that a fold did not know gets in the rows that the fold predicts.
+# The prediction of a fold for a class that is not in its training rows.
 _OF_UNKNOWN_CLASS = {"predict_proba": 0.0, "predict_log_proba": -np.inf}
 
 FoldPrediction = tuple[Any, Any]
@@ -46,11 +46,11 @@ def cross_val_predict(
     """Predict each row by an estimator trained on the other folds.
 
     As :func:`sklearn.model_selection.cross_val_predict`, which must not be used for probabilities
-    when labels are missing: it encodes y first and makes a class of the missing label. Here y
-    reaches the estimator as it is. Probabilities have a column for each class that any of the
-    folds knows, in sorted order; where a fold's training rows lack a class, its probability is 0
-    for the rows of that fold. A task without any label in a fold's training rows is predicted as
-    missing there (NaN for probabilities).
+    if labels are missing: it encodes y first and makes a class of the missing label. Here y reaches
+    the estimator unchanged. Probabilities have a column for each class in any fold, in sorted
+    order. A class that a fold's training rows lack has probability 0 for the rows of that fold. A
+    task without labels in a fold's training rows is predicted as missing there (NaN for
+    probabilities).
 
     Parameters
     ----------
@@ -61,23 +61,23 @@ def cross_val_predict(
     y : DataFrame, Series, array-like of shape (n_samples,) or (n_samples, n_tasks)
         Class labels, one column per task; NaN, None, NaT or NA where missing.
     groups : array-like of shape (n_samples,), default=None
-        Handed to the splitter. With metadata routing enabled, pass them in `params` instead.
+        Passed to the splitter. With metadata routing enabled, pass them in `params` instead.
     cv : int, splitter or iterable of (train, test), default=None
-        None is :class:`MultiTaskStratifiedKFold` with five folds, an int with as many. The test
-        parts must hold every row once.
+        None is :class:`MultiTaskStratifiedKFold` with five folds, an int with as many. Every row
+        must be in exactly one test part.
     n_jobs : int, default=None
         Number of folds to fit at the same time, as in joblib.
     verbose : int, default=0
         Verbosity of joblib.
     params : dict, default=None
-        Parameters for ``fit`` such as ``sample_weight``, by row where they have as many rows as
+        Parameters for ``fit`` such as ``sample_weight``, split by row if they have as many rows as
         X; with metadata routing enabled, also for the splitter.
     pre_dispatch : int or str, default="2*n_jobs"
         As in joblib.
     method : {"predict", "predict_proba", "predict_log_proba"}, default="predict"
-        What to ask of the fitted estimators.
+        The method of the fitted estimators to call.
     missing_label : scalar, default=None
-        One more value in y that means "missing"; used to stratify where `cv` is None or an int.
+        One more value in y that means "missing"; used to stratify if `cv` is None or an int.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def cross_val_predict(
     Raises
     ------
     ValueError
-        If the test parts of `cv` are not a partition of the rows, or `method` is none of the
+        If the test parts of `cv` are not a partition of the rows, or `method` is not one of these
         three.
 
     Examples
@@ -130,7 +130,7 @@ def cross_val_predict(
 def _route(
     estimator: BaseEstimator, cv: Any, groups: Any, params: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what goes to ``fit`` and what goes to ``split``."""
+    """Return the parameters for ``fit`` and for ``split``."""
     if not get_config()["enable_metadata_routing"]:
         return params, {"groups": groups}
     if groups is not None:
@@ -146,7 +146,7 @@ def _route(
 
 
 def _check_partition(tests: Sequence[np.ndarray], n_samples: int) -> None:
-    """Refuse test parts that do not hold every row once."""
+    """Refuse test parts that are not a partition of the rows."""
     rows = np.concatenate(tests)
     counts = np.bincount(rows, minlength=n_samples)
     if len(counts) != n_samples or (counts != 1).any():
@@ -185,7 +185,7 @@ def _has_rows(value: Any, n_samples: int) -> bool:
 
 
 def _join_labels(predictions: Sequence[Any], tests: Sequence[np.ndarray], X: Any) -> Any:
-    """Put predicted labels together, in the order of the rows."""
+    """Join predicted labels in the order of the rows."""
     order = np.argsort(np.concatenate(tests))
     if isinstance(predictions[0], (pd.DataFrame, pd.Series)):
         return _join_pandas(predictions, tests, X)
@@ -195,18 +195,18 @@ def _join_labels(predictions: Sequence[Any], tests: Sequence[np.ndarray], X: Any
 
 
 def _join_frames(predictions: Sequence[Any]) -> Any:
-    """Put frames of other libraries together, one after the other."""
+    """Concatenate DataFrames of other libraries than pandas."""
     frames = [nw.from_native(p, eager_only=True) for p in predictions]
     for name in frames[0].columns:
         dtypes = {frame[name].dtype for frame in frames}
-        # Whether a fold saw a missing label decides on integers or floats.
+        # A column is of floats in the folds with missing labels, and of integers in the others.
         if len(dtypes) > 1 and all(dtype.is_numeric() for dtype in dtypes):
             frames = [frame.with_columns(nw.col(name).cast(nw.Float64())) for frame in frames]
     return nw.to_native(nw.concat(frames, how="vertical"))
 
 
 def _join_pandas(predictions: Sequence[Any], tests: Sequence[np.ndarray], X: Any) -> Any:
-    """Put pandas frames or series together, with the index of X if it has one."""
+    """Join pandas DataFrames or Series, with the index of X if it has one."""
     index = X.index if isinstance(X, (pd.DataFrame, pd.Series)) else pd.RangeIndex(count_rows(X))
     if isinstance(predictions[0], pd.Series):
         name = predictions[0].name
@@ -221,7 +221,7 @@ def _join_pandas(predictions: Sequence[Any], tests: Sequence[np.ndarray], X: Any
 
 
 def _join_series(parts: Sequence[pd.Series], tests: Sequence[np.ndarray], n: int) -> pd.Series:
-    """Put one column together; parts without any label do not decide on its dtype."""
+    """Join the parts of one column; parts without labels do not affect its dtype."""
     placed = [p.set_axis(test) for p, test in zip(parts, tests, strict=True)]
     labelled = [p for p in placed if p.notna().any()]
     return pd.concat(labelled or placed).reindex(np.arange(n))
@@ -230,35 +230,28 @@ def _join_series(parts: Sequence[pd.Series], tests: Sequence[np.ndarray], n: int
 def _join_probabilities(
     predictions: Sequence[FoldPrediction], tests: Sequence[np.ndarray], of_unknown: float
 ) -> Any:
-    """Put probabilities together, with the columns of all classes that any fold knows."""
+    """Join probabilities, with a column for each class in any fold."""
     first = predictions[0][0]
     if not isinstance(first, list):
-        return _join_columns(
-            [p for p, _ in predictions], [c for _, c in predictions], tests, of_unknown
-        )
+        return _join_columns(predictions, tests, of_unknown)
     joined = [
-        _join_columns(
-            [p[t] for p, _ in predictions], [c[t] for _, c in predictions], tests, of_unknown
-        )
+        _join_columns([(p[t], c[t]) for p, c in predictions], tests, of_unknown)
         for t in range(len(first))
     ]
     return PerTask(joined, first.task_names) if isinstance(first, PerTask) else joined
 
 
 def _join_columns(
-    parts: Sequence[np.ndarray],
-    classes_of_part: Sequence[np.ndarray],
-    tests: Sequence[np.ndarray],
-    of_unknown: float,
+    predictions: Sequence[FoldPrediction], tests: Sequence[np.ndarray], of_unknown: float
 ) -> np.ndarray:
-    """Put the probabilities of one task together."""
-    parts = [np.asarray(p) for p in parts]
-    known = [c for c in classes_of_part if len(c)]
+    """Join the probabilities of one task."""
+    parts = [np.asarray(p) for p, _ in predictions]
+    known = [c for _, c in predictions if len(c)]
     classes = np.unique(np.concatenate(known)) if known else np.empty(0)
     n_samples = sum(len(test) for test in tests)
     dtype = np.result_type(*parts)
     joined = np.full((n_samples, len(classes)), of_unknown, dtype=dtype)
-    for part, own, test in zip(parts, classes_of_part, tests, strict=True):
+    for part, (_, own), test in zip(parts, predictions, tests, strict=True):
         if len(own):
             joined[np.ix_(test, np.searchsorted(classes, own))] = part
         is_untrained = np.isnan(part).all(axis=1)

@@ -1,11 +1,11 @@
-"""Stratification of whole groups of rows: which group goes to which fold.
+"""Stratification of whole groups of rows: the assignment of groups to folds.
 
-Owns the assignment of groups to folds by their labels. Does not know y in the user's form or
-scikit-learn's splitter interface.
+Owns the assignment of groups by their labels. Does not know y in the user's form or scikit-learn's
+splitter interface.
 
-A group cannot be divided, so that exact sizes cannot be met. The groups that weigh most (many rows
-of rare classes) are placed first, each in the fold whose columns are filled least with what the
-group holds, as in `_iterative`, with the number of rows as one more column.
+A group is not divided, so the sizes of folds are not exact. The heaviest groups (many rows of rare
+classes) are placed first, each in the fold whose columns are least filled with the labels of the
+group, as in `_iterative`, with the number of rows as one more column.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import scipy.sparse as sp
 
 from sk_mtl.model_selection._iterative import MISSING, NOTHING, UNASSIGNED, IndicatorColumns
 
-# The weight of a task's missing labels and of the size of a fold beside that of a class.
+# Weights of a task's missing labels and of the size of a fold, relative to a class.
 _WEIGHT_OF_MISSING = 0.1
 _WEIGHT_OF_SIZE = 1.0
 
-# Groups are placed again, now that all the others are there, until none moves or that many
-# placements have been made: of many small groups the first pass makes even folds.
+# Groups are placed again after all others, until none moves or for so many placements: with many
+# small groups the first pass is even enough.
 _MAX_REPLACEMENTS = 20_000
 _MAX_SWEEPS = 10
 
-# How often it is tried to give each fold the classes it goes without.
+# Attempts to give each fold the classes that it lacks.
 _MAX_COVER_PASSES = 5
 
 
@@ -34,24 +34,7 @@ def assign_groups(
     n_folds: int,
     rng: np.random.RandomState | None,
 ) -> np.ndarray:
-    """Assign every group of rows to a fold so that all columns are spread in proportion.
-
-    Parameters
-    ----------
-    columns : IndicatorColumns
-        The labels.
-    group_of_row : ndarray of int of shape (n_samples,)
-        The group of each row, from 0 to n_groups - 1.
-    n_folds : int
-        Number of folds.
-    rng : RandomState or None
-        Shuffles the groups first, so that groups of equal weight come in another order.
-
-    Returns
-    -------
-    fold : ndarray of int of shape (n_samples,)
-        The fold of each row.
-    """
+    """Assign every group to a fold so that all columns are spread in proportion."""
     contents = _count_contents(columns, group_of_row)
     totals = np.asarray(contents.sum(axis=0)).ravel()
     step = _weigh_columns(columns) * n_folds / np.maximum(totals, 1)
@@ -69,11 +52,11 @@ def assign_groups(
 
 
 def _order_groups(weighed: sp.csr_matrix, rng: np.random.RandomState | None) -> np.ndarray:
-    """Return the groups, those with much of rare classes first."""
+    """Return the groups, those with the most rows of rare classes first."""
     heaviness = np.asarray(weighed.multiply(weighed).sum(axis=1)).ravel()
     if rng is None:
         return np.argsort(-heaviness, kind="stable")
-    # Shuffled among those of about the same weight: seldom are two exactly the same.
+    # Shuffled among groups of similar weight, because exactly equal weights are rare.
     order = rng.permutation(len(heaviness))
     return order[np.argsort(-np.round(np.log2(heaviness[order])), kind="stable")]
 
@@ -85,7 +68,7 @@ def _place_groups(
     counts: np.ndarray,
     order: np.ndarray,
 ) -> bool:
-    """Place each group where it is wanted most, once more if it is placed; tell if any moved."""
+    """Place each group in the fold of lowest price, again if it has one; return if any moved."""
     any_moved = False
     for group in order:
         held = slice(contents.indptr[group], contents.indptr[group + 1])
@@ -104,7 +87,7 @@ def _place_groups(
 
 
 def _weigh_columns(columns: IndicatorColumns) -> np.ndarray:
-    """Return the weight of each column, the size last."""
+    """Return the weight of each column, with the size of the fold last."""
     weight = np.ones(columns.n_columns + 1)
     weight[:-1][columns.class_code == MISSING] = _WEIGHT_OF_MISSING
     weight[:-1][columns.class_code == NOTHING] = 0.0
@@ -113,7 +96,7 @@ def _weigh_columns(columns: IndicatorColumns) -> np.ndarray:
 
 
 def _count_contents(columns: IndicatorColumns, group_of_row: np.ndarray) -> sp.csr_matrix:
-    """Count the rows of each column in each group; the group's size is one more column."""
+    """Count the rows of each column in each group, with the group's size as the last column."""
     n_samples, n_cells = columns.of_cell.shape
     cells = np.hstack(
         [columns.of_cell, np.full((n_samples, 1), columns.n_columns, dtype=np.int32)]
@@ -131,7 +114,7 @@ def _cover_empty_folds(
     counts: np.ndarray,
     step: np.ndarray,
 ) -> None:
-    """Move groups so that no fold goes without a class that enough groups have."""
+    """Move groups so that no fold lacks a class that enough groups have."""
     by_column = contents.tocsc()
     n_owners = np.diff(by_column.indptr)
     must_have = n_owners >= counts.shape[1]
@@ -156,7 +139,7 @@ def _move_best(
     step: np.ndarray,
     must_have: np.ndarray,
 ) -> bool:
-    """Move the group whose move leaves the fewest folds without a class; tell if any did."""
+    """Move the group whose move leaves the fewest folds without a class; return if any did."""
     best, best_change = None, (0, 0.0)
     for group in groups:
         held = slice(contents.indptr[group], contents.indptr[group + 1])

@@ -1,16 +1,14 @@
-"""Iterative stratification over label columns: which row goes to which part.
+"""Iterative stratification over label columns: the assignment of rows to parts.
 
 Owns the assignment of rows to parts of given sizes, from codes and a label mask. Does not know y
-in the user's form, folds, groups, or scikit-learn's splitter interface.
+in the user's form, groups, or scikit-learn's splitter interface.
 
-The method is that of Sechidis et al. [1]_, carried from label sets to tables of classes with
-holes. Every (task, class) pair is an indicator column, and so is "missing" for every task. Each
-part has a desired number of rows of each column. Rows are placed one after the other, those with
-the rarest class first, each in the part whose columns are filled least relative to what is
-desired. Rows with the same labels in all tasks are interchangeable and are dealt out evenly
-beforehand, which keeps relations between labels too [2]_; only what cannot be dealt out evenly is
-left to the iteration. A last pass swaps rows where a part would go without a class that has enough
-rows for all parts.
+The method is that of Sechidis et al. [1]_, extended from label sets to tables of classes with
+missing labels. Every (task, class) pair is an indicator column, and so is "missing" for every task.
+Each part has a desired number of rows of each column. Rows with the same labels in all tasks are
+dealt out evenly first, which keeps relations between labels too [2]_. The remaining rows are placed
+one by one, those with the rarest class first, each in the part whose columns are least filled. A
+last pass swaps rows where a part lacks a class that has enough rows for all parts.
 
 References
 ----------
@@ -28,38 +26,29 @@ import numpy as np
 
 UNASSIGNED = -1
 
-# What an indicator column stands for, where it is not a class (class codes are >= 0).
+# Indicator columns that are not a class (class codes are >= 0): missing cells, labelled cells of a
+# task whose classes are all too rare for a row in every part, and a placeholder.
 MISSING = -1
 LABELLED = -2
 NOTHING = -3
 
-# The balance of missing labels follows from that of the classes and the sizes; as much weight as
-# a class would make it compete with rare classes.
+# The balance of missing labels follows from that of classes and sizes; a larger weight would
+# compete with rare classes.
 _WEIGHT_OF_MISSING = 0.1
 
-# A swap is looked for among so many pairs of cells, few enough for hundreds of swaps; and so many
-# swaps are made beyond one for each class that a part goes without.
+# Pairs of cells searched for one swap, few enough for hundreds of swaps; and swaps beyond one for
+# each class that a part lacks.
 _MAX_SWAP_COMPARISONS = 500_000
 _MAX_SIDE_STEPS = 200
 
 
 @dataclass(frozen=True)
 class IndicatorColumns:
-    """The labels of a table as indices into one list of indicator columns.
+    """The labels of a table as indices into one list of indicator columns."""
 
-    Attributes
-    ----------
-    of_cell : ndarray of int32 of shape (n_samples, n_cells)
-        The columns that each row belongs to: one per task, and one more for each task whose
-        classes are all too rare for a row in every part.
-    task, class_code : ndarray of int of shape (n_columns,)
-        The task of each column, and its class code, `MISSING`, `LABELLED` (any class of a task
-        whose classes are rare) or `NOTHING` (a place holder).
-    """
-
-    of_cell: np.ndarray
-    task: np.ndarray
-    class_code: np.ndarray
+    of_cell: np.ndarray  # int32 of shape (n_samples, n_cells): the columns of each row
+    task: np.ndarray  # of shape (n_columns,)
+    class_code: np.ndarray  # of shape (n_columns,): a class, MISSING, LABELLED or NOTHING
 
     @property
     def is_class(self) -> np.ndarray:
@@ -72,20 +61,7 @@ class IndicatorColumns:
         return len(self.task)
 
     def count_rows(self, part: np.ndarray, n_parts: int) -> np.ndarray:
-        """Count the rows of each column in each part.
-
-        Parameters
-        ----------
-        part : ndarray of int of shape (n_samples,)
-            The part of each row; `UNASSIGNED` rows are not counted.
-        n_parts : int
-            Number of parts.
-
-        Returns
-        -------
-        counts : ndarray of int of shape (n_columns, n_parts)
-            Rows per column and part.
-        """
+        """Count the assigned rows of each column in each part: (n_columns, n_parts)."""
         counts = [
             np.bincount(self.of_cell[part == j].ravel(), minlength=self.n_columns)
             for j in range(n_parts)
@@ -93,39 +69,13 @@ class IndicatorColumns:
         return np.column_stack(counts)
 
     def find_coverable(self, n_covered: int) -> np.ndarray:
-        """Find the columns that have enough rows to be in every part.
-
-        Parameters
-        ----------
-        n_covered : int
-            Number of parts.
-
-        Returns
-        -------
-        coverable : ndarray of bool of shape (n_columns,)
-            True for classes, and tasks, with at least `n_covered` labelled cells.
-        """
+        """Return which classes and tasks have at least `n_covered` labelled cells."""
         totals = np.bincount(self.of_cell.ravel(), minlength=self.n_columns)
         return (self.is_class | (self.class_code == LABELLED)) & (totals >= n_covered)
 
 
 def index_columns(codes: np.ndarray, label_mask: np.ndarray, n_covered: int) -> IndicatorColumns:
-    """Give every (task, class) and every task's "missing" an index.
-
-    Parameters
-    ----------
-    codes : ndarray of int of shape (n_samples, n_tasks)
-        Class index per cell; what stands under the mask is not looked at.
-    label_mask : ndarray of bool of shape (n_samples, n_tasks)
-        True where a label is present.
-    n_covered : int
-        Number of parts that should each have rows of every class.
-
-    Returns
-    -------
-    columns : IndicatorColumns
-        The columns of each row, and what each column stands for.
-    """
+    """Give every (task, class) pair and every task's "missing" an index."""
     codes = np.where(label_mask, codes, -1)
     n_classes = codes.max(axis=0, initial=-1) + 1
     # A task has its classes first and "missing" last.
@@ -157,25 +107,9 @@ def assign_rows(
     rng: np.random.RandomState | None,
     n_covered: int | None = None,
 ) -> np.ndarray:
-    """Assign every row to a part so that all columns are spread in proportion.
-
-    Parameters
-    ----------
-    columns : IndicatorColumns
-        The labels.
-    part_sizes : ndarray of int of shape (n_parts,)
-        Rows of each part; they sum to n_samples and are met exactly.
-    rng : RandomState or None
-        Shuffles the rows first; None takes them in their order.
-    n_covered : int, default=None
-        How many of the parts, from the first, should each have rows of every class; None means
-        all of them.
-
-    Returns
-    -------
-    part : ndarray of int of shape (n_samples,)
-        The part of each row.
-    """
+    """Assign each row to a part of exact size so that all columns are spread in proportion."""
+    # The first `n_covered` parts (None for all) should each have rows of every class. `rng`
+    # shuffles the rows first; None keeps their order.
     n_samples = len(columns.of_cell)
     order = np.arange(n_samples) if rng is None else rng.permutation(n_samples)
     part = _deal_identical_rows(columns, part_sizes, order)
@@ -185,31 +119,31 @@ def assign_rows(
     return part
 
 
+def assign_folds(
+    codes: np.ndarray,
+    label_mask: np.ndarray,
+    n_folds: int,
+    rng: np.random.RandomState | None,
+) -> np.ndarray:
+    """Assign each row to one of the folds so that each has labels of every task and class."""
+    sizes = np.full(n_folds, len(codes) // n_folds)
+    sizes[: len(codes) % n_folds] += 1
+    return assign_rows(index_columns(codes, label_mask, n_folds), sizes, rng)
+
+
 def share_of_parts(part_sizes: np.ndarray) -> np.ndarray:
-    """Return the share of each part; folds that differ by one row have equal shares.
-
-    Parameters
-    ----------
-    part_sizes : ndarray of int of shape (n_parts,)
-        Rows of each part.
-
-    Returns
-    -------
-    share : ndarray of float of shape (n_parts,)
-        They sum to 1.
-    """
+    """Return the share of each part; folds that differ by one row have equal shares."""
     if np.ptp(part_sizes) <= 1:
         return np.full(len(part_sizes), 1 / len(part_sizes))
     return part_sizes / part_sizes.sum()
 
 
 class _Fill:
-    """How far the parts are filled with rows of each column, relative to what is desired.
+    """The filling of the parts with rows of each column, relative to the desired number.
 
-    `level[c, j]` is (rows of column c in part j + 1/2) / desired rows; placing one more row adds
-    `step[c, j]`. A part's cost for a row is the sum of the levels of the row's columns: the row
-    goes where its labels are wanted most, and a rare class weighs more than a common one because
-    its steps are larger.
+    `level[c, j]` is (rows of column c in part j + 1/2) / desired rows; one more row adds
+    `step[c, j]`. A part's cost for a row is the sum of the levels of the row's columns. A rare
+    class weighs more than a common one because its steps are larger.
     """
 
     def __init__(
@@ -225,7 +159,7 @@ class _Fill:
         self.counts = columns.count_rows(part, n_parts)
         self.must_have = columns.find_coverable(n_covered)[:, None] & is_covered
         desired = self.totals[:, None] * share_of_parts(part_sizes)
-        # However small a part, it should have one row of each class that has enough.
+        # Even a small part should have one row of each class that has enough.
         self.desired = np.where(self.must_have, np.maximum(desired, 1.0), desired)
         weight = np.where(columns.class_code == MISSING, _WEIGHT_OF_MISSING, 1.0)
         weight[columns.class_code == NOTHING] = 0.0
@@ -233,7 +167,7 @@ class _Fill:
         self.level = (self.counts + 0.5) * self.step
 
     def recount(self, columns: IndicatorColumns, part: np.ndarray) -> None:
-        """Take the counts, and the levels, from where the rows are now."""
+        """Recompute counts and levels from the current parts."""
         self.counts = columns.count_rows(part, self.counts.shape[1])
         self.level = (self.counts + 0.5) * self.step
 
@@ -251,13 +185,10 @@ class _Fill:
             self.level[cells, j] += change * self.step[cells, j]
 
     def price_swaps(self, row: np.ndarray, source: int, others: np.ndarray, target: int) -> tuple:
-        """Change of the number of parts without a class, and of the cost, if rows were swapped.
-
-        `row` holds the columns of a row in source, `others` those of rows in target.
-        """
+        """Return how swaps of a row with others change the number of empty cells, and the cost."""
         is_last = self.must_have & (self.counts == 1)
         is_first = self.must_have & (self.counts == 0)
-        # What both rows belong to stays as it is.
+        # Columns of both rows do not change.
         differs = others != row
         emptied = is_last[row, source].astype(np.int8) - is_first[row, target]
         emptied = emptied + is_last[others, target] - is_first[others, source]
@@ -269,10 +200,10 @@ class _Fill:
 def _deal_identical_rows(
     columns: IndicatorColumns, part_sizes: np.ndarray, order: np.ndarray
 ) -> np.ndarray:
-    """Deal rows with the same labels in all tasks, as far as that goes without a rest."""
+    """Deal rows with the same labels in all tasks, as far as they divide evenly."""
     n_samples = len(order)
-    # One random 64-bit number per column; their sum tells combinations of labels apart. Should
-    # two combinations collide (odds of n_samples^2 / 2^65) they are dealt out together: harmless.
+    # One random 64-bit number per column; their sum identifies a combination of labels. Two that
+    # collide (odds of n_samples^2 / 2^65) are dealt out together, which is harmless.
     numbers = np.random.RandomState(0).randint(0, 2**63 - 1, size=columns.n_columns, dtype=np.int64)
     signature = np.zeros(n_samples, dtype=np.int64)
     for cells in columns.of_cell.T:
@@ -300,16 +231,16 @@ def _place_rows(
     order: np.ndarray,
     fill: _Fill,
 ) -> None:
-    """Place the unassigned rows one by one, rarest class first, where they are wanted most."""
+    """Place the unassigned rows one by one, rarest class first, in the part of lowest cost."""
     rarity = np.where(columns.is_class, fill.totals, len(part) + 1)[columns.of_cell]
     rarity = rarity.min(axis=1, initial=len(part) + 1)
     waiting = order[part[order] == UNASSIGNED]
     waiting = waiting[np.argsort(rarity[waiting], kind="stable")]
     room = part_sizes - np.bincount(part[part != UNASSIGNED], minlength=len(part_sizes))
     closed = np.where(room > 0, 0.0, np.inf)
-    # What each part should get of the waiting rows of a column. Compared with the rows placed so
-    # far, not with all that are desired: a part to which less was dealt would draw rows for the
-    # sake of their common classes, and those of rare classes, which come first, with them.
+    # What each part should get of the waiting rows of a column. Compared with the rows placed here
+    # alone: a part to which less was dealt would otherwise attract rows for their common classes,
+    # and rows of rare classes, which come first, with them.
     due = np.maximum(fill.desired - fill.counts, 0)
     due = due / np.maximum(due.sum(axis=1, keepdims=True), 1e-9) * fill.step
     level = 0.5 * fill.step - due
@@ -328,11 +259,10 @@ def _place_rows(
 
 
 def _cover_empty_parts(columns: IndicatorColumns, part: np.ndarray, fill: _Fill) -> None:
-    """Swap rows so that no part goes without a class that has enough rows for all parts.
+    """Swap rows so that no part lacks a class that has enough rows for all parts.
 
-    A swap may take another class from a part, as long as their number does not grow: that one is
-    looked for next, by chance among all. So the search gets out of most blind alleys; steps that
-    have led nowhere are taken back.
+    A swap may take another class from a part, as long as the number of gaps does not grow; the next
+    gap is chosen at random. This leaves most dead ends; steps without gain are undone.
     """
     chance = np.random.RandomState(0)
     lacking = np.argwhere(fill.must_have & (fill.counts == 0))
@@ -360,7 +290,7 @@ def _find_swap(
     target: int,
     chance: np.random.RandomState,
 ) -> tuple[int, int] | None:
-    """Find a row with the column outside the target and one in the target to swap it with."""
+    """Return a row with the column outside the target and one in the target to swap."""
     of_cell = columns.of_cell
     position = np.flatnonzero((of_cell == column).any(axis=0))[0]
     budget = max(_MAX_SWAP_COMPARISONS // of_cell.shape[1], 64)
@@ -371,7 +301,7 @@ def _find_swap(
         emptied, price = fill.price_swaps(of_cell[owner], part[owner], of_cell[takeable], target)
         fewest = np.flatnonzero(emptied == emptied.min())
         other = fewest[price[fewest].argmin()]
-        # Where nothing is won, it is left to chance which of the swaps it is.
+        # Without a gain, a random swap is chosen.
         rank = float(price[other]) if emptied[other] < 0 else chance.rand()
         if (emptied[other], rank) < best_change:
             best, best_change = (int(owner), int(takeable[other])), (int(emptied[other]), rank)
@@ -379,5 +309,5 @@ def _find_swap(
 
 
 def _draw(rows: np.ndarray, at_most: int, chance: np.random.RandomState) -> np.ndarray:
-    """Return so many of the rows at most, in random order."""
+    """Return at most so many of the rows, in random order."""
     return chance.permutation(rows)[: max(at_most, 1)]

@@ -1,7 +1,7 @@
 """K-fold splitters for y with several tasks and missing labels.
 
-Owns the k-fold classes that scikit-learn takes as ``cv=``. The assignment of rows is that of
-`_iterative`, that of groups is `_groups`'s.
+Owns the k-fold classes that scikit-learn takes as ``cv=``. `_iterative` assigns rows, `_groups`
+assigns groups.
 """
 
 from __future__ import annotations
@@ -11,29 +11,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_consistent_length
 
-from sk_mtl.model_selection._checks import (
-    check_count,
-    read_split,
-    warn_of_ignored_groups,
-)
+from sk_mtl._compat.arguments import as_random_state, check_flags, check_integer
 from sk_mtl.model_selection._groups import assign_groups
-from sk_mtl.model_selection._holdout import as_random_state, assign_folds
-from sk_mtl.model_selection._iterative import index_columns
-from sk_mtl.model_selection._rows import CodedLabels
+from sk_mtl.model_selection._iterative import assign_folds, index_columns
+from sk_mtl.model_selection._labels import CodedLabels
+from sk_mtl.model_selection._splitter import MultiTaskSplitter, Split
 
-_FEWER_FOLDS = "Their folds are scored or trained without them: use fewer folds, or merge classes."
-
-Split = tuple[np.ndarray, np.ndarray]
+_FEWER_FOLDS = "Some folds are scored or trained without them: use fewer folds, or merge classes."
 
 
-class _MultiTaskKFold(BaseCrossValidator):
-    """What the k-fold splitters have in common: parameters, checks, and folds from an assignment.
-
-    A subclass writes `_assign_folds(labels, groups, rng)`.
-    """
+class _MultiTaskKFold(MultiTaskSplitter):
+    """Base of the k-fold splitters; a subclass writes `_assign_folds`."""
 
     def __init__(
         self,
@@ -43,9 +33,9 @@ class _MultiTaskKFold(BaseCrossValidator):
         random_state: int | np.random.RandomState | None = None,
         missing_label: Any = None,
     ):
-        check_count("n_splits", n_splits, at_least=2)
-        if not isinstance(shuffle, (bool, np.bool_)):
-            raise TypeError(f"shuffle must be True or False. Got {shuffle!r}.")
+        caller = type(self).__name__
+        check_integer(caller, "n_splits", n_splits, 2)
+        check_flags(caller, shuffle=shuffle)
         if not shuffle and random_state is not None:
             raise ValueError(
                 "random_state has no effect since shuffle is False. Leave random_state at None, "
@@ -56,44 +46,7 @@ class _MultiTaskKFold(BaseCrossValidator):
         self.random_state = random_state
         self.missing_label = missing_label
 
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """Return the number of folds.
-
-        Parameters
-        ----------
-        X, y, groups : object, default=None
-            Ignored, present for API consistency.
-
-        Returns
-        -------
-        n_splits : int
-            The number of folds.
-        """
-        return int(self.n_splits)
-
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Split]:
-        """Generate the rows of the training and the test part of each fold.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Only its number of rows is looked at.
-        y : DataFrame, Series, array-like of shape (n_samples,) or (n_samples, n_tasks)
-            Class labels, one column per task; NaN, None, NaT or NA where missing.
-        groups : array-like of shape (n_samples,), default=None
-            The group of each row, for the splitters that keep groups together.
-
-        Yields
-        ------
-        train, test : ndarray of int, sorted
-            The rows of the two parts.
-
-        Warns
-        -----
-        UserWarning
-            If a class is not in every test part; names task, class and count.
-        """
-        labels = read_split(X, y, self.missing_label)
+    def _split(self, labels: CodedLabels, groups: Any) -> Iterator[Split]:
         if self.n_splits > labels.n_samples:
             raise ValueError(
                 f"n_splits must not exceed the number of samples, {labels.n_samples}. "
@@ -101,7 +54,9 @@ class _MultiTaskKFold(BaseCrossValidator):
             )
         rng = as_random_state(self.random_state) if self.shuffle else None
         fold = self._assign_folds(labels, groups, rng)
-        labels.warn_of_rare_classes(fold, int(self.n_splits), "test folds", _FEWER_FOLDS)
+        labels.warn_of_rare_classes(
+            fold, int(self.n_splits), "test folds", _FEWER_FOLDS, stacklevel=3
+        )
         for j in range(self.n_splits):
             yield np.flatnonzero(fold != j), np.flatnonzero(fold == j)
 
@@ -116,10 +71,10 @@ class MultiTaskStratifiedKFold(_MultiTaskKFold):
     """K folds, each with its share of the labelled cells of each class of each task.
 
     As :class:`sklearn.model_selection.StratifiedKFold`, for several tasks at once and with missing
-    labels, which are spread evenly too and never taken for a class. The folds come from iterative
-    stratification [1]_, after rows with the same labels in all tasks have been dealt out evenly,
-    see [2]_. The sizes of the folds are those of :class:`sklearn.model_selection.KFold`. Wherever
-    the counts allow, each fold has labelled cells of each class of each task.
+    labels, which are spread evenly too and never taken for a class. Rows with the same labels in
+    all tasks are dealt out evenly [2]_; iterative stratification [1]_ assigns the others. The folds
+    have the sizes of :class:`sklearn.model_selection.KFold`. If the counts allow, each fold has
+    labelled cells of each class of each task.
 
     Parameters
     ----------
@@ -137,7 +92,7 @@ class MultiTaskStratifiedKFold(_MultiTaskKFold):
     --------
     RepeatedMultiTaskStratifiedKFold : Several such partitions.
     MultiTaskStratifiedGroupKFold : Keeps groups of rows together.
-    MultiTaskStratifiedShuffleSplit : Random splits with sizes of your choice.
+    MultiTaskStratifiedShuffleSplit : Random splits of any size.
 
     References
     ----------
@@ -162,31 +117,6 @@ class MultiTaskStratifiedKFold(_MultiTaskKFold):
     {'blue': 2, 'red': 1} 1.0
     """
 
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Split]:
-        """Generate the rows of the training and the test part of each fold.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Only its number of rows is looked at.
-        y : DataFrame, Series, array-like of shape (n_samples,) or (n_samples, n_tasks)
-            Class labels, one column per task; NaN, None, NaT or NA where missing.
-        groups : object, default=None
-            Ignored, with a warning; use :class:`MultiTaskStratifiedGroupKFold`.
-
-        Yields
-        ------
-        train, test : ndarray of int, sorted
-            The rows of the two parts.
-
-        Warns
-        -----
-        UserWarning
-            If a class is not in every test part; names task, class and count.
-        """
-        warn_of_ignored_groups(self, groups)
-        yield from super().split(X, y)
-
     def _assign_folds(
         self, labels: CodedLabels, groups: Any, rng: np.random.RandomState | None
     ) -> np.ndarray:
@@ -199,7 +129,7 @@ class MultiTaskStratifiedGroupKFold(_MultiTaskKFold):
 
     As :class:`sklearn.model_selection.StratifiedGroupKFold`, for several tasks at once and with
     missing labels. No group is in two folds. The groups with the most rows of rare classes are
-    placed first, each in the fold that wants what it holds most, after the manner of [1]_.
+    placed first, each in the fold that lacks its labels most, similar to [1]_.
 
     Parameters
     ----------
@@ -236,6 +166,7 @@ class MultiTaskStratifiedGroupKFold(_MultiTaskKFold):
     """
 
     __metadata_request__split: ClassVar[dict[str, Any]] = {"groups": True}
+    _takes_groups = True
 
     def _assign_folds(
         self, labels: CodedLabels, groups: Any, rng: np.random.RandomState | None
@@ -247,7 +178,7 @@ class MultiTaskStratifiedGroupKFold(_MultiTaskKFold):
         group_of_row, names = pd.factorize(np.asarray(groups), use_na_sentinel=True)
         if (group_of_row < 0).any():
             raise ValueError(
-                f"groups must name a group for every row. {int((group_of_row < 0).sum())} of "
+                f"groups must have a group for every row. {int((group_of_row < 0).sum())} of "
                 f"{len(group_of_row)} are missing."
             )
         if len(names) < self.n_splits:
@@ -259,15 +190,15 @@ class MultiTaskStratifiedGroupKFold(_MultiTaskKFold):
         return assign_groups(columns, group_of_row, int(self.n_splits), rng)
 
 
-class RepeatedMultiTaskStratifiedKFold(BaseCrossValidator):
-    """`MultiTaskStratifiedKFold` several times, shuffled anew each time.
+class RepeatedMultiTaskStratifiedKFold(MultiTaskSplitter):
+    """Repeated `MultiTaskStratifiedKFold`, with another shuffling each time.
 
     Parameters
     ----------
     n_splits : int, default=5
         Number of folds, at least 2.
     n_repeats : int, default=10
-        How often to partition.
+        Number of repetitions.
     random_state : int, RandomState or None, default=None
         The seed of the shuffling; an int gives the same folds each time ``split`` is called.
     missing_label : scalar, default=None
@@ -294,8 +225,9 @@ class RepeatedMultiTaskStratifiedKFold(BaseCrossValidator):
         random_state: int | np.random.RandomState | None = None,
         missing_label: Any = None,
     ):
-        check_count("n_splits", n_splits, at_least=2)
-        check_count("n_repeats", n_repeats, at_least=1)
+        caller = type(self).__name__
+        check_integer(caller, "n_splits", n_splits, 2)
+        check_integer(caller, "n_repeats", n_repeats, 1)
         self.n_splits = n_splits
         self.n_repeats = n_repeats
         self.random_state = random_state
@@ -316,32 +248,8 @@ class RepeatedMultiTaskStratifiedKFold(BaseCrossValidator):
         """
         return int(self.n_splits) * int(self.n_repeats)
 
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Split]:
-        """Generate the rows of the training and the test part of each fold of each repeat.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Only its number of rows is looked at.
-        y : DataFrame, Series, array-like of shape (n_samples,) or (n_samples, n_tasks)
-            Class labels, one column per task; NaN, None, NaT or NA where missing.
-        groups : object, default=None
-            Ignored, with a warning.
-
-        Yields
-        ------
-        train, test : ndarray of int, sorted
-            The rows of the two parts.
-
-        Warns
-        -----
-        UserWarning
-            If a class is not in every test part of a partition; names task, class and count.
-        """
-        warn_of_ignored_groups(self, groups)
+    def _split(self, labels: CodedLabels, groups: Any) -> Iterator[Split]:
         rng = as_random_state(self.random_state)
         for _ in range(self.n_repeats):
-            folds = MultiTaskStratifiedKFold(
-                self.n_splits, shuffle=True, random_state=rng, missing_label=self.missing_label
-            )
-            yield from folds.split(X, y)
+            folds = MultiTaskStratifiedKFold(self.n_splits, shuffle=True, random_state=rng)
+            yield from folds._split(labels, groups)

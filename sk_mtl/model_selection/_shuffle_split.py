@@ -1,7 +1,7 @@
 """Random splits into two parts, for y with several tasks and missing labels.
 
-Owns the shuffle splitter that scikit-learn takes as ``cv=``, and the draw of one split. The
-assignment of rows is `_iterative`'s.
+Owns the shuffle splitter that scikit-learn takes as ``cv=``, and the draw of one split.
+`_iterative` assigns the rows.
 """
 
 from __future__ import annotations
@@ -10,30 +10,24 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import BaseCrossValidator, ShuffleSplit
+from sklearn.model_selection import ShuffleSplit
 
-from sk_mtl.model_selection._checks import (
-    check_count,
-    read_split,
-    warn_of_ignored_groups,
-)
-from sk_mtl.model_selection._holdout import as_random_state
+from sk_mtl._compat.arguments import as_random_state, check_integer
 from sk_mtl.model_selection._iterative import assign_rows, index_columns
-from sk_mtl.model_selection._rows import CodedLabels
+from sk_mtl.model_selection._labels import CodedLabels
+from sk_mtl.model_selection._splitter import MultiTaskSplitter, Split
 
 _LARGER_PARTS = (
-    "Merge classes; or, where they have two cells and more, use a larger test_size or train_size."
+    "Merge classes, or use a larger test_size or train_size for those with at least two cells."
 )
 
-Split = tuple[np.ndarray, np.ndarray]
 
-
-class MultiTaskStratifiedShuffleSplit(BaseCrossValidator):
+class MultiTaskStratifiedShuffleSplit(MultiTaskSplitter):
     """Random splits with the same share of each class of each task in both parts.
 
     As :class:`sklearn.model_selection.StratifiedShuffleSplit`, for several tasks at once and with
-    missing labels. The sizes are met exactly. Wherever the counts and sizes allow, both parts have
-    labelled cells of each class of each task.
+    missing labels. The sizes are exact. If the counts and sizes allow, both parts have labelled
+    cells of each class of each task.
 
     Parameters
     ----------
@@ -74,102 +68,42 @@ class MultiTaskStratifiedShuffleSplit(BaseCrossValidator):
         random_state: int | np.random.RandomState | None = None,
         missing_label: Any = None,
     ):
-        check_count("n_splits", n_splits, at_least=1)
+        check_integer(type(self).__name__, "n_splits", n_splits, 1)
         self.n_splits = n_splits
         self.test_size = test_size
         self.train_size = train_size
         self.random_state = random_state
         self.missing_label = missing_label
 
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """Return the number of splits.
-
-        Parameters
-        ----------
-        X, y, groups : object, default=None
-            Ignored, present for API consistency.
-
-        Returns
-        -------
-        n_splits : int
-            The number of splits.
-        """
-        return int(self.n_splits)
-
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Split]:
-        """Generate the rows of the training and the test part of each split.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Only its number of rows is looked at.
-        y : DataFrame, Series, array-like of shape (n_samples,) or (n_samples, n_tasks)
-            Class labels, one column per task; NaN, None, NaT or NA where missing.
-        groups : object, default=None
-            Ignored, with a warning.
-
-        Yields
-        ------
-        train, test : ndarray of int
-            The rows of the two parts, in random order.
-
-        Warns
-        -----
-        UserWarning
-            If a class is not in both parts; names task, class and count.
-        """
-        warn_of_ignored_groups(self, groups)
-        labels = read_split(X, y, self.missing_label)
+    def _split(self, labels: CodedLabels, groups: Any) -> Iterator[Split]:
         sizes = size_of_parts(labels.n_samples, self.test_size, self.train_size)
         rng = as_random_state(self.random_state)
         for _ in range(self.n_splits):
-            yield draw_split(labels, sizes, rng)
+            yield draw_split(labels, sizes, rng, stacklevel=4)
 
 
 def size_of_parts(n_samples: int, test_size: Any, train_size: Any) -> tuple[int, int]:
-    """Return the sizes of the two parts, by scikit-learn's rules.
-
-    Parameters
-    ----------
-    n_samples : int
-        Number of rows.
-    test_size, train_size : float, int or None
-        As in :class:`sklearn.model_selection.ShuffleSplit`.
-
-    Returns
-    -------
-    n_train, n_test : int
-        Rows of each part; they may sum to less than `n_samples`.
-    """
+    """Return the number of training and test rows, by scikit-learn's rules."""
     sizes = ShuffleSplit(1, test_size=test_size, train_size=train_size, random_state=0)
     train, test = next(sizes.split(np.empty((n_samples, 0))))
     return len(train), len(test)
 
 
 def draw_split(
-    labels: CodedLabels, sizes: tuple[int, int], rng: np.random.RandomState | None
+    labels: CodedLabels,
+    sizes: tuple[int, int],
+    rng: np.random.RandomState | None,
+    *,
+    stacklevel: int = 3,
 ) -> Split:
-    """Draw one stratified split into a training and a test part.
-
-    Parameters
-    ----------
-    labels : CodedLabels
-        What to stratify by.
-    sizes : tuple of int
-        Rows of the training and the test part.
-    rng : RandomState or None
-        Shuffles the rows; None keeps them in their order.
-
-    Returns
-    -------
-    train, test : ndarray of int
-        The rows of the two parts; in random order unless `rng` is None.
-    """
+    """Draw one stratified split; without `rng` both parts keep the order of the rows."""
     left_over = labels.n_samples - sum(sizes)
     part_sizes = np.array([*sizes, left_over] if left_over else sizes)
     columns = index_columns(labels.codes, labels.label_mask, n_covered=2)
     part = assign_rows(columns, part_sizes, rng, n_covered=2)
-    labels.warn_of_rare_classes(part, 2, "parts (train and test)", _LARGER_PARTS)
+    labels.warn_of_rare_classes(
+        part, 2, "parts (train and test)", _LARGER_PARTS, stacklevel=stacklevel
+    )
     train, test = np.flatnonzero(part == 0), np.flatnonzero(part == 1)
     if rng is not None:
         train, test = rng.permutation(train), rng.permutation(test)

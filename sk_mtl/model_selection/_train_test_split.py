@@ -1,7 +1,4 @@
-"""One split of the user's arrays into a training and a test part.
-
-Owns `train_test_split`. The assignment of rows is `_iterative`'s.
-"""
+"""`train_test_split`: one stratified split of the user's arrays."""
 
 from __future__ import annotations
 
@@ -10,8 +7,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-from sk_mtl.model_selection._holdout import as_random_state
-from sk_mtl.model_selection._rows import count_rows, read_codes, take_rows
+from sk_mtl._compat.arguments import as_random_state
+from sk_mtl.model_selection._labels import read_codes
+from sk_mtl.model_selection._rows import count_rows, take_rows
 from sk_mtl.model_selection._shuffle_split import draw_split, size_of_parts
 
 _DEFAULT_TEST_SIZE = 0.25
@@ -28,14 +26,14 @@ def train_test_split(
 ) -> list[Any]:
     """Split arrays into a training and a test part that both have the classes of every task.
 
-    As :func:`sklearn.model_selection.train_test_split`, but stratified from the start: by y, with
-    all its tasks and with missing labels. Wherever the counts and sizes allow, both parts have
-    labelled cells of each class of each task.
+    As :func:`sklearn.model_selection.train_test_split`, but stratified by default: by all tasks of
+    y, with missing labels. If the counts and sizes allow, both parts have labelled cells of each
+    class of each task.
 
     Parameters
     ----------
     *arrays : sequence of arrays, sparse matrices, DataFrames, Series or lists
-        All with the same number of rows: X, y, and whatever goes with them.
+        All with the same number of rows: X, y, and others such as weights.
     test_size : float or int, default=None
         Share or number of rows of the test part; None is the complement of `train_size`, or 0.25
         if that is None too.
@@ -44,8 +42,8 @@ def train_test_split(
     random_state : int, RandomState or None, default=None
         The seed of the shuffling; an int gives the same split each time.
     shuffle : bool, default=True
-        Whether to shuffle the rows first. Without, the split depends on y alone and both parts
-        keep the order of the rows.
+        Whether to shuffle the rows first. If not, the split depends on y alone and both parts keep
+        the order of the rows.
     stratify : bool or array-like of shape (n_samples,) or (n_samples, n_tasks), default=True
         What to stratify by. True: the second array, which is y in ``train_test_split(X, y)``.
         None or False: nothing.
@@ -92,7 +90,7 @@ def train_test_split(
         if stratify is True and len(arrays) < 2:
             raise ValueError(
                 "stratify=True stratifies by the second array, and only one was passed. Pass X "
-                "and y, or what to stratify by as stratify=, or stratify=None."
+                "and y, or pass labels as stratify, or set stratify=None."
             )
         labels = read_codes(arrays[1] if stratify is True else stratify, missing_label)
         check_consistent_length(arrays[0], labels.codes)

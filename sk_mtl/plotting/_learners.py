@@ -9,6 +9,8 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
+from sk_mtl._wrappers import find_missing_label, unwrap
+
 
 def find_learner(estimator: Any) -> Any:
     """Return the classifier at the end of Pipelines and searches.
@@ -68,11 +70,7 @@ def read_missing_label(estimator: Any, missing_label: Any) -> Any:
     missing_label : scalar or None
         None if neither has one.
     """
-    if missing_label is not None:
-        return missing_label
-    while not hasattr(estimator, "missing_label") and (inner := _inner(estimator)) is not None:
-        estimator = inner
-    return getattr(estimator, "missing_label", None)
+    return find_missing_label(estimator) if missing_label is None else missing_label
 
 
 def _walk(estimator: Any, X: Any) -> tuple[Any, Any]:
@@ -80,7 +78,7 @@ def _walk(estimator: Any, X: Any) -> tuple[Any, Any]:
     check_is_fitted(estimator)
     learner = estimator
     while not hasattr(learner, "history_"):
-        inner = _inner(learner)
+        inner = unwrap(learner)
         if inner is None:
             raise ValueError(
                 "estimator must be a MultiTaskClassifier, or a Pipeline or search that ends "
@@ -90,10 +88,3 @@ def _walk(estimator: Any, X: Any) -> tuple[Any, Any]:
             X = learner[:-1].transform(X)
         learner = inner
     return learner, X
-
-
-def _inner(estimator: Any) -> Any:
-    """Return what a search or a Pipeline predicts with; None for anything else."""
-    if hasattr(estimator, "best_estimator_"):
-        return estimator.best_estimator_
-    return estimator.steps[-1][1] if hasattr(estimator, "steps") else None

@@ -9,8 +9,10 @@ import numpy as np
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
-from sk_mtl._data.labels import LabelTable, read_cell_weight, read_labels
+from sk_mtl._data.labels import LabelTable, read_labels
+from sk_mtl._data.sample_weight import read_cell_weight
 from sk_mtl._data.schema import EncodedTargets, TargetSchema
+from sk_mtl._model.task_layout import TaskLayout
 from sk_mtl._tasks import enumerate_some
 from sk_mtl.plotting._colors import diverging_colormap, text_color_on
 from sk_mtl.plotting._figures import import_pyplot, name_size, row_height, shorten
@@ -420,7 +422,7 @@ def _gradients_of_heads(
     learner, X = enter_learner(estimator, X)
     names = learner.task_names_.tolist()
     _require_two_tasks(names)
-    X = learner._check_features(X, reset=False)
+    X = learner._checked(X)[1]
     check_consistent_length(X, table.label_mask)
     targets = _encode(learner, table, sample_weight)
     # A label that training did not see has no logit, hence no gradient.
@@ -441,7 +443,7 @@ def _gradients_of_heads(
                 "found in a whole network given by model=. Use measure='logits', or give the "
                 "shared layers only, as a trunk."
             )
-        n_outputs = [1 if n == 2 else n for n in learner.n_classes_ if n > 1]
+        n_outputs = TaskLayout.of_classes(n for n in learner.n_classes_ if n > 1).n_outputs
         similarity[np.ix_(learned, learned)] = compare_gradients(
             learner.model_, X, targets.codes[:, learned], weight[:, learned], n_outputs
         )

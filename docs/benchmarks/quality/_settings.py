@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-import sk_mtl._model.network
+import sk_mtl._model.initial_values
 import sk_mtl._train.loop
 from sk_mtl._fit.best import choose_best
 
@@ -192,7 +192,7 @@ STUDIES["rates"] = _vary(
     },
 )
 
-_draw_as_released = sk_mtl._model.network.draw_initial_values
+_draw_as_released = sk_mtl._model.initial_values.draw_initial_values
 
 
 def start_kernels_by(law: str) -> None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import import_loader
 
 from sk_mtl.datasets import make_multitask_classification
 
@@ -60,16 +64,13 @@ def load_table(name: str, folder: str | None) -> Table:
         return GENERATED[name]()
     if folder is None:
         raise SystemExit(f"Give the folder of the tables to read {name!r}.")
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    from load import load, splits
-
-    X, Y = load(name, folder)
+    loader = import_loader(folder)
+    X, Y = loader.load(name, folder)
     if name == "fashion1k":
         X = _bag_words(X)
-    truth = load(name, folder, masked=False)[1] if name == "census" else Y
+    truth = loader.load(name, folder, masked=False)[1] if name == "census" else Y
     has_splits = name not in ("bridges", "fashion1k")
-    found = splits(name, folder) if has_splits else _random_splits(len(Y), 5, (0.6, 0.8), 17)
+    found = loader.splits(name, folder) if has_splits else _random_splits(len(Y), 5, (0.6, 0.8), 17)
     if has_splits:
         fresh = _random_splits(len(Y), 3, (0.8, 0.9), 23)
         found = found | {split.replace("rand", FRESH): parts for split, parts in fresh.items()}

@@ -5,17 +5,16 @@ The test parts must not be looked at while settings are being chosen.
 Usage: python docs/benchmarks/quality/compare.py RESULTS [RESULTS ...] [--test] [--by-split]
 """
 
-import argparse
 from pathlib import Path
 
 import pandas as pd
-from _records import read_records
+from _records import make_parser, read_records
 
 pd.set_option("display.width", 250, "display.max_rows", 1000, "display.max_columns", 50)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("results", nargs="+", type=Path)
     parser.add_argument("--test", action="store_true", help="show the test parts")
     parser.add_argument("--by-split", action="store_true", help="a row per split")

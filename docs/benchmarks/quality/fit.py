@@ -8,19 +8,14 @@ Usage: python docs/benchmarks/quality/fit.py RESULTS --folder FOLDER --tables to
            --splits rand0 --settings defaults --seeds 0 1 2
 """
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import argparse
 import math
 import time
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _records import append_record, read_records, record_key
+from _records import Record, add_missing, iterate_fits, make_results_parser
 from _scores import score_part
 from _settings import SETTINGS, STUDIES, make_schedule, start_kernels_by
 from _tables import as_frame, load_table, prepare, scale, table_names, take_rows
@@ -30,28 +25,17 @@ from sk_mtl import MultiTaskClassifier
 
 def main() -> None:
     options = _parse_options()
-    done = {record_key(record) for record in read_records(options.results)}
     settings = {name: SETTINGS[name] for name in options.settings or ()}
     for study in options.study or ():
         settings |= STUDIES[study]
-    for seed in options.seeds:
-        for table_name in options.tables:
-            table = load_table(table_name, options.folder)
-            splits = [s for s in sorted(table.splits) if s in (options.splits or table.splits)]
-            for split in splits:
-                for name, setting in settings.items():
-                    record = {
-                        "name": name,
-                        "settings": setting,
-                        "table": table_name,
-                        "split": split,
-                        "seed": seed,
-                    }
-                    if record_key(record) in done:
-                        continue
-                    record |= fit_and_score(table_name, options.folder, split, setting, seed)
-                    append_record(options.results, record)
-                    _print_validation(record)
+    jobs = iterate_fits(options, settings, lambda name: load_table(name, options.folder).splits)
+
+    def run(job: Record) -> Record:
+        return fit_and_score(
+            job["table"], options.folder, job["split"], job["settings"], job["seed"]
+        )
+
+    add_missing(options.results, jobs, run, _describe)
 
 
 def fit_and_score(
@@ -110,25 +94,21 @@ def _features(table_name: str, folder: str | None, split: str, scaling: str | No
     return scale(prepare(table.X, train), train, scaling)
 
 
-def _print_validation(record: dict[str, Any]) -> None:
+def _describe(record: Record) -> str:
     valid = record["valid"]
-    print(
+    return (
         f"{record['table']} {record['split']} seed {record['seed']} {record['name']}: "
         f"validation AUC {valid['auc']:.4f} log loss {valid['log_loss']:.4f} "
-        f"({record['best_epoch']} of {record['epochs']} epochs, {record['seconds']:.0f} s)",
-        flush=True,
+        f"({record['best_epoch']} of {record['epochs']} epochs, {record['seconds']:.0f} s)"
     )
 
 
 def _parse_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("results", type=Path, help="file of JSON lines, appended to")
-    parser.add_argument("--folder", help="the folder of the real tables")
+    parser = make_results_parser(__doc__, [0])
     parser.add_argument("--tables", nargs="+", choices=table_names(), required=True)
     parser.add_argument("--splits", nargs="+", help="default: all of a table")
     parser.add_argument("--settings", nargs="+", choices=list(SETTINGS))
     parser.add_argument("--study", nargs="+", choices=list(STUDIES), help="groups of settings")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     return parser.parse_args()
 
 

@@ -15,12 +15,11 @@ import argparse
 import importlib.util
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from _expert import fit_expert
-from _records import append_record, read_records, record_key
+from _records import Record, add_missing, iterate_fits, make_results_parser
 from _scores import score_part
 from _tables import as_frame, load_table, prepare, scale, table_names, take_rows
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -69,30 +68,17 @@ ALL_ROWS = ", all rows"
 
 def main() -> None:
     options = _parse_options()
-    done = {record_key(record) for record in read_records(options.results)}
-    for seed in options.seeds:
-        for table_name in options.tables:
-            table = load_table(table_name, options.folder)
-            splits = [s for s in sorted(table.splits) if s in (options.splits or table.splits)]
-            for split in splits:
-                for name in options.peers:
-                    record = {
-                        "name": name,
-                        "settings": {},
-                        "table": table_name,
-                        "split": split,
-                        "seed": seed,
-                    }
-                    if record_key(record) in done or not _can_run(name, table_name):
-                        continue
-                    record |= fit_and_score(name, table_name, options.folder, split, seed)
-                    append_record(options.results, record)
-                    print(
-                        f"{table_name} {split} seed {seed} {name}: validation AUC "
-                        f"{record['valid']['auc']:.4f} log loss {record['valid']['log_loss']:.4f} "
-                        f"({record['seconds']:.0f} s)",
-                        flush=True,
-                    )
+    fits = iterate_fits(
+        options,
+        {name: {} for name in options.peers},
+        lambda name: load_table(name, options.folder).splits,
+    )
+
+    def run(job: Record) -> Record:
+        return fit_and_score(job["name"], job["table"], options.folder, job["split"], job["seed"])
+
+    jobs = (job for job in fits if _can_run(job["name"], job["table"]))
+    add_missing(options.results, jobs, run, _describe)
 
 
 def fit_and_score(
@@ -185,15 +171,21 @@ def _can_run(name: str, table_name: str) -> bool:
     return needed is None or importlib.util.find_spec(needed) is not None
 
 
+def _describe(record: Record) -> str:
+    valid = record["valid"]
+    return (
+        f"{record['table']} {record['split']} seed {record['seed']} {record['name']}: "
+        f"validation AUC {valid['auc']:.4f} log loss {valid['log_loss']:.4f} "
+        f"({record['seconds']:.0f} s)"
+    )
+
+
 def _parse_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("results", type=Path, help="file of JSON lines, appended to")
-    parser.add_argument("--folder", help="the folder of the real tables")
+    parser = make_results_parser(__doc__, [0])
     parser.add_argument("--tables", nargs="+", choices=table_names(), required=True)
     parser.add_argument("--splits", nargs="+", help="default: all of a table")
     names = [*PER_TASK, *EXPERTS, DEEPCHEM, *(name + ALL_ROWS for name in PER_TASK)]
     parser.add_argument("--peers", nargs="+", choices=names, default=names[: -len(PER_TASK)])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     return parser.parse_args()
 
 

@@ -10,17 +10,12 @@ Usage: python docs/benchmarks/quality/sharing.py RESULTS --folder FOLDER
        python docs/benchmarks/quality/sharing.py RESULTS --show
 """
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import argparse
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from _records import append_record, read_records
+from _records import Record, add_missing, as_markdown, make_results_parser, read_records
 from _scores import score_part
 from _tables import as_frame, load_table, table_names, take_rows
 
@@ -34,36 +29,32 @@ def main() -> None:
     if options.show:
         show(read_records(options.results))
         return
-    keys = ("table", "split", "share", "seed", "early_stopping")
-    done = {tuple(record[key] for key in keys) for record in read_records(options.results)}
     stopping: Any = options.always_stopped or "auto"
-    for seed in options.seeds:
-        for name in options.tables:
-            for share in options.shares:
-                record: dict[str, Any] = dict(
-                    zip(keys, (name, options.split, share, seed, stopping), strict=True)
-                )
-                if tuple(record.values()) in done:
-                    continue
-                record |= compare(name, options.folder, options.split, share, seed, stopping)
-                append_record(options.results, record)
-                print(
-                    f"{name} {share:.0%} seed {seed}: shared {record['shared']['auc']:.4f}, "
-                    f"alone {record['alone']['auc']:.4f}",
-                    flush=True,
-                )
+    jobs = (
+        {
+            "table": name,
+            "split": options.split,
+            "share": share,
+            "seed": seed,
+            "early_stopping": stopping,
+        }
+        for seed in options.seeds
+        for name in options.tables
+        for share in options.shares
+    )
+    add_missing(options.results, jobs, lambda job: compare(options.folder, **job), _describe)
 
 
 def compare(
-    table_name: str, folder: str | None, split: str, share: float, seed: int, stopping: Any
-) -> dict[str, Any]:
+    folder: str | None, table: str, split: str, share: float, seed: int, early_stopping: Any
+) -> Record:
     """Fit one network for all tasks and one for each; return the scores of both."""
-    settings = {"early_stopping": stopping, "random_state": seed}
-    table = load_table(table_name, folder)
-    train, _, test = table.splits[split]
-    X = as_frame(table.X)
-    Y = keep_share(table.Y.iloc[train].reset_index(drop=True), share, seed)
-    truth, X_train, X_test = table.truth.iloc[test], take_rows(X, train), take_rows(X, test)
+    settings = {"early_stopping": early_stopping, "random_state": seed}
+    data = load_table(table, folder)
+    train, _, test = data.splits[split]
+    X = as_frame(data.X)
+    Y = keep_share(data.Y.iloc[train].reset_index(drop=True), share, seed)
+    truth, X_train, X_test = data.truth.iloc[test], take_rows(X, train), take_rows(X, test)
     shared = MultiTaskClassifier(**settings).fit(X_train, Y)
     scores = {
         "labels": int(Y.notna().sum().sum()),
@@ -110,31 +101,34 @@ def show(records: list[dict[str, Any]]) -> None:
         ]
     )
     rows["gain"] = rows["shared"] - rows["alone"]
-    print("| table | stopped | labels | alone | shared | gain | better | log loss alone | shared |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    header = ("table", "stopped", "labels", "alone", "shared", "gain", "better")
+    cells = []
     for (table, how, share), group in rows.groupby(["table", "stopped", "share"], sort=True):
         mean = group.mean(numeric_only=True)
-        print(
-            f"| {table} | {how} | {share:.0%}: {mean['labels']:,.0f} | {mean['alone']:.4f} | "
-            f"{mean['shared']:.4f} | {mean['gain']:+.4f} | {(group['gain'] > 0).sum()} of "
-            f"{len(group)} | {mean['log_alone']:.4f} | {mean['log_shared']:.4f} |"
-        )
+        scores = (f"{mean['alone']:.4f}", f"{mean['shared']:.4f}", f"{mean['gain']:+.4f}")
+        better = f"{(group['gain'] > 0).sum()} of {len(group)}"
+        losses = (f"{mean['log_alone']:.4f}", f"{mean['log_shared']:.4f}")
+        cells.append((table, how, f"{share:.0%}: {mean['labels']:,.0f}", *scores, better, *losses))
+    print(as_markdown((*header, "log loss alone", "shared"), cells))
+
+
+def _describe(record: Record) -> str:
+    return (
+        f"{record['table']} {record['share']:.0%} seed {record['seed']}: shared "
+        f"{record['shared']['auc']:.4f}, alone {record['alone']['auc']:.4f}"
+    )
 
 
 def _parse_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("results", type=Path, help="file of JSON lines, appended to")
-    parser.add_argument("--folder", help="the folder of the real tables")
+    parser = make_results_parser(__doc__, [0, 1, 2], can_show=True)
     parser.add_argument("--tables", nargs="+", choices=table_names(), default=["census", "nhanes"])
     parser.add_argument("--split", default="rand0")
     parser.add_argument("--shares", nargs="+", type=float, default=list(SHARES))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument(
         "--always-stopped",
         action="store_true",
         help='hold out a tenth of the rows in every fit, in place of what "auto" does',
     )
-    parser.add_argument("--show", action="store_true", help="only show what is there")
     return parser.parse_args()
 
 

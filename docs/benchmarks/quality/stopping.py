@@ -9,18 +9,12 @@ Usage: python docs/benchmarks/quality/stopping.py RESULTS --folder FOLDER --seed
        python docs/benchmarks/quality/stopping.py RESULTS --show
 """
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import argparse
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from _records import append_record, read_records
+from _records import Record, add_missing, as_markdown, make_results_parser, read_records
 from _scores import score_part
 from _tables import as_frame, load_table, take_rows
 from sharing import keep_share
@@ -52,33 +46,25 @@ TABLES = [
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("results", type=Path, help="file of JSON lines, appended to")
-    parser.add_argument("--folder", help="the folder of the real tables")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--show", action="store_true", help="only show what is there")
-    options = parser.parse_args()
+    options = make_results_parser(__doc__, [0, 1, 2], can_show=True).parse_args()
     if options.show:
         show(read_records(options.results))
         return
-    keys = ("table", "split", "share", "seed")
-    done = {tuple(record[key] for key in keys) for record in read_records(options.results)}
-    for seed in options.seeds:
-        for table, splits, share in TABLES:
-            for split in splits:
-                record = dict(zip(keys, (table, split, share, seed), strict=True))
-                if tuple(record.values()) not in done:
-                    record |= compare(table, options.folder, split, share, seed)
-                    append_record(options.results, record)
-                    print(record, flush=True)
+    jobs = (
+        {"table": table, "split": split, "share": share, "seed": seed}
+        for seed in options.seeds
+        for table, splits, share in TABLES
+        for split in splits
+    )
+    add_missing(options.results, jobs, lambda job: compare(options.folder, **job))
 
 
-def compare(table_name: str, folder: str | None, split: str, share: float, seed: int) -> Any:
+def compare(folder: str | None, table: str, split: str, share: float, seed: int) -> Record:
     """Fit in each way; return the scores on the validation part, and the epochs."""
-    table = load_table(table_name, folder)
-    train, valid, _ = table.splits[split]
-    X = as_frame(table.X)
-    Y = table.Y.iloc[train].reset_index(drop=True)
+    data = load_table(table, folder)
+    train, valid, _ = data.splits[split]
+    X = as_frame(data.X)
+    Y = data.Y.iloc[train].reset_index(drop=True)
     if share < 1:
         Y = keep_share(Y, share, seed)
     found: dict[str, Any] = {"rows": int(Y.notna().any(axis=1).sum())}
@@ -88,7 +74,7 @@ def compare(table_name: str, folder: str | None, split: str, share: float, seed:
             warnings.simplefilter("ignore")
             clf.fit(take_rows(X, train), Y)
         # Classes that only other rows have are never predicted, and are not scored.
-        truth = table.truth.iloc[valid].copy()
+        truth = data.truth.iloc[valid].copy()
         for task, classes in zip(Y.columns, clf.classes_, strict=True):
             truth[task] = truth[task].where(truth[task].isin(classes))
         scores = score_part(truth, clf.predict_proba(take_rows(X, valid)), list(clf.classes_))
@@ -102,8 +88,7 @@ def compare(table_name: str, folder: str | None, split: str, share: float, seed:
 
 def show(records: list[dict[str, Any]]) -> None:
     """Print means over splits and seeds as a table in Markdown."""
-    print(f"| table, share of labels | rows | fits | {' | '.join(WAYS)} |")
-    print("|---|---|---|" + "---|" * len(WAYS))
+    lines = []
     names = pd.Series([(r["table"], r["share"]) for r in records])
     for table, share in names.drop_duplicates():
         group = [r for r in records if (r["table"], r["share"]) == (table, share)]
@@ -114,7 +99,8 @@ def show(records: list[dict[str, Any]]) -> None:
             for way in WAYS
         ]
         rows = np.mean([r["rows"] for r in group])
-        print(f"| {table}, {share:.0%} | {rows:,.0f} | {len(group)} | {' | '.join(cells)} |")
+        lines.append((f"{table}, {share:.0%}", f"{rows:,.0f}", str(len(group)), *cells))
+    print(as_markdown(("table, share of labels", "rows", "fits", *WAYS), lines))
 
 
 if __name__ == "__main__":

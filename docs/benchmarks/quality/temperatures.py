@@ -9,16 +9,10 @@ Usage: python docs/benchmarks/quality/temperatures.py RESULTS --folder FOLDER --
        python docs/benchmarks/quality/temperatures.py RESULTS --show
 """
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import argparse
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _records import append_record, read_records
+from _records import Record, add_missing, as_markdown, make_results_parser, read_records
 from _tables import as_frame, load_table, take_rows
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
@@ -43,35 +37,27 @@ Task = tuple[np.ndarray, np.ndarray]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("results", type=Path, help="file of JSON lines, appended to")
-    parser.add_argument("--folder", help="the folder of the real tables")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--show", action="store_true", help="only show what is there")
-    options = parser.parse_args()
+    options = make_results_parser(__doc__, [0], can_show=True).parse_args()
     if options.show:
         show(read_records(options.results))
         return
-    keys = ("network", "table", "split", "seed")
-    done = {tuple(record[key] for key in keys) for record in read_records(options.results)}
-    for seed in options.seeds:
-        for table, splits in TABLES.items():
-            for split in splits:
-                for network in NETWORKS:
-                    record = dict(zip(keys, (network, table, split, seed), strict=True))
-                    if tuple(record.values()) not in done:
-                        record |= compare(network, table, options.folder, split, seed)
-                        append_record(options.results, record)
-                        print(record, flush=True)
+    jobs = (
+        {"network": network, "table": table, "split": split, "seed": seed}
+        for seed in options.seeds
+        for table, splits in TABLES.items()
+        for split in splits
+        for network in NETWORKS
+    )
+    add_missing(options.results, jobs, lambda job: compare(options.folder, **job))
 
 
-def compare(network: str, table_name: str, folder: str | None, split: str, seed: int) -> Any:
+def compare(folder: str | None, network: str, table: str, split: str, seed: int) -> Record:
     """Fit a network; return by share how much each kind of temperatures adds to the log loss."""
-    table = load_table(table_name, folder)
-    train, valid, _ = table.splits[split]
-    X, Y = as_frame(table.X), table.Y.iloc[valid]
+    data = load_table(table, folder)
+    train, valid, _ = data.splits[split]
+    X, Y = as_frame(data.X), data.Y.iloc[valid]
     clf = MultiTaskClassifier(**NETWORKS[network], random_state=seed)
-    clf.fit(take_rows(X, train), table.Y.iloc[train], validation_data=(take_rows(X, valid), Y))
+    clf.fit(take_rows(X, train), data.Y.iloc[train], validation_data=(take_rows(X, valid), Y))
     log_p = [p.astype(float) for p in clf.predict_log_proba(take_rows(X, valid))]
     known = Y.notna().to_numpy()
     codes = np.zeros(known.shape, dtype=int)
@@ -139,8 +125,7 @@ def _cells(log_p: np.ndarray, codes: np.ndarray, temperature: float) -> np.ndarr
 def show(records: list[dict[str, Any]]) -> None:
     """Print means over splits and seeds as a table in Markdown."""
     ways = ["each task alone", "one for all", "now"]
-    print(f"| network | table | share of the rows | without | {' | '.join(ways)} |")
-    print("|---|---|---|---|" + "---|" * len(ways))
+    lines = []
     for network in NETWORKS:
         tables = {
             "tox21, random": "rand",
@@ -160,8 +145,8 @@ def show(records: list[dict[str, Any]]) -> None:
                     means = {w: np.mean([r[share][w] for r in group]) for w in ("without", *ways)}
                     cells = [f"{means[w]:+.4f}".replace("0.", ".", 1) for w in ways]
                     plain = f"{means['without']:.4f}".lstrip("0")
-                    row = [network, title, f"{float(share):.0%}", plain, *cells]
-                    print(f"| {' | '.join(row)} |")
+                    lines.append((network, title, f"{float(share):.0%}", plain, *cells))
+    print(as_markdown(("network", "table", "share of the rows", "without", *ways), lines))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,9 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from _harness import as_markdown, clock, make_parser
+
 # MLPClassifier warns at the end of every fit that is to take a fixed number of epochs.
 warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")
 
@@ -36,13 +38,6 @@ PAUSE = 0.3
 # ------------------------------------------------------------------------------------------------
 # Measuring
 # ------------------------------------------------------------------------------------------------
-
-
-def clock(call: Callable[..., object], *arguments: Any) -> float:
-    """Seconds that a call takes."""
-    start = time.perf_counter()
-    call(*arguments)
-    return time.perf_counter() - start
 
 
 def epoch_seconds(fit: Callable[[int], object], epochs: int) -> float:
@@ -130,7 +125,7 @@ def _status_bytes(field: str) -> int:
 
 def parse_options(docstring: str, argv: Sequence[str] | None, repeats: int, **flags: str) -> Any:
     """Read the options that all scripts have, and flags (name=help) of one's own."""
-    parser = argparse.ArgumentParser(description=docstring.splitlines()[0])
+    parser = make_parser(docstring)
     parser.add_argument("--repeats", type=int, default=repeats, help="default: %(default)s")
     parser.add_argument(
         "--quick", action="store_true", help="tiny tables, once: see that it runs, measure nothing"
@@ -177,7 +172,10 @@ def report(script: str, options: Any, parts: Sequence[str | tuple[Sequence[str],
         f"```sh\npython docs/benchmarks/speed/{name} {' '.join(options.arguments)}\n```",
         describe_machine(),
     ]
-    lines += [part if isinstance(part, str) else _as_markdown(*part) for part in parts]
+    lines += [
+        part if isinstance(part, str) else as_markdown(part[0], _leave_out_repeats(part[1]))
+        for part in parts
+    ]
     section = "\n\n".join(lines)
     print(section)
     if options.page is not None:
@@ -193,15 +191,13 @@ def section_marks(name: str) -> tuple[str, str]:
     return f"<!-- {name}: written by the script -->", f"<!-- {name}: end -->"
 
 
-def _as_markdown(header: Sequence[str], rows: list[Sequence[str]]) -> str:
-    """A Markdown table; a first cell equal to the one above is left out."""
-    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
-    above = None
-    for row in rows:
-        first = "" if row[0] == above else row[0]
-        above = row[0]
-        lines.append(f"| {' | '.join((first, *row[1:]))} |")
-    return "\n".join(lines)
+def _leave_out_repeats(rows: list[Sequence[str]]) -> list[Sequence[str]]:
+    """Rows in which a first cell equal to the one above is empty."""
+    above = [None, *(row[0] for row in rows)]
+    return [
+        ("" if row[0] == first else row[0], *row[1:])
+        for row, first in zip(rows, above, strict=False)
+    ]
 
 
 def describe_machine() -> str:

@@ -1,0 +1,446 @@
+"""Rounds: the trainings that make up a fit, and the fitted model that comes out.
+
+A fit is one round; with `refit`, a second one on all rows; with early stopping by folds, one per
+fold and one on all rows. Owns which rows each round trains on, and where it starts. Does not know
+parameters but by their settings, nor the estimator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from sk_mtl._compat.processes import refuse_fork
+from sk_mtl._data.dataset import Dataset, Subset, UnlabelledSubset
+from sk_mtl._data.input_encoder import InputEncoder
+from sk_mtl._fit.fitted import FittedModel
+from sk_mtl._fit.fitted_network import FittedNetwork
+from sk_mtl._fit.settings import Settings
+from sk_mtl._fit.splits import split_folds, split_validation
+from sk_mtl._fit.temperature_scaling import fit_temperatures, require_validation
+from sk_mtl._train.early_stopping import EarlyStopping, PlannedEpoch, TaskStopping, mean_history
+from sk_mtl._train.loop import (
+    NonFiniteLossError,
+    TrainingResult,
+    compute_best_epochs,
+    draw_start,
+    train,
+)
+from sk_mtl._train.program import TrainingPlan, resolve_jit_compile
+from sk_mtl._train.resume import ResumePoint, open_resume_point
+from sk_mtl._train.state import TrainingState
+
+__all__ = ["fit_model", "train_one_epoch"]
+
+_N_FOLDS = 5
+_CHANGED = (
+    "warm_start and partial_fit continue with the fitted network, but its parameters have "
+    "changed since. Clone the estimator to start afresh."
+)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Where training continues: a fitted model, and the state of its network."""
+
+    encoder: InputEncoder
+    network: FittedNetwork
+    state: TrainingState
+    n_epochs: int
+
+
+@dataclass(frozen=True)
+class _Round:
+    """One training: what was trained, the encoder of its X, and the result."""
+
+    plan: TrainingPlan
+    encoder: InputEncoder
+    result: TrainingResult
+
+
+def fit_model(
+    settings: Settings,
+    dataset: Dataset,
+    validation: Subset | None,
+    seed: int,
+    previous: FittedModel | None,
+) -> FittedModel:
+    """Fit, by early stopping on `validation`, on held-out rows, by folds, or without."""
+    start = _start_of(previous, keeps_optimizer=False)
+    if settings.early_stopping == "cv":
+        _check_folds(dataset, validation)
+    with _removed_at_the_end() as resume_points:
+        fit = _Fit(settings, dataset, seed, start, resume_points)
+        by_folds = settings.stops_by_folds(dataset, validation is not None, start is not None)
+        last, temperatures = fit.by_folds() if by_folds else fit.once(validation)
+    n_folds = _N_FOLDS if by_folds else 0
+    return _assemble(dataset, last, seed, previous, temperatures, n_folds=n_folds)
+
+
+def train_one_epoch(
+    settings: Settings, dataset: Dataset, seed: int, previous: FittedModel | None
+) -> FittedModel:
+    """Train for one more epoch, with all rows and the optimizer as it stands."""
+    if previous is None and settings.must_calibrate:
+        require_validation(None)
+    fit = _Fit(settings, dataset, seed, _start_of(previous, keeps_optimizer=True), None)
+    last = fit.train(fit.all_rows(), None, None, epochs=1)
+    network = None if previous is None else previous.network
+    temperatures = None if network is None else network.temperatures
+    return _assemble(dataset, last, seed, previous, temperatures, adds_labels=previous is not None)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """What all rounds of a fit have in common."""
+
+    settings: Settings
+    dataset: Dataset
+    seed: int
+    start: _Start | None
+    resume_points: list[ResumePoint] | None = field(repr=False)
+
+    def all_rows(self) -> Subset:
+        """Return all rows with labels, to train on."""
+        rows = self.dataset.rows
+        return self.dataset.subset(rows, self.dataset.class_factors(rows))
+
+    def once(self, validation: Subset | None) -> tuple[_Round | None, np.ndarray | None]:
+        """Train with or without validation rows, and again on all rows if asked to."""
+        settings, dataset = self.settings, self.dataset
+        was_passed = validation is not None
+        stops_early = settings.stops_early(dataset, was_passed)
+        if (
+            not was_passed
+            and stops_early
+            and settings.validation_fraction is not None
+            and len(dataset.rows)
+        ):
+            training, validation = split_validation(
+                dataset, settings.validation_fraction, self.seed
+            )
+        else:
+            training = self.all_rows()
+        if settings.must_calibrate and dataset.learnable_names:
+            require_validation(validation)
+        if settings.refit and was_passed:
+            raise ValueError(
+                "refit=True trains again on all rows, the validation rows among them, but "
+                "validation_data is never trained on. Put these rows into X and y, or set "
+                "refit=False."
+            )
+        stopping = settings.make_stopping() if stops_early else None
+        first = self.train(training, validation, stopping)
+        if first is None or validation is None:
+            return first, None
+        temperatures = None
+        if settings.must_calibrate or (settings.calibrate == "auto" and not settings.refit):
+            temperatures = _fit_temperatures(first, [self._logits_and_labels(first, validation)])
+        if settings.refit:
+            return self.train_on_all(first), temperatures
+        return first, temperatures
+
+    def by_folds(self) -> tuple[_Round | None, np.ndarray | None]:
+        """Train on all rows for the epochs that were best in the mean over validation folds."""
+        settings, dataset = self.settings, self.dataset
+        histories, validated = [], []
+        fold: _Round | None = None
+        for training, validation in split_folds(dataset, _N_FOLDS, self.seed):
+            fold = self.train(training, validation, settings.make_stopping())
+            assert fold is not None  # there is a task to learn
+            histories.append(fold.result.history)
+            if settings.must_calibrate:
+                validated.append(self._logits_and_labels(fold, validation))
+        assert fold is not None
+        history = mean_history(histories)
+        plan = replace(
+            fold.plan,
+            stopping=settings.make_stopping(),
+            task_stopping=settings.make_task_stopping(dataset),
+        )
+        best_epoch, task_epochs = compute_best_epochs(plan, history)
+        result = TrainingResult(fold.result.state, history, len(history["loss"]), best_epoch)
+        found = replace(fold, plan=plan, result=result)
+        temperatures = _fit_temperatures(found, validated) if validated else None
+        return self.train_on_all(found, task_epochs), temperatures
+
+    def train_on_all(self, found: _Round, task_epochs: tuple[int, ...] = ()) -> _Round:
+        """Train afresh on all rows for the epochs found; the history stays that of the search."""
+        result = found.result
+        epochs = task_epochs or (result.best_epoch,) * len(self.dataset.learnable_names)
+        if result.best_weights is not None:
+            epochs = result.best_weights.task_epochs
+        last = self.train(
+            self.all_rows(),
+            None,
+            PlannedEpoch(result.best_epoch),
+            epochs=max(*epochs, result.best_epoch),
+            task_stopping=TaskStopping([PlannedEpoch(epoch) for epoch in epochs]),
+            search=found.plan,
+        )
+        assert last is not None  # as a search was
+        state, weights = last.result.state, last.result.best_weights
+        result = replace(result, state=state, best_weights=weights)
+        return _Round(replace(found.plan, spec=last.plan.spec), last.encoder, result)
+
+    def train(
+        self,
+        training: Subset,
+        validation: Subset | None,
+        stopping: EarlyStopping | PlannedEpoch | None,
+        *,
+        epochs: int | None = None,
+        task_stopping: TaskStopping | None = None,
+        search: TrainingPlan | None = None,
+    ) -> _Round | None:
+        """Train the network, from the start or from its beginning; None if no task has classes.
+
+        With `search`, batch sizes and compilation are those of the training that found the epochs.
+        """
+        settings, dataset, start = self.settings, self.dataset, self.start
+        encoder, input_values = self._encoder_for(training)
+        if not dataset.learnable_names:
+            return None
+        refuse_fork()
+        training, validation = _encode(encoder, dataset, training, validation)
+        spec, optimizer, custom_values = settings.make_network(dataset, encoder, self.seed)
+        if start is not None and start.network.spec != spec:
+            raise ValueError(_CHANGED)
+        frequencies = training.class_frequencies(tuple(map(len, dataset.learnable_classes)))
+        unlabelled = dataset.unlabelled_subset(training, validation)
+        if task_stopping is None and stopping is not None:
+            task_stopping = settings.make_task_stopping(dataset)
+        plan = TrainingPlan(
+            spec=spec,
+            task_names=dataset.series_labels,
+            optimizer=optimizer,
+            weighting=settings.make_task_weighting(dataset),
+            loss_normalization=settings.loss_normalization,
+            epochs=settings.epochs if epochs is None else epochs,
+            batch_size=settings.resolve_batch_size(len(training.rows)),
+            seed=self.seed,
+            first_epoch=0 if start is None else start.n_epochs,
+            stopping=stopping,
+            task_stopping=task_stopping,
+            callbacks=settings.make_callbacks(),
+            progress=settings.make_progress(dataset),
+            focal_gamma=float(settings.focal_gamma) if settings.loss == "focal" else None,
+            logit_offsets=settings.logit_offsets(frequencies),
+            label_smoothing=settings.label_smoothing_shares(frequencies),
+            batching=settings.batching,
+            unlabelled=settings.unlabelled_spec(),
+            unlabelled_weight=float(settings.unlabelled_weight),
+            unlabelled_batch_size=settings.unlabelled_batch_size(unlabelled),
+            ema_momentum=settings.resolve_ema_momentum(optimizer),
+        )
+        if search is None:
+            monitored = settings.monitored_task(dataset, validation or training)
+            # By `epochs`, not by those of this call: partial_fit trains as fit does.
+            n_steps = settings.epochs * -(-len(training.rows) // plan.batch_size)
+            jit_compile = resolve_jit_compile(settings.jit_compile, plan, n_steps)
+            plan = replace(plan, monitored_task=monitored, jit_compile=jit_compile)
+        else:
+            plan = replace(
+                plan,
+                batch_size=search.batch_size,
+                monitored_task=search.monitored_task,
+                jit_compile=search.jit_compile,
+            )
+        state = (
+            start.state
+            if start is not None
+            else draw_start(
+                spec,
+                plan.weighting,
+                settings.initial_frequencies(frequencies),
+                self.seed,
+                custom_values,
+                input_values,
+            )
+        )
+        if not len(training.rows):  # a stream may bring a batch without any label
+            return _Round(plan, encoder, TrainingResult(state, {}, 0, 0))
+        resume_point = self._open_resume_point(plan, state, training, validation, unlabelled)
+        result = train(plan, state, training, validation, resume_point, unlabelled)
+        return _Round(plan, encoder, result)
+
+    def _encoder_for(self, training: Subset) -> tuple[InputEncoder, dict[str, np.ndarray]]:
+        """Return the encoder of a round, and the values of new input layers."""
+        if self.start is None:
+            return self.settings.fit_encoder(self.dataset, training)
+        if not self.settings.asks_for_input(self.start.encoder.spec):
+            raise ValueError(_CHANGED)
+        return self.start.encoder, {}
+
+    def _open_resume_point(
+        self,
+        plan: TrainingPlan,
+        state: TrainingState,
+        training: Subset,
+        validation: Subset | None,
+        unlabelled: UnlabelledSubset | None,
+    ) -> ResumePoint | None:
+        """Return the resume point of a round, and note it among those of this fit."""
+        if self.settings.checkpoint is None or self.resume_points is None:
+            return None
+        if self.settings.random_state is None:
+            # Nor could it be told from another fit of the same table that runs at this moment.
+            raise ValueError(
+                "checkpoint needs a random_state: with None, a fit that is started again draws "
+                "other weights, and is another fit. Set random_state to an integer."
+            )
+        resume_point = open_resume_point(
+            self.settings.checkpoint, plan, state, training, validation, unlabelled
+        )
+        self.resume_points.append(resume_point)
+        return resume_point
+
+    def _logits_and_labels(
+        self, fold: _Round, validation: Subset
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return logits, class indices and cell weights of validation rows."""
+        rows = validation.rows
+        X = fold.encoder.transform(validation.X[rows], self.dataset.categories)
+        network = FittedNetwork(fold.plan.spec, fold.result.state, None, fold.result.best_weights)
+        return network.logits(X), validation.codes[rows], validation.weight[rows]
+
+
+def _check_folds(dataset: Dataset, validation: Subset | None) -> None:
+    """Refuse folds beside validation data, and of too few rows."""
+    if validation is not None:
+        raise ValueError(
+            "early_stopping='cv' validates on folds of X and y, and validation_data was given. "
+            "Put these rows into X and y, or set early_stopping=True to validate on them."
+        )
+    if dataset.learnable_names and len(dataset.rows) < _N_FOLDS:
+        raise ValueError(
+            f"early_stopping='cv' needs at least {_N_FOLDS} rows with labels. Found "
+            f"{len(dataset.rows)}. Set early_stopping=False."
+        )
+
+
+def _start_of(previous: FittedModel | None, *, keeps_optimizer: bool) -> _Start | None:
+    """Return where training continues; None where it begins."""
+    # A stream may have brought no label yet.
+    if previous is None or previous.network is None or previous.n_iter == 0:
+        return None
+    network, state = previous.network, previous.network.state
+    if not keeps_optimizer:
+        state = replace(state, optimizer=None, teacher=None, averaging=None)
+    return _Start(previous.encoder, network, state, previous.n_iter)
+
+
+def _encode(
+    encoder: InputEncoder, dataset: Dataset, training: Subset, validation: Subset | None
+) -> tuple[Subset, Subset | None]:
+    """Return both subsets with the encoder's codes; what shares an X goes on sharing it."""
+    encoded = replace(training, X=encoder.transform(training.X, dataset.categories))
+    if validation is None:
+        return encoded, None
+    shares = validation.X is training.X
+    X = encoded.X if shares else encoder.transform(validation.X, dataset.categories)
+    return encoded, replace(validation, X=X)
+
+
+def _fit_temperatures(
+    found: _Round, validated: list[tuple[np.ndarray, np.ndarray, np.ndarray]]
+) -> np.ndarray:
+    """Return the temperatures of the learnable tasks, from logits and labels of rows."""
+    logits, codes, weight = (np.concatenate(parts) for parts in zip(*validated, strict=True))
+    return fit_temperatures(
+        logits, codes, weight, found.plan.spec.n_outputs, found.plan.logit_offsets
+    )
+
+
+def _assemble(
+    dataset: Dataset,
+    last: _Round | None,
+    seed: int,
+    previous: FittedModel | None,
+    temperatures: np.ndarray | None,
+    *,
+    adds_labels: bool = False,
+    n_folds: int = 0,
+) -> FittedModel:
+    """Return the fitted model of the last round, continued from a previous one if there was."""
+    schema, labelled = dataset.schema, dataset.targets.label_mask.sum(axis=0)
+    n_rows = len(dataset.targets.codes)
+    has_labels = (labelled > 0) & (np.array(schema.n_classes) > 0)
+    history: dict[str, list[float]] = {}
+    n_iter = 0
+    if previous is not None:
+        has_labels |= previous.has_labels
+        history, n_iter = previous.history, previous.n_iter
+        if adds_labels:
+            labelled, n_rows = labelled + previous.labelled_cells, n_rows + previous.n_rows
+    weights = np.zeros(len(schema.task_names), dtype=np.float32)
+    network, best_iter, stopping = None, 0, None
+    encoder = InputEncoder(dataset.categories)
+    if last is not None:
+        plan, result, encoder = last.plan, last.result, last.encoder
+        history = _continue_history(history, result.history, n_iter, result.n_epochs)
+        best_weights = result.best_weights
+        if best_weights is not None:
+            best_weights = best_weights.shift(n_iter)
+        best_iter, n_iter = n_iter + result.best_epoch, n_iter + result.n_epochs
+        network = FittedNetwork(plan.spec, result.state, temperatures, best_weights)
+        n_learnable = len(dataset.learnable_names)
+        weights[dataset.is_learnable] = plan.weighting.weights(result.state.weighting, n_learnable)
+        stopping = _describe_stopping(plan, n_folds)
+    return FittedModel(
+        schema=schema,
+        encoder=encoder,
+        network=network,
+        seed=seed,
+        has_labels=has_labels,
+        labelled_cells=labelled,
+        n_rows=n_rows,
+        task_weights=weights,
+        history=history,
+        n_iter=n_iter,
+        best_iter=best_iter,
+        stopping=stopping,
+    )
+
+
+def _describe_stopping(plan: TrainingPlan, n_folds: int) -> dict[str, Any] | None:
+    """Return how early stopping ended, in plain values; None without early stopping.
+
+    "task" is the history's name of the monitored task, None for the mean.
+    """
+    stopping, task = plan.stopping, plan.monitored_task
+    if not isinstance(stopping, EarlyStopping):
+        return None
+    return {
+        "task": None if task is None else str(plan.task_names[task]),
+        "n_iter_no_change": int(stopping.n_iter_no_change),
+        "stopped": bool((plan.task_stopping or stopping).should_stop),
+        "best": float(stopping.best_loss),
+        "n_folds": n_folds,
+    }
+
+
+def _continue_history(
+    history: dict[str, list[float]], new: dict[str, list[float]], n_before: int, n_new: int
+) -> dict[str, list[float]]:
+    """Return a history with further epochs; NaN where a series was not recorded."""
+    before, after = [float("nan")] * n_before, [float("nan")] * n_new
+    return {name: history.get(name, before) + new.get(name, after) for name in {**history, **new}}
+
+
+@contextmanager
+def _removed_at_the_end() -> Iterator[list[ResumePoint]]:
+    """Collect resume points; remove them when a fit ends or diverges, not if it is interrupted."""
+    resume_points: list[ResumePoint] = []
+    try:
+        yield resume_points
+    except NonFiniteLossError:  # it would diverge again from there
+        for resume_point in resume_points:
+            resume_point.remove()
+        raise
+    for resume_point in resume_points:
+        resume_point.remove()

@@ -1,0 +1,340 @@
+"""Settings: from the estimator's parameters, and the data, to the configuration of a training.
+
+Owns what "auto" means, and which parameters go together. Does not train, and sees no estimator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from numbers import Integral
+from typing import Any
+
+import keras
+import numpy as np
+
+from sk_mtl._compat.user_warnings import warn_user
+from sk_mtl._data.dataset import Dataset, Subset, UnlabelledSubset
+from sk_mtl._data.input_encoder import InputEncoder
+from sk_mtl._data.input_spec import InputSpec
+from sk_mtl._fit.class_priors import (
+    compute_adjusted_frequencies,
+    compute_label_smoothing,
+    compute_logit_offsets,
+)
+from sk_mtl._model.activations import canonical_activation
+from sk_mtl._model.build import network_variables
+from sk_mtl._model.custom_outputs import classify_outputs
+from sk_mtl._model.custom_serialization import serialize_model
+from sk_mtl._model.keras_objects import make_callbacks, make_optimizer
+from sk_mtl._model.spec import NetworkSpec
+from sk_mtl._model.task_layout import TaskLayout
+from sk_mtl._tasks import resolve_task
+from sk_mtl._train.early_stopping import EarlyStopping, TaskStopping
+from sk_mtl._train.program import optimizer_and_inner
+from sk_mtl._train.progress import ProgressBar
+from sk_mtl._train.teacher import UnlabelledSpec
+from sk_mtl.weighting import TaskWeighting, make_weighting
+
+__all__ = ["Settings"]
+
+# Adam's epsilon without a `model`, chosen in docs/benchmarks/quality.md. Adam divides by the size
+# of a weight's gradients; with Keras's 1e-7, weights that only rare features move take steps as
+# large as any.
+_ADAM_EPSILON = 1e-4
+_EMA_MOMENTUM = 0.99
+# With early_stopping="auto": if a task has fewer labels, a tenth of them does not tell a good
+# epoch. Folds find it then (measured in docs/benchmarks/quality.md). With fewer labelled rows
+# nothing is validated; with more, folds take too long.
+_MIN_LABELS_TO_VALIDATE = 2_000
+_ROWS_FOR_FOLDS = (100, 20_000)
+_MAX_WIDTH = 1_000_000  # of a hidden layer
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The parameters of an estimator by name, routed ones included, and what follows from them."""
+
+    parameters: Mapping[str, Any]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name not in self.parameters:
+            raise AttributeError(name)
+        return self.parameters[name]
+
+    def routed(self, prefix: str) -> dict[str, Any]:
+        """Return the settings routed to a prefix, without it."""
+        start = f"{prefix}__"
+        names = sorted(name for name in self.parameters if name.startswith(start))
+        return {name.removeprefix(start): self.parameters[name] for name in names}
+
+    # ---------------------------------------------------------------------------------- Stopping
+
+    @property
+    def must_calibrate(self) -> bool:
+        """Whether a fit without validation rows is an error."""
+        return bool(self.calibrate) and self.calibrate != "auto"
+
+    def stops_early(self, dataset: Dataset, has_validation_data: bool) -> bool:
+        """Return whether a validation loss decides when to stop."""
+        if self.early_stopping == "auto":
+            return has_validation_data or len(dataset.rows) >= _MIN_LABELS_TO_VALIDATE
+        return bool(self.early_stopping)
+
+    def stops_by_folds(self, dataset: Dataset, has_validation_data: bool, continues: bool) -> bool:
+        """Return whether folds find the number of epochs, asked for or by "auto"."""
+        if not dataset.learnable_names or self.early_stopping not in ("auto", "cv"):
+            return False
+        if self.early_stopping == "cv":
+            return True
+        n_labels = dataset.targets.label_mask[dataset.rows][:, dataset.is_learnable].sum(axis=0)
+        return (
+            _ROWS_FOR_FOLDS[0] <= len(dataset.rows) < _ROWS_FOR_FOLDS[1]
+            and bool((n_labels < _MIN_LABELS_TO_VALIDATE).any())
+            and self.validation_fraction is not None
+            and not has_validation_data
+            # A fit that continues may have trained on any row before.
+            and not continues
+            # Custom models and callbacks are not trained and called six times unasked.
+            and self.model is None
+            and self.callbacks is None
+            and self.epochs > self.n_iter_no_change
+        )
+
+    def make_stopping(self) -> EarlyStopping:
+        """Return new early stopping for the mean loss."""
+        return EarlyStopping(self.n_iter_no_change, self.tol)
+
+    def make_task_stopping(self, dataset: Dataset) -> TaskStopping | None:
+        """Return new early stopping for each task, if each keeps weights of its own."""
+        if self.restore_best == "common":
+            return None
+        return TaskStopping([self.make_stopping() for _ in dataset.learnable_names])
+
+    def monitored_task(self, dataset: Dataset, validation: Subset) -> int | None:
+        """Return the position of the monitored task among the learnable ones; None for all."""
+        if self.monitor is None:
+            return None
+        task = resolve_task(self.monitor, dataset.schema.task_names, parameter="monitor")
+        position = int(dataset.is_learnable[:task].sum())
+        if dataset.is_learnable[task] and validation.weight[validation.rows, position].any():
+            return position
+        warn_user(
+            f"monitor names task {self.monitor!r}, which has fewer than two classes, or no label "
+            "in the validation rows. The mean over tasks is monitored instead."
+        )
+        return None
+
+    # ------------------------------------------------------------------------------------- Input
+
+    @property
+    def standardizes(self) -> bool:
+        """Whether the network standardises X."""
+        return self.model is None if self.standardize == "auto" else bool(self.standardize)
+
+    def fit_encoder(
+        self, dataset: Dataset, training: Subset
+    ) -> tuple[InputEncoder, dict[str, np.ndarray]]:
+        """Learn the input encoder, and the values of its layers, from the training rows."""
+        if self.model is not None and self.numeric_embedding is not None:
+            raise ValueError(
+                "numeric_embedding belongs to the built-in network, and `model` is a network of "
+                "your own. Embed numbers there, or set numeric_embedding=None."
+            )
+        if not dataset.learnable_names:
+            return InputEncoder(dataset.categories), {}
+        # By weight: a row of weight 2 counts as the row twice here, too.
+        weight = training.weight[training.rows].max(axis=1)
+        return InputEncoder.fit(
+            training.X,
+            training.rows,
+            weight,
+            dataset.categories,
+            standardize=self.standardizes,
+            embedding=self.numeric_embedding,
+            embedding_size=self.embedding_size,
+        )
+
+    def asks_for_input(self, spec: InputSpec | None) -> bool:
+        """Return whether the parameters ask for these input layers, as far as they decide."""
+        spec = spec or InputSpec(standardize=False)
+        if spec.embedding is not None and spec.embedding_size != self.embedding_size:
+            return False
+        wanted = (self.standardizes, self.numeric_embedding)
+        return (spec.standardize, spec.embedding) == wanted
+
+    # ----------------------------------------------------------------------------------- Network
+
+    def make_network(
+        self, dataset: Dataset, encoder: InputEncoder, seed: int
+    ) -> tuple[NetworkSpec, keras.optimizers.Optimizer, list[np.ndarray] | None]:
+        """Return the network's specification, its optimizer, and the values of a custom model."""
+        optimizer = self.make_optimizer()
+        n_classes = [len(c) for c in dataset.learnable_classes]
+        spec = NetworkSpec(
+            n_features=dataset.X.shape[1],
+            n_outputs=TaskLayout.of_classes(n_classes).n_outputs,
+            hidden_layer_sizes=_layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes"),
+            head_hidden_layer_sizes=self._head_sizes(dataset),
+            activation=canonical_activation(self.activation),
+            dropout=float(self.dropout),
+            normalization=self.normalization,
+            l2=float(self.l2),
+            input=encoder.spec,
+            ensemble_size=int(self.ensemble_size),
+            ensemble_method=self.ensemble_method,
+        )
+        if self.model is None:
+            if routed := self.routed("model"):
+                raise ValueError(
+                    f"model__{next(iter(routed))} is set, but model is None: there is no builder "
+                    "to pass it to."
+                )
+            return spec, optimizer, None
+        return self._make_custom_network(spec, optimizer, dataset, seed)
+
+    def _make_custom_network(
+        self,
+        spec: NetworkSpec,
+        optimizer: keras.optimizers.Optimizer,
+        dataset: Dataset,
+        seed: int,
+    ) -> tuple[NetworkSpec, keras.optimizers.Optimizer, list[np.ndarray]]:
+        """Return what `make_network` does, with the network that `model` gives."""
+        if self.ensemble_size > 1:
+            raise ValueError(
+                f"ensemble_size={self.ensemble_size} needs a network built from "
+                "hidden_layer_sizes, and `model` is a network of your own. Set ensemble_size=1 and "
+                "fit the estimator with several random_states, or leave model=None."
+            )
+        # scikeras is imported for custom models only.
+        from sk_mtl._model.scikeras import build_custom_model, describe_for_builder
+
+        schema = dataset.schema
+        custom = build_custom_model(
+            self.model,
+            # All tasks, whether this y can teach them or not: the builder's heads are fixed.
+            meta=describe_for_builder(
+                dataset.X.shape, schema.classes, schema.task_names, is_1d=schema.is_1d
+            ),
+            seed=seed,
+            model_params=self.routed("model"),
+            optimizer=self.optimizer,
+            optimizer_params=self.routed("optimizer"),
+        )
+        if custom.compiled and custom.optimizer is not None:
+            optimizer = make_optimizer(custom.optimizer)
+        outputs = classify_outputs(custom, schema.task_names, schema.n_classes)
+        is_learnable = dataset.is_learnable.tolist()
+        spec = replace(
+            spec,
+            hidden_layer_sizes=(),
+            custom_model=serialize_model(custom),
+            custom_outputs=None if outputs is None else outputs.select(is_learnable),
+        )
+        return spec, optimizer, [np.array(v.numpy()) for v in network_variables(custom)]
+
+    def _head_sizes(self, dataset: Dataset) -> tuple[tuple[int, ...], ...]:
+        """Return the hidden layer sizes of each head."""
+        given, names = self.head_hidden_layer_sizes, dataset.schema.task_names
+        parameter = "head_hidden_layer_sizes"
+        if not isinstance(given, Mapping):
+            return (_layer_sizes(given, parameter),) * len(dataset.learnable_names)
+        by_name = {
+            names[resolve_task(task, names, parameter=parameter)]: _layer_sizes(sizes, parameter)
+            for task, sizes in given.items()
+        }
+        return tuple(by_name.get(name, ()) for name in dataset.learnable_names)
+
+    # -------------------------------------------------------------------------------------- Loss
+
+    def make_task_weighting(self, dataset: Dataset) -> TaskWeighting:
+        """Return the strategy that weights the learnable tasks."""
+        return make_weighting(self.task_weighting, dataset.schema.task_names, dataset.is_learnable)
+
+    def logit_offsets(self, frequencies: list[np.ndarray]) -> np.ndarray | None:
+        """Return what is added to the logits in training; None for nothing."""
+        tau = float(self.logit_adjustment)
+        return compute_logit_offsets(frequencies, tau) if tau else None
+
+    def initial_frequencies(self, frequencies: list[np.ndarray]) -> list[np.ndarray]:
+        """Return the class frequencies that the initial output biases stand for."""
+        tau = float(self.logit_adjustment)
+        return compute_adjusted_frequencies(frequencies, tau) if tau else frequencies
+
+    def label_smoothing_shares(self, frequencies: list[np.ndarray]) -> np.ndarray | None:
+        """Return the share of each task's labels to spread; None for nothing."""
+        if self.loss == "cross_entropy":
+            return compute_label_smoothing(self.label_smoothing, frequencies)
+        if self.label_smoothing != "auto" and self.label_smoothing:
+            raise ValueError(
+                f"label_smoothing={self.label_smoothing!r} applies to the cross-entropy. Got "
+                f"loss={self.loss!r}; set loss='cross_entropy', or label_smoothing=0."
+            )
+        return None
+
+    def unlabelled_spec(self) -> UnlabelledSpec | None:
+        """Return how unlabelled cells are learned from; None for not at all."""
+        if self.unlabelled is None:
+            return None
+        momentum = float(self.teacher_momentum)
+        if self.unlabelled == "consistency":
+            return UnlabelledSpec(momentum, input_noise=float(self.input_noise))
+        threshold = self.pseudo_label_threshold
+        return UnlabelledSpec(momentum, threshold if threshold is None else float(threshold))
+
+    # ------------------------------------------------------------------------------ Optimisation
+
+    def make_optimizer(self) -> keras.optimizers.Optimizer:
+        """Return a new optimizer with its routed settings."""
+        settings = self.routed("optimizer")
+        is_named = isinstance(self.optimizer, str) and self.optimizer.lower() in ("adam", "adamw")
+        if is_named and self.model is None:
+            settings = {"epsilon": _ADAM_EPSILON} | settings
+        return make_optimizer(self.optimizer, settings)
+
+    def resolve_batch_size(self, n_rows: int) -> int:
+        """Return the rows per step."""
+        if self.batch_size != "auto":
+            return min(int(self.batch_size), max(n_rows, 1))
+        return 32 if n_rows <= 2_000 else 128 if n_rows <= 10_000 else 256
+
+    def unlabelled_batch_size(self, unlabelled: UnlabelledSubset | None) -> int:
+        """Return the rows per step with unlabelled cells; there may be few labelled rows."""
+        return 0 if unlabelled is None else self.resolve_batch_size(len(unlabelled.rows))
+
+    def resolve_ema_momentum(self, optimizer: keras.optimizers.Optimizer) -> float:
+        """Return the momentum of the averaged weights; 0 for none."""
+        averages = optimizer_and_inner(optimizer)[1].use_ema
+        if self.ema_momentum == "auto":
+            return 0.0 if averages or self.model is not None else _EMA_MOMENTUM
+        if averages and self.ema_momentum:
+            raise ValueError(
+                f"ema_momentum={self.ema_momentum!r} averages weights, and so does the optimizer, "
+                "with use_ema=True. Set one of them: optimizer__use_ema=False, or ema_momentum=0."
+            )
+        return float(self.ema_momentum)
+
+    # ----------------------------------------------------------------------------------- Running
+
+    def make_callbacks(self) -> list[keras.callbacks.Callback]:
+        """Return the user's callbacks; classes are instantiated."""
+        return make_callbacks(self.callbacks, self.routed("callbacks"))
+
+    def make_progress(self, dataset: Dataset) -> ProgressBar | None:
+        """Return what shows the progress; None for nothing."""
+        return ProgressBar(dataset.series_labels, self.verbose > 1) if self.verbose else None
+
+
+def _layer_sizes(sizes: Any, name: str) -> tuple[int, ...]:
+    """Return layer widths as a tuple of int."""
+    listed = np.atleast_1d(np.asarray(sizes, dtype=object))
+    are_widths = (type(n) is not bool and isinstance(n, Integral) for n in listed.ravel())
+    if listed.ndim != 1 or not all(are_widths) or (listed < 1).any():
+        raise ValueError(f"{name} must hold integers of at least 1. Got {sizes!r}.")
+    if (listed > _MAX_WIDTH).any():
+        raise ValueError(
+            f"{name} must hold integers of at most {_MAX_WIDTH:,}: the weights of a wider layer "
+            f"would not fit into memory. Got {sizes!r}."
+        )
+    return tuple(int(n) for n in listed)

@@ -1,0 +1,40 @@
+"""Names of activations. Keras is imported only when one is looked up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sk_mtl._names import did_you_mean
+
+__all__ = ["canonical_activation"]
+
+_SCIKIT_LEARN_ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid"}
+
+
+def canonical_activation(activation: Any) -> str:
+    """Return Keras's name of an activation given by name (also scikit-learn's) or as a function."""
+    import keras
+
+    known = _SCIKIT_LEARN_ACTIVATIONS.get(activation, activation)
+    try:
+        function = keras.activations.get(known)
+        # Keras warns of a lambda before it can be refused.
+        is_lambda = getattr(function, "__name__", None) == "<lambda>"
+        name = None if is_lambda else keras.activations.serialize(function)
+    except (ValueError, TypeError, AttributeError) as error:
+        names = [*_SCIKIT_LEARN_ACTIVATIONS, *vars(keras.activations)]
+        raise ValueError(
+            f"activation must be one that Keras knows. Got {activation!r}."
+            f"{did_you_mean(activation, names)}"
+        ) from error
+    if not isinstance(name, str):
+        raise ValueError(
+            "activation must be the name of a Keras activation, or one of its functions. "
+            f"Got {activation!r}; give layers of your own by `model=`."
+        )
+    if name == "glu":
+        raise ValueError(
+            "activation must keep the width of a layer; 'glu' halves it. Take another, such as "
+            "'silu', or give layers of your own by `model=`."
+        )
+    return name

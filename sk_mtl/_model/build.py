@@ -1,0 +1,198 @@
+"""From a network's specification to its Keras model, which maps X to the logits of all tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from sk_mtl._compat.backend import check_backend
+from sk_mtl._model.custom_outputs import outputs_to_logits
+from sk_mtl._model.custom_serialization import deserialize_model
+from sk_mtl._model.ensemble import MeanOfMembers, SharedDense
+from sk_mtl._model.input_layers import build_input
+from sk_mtl._model.layers import NoiseDropout, ParallelDense, TaskOrder
+from sk_mtl._model.spec import (
+    ACTIVATIONS_OF_BLOCKS,
+    NetworkSpec,
+    column_blocks,
+    columns_in_task_order,
+    has_shared_kernel,
+    head_groups,
+)
+
+__all__ = [
+    "build_network",
+    "divide_logits",
+    "join_networks",
+    "logits_of",
+    "network_variables",
+]
+
+check_backend()
+
+
+def build_network(spec: NetworkSpec) -> keras.Model:
+    """Build the Keras model of a specification: from X to the logits, or a whole custom network."""
+    # Every layer has an explicit name: Keras's automatic names depend on what else the process has
+    # built, and ``dense_10`` sorts before ``dense_9``.
+    custom = None if spec.custom_model is None else deserialize_model(spec.custom_model)
+    is_whole = spec.custom_outputs is not None
+    if custom is not None and is_whole and spec.input is None:
+        return custom
+    inputs = keras.Input((spec.n_features,), dtype="float32", name="X")
+    shared = (
+        inputs if spec.input is None else build_input(inputs, spec.input, _regularizer(spec.l2))
+    )
+    blocks = column_blocks(spec)
+    if custom is not None:
+        shared = custom(shared)
+        if is_whole:
+            return keras.Model(inputs, shared, name="whole_network")
+    else:
+        for depth, units in enumerate(spec.hidden_layer_sizes):
+            name = f"trunk_{depth}"
+            layer = _dense_layer(spec, units, name, blocks[name])
+            shared = _finish_hidden(layer(shared), spec, name, blocks[name][1])
+    parts, order = [], []
+    for number, (hidden, width, tasks) in enumerate(head_groups(spec)):
+        parts.append(_build_heads(shared, spec, hidden, width, f"heads_{number}", blocks))
+        order.extend(tasks)
+    logits = (
+        keras.layers.Concatenate(dtype="float32", name="logits")(parts)
+        if len(parts) > 1
+        else parts[0]
+    )
+    if order != sorted(order):
+        logits = TaskOrder(columns_in_task_order(spec, order), dtype="float32", name="task_order")(
+            logits
+        )
+    if spec.ensemble_size > 1:
+        logits = MeanOfMembers(spec.n_outputs, dtype="float32", name="mean_of_members")(logits)
+    return keras.Model(inputs, logits, name="multitask_network")
+
+
+def logits_of(spec: NetworkSpec, outputs: Any) -> Any:
+    """Return the logits, (n_samples, sum(n_outputs)), from what a network returned."""
+    if spec.custom_outputs is None:
+        return outputs
+    return outputs_to_logits(keras.tree.flatten(outputs), spec.custom_outputs)
+
+
+def network_variables(model: keras.Model) -> list[Any]:
+    """Return all variables of a network's state, trainable ones first: weights, moments, seeds."""
+    return [*model.trainable_variables, *model.non_trainable_variables]
+
+
+def divide_logits(model: keras.Model, spec: NetworkSpec, temperatures: np.ndarray) -> keras.Model:
+    """Return a network of the same layers that divides its logits by temperatures, (n_tasks,)."""
+    factors = np.repeat(1 / temperatures, spec.n_outputs).tolist()
+    layer = keras.layers.Rescaling(factors, dtype="float32", name="temperatures")
+    return keras.Model(model.input, layer(model.output), name=model.name)
+
+
+def join_networks(
+    models: Sequence[keras.Model], names: Sequence[str], spec: NetworkSpec, of_task: Sequence[int]
+) -> keras.Model:
+    """Return a network that takes the logits of each task from one of several models."""
+    inputs = keras.Input((spec.n_features,), dtype="float32", name="X")
+    parts = [
+        keras.Model(model.input, model.output, name=name)(inputs)
+        for model, name in zip(models, names, strict=True)
+    ]
+    width = spec.layout.total
+    columns = np.repeat(of_task, spec.n_outputs) * width + np.arange(width)
+    logits = keras.layers.Concatenate(dtype="float32", name="logits")(parts)
+    logits = TaskOrder(columns.tolist(), dtype="float32", name="task_order")(logits)
+    return keras.Model(inputs, logits, name="multitask_networks")
+
+
+def _dense_layer(spec: NetworkSpec, units: int, name: str, blocks: tuple[int, int]) -> Any:
+    """Return the dense layer, or the fused layers, with blocks of `units` outputs."""
+    n_read, n_given = blocks
+    if has_shared_kernel(spec, name):
+        n_heads = max(n_read // spec.ensemble_size, 1)
+        return SharedDense(
+            units * n_given // (spec.ensemble_size * n_heads),
+            spec.ensemble_size,
+            n_heads,
+            reads_same=n_read == 1,
+            kernel_regularizer=_regularizer(spec.l2),
+            dtype="float32",
+            name=name,
+        )
+    # The objective contains the mean over members of the penalty on their kernels.
+    regularizer = _regularizer(spec.l2 / spec.ensemble_size)
+    if n_read > 1:
+        return ParallelDense(
+            units * n_given // n_read,
+            n_read,
+            kernel_regularizer=regularizer,
+            dtype="float32",
+            name=name,
+        )
+    # Heads that read the same input are one wide dense layer. Kernels are drawn by
+    # `draw_initial_values`; the dtype does not depend on Keras's global setting.
+    return keras.layers.Dense(
+        n_given * units,
+        kernel_initializer="zeros",
+        kernel_regularizer=regularizer,
+        dtype="float32",
+        name=name,
+    )
+
+
+def _build_heads(
+    shared: Any,
+    spec: NetworkSpec,
+    hidden: tuple[int, ...],
+    width: int,
+    name: str,
+    blocks: dict[str, tuple[int, int]],
+) -> Any:
+    """Return the logits of heads of one shape, side by side; members are on axis 1."""
+    heads = shared
+    for depth, units in enumerate(hidden):
+        layer_name = f"{name}_{depth}"
+        heads = _dense_layer(spec, units, layer_name, blocks[layer_name])(heads)
+        heads = _finish_hidden(heads, spec, layer_name, blocks[layer_name][1])
+    layer_name = f"{name}_logits"
+    heads = _dense_layer(spec, width, layer_name, blocks[layer_name])(heads)
+    if spec.ensemble_size == 1:
+        return heads
+    shape = (spec.ensemble_size, heads.shape[-1] // spec.ensemble_size)
+    return keras.layers.Reshape(shape, dtype="float32", name=f"{name}_members")(heads)
+
+
+def _finish_hidden(x: Any, spec: NetworkSpec, name: str, n_blocks: int) -> Any:
+    """Normalise, activate and drop out the product of a hidden layer."""
+    if spec.normalization == "batch":
+        x = keras.layers.BatchNormalization(dtype="float32", name=f"{name}_norm")(x)
+    elif spec.normalization == "layer":
+        # One group of channels per block: each head of each member is normalised separately.
+        layer = keras.layers.GroupNormalization(
+            groups=n_blocks, epsilon=1e-3, dtype="float32", name=f"{name}_norm"
+        )
+        x = layer(x)
+    x = _activate(x, spec, name, n_blocks)
+    if spec.dropout:
+        # The fit sets its own seed before training.
+        x = NoiseDropout(spec.dropout, seed=0, dtype="float32", name=f"{name}_drop")(x)
+    return x
+
+
+def _activate(x: Any, spec: NetworkSpec, name: str, n_blocks: int) -> Any:
+    """Apply the activation, to each block separately if it depends on all units."""
+    layer = keras.layers.Activation(spec.activation, dtype="float32", name=f"{name}_act")
+    if n_blocks == 1 or spec.activation not in ACTIVATIONS_OF_BLOCKS:
+        return layer(x)
+    width = x.shape[-1]
+    split = keras.layers.Reshape((n_blocks, width // n_blocks), name=f"{name}_split")
+    join = keras.layers.Reshape((width,), dtype="float32", name=f"{name}_join")
+    return join(layer(split(x)))
+
+
+def _regularizer(factor: float) -> Any:
+    return keras.regularizers.L2(factor) if factor else None

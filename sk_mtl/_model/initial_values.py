@@ -1,0 +1,99 @@
+"""The values that a network's variables start from.
+
+Kernels are uniform in ±1 / sqrt(n_in), a third of the variance of LeCun et al. (1998, section 4.6):
+the initial function is noise that training has to remove, the more so the wider the input
+(docs/benchmarks/quality.md). Output biases are the log-odds of the classes, so that an untrained
+network predicts roughly the class frequencies. Where members share kernels, the scalings of the
+features are drawn from -1 and 1, and the others are 1 (Gorishniy et al. 2024). Everything else is
+initialised by Keras. A custom network keeps its own values, except for heads on a custom trunk.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+import keras
+import numpy as np
+
+from sk_mtl._model.build import build_network, network_variables
+from sk_mtl._model.spec import NetworkSpec, column_blocks, head_groups
+
+__all__ = ["draw_initial_values"]
+
+_FREQUENCY_SCALE = 0.1  # of periodic embeddings at the start
+_CUSTOM = "<custom>"  # the layer of all variables of a custom model
+
+
+def draw_initial_values(
+    spec: NetworkSpec,
+    class_frequencies: Sequence[np.ndarray],
+    rng: np.random.Generator,
+    custom_values: Sequence[np.ndarray] | None = None,
+    input_values: Mapping[str, np.ndarray] | None = None,
+) -> list[np.ndarray]:
+    """Return the initial values of `network_variables`, in their order."""
+    # `input_values` are values learned from X, by the path of their variable in an input layer.
+    from_custom, from_input = iter(custom_values or ()), dict(input_values or {})
+    bias = {} if spec.custom_outputs else _output_bias(spec, class_frequencies)
+    blocks = column_blocks(spec)
+    values = []
+    for layer, kind, default in _default_values(spec):
+        if f"{layer}/{kind}" in from_input:
+            values.append(from_input[f"{layer}/{kind}"])
+        elif layer == _CUSTOM:
+            values.append(next(from_custom))
+        elif kind == "seed_generator_state":
+            values.append(np.array([rng.integers(2**31), 0], dtype=default.dtype))
+        elif kind == "kernel":
+            limit = 1 / math.sqrt(default.shape[-2])
+            values.append(rng.uniform(-limit, limit, default.shape).astype(np.float32))
+        elif kind == "frequencies" and layer == "periodic":
+            values.append(rng.normal(0, _FREQUENCY_SCALE, default.shape).astype(np.float32))
+        elif kind == "embeddings":
+            # Vectors have mean length 1, or are 0 where that of a missing value is not learned.
+            scale = 1 / math.sqrt(default.shape[-1])
+            values.append((rng.normal(0, scale, default.shape) * default).astype(np.float32))
+        elif kind == "input_scale" and blocks[layer][0] == 1:
+            values.append(2 * rng.integers(2, size=default.shape).astype(np.float32) - 1)
+        elif kind == "bias" and layer in bias:
+            values.append(np.tile(bias[layer].ravel(), spec.ensemble_size).reshape(default.shape))
+        else:
+            values.append(default)
+    return values
+
+
+@lru_cache(maxsize=64)
+def _default_values(spec: NetworkSpec) -> tuple[tuple[str, str, np.ndarray], ...]:
+    """Return layer, kind and Keras's initial value of each variable of a network."""
+    found = []
+    model = build_network(spec)
+    # Layers of a custom model may have the same names as ours.
+    custom: list[int] = []
+    if spec.custom_model is not None:
+        is_whole = spec.custom_outputs is not None and spec.input is None
+        own = model if is_whole else next(x for x in model.layers if isinstance(x, keras.Model))
+        custom = [id(v) for v in own.variables]
+    for variable in network_variables(model):
+        path, _, kind = variable.path.rpartition("/")
+        value = np.array(variable.numpy())
+        value.flags.writeable = False
+        layer = _CUSTOM if id(variable) in custom else path.rpartition("/")[2]
+        found.append((layer, kind, value))
+    return tuple(found)
+
+
+def _output_bias(
+    spec: NetworkSpec, class_frequencies: Sequence[np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return the biases of the output layers, by layer name."""
+    biases = {}
+    for number, (_, width, tasks) in enumerate(head_groups(spec)):
+        rows = []
+        for task in tasks:
+            # A fixed class without a label keeps a finite log-odds.
+            log_p = np.log(np.clip(class_frequencies[task], 1e-4, None))
+            rows.append([log_p[1] - log_p[0]] if width == 1 else log_p - log_p.mean())
+        biases[f"heads_{number}_logits"] = np.asarray(rows, dtype=np.float32)
+    return biases

@@ -1,0 +1,32 @@
+"""The state of a pickled estimator: plain values and arrays, and no name of a private module."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sk_mtl._codec.values import AnyObjects
+from sk_mtl._fit.fitted import FittedModel
+from sk_mtl._save.fitted_model import decode_fitted, encode_fitted
+
+__all__ = ["FORMAT_VERSION", "pickle_fitted", "unpickle_fitted"]
+
+FORMAT_VERSION = 1  # since release 0.2.0
+
+
+def pickle_fitted(fitted: FittedModel) -> dict[str, Any]:
+    """Return a fitted model as plain values; labels of unusual types stand among its arrays."""
+    arrays = AnyObjects()
+    description = encode_fitted(fitted, arrays)
+    return {"format_version": FORMAT_VERSION, "model": description, "arrays": dict(arrays)}
+
+
+def unpickle_fitted(state: dict[str, Any], n_features: int, name: str) -> FittedModel:
+    """Return the fitted model of a state; ValueError if a newer version has written it."""
+    version = state.get("format_version")
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise ValueError(
+            f"This pickle of {name} has format version {version}; this release of sk_mtl reads "
+            f"versions up to {FORMAT_VERSION}. Load it with the release that wrote it, or a "
+            "newer one."
+        )
+    return decode_fitted(state["model"], AnyObjects(state["arrays"]), n_features)

@@ -1,0 +1,21 @@
+"""Pipelines and searches: the estimator inside them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["find_missing_label", "unwrap"]
+
+
+def unwrap(estimator: Any) -> Any:
+    """Return what a fitted search or Pipeline predicts with; None for anything else."""
+    if hasattr(estimator, "best_estimator_"):
+        return estimator.best_estimator_
+    return estimator.steps[-1][1] if hasattr(estimator, "steps") else None
+
+
+def find_missing_label(estimator: Any) -> Any:
+    """Return the `missing_label` of the estimator inside Pipelines and searches, or None."""
+    while estimator is not None and not hasattr(estimator, "missing_label"):
+        estimator = unwrap(estimator)
+    return getattr(estimator, "missing_label", None)
