@@ -30,6 +30,7 @@ from sk_mtl._data.sample_weight import read_cell_weight
 from sk_mtl._data.schema import TargetSchema
 from sk_mtl._fit.best import choose_best
 from sk_mtl._fit.fitted import FittedModel
+from sk_mtl._fit.temperature_scaling import require_validation
 from sk_mtl._routing import RoutedParamsMixin
 from sk_mtl._save.pickles import pickle_fitted, unpickle_fitted
 from sk_mtl._summary import FitSummary, summarize_fit
@@ -608,6 +609,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             table = read_labels(y, missing_label=self.missing_label)
             X, categories = self._read_features(X, previous)
             if previous is None:
+                if self.calibrate and self.calibrate != "auto":
+                    require_validation(None)
                 schema = declare_schema(table, self.classes if classes is None else classes)
             else:
                 schema = previous.schema

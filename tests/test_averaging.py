@@ -232,7 +232,7 @@ def test_model_of_ones_own_is_trained_as_keras_does_unless_told():
     assert make_tiny(model=build_trunk).fit(X, Y)._fitted.network.state.averaging is None
     averaged = make_tiny(model=build_trunk, ema_momentum=0.9).fit(X, Y)
     assert averaged._fitted.network.state.averaging.n_steps == 12
-    assert make_tiny(model=build_trunk)._make_optimizer().epsilon == 1e-7
+    assert make_tiny(model=build_trunk)._settings().make_optimizer().epsilon == 1e-7
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_model_of_ones_own_is_trained_as_keras_does_unless_told():
 )
 def test_adam_by_its_name_has_a_larger_epsilon(optimizer, settings, epsilon):
     routed = {f"optimizer__{name}": value for name, value in settings.items()}
-    assert make_tiny(optimizer=optimizer, **routed)._make_optimizer().epsilon == epsilon
+    assert make_tiny(optimizer=optimizer, **routed)._settings().make_optimizer().epsilon == epsilon
 
 
 @pytest.mark.parametrize("value", [1.0, -0.1, "yes", None])

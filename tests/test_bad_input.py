@@ -717,7 +717,7 @@ PARAMETERS = [
         10**12,
         ValueError,
         "hidden_layer_sizes must hold integers of at most 1,000,000: the weights of a wider "
-        "layer fit into no memory. Got 1000000000000.",
+        "layer would not fit into memory. Got 1000000000000.",
     ),
     (
         "head_hidden_layer_sizes",
@@ -1306,7 +1306,7 @@ PARAMETERS = [
         "model__width",
         3,
         ValueError,
-        "model__width is set, but model is None: there is no builder that it belongs to.",
+        "model__width is set, but model is None: there is no builder to pass it to.",
     ),
     (
         "classes",
@@ -1935,7 +1935,7 @@ CALLS = {
     "stream, another network": (
         lambda clf: clf.partial_fit(X, Y),
         ValueError,
-        "warm_start and partial_fit go on with the network that was fitted, but its "
+        "warm_start and partial_fit continue with the fitted network, but its "
         "parameters have changed since. Clone the estimator to start afresh.",
         "fitted",
         {"hidden_layer_sizes": (3,)},
@@ -1974,7 +1974,7 @@ CALLS = {
     "warm start, another network": (
         lambda clf: clf.fit(X, Y),
         ValueError,
-        "warm_start and partial_fit go on with the network that was fitted, but its "
+        "warm_start and partial_fit continue with the fitted network, but its "
         "parameters have changed since. Clone the estimator to start afresh.",
         "fitted",
         {"warm_start": True, "l2": 0.1},

@@ -23,13 +23,13 @@ from sklearn.model_selection import GridSearchCV
 
 from sk_mtl import (
     MultiTaskClassifier,
-    _classifier,
     load_model,
     save_model,
 )
 from sk_mtl._codec import files as _files
 from sk_mtl._codec.container import pack, unpack
 from sk_mtl._data.dataset import Subset
+from sk_mtl._fit import rounds
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._train import loop as _training
 from sk_mtl._train import program as _program
@@ -448,7 +448,7 @@ def test_other_data_or_parameters_are_another_fit(tmp_path, monkeypatch, changes
         names.append(Path(open_resume_point(*args).path).name)
         raise Killed
 
-    monkeypatch.setattr(_classifier, "open_resume_point", note)
+    monkeypatch.setattr(rounds, "open_resume_point", note)
     switches = ("early_stopping", "unlabelled")
     alike = {k: v for k, v in changes.items() if k in switches and len(changes) > 1}
     for params, table in ((changes, data), (changes, data), (alike, (X, Y))):

@@ -266,7 +266,7 @@ def test_one_member_is_the_network_without_an_ensemble_bit_for_bit():
     X, Y = make_table()
     settings = {"epochs": 2, "batch_size": 8, "standardize": False, "random_state": 0}
     plain = MultiTaskClassifier((6,), dropout=0.2, **settings).fit(X, Y)
-    one = make("independent", ensemble_size=1, dropout=0.2).fit(X, Y)
+    one = make("shared", ensemble_size=1, dropout=0.2).fit(X, Y)
     assert one._fitted.network.spec == plain._fitted.network.spec
     for a, b in zip(one.model_.get_weights(), plain.model_.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)

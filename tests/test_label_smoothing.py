@@ -211,7 +211,9 @@ def test_refit_smooths_too():
 
 
 def test_focal_loss_takes_no_smoothing():
-    with pytest.raises(ValueError, match=r"label_smoothing=0.1 is for the cross-entropy.*'focal'"):
+    with pytest.raises(
+        ValueError, match=r"label_smoothing=0.1 applies to the cross-entropy.*'focal'"
+    ):
         make_tiny(loss="focal", label_smoothing=0.1).fit(X, Y)
     focal = make_tiny(loss="focal").fit(X, Y)
     assert_same(focal, make_tiny(loss="focal", label_smoothing="auto").fit(X, Y))

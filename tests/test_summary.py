@@ -308,12 +308,6 @@ def test_without_early_stopping_nothing_was_watched(fitted):
     assert "no loss was watched" in str(fitted.summary())
 
 
-def test_estimator_of_an_earlier_release_has_a_summary_without_the_outcome(stopped):
-    earlier = pickle_copy(stopped)
-    del earlier._fitted.stopping
-    assert earlier.summary().stopping is None
-
-
 # ------------------------------------------------------------------------------------------------
 # Cost
 # ------------------------------------------------------------------------------------------------

@@ -249,9 +249,9 @@ def test_saved_model_keeps_all_epochs(by_task, way):
 def test_values_of_the_common_epoch_are_kept_once(way):
     watched = Y[:60].assign(noise=np.nan)
     clf = make_tiny(restore_best="per_task").fit(X[60:], Y[60:], validation_data=(X[:60], watched))
-    network = COPIES[way](clf)._network
-    position = network.checkpoints.epochs.index(clf.best_iter_)
-    assert network.checkpoints.values[position] is network.state.network
+    network = COPIES[way](clf)._fitted.network
+    position = network.best_weights.epochs.index(clf.best_iter_)
+    assert network.best_weights.values[position] is network.state.network
 
 
 def forge(content, change):
@@ -260,7 +260,7 @@ def forge(content, change):
 
     text, arrays = unpack(content)
     description = json.loads(text)
-    change(description["network"]["checkpoints"])
+    change(description["model"]["network"]["best_weights"])
     return pack(json.dumps(description), arrays)
 
 
@@ -334,7 +334,7 @@ def test_refit_does_nothing_where_all_rows_were_trained_on(settings):
 
 
 def test_refit_with_validation_data_is_refused():
-    with pytest.raises(ValueError, match="refit=True trains again on rows that were held out"):
+    with pytest.raises(ValueError, match="refit=True trains again on all rows"):
         make_tiny(refit=True).fit(X, Y, validation_data=(X_NEW, Y))
 
 

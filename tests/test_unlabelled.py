@@ -548,6 +548,6 @@ def test_many_unlabelled_rows_come_beside_a_handful_of_labels():
     training = problem.subset(problem.rows, problem.class_factors(problem.rows))
     unlabelled = problem.unlabelled_subset(training, None)
     clf = make(batch_size=40)
-    assert clf._resolve_batch_size(len(training.rows)) == 2
-    assert clf._unlabelled_batch_size(unlabelled) == 40
-    assert clf.set_params(batch_size=99)._unlabelled_batch_size(unlabelled) == 58
+    assert clf._settings().resolve_batch_size(len(training.rows)) == 2
+    assert clf._settings().unlabelled_batch_size(unlabelled) == 40
+    assert clf.set_params(batch_size=99)._settings().unlabelled_batch_size(unlabelled) == 58

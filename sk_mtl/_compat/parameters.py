@@ -87,8 +87,8 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
 }
 
 
-_STOPS_EARLY = ("early_stopping is not False", lambda p: p["early_stopping"] is not False)
-# Parameters that act only beside another one: with what, in words and as a test.
+# Parameters that act only beside another one: with what, in words and as a test. Those of early
+# stopping are not among them: as in scikit-learn, a search may switch it on and off.
 _ACT_ONLY_IF: dict[str, tuple[str, Callable[[Mapping[str, Any]], bool]]] = {
     "embedding_size": (
         "numeric_embedding is set",
@@ -103,14 +103,6 @@ _ACT_ONLY_IF: dict[str, tuple[str, Callable[[Mapping[str, Any]], bool]]] = {
     ),
     "teacher_momentum": ("unlabelled is set", lambda p: p["unlabelled"] is not None),
     "unlabelled_weight": ("unlabelled is set", lambda p: p["unlabelled"] is not None),
-    "validation_fraction": (
-        "early_stopping is True or 'auto'",
-        lambda p: p["early_stopping"] is not False and p["early_stopping"] != "cv",
-    ),
-    "monitor": _STOPS_EARLY,
-    "n_iter_no_change": _STOPS_EARLY,
-    "restore_best": _STOPS_EARLY,
-    "tol": _STOPS_EARLY,
 }
 
 

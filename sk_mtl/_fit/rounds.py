@@ -85,8 +85,6 @@ def train_one_epoch(
     settings: Settings, dataset: Dataset, seed: int, previous: FittedModel | None
 ) -> FittedModel:
     """Train for one more epoch, with all rows and the optimizer as it stands."""
-    if previous is None and settings.must_calibrate:
-        require_validation(None)
     fit = _Fit(settings, dataset, seed, _start_of(previous, keeps_optimizer=True), None)
     last = fit.train(fit.all_rows(), None, None, epochs=1)
     network = None if previous is None else previous.network
