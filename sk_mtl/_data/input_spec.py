@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["FARTHEST", "InputSpec"]
+__all__ = ["CATEGORY_VECTOR_SIZE", "FARTHEST", "InputSpec"]
 
 # Standardised values are clipped to this distance from the mean: no cell of a million rows lies
 # farther, and what lies beyond tells nothing more.
 FARTHEST = 1e3
 # More categories than these get an embedding: a column each would take memory and time.
 _MOST_ONE_HOT = 64
+CATEGORY_VECTOR_SIZE = 16  # length of the vector of a category in an embedding
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from sk_mtl._compat.processes import refuse_fork
 from sk_mtl._model.build import (
@@ -19,7 +18,7 @@ from sk_mtl._model.build import (
     network_variables,
 )
 from sk_mtl._model.spec import NetworkSpec
-from sk_mtl._predict.keras_forward import compute_logits, compute_probabilities, compute_spread
+from sk_mtl._predict.forward import Forward, make_forward
 from sk_mtl._train.best_weights import BestWeights
 from sk_mtl._train.state import TrainingState
 
@@ -52,7 +51,7 @@ class FittedNetwork:
         self.state = state
         self.temperatures = temperatures
         self.best_weights = best_weights
-        self._tensors: list[list[tf.Tensor]] | None = None
+        self._forwards: list[Forward] | None = None
         self._model: keras.Model | None = None
 
     def logits(self, X: Any) -> np.ndarray:
@@ -68,12 +67,12 @@ class FittedNetwork:
         logits : ndarray of float32 of shape (n_samples, sum(n_outputs))
             The tasks side by side.
         """
-        first, *others = self._placed_values()
-        logits = compute_logits(self.spec, first, X)
+        first, *others = self._prepared()
+        logits = first.logits(X)
         of_column = np.repeat(self._of_task(), self.spec.n_outputs)
-        for number, values in enumerate(others, start=1):
+        for number, forward in enumerate(others, start=1):
             columns = of_column == number
-            logits[:, columns] = compute_logits(self.spec, values, X)[:, columns]
+            logits[:, columns] = forward.logits(X)[:, columns]
         return logits
 
     def probabilities(self, X: Any, calibrated: bool = True) -> list[np.ndarray]:
@@ -92,11 +91,11 @@ class FittedNetwork:
             One array per task that the network learns; two columns for a binary one.
         """
         temperatures = self.temperatures if calibrated else None
-        first, *others = self._placed_values()
-        probabilities = compute_probabilities(self.spec, first, X, temperatures)
+        first, *others = self._prepared()
+        probabilities = first.probabilities(X, temperatures)
         of_task = self._of_task()
-        for number, values in enumerate(others, start=1):
-            found = compute_probabilities(self.spec, values, X, temperatures)
+        for number, forward in enumerate(others, start=1):
+            found = forward.probabilities(X, temperatures)
             for task in np.flatnonzero(of_task == number):
                 probabilities[task] = found[task]
         return probabilities
@@ -114,7 +113,7 @@ class FittedNetwork:
         spread : list of ndarray of float32 of shape (n_samples, n_classes_t)
             One array per task that the network learns, from logits as they are.
         """
-        by_values = [compute_spread(self.spec, values, X) for values in self._placed_values()]
+        by_values = [forward.spread(X) for forward in self._prepared()]
         return [by_values[number][task] for task, number in enumerate(self._of_task())]
 
     def _values(self) -> tuple[list[np.ndarray], ...]:
@@ -127,11 +126,11 @@ class FittedNetwork:
             return np.zeros(len(self.spec.n_outputs), dtype=np.intp)
         return np.array(self.best_weights.of_task)
 
-    def _placed_values(self) -> list[list[tf.Tensor]]:
-        refuse_fork()
-        if self._tensors is None:
-            self._tensors = [[tf.constant(v) for v in values] for values in self._values()]
-        return self._tensors
+    def _prepared(self) -> list[Forward]:
+        """Return the forward pass of each of them, prepared at the first call."""
+        if self._forwards is None:
+            self._forwards = [make_forward(self.spec, values) for values in self._values()]
+        return self._forwards
 
     @property
     def model(self) -> keras.Model:

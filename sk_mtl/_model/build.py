@@ -15,6 +15,7 @@ from sk_mtl._model.ensemble import MeanOfMembers, SharedDense
 from sk_mtl._model.input_layers import build_input
 from sk_mtl._model.layers import NoiseDropout, ParallelDense, TaskOrder
 from sk_mtl._model.spec import (
+    ACTIVATIONS_OF_BLOCKS,
     NetworkSpec,
     column_blocks,
     columns_in_task_order,
@@ -31,9 +32,6 @@ __all__ = [
 ]
 
 check_backend()
-
-# Activations in which the output of a unit depends on the other units of the layer.
-_ACTIVATIONS_OF_BLOCKS = ("softmax", "log_softmax", "sparsemax")
 
 
 def build_network(spec: NetworkSpec) -> keras.Model:
@@ -188,7 +186,7 @@ def _finish_hidden(x: Any, spec: NetworkSpec, name: str, n_blocks: int) -> Any:
 def _activate(x: Any, spec: NetworkSpec, name: str, n_blocks: int) -> Any:
     """Apply the activation, to each block separately if it depends on all units."""
     layer = keras.layers.Activation(spec.activation, dtype="float32", name=f"{name}_act")
-    if n_blocks == 1 or spec.activation not in _ACTIVATIONS_OF_BLOCKS:
+    if n_blocks == 1 or spec.activation not in ACTIVATIONS_OF_BLOCKS:
         return layer(x)
     width = x.shape[-1]
     split = keras.layers.Reshape((n_blocks, width // n_blocks), name=f"{name}_split")

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from sk_mtl._data.input_spec import FARTHEST, InputSpec
+from sk_mtl._data.input_spec import CATEGORY_VECTOR_SIZE, FARTHEST, InputSpec
 
 __all__ = [
     "CategoryEmbedding",
@@ -19,9 +19,6 @@ __all__ = [
     "Standardize",
     "build_input",
 ]
-
-# Length of the vector of a category, for features with too many categories for one-hot columns.
-_EMBEDDING_SIZE = 16
 
 
 def build_input(X: Any, spec: InputSpec, kernel_regularizer: Any = None) -> Any:
@@ -49,7 +46,7 @@ def build_input(X: Any, spec: InputSpec, kernel_regularizer: Any = None) -> Any:
             spec.looked_up,
             [spec.categories[j] for j in spec.looked_up],
             [j in spec.missing for j in spec.looked_up],
-            _EMBEDDING_SIZE,
+            CATEGORY_VECTOR_SIZE,
             name="categories",
             **settings,
         )

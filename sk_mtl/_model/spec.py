@@ -11,6 +11,7 @@ from sk_mtl._data.input_spec import InputSpec
 from sk_mtl._model.task_layout import TaskLayout
 
 __all__ = [
+    "ACTIVATIONS_OF_BLOCKS",
     "CustomOutputs",
     "NetworkSpec",
     "TaskOutput",
@@ -19,6 +20,9 @@ __all__ = [
     "has_shared_kernel",
     "head_groups",
 ]
+
+# Activations in which the output of a unit depends on the other units of the layer.
+ACTIVATIONS_OF_BLOCKS = ("softmax", "log_softmax", "sparsemax")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Prediction: from X and a network's values to logits and probabilities, by batches.
+"""Prediction by Keras, for networks with layers of the user: a custom model, or an activation.
 
 Owns the compiled forward pass, one per network specification, into which a network's values are
 fed: predicting with many networks of one shape traces once, and from many threads at once is safe,
@@ -12,7 +12,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import keras
@@ -21,24 +20,25 @@ import scipy.sparse as sp
 import tensorflow as tf
 from sklearn import get_config
 
+from sk_mtl._compat.processes import refuse_fork
 from sk_mtl._data.features import describe_too_large
 from sk_mtl._model.build import build_network, logits_of
 from sk_mtl._model.ensemble import member_model
 from sk_mtl._model.spec import NetworkSpec
+from sk_mtl._predict.probabilities import task_probabilities
 
 __all__ = [
+    "KerasForward",
     "clear_forward_programs",
     "compute_logits",
     "compute_probabilities",
     "compute_spread",
-    "task_probabilities",
 ]
 
 # A batch has as many rows as give the widest layer this many numbers, 16 MiB: fewer cost time,
 # and more only memory.
 _BATCH_CELLS = 2**22
 _MAX_PROGRAMS = 32
-_LARGEST_LOGIT = np.float32(1e30)
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,30 @@ class _ForwardProgram:
 
 _programs: OrderedDict[tuple[NetworkSpec, bool], _ForwardProgram] = OrderedDict()
 _lock = threading.Lock()
+
+
+class KerasForward:
+    """The forward pass of a network with its values, placed on the device once."""
+
+    def __init__(self, spec: NetworkSpec, values: Sequence[np.ndarray]):
+        refuse_fork()
+        self._spec = spec
+        self._values = [tf.constant(value) for value in values]
+
+    def logits(self, X: Any) -> np.ndarray:
+        """Return the logits of rows, of shape (n_rows, n_columns)."""
+        refuse_fork()
+        return compute_logits(self._spec, self._values, X)
+
+    def probabilities(self, X: Any, temperatures: np.ndarray | None = None) -> list[np.ndarray]:
+        """Return the class probabilities of rows, (n_rows, n_classes_t) by task."""
+        refuse_fork()
+        return compute_probabilities(self._spec, self._values, X, temperatures)
+
+    def spread(self, X: Any) -> list[np.ndarray]:
+        """Return the deviation of probabilities over members, (n_rows, n_classes_t) by task."""
+        refuse_fork()
+        return compute_spread(self._spec, self._values, X)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -221,54 +245,6 @@ def _dense_batch(batch: Any, is_checked: bool) -> np.ndarray:
     if is_checked and np.isinf(cast).any():
         raise ValueError(describe_too_large(batch.flat[np.argmax(np.isinf(cast))]))
     return cast
-
-
-def task_probabilities(logits: np.ndarray, n_outputs: Sequence[int]) -> list[np.ndarray]:
-    """Turn logits into class probabilities, task by task.
-
-    Parameters
-    ----------
-    logits : ndarray of float32 of shape (n_samples, sum(n_outputs))
-        The tasks side by side: one column of log-odds for a binary task, else one per class.
-    n_outputs : sequence of int
-        The width of each task.
-
-    Returns
-    -------
-    probabilities : list of ndarray of float32 of shape (n_samples, n_classes_t)
-        One array per task, a view of what all tasks of its width share; two columns for a binary
-        one.
-    """
-    # An infinite one, from features near the end of float32, would be NaN less itself.
-    by_column = np.clip(logits.T, -_LARGEST_LOGIT, _LARGEST_LOGIT)
-    probabilities: list[np.ndarray] = [np.empty(0)] * len(n_outputs)
-    for tasks, columns in _columns_by_width(tuple(n_outputs)):
-        classes = by_column[columns]
-        if len(columns) == 1:
-            # The log-odds of a binary task are its second logit, where the first is 0.
-            classes = np.concatenate([np.zeros_like(classes), classes])
-        classes -= classes.max(axis=0)
-        np.exp(classes, out=classes)
-        total = classes[0].copy()
-        # Not by sum(), whose order of terms, and so its last bit, depends on the number of rows.
-        for odds in classes[1:]:
-            total += odds
-        classes /= total
-        for position, task in enumerate(tasks):
-            probabilities[task] = classes[:, position].T
-    return probabilities
-
-
-@lru_cache(maxsize=64)
-def _columns_by_width(
-    n_outputs: tuple[int, ...],
-) -> list[tuple[list[int], np.ndarray]]:
-    """Return, per width of tasks, the tasks of it and their columns of shape (width, n_tasks)."""
-    starts, groups = np.cumsum([0, *n_outputs]), []
-    for width in sorted(set(n_outputs)):
-        tasks = [t for t, n in enumerate(n_outputs) if n == width]
-        groups.append((tasks, starts[tasks] + np.arange(width)[:, None]))
-    return groups
 
 
 # ------------------------------------------------------------------------------------------------
