@@ -85,7 +85,7 @@ def decode_network(
     best = nodes["best_weights"]
     if best is not None:
         best = decode_best_weights(best, state.network, len(n_outputs), arrays)
-        is_trained = 1 <= best.epochs[0] and best.epochs[-1] <= n_epochs
+        is_trained = best.epochs[0] >= 1 and best.epochs[-1] <= n_epochs
         require(is_trained, "the best epochs were never trained")
     if temperatures is not None:
         _check_temperatures(temperatures, len(n_outputs))
