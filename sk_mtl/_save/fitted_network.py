@@ -22,6 +22,7 @@ from sk_mtl._fit.fitted_network import FittedNetwork
 from sk_mtl._model.spec import CustomOutputs, NetworkSpec, TaskOutput
 from sk_mtl._model.task_layout import TaskLayout
 from sk_mtl._model.variables import Variable, list_variables
+from sk_mtl._predict.activations import ACTIVATIONS
 from sk_mtl._train.best_weights import decode_best_weights, encode_best_weights
 from sk_mtl._train.state import TrainingState, decode_state, encode_state
 
@@ -179,8 +180,8 @@ def _decode_spec(
 
 def _is_activation(name: Any) -> bool:
     """Return whether this names an activation; Keras is asked for those of users only."""
-    if type(name) is not str:
-        return False
+    if type(name) is not str or name in ACTIVATIONS:
+        return type(name) is str
     from sk_mtl._model.activations import canonical_activation
 
     return canonical_activation(name) == name
