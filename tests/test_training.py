@@ -817,7 +817,7 @@ def test_monitored_task_without_labels_to_watch_gives_way_to_the_mean():
     X, Y = make_table()
     held_out = np.where([True, False, True], Y, np.nan)
     clf = make_classifier(monitor=1, epochs=2, n_iter_no_change=1)
-    with pytest.warns(UserWarning, match="mean over tasks is watched instead"):
+    with pytest.warns(UserWarning, match="mean over tasks is monitored instead"):
         clf.fit(X, Y, validation_data=(X, held_out))
     assert clf.best_iter_ == 1 + int(np.argmin(clf.history_["val_loss"]))
 

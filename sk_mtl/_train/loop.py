@@ -7,7 +7,6 @@ estimator.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn.exceptions import ConvergenceWarning
 
+from sk_mtl._compat.user_warnings import warn_user
 from sk_mtl._data.dataset import Subset, UnlabelledSubset
 from sk_mtl._model.initial_values import draw_initial_values
 from sk_mtl._model.spec import NetworkSpec
@@ -290,8 +290,7 @@ def _handle_divergence(run: RunConfig, logs: dict[str, float], epoch: int, best_
     )
     if not best_epoch:
         raise NonFiniteLossError(message)
-    warnings.warn(
+    warn_user(
         f"{message} The weights of epoch {run.first_epoch + best_epoch} are kept.",
         ConvergenceWarning,
-        stacklevel=6,
     )

@@ -12,7 +12,6 @@ import os
 import sys
 import tempfile
 import time
-import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +20,7 @@ import numpy as np
 from sk_mtl._codec.container import pack, read_json, unpack
 from sk_mtl._codec.files import remove_file, replace_file
 from sk_mtl._codec.values import decode_value, encode_value, require
+from sk_mtl._compat.user_warnings import warn_user
 from sk_mtl._data.dataset import Subset, UnlabelledSubset
 from sk_mtl._tasks import enumerate_some
 from sk_mtl._train.best_weights import BestWeightsKeeper, decode_keeper, encode_keeper
@@ -131,11 +131,9 @@ class ResumePoint:
             folder = os.path.dirname(self.path)
             is_removed = isinstance(error, FileNotFoundError) and os.path.isdir(folder)
             if not (is_removed or self._has_warned):
-                warnings.warn(
+                warn_user(
                     f"The checkpoint {self.path!r} could not be written after epoch "
-                    f"{progress.epoch} ({error}). Training continues, and tries again.",
-                    UserWarning,
-                    stacklevel=6,
+                    f"{progress.epoch} ({error}). Training continues, and tries again."
                 )
             self._has_warned |= not is_removed
         ended = time.monotonic()
