@@ -283,7 +283,8 @@ def test_permuting_tasks_permutes_predictions(table, order):
     kernel, bias, *heads = first._fitted.network.state.network
     heads = [values[..., order] for values in heads]
     state = replace(second._fitted.network.state, network=[kernel, bias, *heads])
-    second._fitted.network = FittedNetwork(second._fitted.network.spec, state)
+    network = FittedNetwork(second._fitted.network.spec, state)
+    second._fitted = replace(second._fitted, network=network)
     first.fit(table.X, y)
     second.fit(table.X, y[:, order])
     for position, task in enumerate(order):
@@ -344,9 +345,9 @@ def start_from(clf, other):
                 view[...] = next(values)
                 variable.assign(whole)
     values = [np.array(v.numpy()) for v in network_variables(clf.model_)]
-    clf._fitted.network = FittedNetwork(
-        clf._fitted.network.spec, replace(clf._fitted.network.state, network=values)
-    )
+    state = replace(clf._fitted.network.state, network=values)
+    network = FittedNetwork(clf._fitted.network.spec, state)
+    clf._fitted = replace(clf._fitted, network=network)
 
 
 @pytest.mark.slow_except("order0")

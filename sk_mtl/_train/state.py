@@ -104,6 +104,8 @@ def decode_state(node: Any, arrays: dict[str, np.ndarray]) -> TrainingState:
     )
     require(type(weighting) is dict, "its task weighting has no values")
     _require_arrays(list(weighting.values()), "the values of its task weighting")
+    is_whole = (optimizer is None) == (settings is None)
+    require(is_whole, "the optimizer lacks its values or its settings")
     if optimizer is not None:
         _require_arrays(optimizer, "the values of its optimizer")
     if settings is not None:
