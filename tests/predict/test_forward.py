@@ -16,7 +16,7 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_variables import INPUTS, make_specs
+from specs import INPUTS, make_specs
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sk_mtl._compat.threads import compute_thread_limit

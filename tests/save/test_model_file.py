@@ -1,6 +1,6 @@
 """Tests of save_model and load_model: an equal estimator, or an error, whatever the file.
 
-Files that were damaged at random are in tests/test_archive.py; here are whole models, and
+Files that were damaged at random are in test_container.py; here are whole models, and
 descriptions that somebody has forged, under the right checksum. ``HYPOTHESIS_PROFILE=long`` tries
 many times more of them.
 """

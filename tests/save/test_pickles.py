@@ -23,7 +23,7 @@ from sk_mtl._save.pickles import FORMAT_VERSION
 from sk_mtl._train.loop import draw_start
 from sk_mtl.weighting import FixedWeighting
 
-FIXTURES = Path(__file__).parent / "fixtures"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 SPEC = NetworkSpec(4, (1, 3, 1), (5,), ((3,), (), (3,)), dropout=0.5, normalization="batch")
 
 

@@ -120,7 +120,7 @@ def test_form_of_the_features_changes_no_bit(expected):
 @pytest.mark.slow
 def test_same_seed_gives_the_same_bits_in_another_process(expected):
     script = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import os, sys; sys.path[:0] = [sys.argv[1], os.path.dirname(sys.argv[1])]\n"
         "import json, test_determinism as t\n"
         # In another order, so that others have been fitted before.
         "print(json.dumps({case: t.fit_and_digest(case) for case in reversed(t.CASES)}))\n"
