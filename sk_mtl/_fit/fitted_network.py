@@ -5,22 +5,19 @@ What is alive (a Keras model, prepared arrays) is built on demand and never save
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
 from sk_mtl._compat.processes import refuse_fork
-from sk_mtl._model.build import (
-    build_network,
-    divide_logits,
-    join_networks,
-    network_variables,
-)
 from sk_mtl._model.spec import NetworkSpec
-from sk_mtl._predict.forward import Forward, make_forward
+from sk_mtl._predict.base import Forward
+from sk_mtl._predict.forward import make_forward
 from sk_mtl._train.best_weights import BestWeights
 from sk_mtl._train.state import TrainingState
+
+if TYPE_CHECKING:
+    import keras
 
 __all__ = ["FittedNetwork"]
 
@@ -141,6 +138,9 @@ class FittedNetwork:
         return self._model
 
     def _build_model(self) -> keras.Model:
+        # Predicting needs no Keras, whose import takes seconds.
+        from sk_mtl._model.build import build_network, divide_logits, join_networks
+
         is_whole = self.spec.custom_outputs is not None
         if self.best_weights is None or is_whole:
             model = _fill(build_network(self.spec), self.state.network)
@@ -155,6 +155,8 @@ class FittedNetwork:
 
 def _fill(model: keras.Model, values: list[np.ndarray]) -> keras.Model:
     """Assign values to a model's variables, and return it."""
+    from sk_mtl._model.build import network_variables
+
     for variable, value in zip(network_variables(model), values, strict=True):
         variable.assign(value)
     return model
