@@ -41,10 +41,7 @@ def probabilities_by_column(logits: np.ndarray, n_outputs: Sequence[int]) -> lis
 
 
 def spread_by_column(logits: np.ndarray, n_outputs: Sequence[int]) -> list[np.ndarray]:
-    """Return the deviation of probabilities over members, (n_classes_t, n_rows) by task.
-
-    `logits` is of shape (n_members, n_columns, n_rows).
-    """
+    """Turn logits, (n_members, n_columns, n_rows), into deviations of probabilities, by task."""
     logits = np.clip(logits, -_LARGEST_LOGIT, _LARGEST_LOGIT)
     spread: list[np.ndarray] = [np.empty(0)] * len(n_outputs)
     for group in TaskLayout(tuple(n_outputs)).groups:
@@ -58,10 +55,7 @@ def spread_by_column(logits: np.ndarray, n_outputs: Sequence[int]) -> list[np.nd
 
 
 def average_members(logits: np.ndarray, n_outputs: Sequence[int]) -> np.ndarray:
-    """Return the logits of the mean of members' probabilities, as `MeanOfMembers` does.
-
-    `logits` is of shape (n_members, n_columns, n_rows), the result of (n_columns, n_rows).
-    """
+    """Turn logits, (n_members, n_columns, n_rows), into those of the mean of the probabilities."""
     logits = np.clip(logits, -_LARGEST_LOGIT, _LARGEST_LOGIT)
     averaged = np.empty(logits.shape[1:], np.float32)
     for group in TaskLayout(tuple(n_outputs)).groups:
