@@ -1,21 +1,17 @@
-"""The summary of a fitted estimator: what it learned from, how training went, what came out.
-
-Owns its numbers and their form as text and as HTML. Reads fitted attributes only; computes no
-scores.
-"""
+"""The summary of a fitted estimator: data, training and network, as text and HTML."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 
 from sk_mtl._tasks import enumerate_some, name_series
+from sk_mtl._text_table import align_column, html_cells, join_columns, write_share
 
 __all__ = ["FitSummary", "summarize_fit"]
 
@@ -26,17 +22,17 @@ _MAX_NAME = 32
 
 @dataclass(frozen=True, eq=False)
 class FitSummary:
-    """What a fitted estimator learned from, how training went, and what came out.
+    """Summary of a fitted estimator: its data, training and network.
 
-    `MultiTaskClassifier.summary` returns it. ``print(summary)`` gives text, a notebook shows
-    tables; both leave out the middle of long tables, which the attributes have whole.
+    `MultiTaskClassifier.summary` returns it. It is printed as text and displayed as tables in a
+    notebook. Both leave out the middle of long tables; the attributes have all rows.
 
     Parameters
     ----------
     estimator : str
         The name of the estimator's class.
     n_samples : int
-        Rows of y, those without labels included.
+        Rows of y, including those without labels.
     n_features : int
         The number of features.
     n_parameters : int
@@ -46,23 +42,26 @@ class FitSummary:
     best_epoch : int
         The epoch whose weights were kept, counted from 1.
     stopping : dict or None
-        The outcome of early stopping: "watched" (the name of the series), "n_iter_no_change",
-        "stopped", "best" (the lowest loss) and "n_folds" (0, or the number of folds that the loss
-        is a mean over). None if the last training did not watch a loss.
+        The result of early stopping: "watched" (the name of the monitored series),
+        "n_iter_no_change", "stopped", "best" (the lowest loss) and "n_folds" (the number of folds
+        over which the loss was averaged, or 0). None without early stopping.
     losses : pandas.DataFrame
-        The series "loss", "objective" and "val_loss", as far as they were recorded: their values
-        in the "best" and in the "last" epoch.
+        The recorded series among "loss", "objective" and "val_loss": their values in the "best"
+        and in the "last" epoch.
     tasks : pandas.DataFrame
-        By task: "classes" (a tuple), "n_classes", "n_labelled" and "coverage" (labelled cells and
-        their share), "state" ("learned", "one class" or "no label"), "weight", "temperature" (1
-        without `calibrate`), "best_epoch" (whose weights the task is predicted with, 0 if it is
-        not learned), and "loss" and "val_loss" in that epoch, NaN where they were not recorded.
+        By task: "classes" (a tuple), "n_classes", "n_labelled" and "coverage" (number and share of
+        labelled cells), "state" ("learned", "one class" or "no label"), "weight", "temperature" (1
+        without `calibrate`), "best_epoch" (the epoch whose weights predict the task, 0 if it is
+        not learned), and "loss" and "val_loss" in that epoch, NaN if not recorded.
     layers : pandas.DataFrame
-        By layer of the Keras model: "name", "kind", "output" (its shape without rows) and
-        "n_parameters".
+        By layer of the Keras model: "name", "kind", "output" (its shape without the batch axis)
+        and "n_parameters".
     ensemble : tuple (int, str), default=(1, "shared")
-        The number of members of the network, and whether they share kernels ("shared",
-        "independent").
+        The number of members of the network and `ensemble_method`.
+    label_smoothing : "auto" or float, default=0.0
+        The parameter of the estimator; 0 without a network or with the focal loss.
+    unlabelled : str or None, default=None
+        The parameter of the estimator; None without a network.
 
     Examples
     --------
@@ -87,19 +86,20 @@ class FitSummary:
     tasks: pd.DataFrame
     layers: pd.DataFrame
     ensemble: tuple[int, str] = (1, "shared")
+    label_smoothing: str | float = 0.0
+    unlabelled: str | None = None
 
     def __str__(self) -> str:
-        blocks = [[f"{self._title()}\n"], [_align(self._facts(), "ll", gap=3)]]
+        blocks = [f"{self._title()}\n{_align(self._facts(), 'll', gap=3)}"]
         for head, rows, sides in self._tables():
-            shown = _shorten(rows, _MAX_TEXT_ROWS)
-            blocks.append(["\n\n", _align([head, *shown], sides)])
-        return "".join(part for block in blocks for part in block)
+            blocks.append(_align([head, *_shorten(rows, _MAX_TEXT_ROWS)], sides))
+        return "\n\n".join(blocks)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         facts = "".join(
-            f"<tr>{_cells('th', [k])}{_cells('td', [v])}</tr>" for k, v in self._facts()
+            f"<tr>{_cells('th', [k], 'l')}{_cells('td', [v], 'l')}</tr>" for k, v in self._facts()
         )
         parts = [f"<p><b>{escape(self._title())}</b></p><table>{facts}</table>"]
         for head, rows, sides in self._tables():
@@ -120,9 +120,13 @@ class FitSummary:
     def _facts(self) -> list[tuple[str, str]]:
         """Return the lines of the first table."""
         facts = [("tasks", self._describe_tasks()), ("labelled cells", self._describe_cells())]
+        if self.unlabelled is not None:
+            facts.append(("unlabelled", self.unlabelled))
+        if self.label_smoothing:
+            facts.append(("label smoothing", str(self.label_smoothing)))
         n_members, method = self.ensemble
         if n_members > 1:
-            kernels = "shared kernels" if method == "shared" else "kernels of their own"
+            kernels = "shared kernels" if method == "shared" else "independent kernels"
             facts.append(("ensemble", f"{_count(n_members, 'member')} with {kernels}"))
         facts.append(("parameters", f"{self.n_parameters:,}"))
         kept_last = self.best_epoch == self.n_epochs
@@ -155,30 +159,30 @@ class FitSummary:
     def _describe_cells(self) -> str:
         coverage, n_labelled = self.tasks["coverage"], int(self.tasks["n_labelled"].sum())
         n_cells = self.n_samples * len(self.tasks)
-        text = f"{n_labelled:,} of {n_cells:,} ({_share(n_labelled / n_cells)})"
+        text = f"{n_labelled:,} of {n_cells:,} ({write_share(n_labelled / n_cells)})"
         if len(coverage) == 1 or coverage.min() == coverage.max():
             return text
-        # By position: names may be equal to one another in ways that idxmin does not take.
+        # By position, since idxmin does not work for every kind of name.
         low, high = (coverage.index[i] for i in (coverage.argmin(), coverage.argmax()))
         return (
-            f"{text}, from {_share(coverage.min())} of {_short(low)} "
-            f"to {_share(coverage.max())} of {_short(high)}"
+            f"{text}, from {write_share(coverage.min())} of {_short(low)} "
+            f"to {write_share(coverage.max())} of {_short(high)}"
         )
 
     def _describe_stopping(self) -> str:
         if self.stopping is None:
-            return "no loss was watched"
-        watched, patience = self.stopping["watched"], self.stopping["n_iter_no_change"]
+            return "off"
+        series, patience = self.stopping["watched"], self.stopping["n_iter_no_change"]
         if self.stopping["n_folds"]:
             folds = _count(self.stopping["n_folds"], "fold")
-            return f"lowest mean {watched} of {folds}, then trained on all rows"
+            return f"lowest mean {series} of {folds}, then trained on all rows"
         if self.stopping["stopped"]:
-            return f"stopped, {_count(patience, 'epoch')} without a lower {watched}"
-        return f"did not stop, watched {watched}"
+            return f"stopped, {_count(patience, 'epoch')} without a lower {series}"
+        return f"did not stop, monitored {series}"
 
     def _tables(self) -> list[tuple[list[str], list[list[str]], str]]:
         """Return head, rows and sides ("l", "r") of the tables of tasks and of layers."""
-        # Columns that say nothing here are left out.
+        # Columns without information are left out.
         shown = {
             "temperature": bool((self.tasks["temperature"] != 1).any()),
             "epoch": self._has_task_epochs(),
@@ -191,7 +195,7 @@ class FitSummary:
                 _short(name),
                 _short(": ".join([str(task.n_classes), *_first_few(task.classes)])),
                 f"{task.n_labelled:,}",
-                _share(task.coverage),
+                write_share(task.coverage),
                 f"{task.weight:.3g}",
                 f"{task.temperature:.3g}",
                 f"{task.best_epoch:,}",
@@ -214,18 +218,7 @@ class FitSummary:
 
 
 def summarize_fit(estimator: Any) -> FitSummary:
-    """Return the summary of a fitted estimator.
-
-    Parameters
-    ----------
-    estimator : MultiTaskClassifier
-        A fitted one.
-
-    Returns
-    -------
-    summary : FitSummary
-        Its numbers.
-    """
+    """Return the summary of a fitted estimator."""
     history, best = estimator.history_, estimator.best_iter_
     has_validation = bool(np.isfinite(_value_at(history, "val_loss", best)))
     recorded = ["loss", "objective"] + (["val_loss"] if has_validation else [])
@@ -237,17 +230,17 @@ def summarize_fit(estimator: Any) -> FitSummary:
         index=recorded,
         columns=["best", "last"],
     )
-    outcome = estimator._fitted.stopping
+    result = estimator._fitted.stopping
     stopping = None
-    if outcome is not None:
-        names = ("val" if has_validation else "", outcome["task"], "loss")
+    if result is not None:
+        names = ("val" if has_validation else "", result["task"], "loss")
         stopping = {
             "watched": "_".join(name for name in names if name),
-            **{key: outcome[key] for key in ("n_iter_no_change", "stopped", "best")},
-            "n_folds": outcome["n_folds"],
+            **{key: result[key] for key in ("n_iter_no_change", "stopped", "best", "n_folds")},
         }
     layers = _table_of_layers(estimator)
     spec = None if estimator._fitted.network is None else estimator._fitted.network.spec
+    is_smoothed = spec is not None and estimator.loss == "cross_entropy"
     return FitSummary(
         estimator=type(estimator).__name__,
         n_samples=int(estimator._fitted.n_rows),
@@ -260,6 +253,8 @@ def summarize_fit(estimator: Any) -> FitSummary:
         tasks=_table_of_tasks(estimator),
         layers=layers,
         ensemble=(1, "shared") if spec is None else (spec.ensemble_size, spec.ensemble_method),
+        label_smoothing=estimator.label_smoothing if is_smoothed else 0.0,
+        unlabelled=estimator.unlabelled if "unlabelled_objective" in history else None,
     )
 
 
@@ -289,11 +284,8 @@ def _table_of_tasks(estimator: Any) -> pd.DataFrame:
             for s, epoch in zip(series, epochs, strict=True)
         ],
     }
-    return pd.DataFrame(columns, index=_index_of(names))
-
-
-def _index_of(names: Sequence[Hashable]) -> pd.Index:
-    return pd.Index(names, name="task", dtype=object, tupleize_cols=False)
+    index = pd.Index(names, name="task", dtype=object, tupleize_cols=False)
+    return pd.DataFrame(columns, index=index)
 
 
 def _table_of_layers(estimator: Any) -> pd.DataFrame:
@@ -304,7 +296,9 @@ def _table_of_layers(estimator: Any) -> pd.DataFrame:
 
 
 def _output_of(layer: Any) -> str:
-    """Return the shape of a layer's output without rows; of several, one after another."""
+    """Return the shape of a layer's output, or of several outputs, without the batch axis."""
+    import keras
+
     try:
         outputs = keras.tree.flatten(layer.output)
     except (AttributeError, ValueError):  # a layer that was called more than once
@@ -313,7 +307,7 @@ def _output_of(layer: Any) -> str:
 
 
 def _value_at(history: dict[str, list[float]], name: str, epoch: int) -> float:
-    """Return the value of a series in an epoch, counted from 1; NaN where there is none."""
+    """Return the value of a series in an epoch, counted from 1; NaN if there is none."""
     values = history.get(name, [])
     return float(values[epoch - 1]) if 0 < epoch <= len(values) else float("nan")
 
@@ -322,7 +316,7 @@ def _value_at(history: dict[str, list[float]], name: str, epoch: int) -> float:
 # Text
 # ------------------------------------------------------------------------------------------------
 
-# Colours and fonts are those of the page, be it light or dark.
+# Colours and fonts are those of the page, for light and dark themes.
 _STYLE = (
     "<style>.sk-mtl-summary {overflow-x: auto}"
     ".sk-mtl-summary table {border-collapse: collapse; margin: 0 0 1em 0; font-size: inherit}"
@@ -341,25 +335,18 @@ def _first_few(classes: tuple[Any, ...]) -> list[str]:
     return [enumerate_some([_short(label) for label in classes], 3)] if classes else []
 
 
-def _share(value: float) -> str:
-    """Return a share in percent, never 0% of something nor 100% of not all."""
-    if 0 < value < 0.01:
-        return "<1%"
-    return ">99%" if 0.99 < value < 1 else f"{value:.0%}"
-
-
 def _number(value: float) -> str:
     return f"{value:.4f}" if np.isfinite(value) else "-"
 
 
 def _short(name: object) -> str:
-    """Return a name on one line, and not too long."""
+    """Return a name on one line, shortened to 32 characters."""
     text = " ".join(str(name).split())
     return text if len(text) <= _MAX_NAME else f"{text[: _MAX_NAME - 1]}…"
 
 
 def _shorten(rows: list[list[str]], limit: int) -> list[list[str]]:
-    """Return the first and the last rows where there are more than the limit."""
+    """Return the first and the last rows if there are more than the limit."""
     if len(rows) <= limit:
         return rows
     n_last = limit // 3
@@ -369,21 +356,12 @@ def _shorten(rows: list[list[str]], limit: int) -> list[list[str]]:
 
 
 def _align(rows: Sequence[Sequence[str]], sides: str, gap: int = 2) -> str:
-    """Return rows as text, each column on its side."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.rjust(width) if side == "r" else cell.ljust(width)
-            for cell, width, side in zip(row, widths, sides, strict=True)
-        ]
-        lines.append((" " * gap).join(cells).rstrip())
-    return "\n".join(lines)
+    """Return rows as text, each column aligned to its side."""
+    columns = zip(*rows, strict=True)
+    aligned = [align_column(c, left=side == "l") for c, side in zip(columns, sides, strict=True)]
+    return "\n".join(join_columns(aligned, gap))
 
 
-def _cells(tag: str, texts: Sequence[str], sides: str | None = None) -> str:
-    """Return texts as the cells of a row of HTML."""
-    return "".join(
-        f'<{tag} class="{side}">{escape(text)}</{tag}>'
-        for text, side in zip(texts, sides or "l" * len(texts), strict=True)
-    )
+def _cells(tag: str, texts: Sequence[str], sides: str) -> str:
+    """Return texts as the cells of a row of HTML, each column aligned to its side."""
+    return html_cells(tag, texts, [f'class="{side}"' for side in sides])

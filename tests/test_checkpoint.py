@@ -35,10 +35,10 @@ from sk_mtl._train import loop as _training
 from sk_mtl._train import program as _program
 from sk_mtl._train import program_cache as _program_cache
 from sk_mtl._train import resume as _checkpoint
-from sk_mtl._train.early_stopping import EarlyStopping
+from sk_mtl._train.early_stopping import StoppingConfig
 from sk_mtl._train.loop import NonFiniteLossError, draw_start
-from sk_mtl._train.program import TrainingPlan, TrainingProgram
-from sk_mtl._train.program_cache import optimizer_settings
+from sk_mtl._train.plan import TrainingParts, make_plan
+from sk_mtl._train.program import TrainingProgram
 from sk_mtl._train.resume import Progress, open_resume_point
 from sk_mtl.weighting import FixedWeighting, TaskWeighting
 
@@ -372,11 +372,11 @@ def test_pause_is_in_proportion_to_what_writing_takes(tmp_path, monkeypatch):
         written.append(now[0])
         now[0] += 1
 
-    plan, program, checkpoint, progress = open_one(tmp_path)
+    _, program, checkpoint, progress = open_one(tmp_path)
     monkeypatch.setattr(_checkpoint.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(_checkpoint, "replace_file", write)
     for _ in range(50):
-        checkpoint.save_if_due(program, plan, progress)
+        checkpoint.save_if_due(program, progress)
         now[0] += 1
     assert written == [0, 20, 40]
 
@@ -640,42 +640,43 @@ def test_parameter_is_cloned_and_saved(tmp_path):
 ROWS = Subset(X, np.nan_to_num(Y).astype(np.int32), (Y == Y).astype(np.float32), np.arange(8))
 
 
-def open_one(folder, stopping=None):
-    """Return a plan, its program and checkpoint, and progress to be written."""
-    plan = TrainingPlan(
-        NetworkSpec(4, (1, 3), (5,)), ("a", "b"), keras.optimizers.Adam(), FixedWeighting(),
-        "tasks", epochs=9, batch_size=8, seed=3, stopping=stopping,
+def open_one(folder):
+    """Return the settings of a run, its program and checkpoint, and progress to be written."""
+    plan = make_plan(
+        NetworkSpec(4, (1, 3), (5,)), TrainingParts(keras.optimizers.Adam(), FixedWeighting()),
+        loss_normalization="tasks", is_sparse=False, task_names=("a", "b"), epochs=9, batch_size=8,
+        seed=3, stopping=StoppingConfig(3),
     )  # fmt: skip
     frequencies = [np.ones(2) / 2, np.ones(3) / 3]
-    start = draw_start(plan.spec, plan.weighting, frequencies, plan.seed)
-    program = TrainingProgram(plan, False)
-    program.load(start, optimizer_settings(plan.optimizer))
+    start = draw_start(plan.program.spec, plan.parts.weighting, frequencies, plan.run.seed)
+    program = TrainingProgram(plan.program, plan.parts.optimizer, plan.parts.weighting)
+    program.load(start, plan.run)
     checkpoint = open_resume_point(folder, plan, start, ROWS, ROWS)
-    best = program.read()
+    best, monitor = program.read(), plan.run.make_monitor()
     best = replace(best, network=[value + 1 for value in best.network])
-    return plan, program, checkpoint, Progress(3, {"loss": [0.5, 0.25, float("nan")]}, best, 2)
+    history = {"loss": [0.5, 0.25, float("nan")]}
+    for loss in history["loss"]:
+        monitor.update({"objective": 0.0, "loss": loss})
+    return plan.run, program, checkpoint, Progress(monitor, 3, history, best, 2)
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """Return a plan, its program, a checkpoint, and the content of its file."""
-    stopping = EarlyStopping(3)
-    for loss in (0.5, 0.25, float("nan")):
-        stopping.update(loss)
-    plan, program, checkpoint, progress = open_one(tmp_path_factory.mktemp("folder"), stopping)
-    checkpoint.save_if_due(program, plan, progress)
-    return plan, program, checkpoint, Path(checkpoint.path).read_bytes()
+    """Return the settings of a run, its program, a checkpoint, and the content of its file."""
+    run, program, checkpoint, progress = open_one(tmp_path_factory.mktemp("folder"))
+    checkpoint.save_if_due(program, progress)
+    return run, program, checkpoint, Path(checkpoint.path).read_bytes()
 
 
 def test_all_is_read_that_was_written(written):
-    plan, program, checkpoint, content = written
+    run, program, checkpoint, content = written
     Path(checkpoint.path).write_bytes(content)
     before = program.read()
-    stopping = EarlyStopping(3)
-    progress = checkpoint.resume(program, replace(plan, stopping=stopping))
+    progress = checkpoint.resume(program, run)
     assert (progress.epoch, progress.best_epoch) == (3, 2)
     assert repr(progress.history) == "{'loss': [0.5, 0.25, nan]}"
-    assert (stopping.best_loss, stopping.best_epoch, stopping._epoch) == (0.25, 2, 3)
+    [stopping] = progress.monitor.state()
+    assert (stopping["best_loss"], stopping["best_epoch"], stopping["_epoch"]) == (0.25, 2, 3)
     for value, best in zip(before.network, progress.best.network, strict=True):
         np.testing.assert_array_equal(best, value + 1)
     for values in ("network", "optimizer"):
@@ -685,12 +686,11 @@ def test_all_is_read_that_was_written(written):
 
 def refuse(written, content, match):
     """Assert that a content is refused, and that nothing was taken from it."""
-    plan, program, checkpoint, _ = written
+    run, program, checkpoint, _ = written
     Path(checkpoint.path).write_bytes(content)
-    before, stopping = program.read(), EarlyStopping(3)
+    before = program.read()
     with pytest.raises(ValueError, match=match):
-        checkpoint.resume(program, replace(plan, stopping=stopping))
-    assert stopping == EarlyStopping(3)
+        checkpoint.resume(program, run)
     for a, b in zip(program.read().network, before.network, strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -709,8 +709,7 @@ def test_flipped_bit_is_refused(written, data):
     refuse(written, bytes(content), r"cannot be read: .* Delete the file to train from the first")
 
 
-def first_array(nodes, part):
-    return nodes[part][0][0]["array"]
+KERNEL = "last/network/0"
 
 
 @pytest.mark.parametrize(
@@ -726,19 +725,24 @@ def first_array(nodes, part):
         lambda nodes, arrays: nodes.update(history=3),
         lambda nodes, arrays: nodes.update(stopping=None),
         lambda nodes, arrays: nodes.update(stopping=[]),
-        lambda nodes, arrays: nodes.update(epochs_of_tasks=[[2, 1]]),
-        lambda nodes, arrays: nodes.update(epochs_of_tasks=[[0, 1]]),
+        lambda nodes, arrays: nodes["tasks"].update(epochs_of_tasks=[[2, 1]]),
+        lambda nodes, arrays: nodes["tasks"].update(epochs_of_tasks=[[0, 1]]),
+        lambda nodes, arrays: nodes.update(tasks=None),
         lambda nodes, arrays: nodes["stopping"][0]["dict"].pop(),
         lambda nodes, arrays: nodes["stopping"][0]["dict"][0].__setitem__(1, "many"),
-        lambda nodes, arrays: nodes["last"][0].pop(),
-        lambda nodes, arrays: nodes["last"].reverse(),
-        lambda nodes, arrays: nodes["best"].pop(),
+        lambda nodes, arrays: nodes["last"]["values"].pop(),
+        lambda nodes, arrays: nodes["last"]["values"].reverse(),
+        lambda nodes, arrays: nodes["last"].update(values=None),
+        lambda nodes, arrays: nodes["last"].update(optimizer_settings=None),
+        lambda nodes, arrays: nodes["last"].update(teacher={"n_steps": 1, "values": []}),
+        lambda nodes, arrays: nodes["last"].update(averaging={"n_steps": "1", "values": []}),
+        lambda nodes, arrays: nodes["best"].pop("optimizer"),
         lambda nodes, arrays: nodes.pop("last"),
         lambda nodes, arrays: nodes.pop("fit"),
         lambda nodes, arrays: nodes.update(versions=[]),
-        lambda nodes, arrays: arrays.update({"last/0/0": np.zeros((4, 6), np.float32)}),
-        lambda nodes, arrays: arrays.update({"last/0/0": np.zeros((4, 5))}),
-        lambda nodes, arrays: arrays.pop("last/2/3"),
+        lambda nodes, arrays: arrays.update({KERNEL: np.zeros((4, 6), np.float32)}),
+        lambda nodes, arrays: arrays.update({KERNEL: np.zeros((4, 5))}),
+        lambda nodes, arrays: arrays.pop("last/optimizer/3"),
     ],
 )
 def test_description_that_does_not_fit_is_refused(written, spoil):

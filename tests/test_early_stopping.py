@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from sk_mtl._train.early_stopping import EarlyStopping, PlannedEpoch, TaskStopping
+from sk_mtl._train.early_stopping import EarlyStopping, Monitor, PlannedEpoch, StoppingConfig
 
 
 def run(losses, **settings):
@@ -77,28 +77,55 @@ def test_does_not_stop_before_the_first_epoch():
 # -- By task, and known beforehand ---------------------------------------------------------------
 
 
+def logs_of(*losses):
+    """Return the logs of an epoch of tasks "a" and "b"."""
+    by_task = zip(("a_loss", "b_loss"), losses, strict=True)
+    return {"objective": 0.0, "loss": 0.0, **dict(by_task)}
+
+
 def test_each_task_has_its_own_best_epoch():
-    stopping = TaskStopping([EarlyStopping(3), EarlyStopping(3)])
-    improved = [stopping.update(losses) for losses in ((3, 1), (2, 2), (3, 0.5), (1, 3))]
+    monitor = Monitor(("a", "b"), StoppingConfig(3, by_task=True))
+    losses = ((3, 1), (2, 2), (3, 0.5), (1, 3))
+    improved = [monitor.update(logs_of(*of_tasks))[1] for of_tasks in losses]
     assert improved == [[0, 1], [0], [1], [0]]
-    assert stopping.best_epochs == (4, 3)
+    assert monitor.task_epochs == (4, 3)
 
 
 def test_stops_when_no_task_has_improved_for_so_long():
-    stopping = TaskStopping([EarlyStopping(2), EarlyStopping(2)])
+    monitor = Monitor(("a", "b"), StoppingConfig(2, by_task=True))
     stops = []
     for losses in ((1, 9), (2, 8), (3, 7), (4, 7), (5, 7)):
-        stopping.update(losses)
-        stops.append(stopping.should_stop)
+        monitor.update(logs_of(*losses))
+        stops.append(monitor.should_stop)
     assert stops == [False, False, False, False, True]
 
 
 def test_task_without_a_loss_neither_improves_nor_waits():
-    stopping = TaskStopping([EarlyStopping(2), EarlyStopping(2)])
+    monitor = Monitor(("a", "b"), StoppingConfig(2, by_task=True))
     for loss in (1, 2, 2):
-        stopping.update((loss, math.nan))
-    assert stopping.should_stop
-    assert stopping.best_epochs == (1, 0)
+        monitor.update(logs_of(loss, math.nan))
+    assert monitor.should_stop
+    assert monitor.task_epochs == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("task", "logs", "best"),
+    [
+        (None, {"loss": 1.0, "val_loss": 2.0}, 2.0),
+        (None, {"loss": 1.0}, 1.0),
+        (1, {"b_loss": 3.0, "val_b_loss": 4.0, "val_loss": 2.0}, 4.0),
+        (1, {"b_loss": 3.0, "loss": 2.0}, 3.0),
+    ],
+)
+def test_monitored_is_the_validation_loss_if_there_is_one(task, logs, best):
+    monitor = Monitor(("a", "b"), StoppingConfig(2), task)
+    monitor.update({"objective": 0.0, **logs})
+    assert monitor.result() == ("b" if task else None, 2, False, best)
+
+
+def test_epoch_with_an_objective_that_is_not_finite_is_never_the_best():
+    monitor = Monitor(("a", "b"), StoppingConfig(2, by_task=True))
+    assert monitor.update({**logs_of(1, 1), "objective": math.nan}) == (False, [])
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._predict import forward
 from sk_mtl._predict.forward import make_forward
 from sk_mtl._train.loop import draw_start, train
-from sk_mtl._train.program import TrainingPlan
+from sk_mtl._train.plan import TrainingParts, make_plan
 from sk_mtl.weighting import FixedWeighting
 
 # Keras hands variables to np.array, which NumPy 2 objects to.
@@ -131,18 +131,19 @@ def test_independent_members_train_as_networks_alone(optimizer, jit):
     rows = Subset(X, np.where(known, Y, 0), known.astype(np.float32), np.arange(len(X)))
 
     def train_from(spec, values, jit):
-        plan = TrainingPlan(
-            spec=spec,
+        built = keras.optimizers.get({"class_name": optimizer, "config": {}})
+        plan = make_plan(
+            spec,
+            TrainingParts(built, FixedWeighting()),
             task_names=("a", "b", "c"),
-            optimizer=keras.optimizers.get({"class_name": optimizer, "config": {}}),
-            weighting=FixedWeighting(),
             loss_normalization="tasks",
+            is_sparse=False,
             epochs=4,
             batch_size=10,
             seed=3,
             jit_compile=jit,
         )
-        start = draw_start(spec, plan.weighting, FREQUENCIES, 0)
+        start = draw_start(spec, plan.parts.weighting, FREQUENCIES, 0)
         start.network[:] = values
         return train(plan, start, rows)
 

@@ -13,10 +13,14 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV
 
-from sk_mtl import MultiTaskClassifier, _classifier, _program_cache, _training, clear_program_cache
+from sk_mtl import MultiTaskClassifier, clear_program_cache
 from sk_mtl._classifier import MultiTaskClassifier as Classifier
+from sk_mtl._fit import rounds as _rounds
+from sk_mtl._train import loop as _training
+from sk_mtl._train import program_cache as _program_cache
 from sk_mtl._train.loop import NonFiniteLossError
 from sk_mtl._train.program import TrainingProgram
+from sk_mtl._train.steps import TrainingSteps
 
 # Keras hands variables to np.array, which NumPy 2 objects to.
 pytestmark = pytest.mark.filterwarnings(
@@ -81,22 +85,21 @@ def press_ctrl_c():
     signal.raise_signal(signal.SIGINT)
 
 
-@pytest.mark.slow_except("*-_train_on-1", "*-_keep-1")
+@pytest.mark.slow_except("*-train_on_batch-1", "*-_set_fitted-1")
 @pytest.mark.parametrize(("owner", "name", "call"), [
-    (_classifier, "draw_start", 1),
+    (_rounds, "draw_start", 1),
     (TrainingProgram, "__init__", 1),
     (TrainingProgram, "load", 1),
-    (TrainingProgram, "_train_on", 1),
+    (TrainingSteps, "train_on_batch", 1),
     (_training, "_run", 1),
     (_training, "_run", 3),
     (TrainingProgram, "read", 1),
-    (_training, "_validation_logs", 2),
+    (_training, "validation_logs", 2),
     (_training, "release_program", 1),
-    (Classifier, "_keep", 1),
-    (Classifier, "_describe_targets", 1),
+    (Classifier, "_set_fitted", 1),
 ])  # fmt: skip
 def test_ctrl_c_leaves_the_estimator_as_it_was(fitted, expected, monkeypatch, owner, name, call):
-    if owner is TrainingProgram:
+    if owner in (TrainingProgram, TrainingSteps):
         clear_program_cache()  # else it is built, and traced, already
     calls, function = [], getattr(owner, name)
 

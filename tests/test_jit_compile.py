@@ -1,17 +1,18 @@
 """Tests of jit_compile: steps compiled by XLA train as those that are not."""
 
-from dataclasses import replace
-
 import keras
 import numpy as np
 import pytest
 import scipy.sparse as sp
 import tensorflow as tf
 
-from sk_mtl import MultiTaskClassifier, _program, _program_cache, clear_program_cache
+from sk_mtl import MultiTaskClassifier, clear_program_cache
 from sk_mtl._model.layers import NoiseDropout, draw_bits
 from sk_mtl._model.spec import NetworkSpec
-from sk_mtl._train.program import TrainingPlan, resolve_jit_compile
+from sk_mtl._train import plan as _plan
+from sk_mtl._train import xla_steps as _xla_steps
+from sk_mtl._train.plan import TrainingParts, make_plan, resolve_jit_compile
+from sk_mtl._train.program import TrainingProgram
 from sk_mtl.weighting import FixedWeighting, TaskWeighting
 
 # Keras hands variables to np.array, which NumPy 2 objects to.
@@ -89,7 +90,7 @@ def test_weights_from_sparse_features_are_those_from_dense_ones():
 def test_number_of_steps_per_call_changes_no_bit(dropout, monkeypatch):
     X, Y = make_table()
     whole = make(dropout=dropout).fit(X, Y)
-    monkeypatch.setattr(_program, "_XLA_CELLS", 2 * 8 * (4 + (6 if dropout else 0)))
+    monkeypatch.setattr(_xla_steps, "_XLA_CELLS", 2 * 8 * (4 + (6 if dropout else 0)))
     clear_program_cache()  # else the program with all steps in one call would be taken
     assert_same_bits(make(dropout=dropout).fit(X, Y), whole)
 
@@ -156,9 +157,9 @@ def test_rows_that_fill_up_the_last_batch_have_no_influence():
 @pytest.mark.slow
 def test_fits_of_other_row_counts_share_a_program(monkeypatch):
     built = []
-    original = _program.TrainingProgram.__init__
+    original = TrainingProgram.__init__
     monkeypatch.setattr(
-        _program.TrainingProgram,
+        TrainingProgram,
         "__init__",
         lambda self, *args: (built.append(1), original(self, *args))[1],
     )
@@ -236,18 +237,12 @@ class UserSchedule(keras.optimizers.schedules.LearningRateSchedule):
         return {}
 
 
-def make_plan(**changes):
-    settings = {
-        "spec": NetworkSpec(4, (1,), (5,)),
-        "task_names": ("a",),
-        "optimizer": keras.optimizers.Adam(),
-        "weighting": FixedWeighting(),
-        "loss_normalization": "tasks",
-        "epochs": 2,
-        "batch_size": 8,
-        "seed": 3,
-    }
-    return TrainingPlan(**{**settings, **changes})
+SPEC = NetworkSpec(4, (1,), (5,))
+
+
+def resolve_auto(n_steps, spec=SPEC, optimizer=None, weighting=None):
+    optimizer = keras.optimizers.Adam() if optimizer is None else optimizer
+    return resolve_jit_compile("auto", spec, optimizer, weighting or FixedWeighting(), n_steps)
 
 
 @pytest.mark.parametrize(
@@ -270,17 +265,17 @@ def make_plan(**changes):
 )
 def test_auto_takes_xla_for_many_steps_of_what_is_known(changes, n_steps, expected, monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
-    assert resolve_jit_compile("auto", make_plan(**changes), n_steps) is expected
+    assert resolve_auto(n_steps, **changes) is expected
 
 
 def test_auto_leaves_xla_alone_on_a_gpu(monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
-    assert resolve_jit_compile("auto", make_plan(), 400) is False
+    assert resolve_auto(400) is False
 
 
 @pytest.mark.slow
 def test_auto_decides_by_all_epochs_in_partial_fit_too(monkeypatch):
-    monkeypatch.setattr(_program, "_MIN_XLA_STEPS", 18)
+    monkeypatch.setattr(_plan, "_MIN_XLA_STEPS", 18)
     X, Y = make_table()
     step = make(jit_compile="auto", classes=[[0, 1], [0, 1, 2], [0, 1]])
     for _ in range(3):
@@ -294,13 +289,14 @@ def test_true_is_refused_with_batch_normalization():
         make(normalization="batch").fit(X, Y)
 
 
-def test_plan_without_xla_has_another_key():
-    plan = make_plan()
-    keys = {
-        _program_cache.program_key(
-            replace(plan, jit_compile=jit, batch_size=size), ("", None), False
-        )
+def test_plan_without_xla_has_another_program():
+    parts = TrainingParts(keras.optimizers.Adam(), FixedWeighting())
+    settings = {"task_names": ("a",), "epochs": 2, "seed": 3, "loss_normalization": "tasks"}
+    configs = {
+        make_plan(
+            SPEC, parts, **settings, batch_size=size, jit_compile=jit, is_sparse=False
+        ).program
         for jit in (True, False)
         for size in (8, 16)
     }
-    assert len(keys) == 3  # the batch size shapes a program only under XLA
+    assert len(configs) == 3  # the batch size shapes a program only under XLA

@@ -461,8 +461,8 @@ def test_score_refuses_what_does_not_fit(arguments, message):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"average": "micro"}, "average must be 'macro', 'weighted' or None"),
-        ({"response_method": "decision_function"}, "response_method must be"),
+        ({"average": "micro"}, "'average' .* must be one of 'macro', 'weighted', None"),
+        ({"response_method": "decision_function"}, "'response_method' .* must be"),
         ({"response_method": "predict_proba"}, "'accuracy' is computed from predict,"),
         ({"classes": [["a"]]}, "classes of each of the 3 task"),
         ({"sample_weight": np.ones(3)}, "sample_weight must have the shape"),
@@ -506,7 +506,7 @@ def test_calibration_error_is_zero_for_certain_and_right_predictions():
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"n_bins": 0}, "n_bins must be an int of at least 1"),
+        ({"n_bins": 0}, "'n_bins' .* must be an integer >= 1"),
         ({"labels": ["a", "b", "c"]}, r"2 column\(s\), 3 label"),
         ({"sample_weight": [1]}, "inconsistent numbers of samples"),
     ],
@@ -656,7 +656,7 @@ def test_scorer_refuses_a_loss(metric):
 
 
 def test_scorer_refuses_a_direction_for_a_name():
-    with pytest.raises(ValueError, match="'accuracy' knows its direction"):
+    with pytest.raises(ValueError, match="'accuracy' is a name, whose"):
         make_multitask_scorer("accuracy", greater_is_better=False)
 
 

@@ -12,9 +12,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_mtl import MultiTaskClassifier
-from sk_mtl.metrics import multitask_score
+from sk_mtl.metrics import multitask_report, multitask_score
 from sk_mtl.plotting import LabelCoverageDisplay, LearningCurvesDisplay, TaskScoresDisplay
-from sk_mtl.plotting._figures import grid_shape, shorten
+from sk_mtl.plotting._figures import shorten_name
+from sk_mtl.plotting._panels import grid_shape
 
 
 @pytest.fixture(autouse=True)
@@ -135,7 +136,7 @@ def test_coverage_leaves_the_rows_out_on_request():
 
 
 def test_coverage_refuses_another_order_of_rows():
-    with pytest.raises(ValueError, match="rows must be one of"):
+    with pytest.raises(ValueError, match=r"'rows' .* must be one of"):
         LabelCoverageDisplay.from_labels([[0, 1], [1, 0]], rows="random")
 
 
@@ -222,7 +223,7 @@ def test_curves_of_chosen_tasks_stand_beside_the_mean():
 
 
 def test_curves_of_too_many_tasks_say_how_many_are_shown(monkeypatch):
-    monkeypatch.setattr("sk_mtl.plotting._figures._MAX_PANELS", 2)
+    monkeypatch.setattr("sk_mtl.plotting._panels._MAX_PANELS", 2)
 
     display = LearningCurvesDisplay(make_history(["a", "b", "c"]), ["a", "b", "c"]).plot()
 
@@ -311,10 +312,24 @@ def test_constant_predictor_has_no_score_for_a_task_without_training_labels():
     np.testing.assert_array_equal(display.constant_scores, [0.5, np.nan])
 
 
+@pytest.mark.parametrize("metric", ["brier_score", "log_loss", "calibration_error"])
+def test_constant_predictor_is_that_of_the_report(metric):
+    # The model knows a third class, which has no labelled cell.
+    y_true, proba = np.array([0, 0, 1, 1, 0]), np.tile([0.6, 0.3, 0.1], (5, 1))
+    settings = {"classes": [np.arange(3)], "sample_weight": [3, 1, 1, 1, 1]}
+
+    display = TaskScoresDisplay.from_predictions(y_true, proba, metric=metric, **settings)
+
+    report = multitask_report(y_true, y_proba=proba, metrics=metric, **settings)
+    expected = report.frame[metric].loc["y0"]
+    np.testing.assert_array_equal(display.scores["model"], expected["score"])
+    np.testing.assert_array_equal(display.constant_scores, expected["constant"])
+
+
 def test_constant_predictor_refuses_other_tasks():
     y_true = pd.DataFrame({"a": [0, 1], "b": [0, 1]})
 
-    with pytest.raises(ValueError, match=r"tasks of y, 2\. Got 1"):
+    with pytest.raises(ValueError, match=r"must have the tasks of y_true, 'a', 'b'\. Got 'y0'"):
         TaskScoresDisplay.from_predictions(y_true, [np.eye(2)] * 2, y_train=[0, 1])
 
 
@@ -365,7 +380,7 @@ def test_task_without_a_score_is_said_to_have_none():
 
 
 def test_long_names_keep_the_ends_by_which_they_differ():
-    names = {shorten(f"a task with a rather long name, number {i}") for i in range(60)}
+    names = {shorten_name(f"a task with a rather long name, number {i}") for i in range(60)}
 
     assert len(names) == 60
     assert max(map(len, names)) == 28

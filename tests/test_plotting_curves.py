@@ -232,7 +232,7 @@ def test_confidence_curve_adds_up_to_the_calibration_error(predicted):
     gaps = np.abs(curve.prob_true - curve.prob_pred)
     assert np.average(gaps, weights=curve.counts) == pytest.approx(error)
     assert display.calibration_error["three"] == pytest.approx(error)
-    assert f"ECE {error:.3f}, class predicted" in panel_titles(display)[1]
+    assert f"ECE {error:.3f}, predicted class" in panel_titles(display)[1]
 
 
 @pytest.mark.parametrize(
@@ -287,12 +287,12 @@ def test_calibration_of_one_class_is_drawn_and_of_no_label_said(predicted):
     display = draw(TaskCalibrationDisplay, predicted)
 
     assert list(display.lines_["single"]) == [1]
-    assert "no labelled" in display.axes_[3].texts[0].get_text()
+    assert "no\nlabelled cell" in display.axes_[3].texts[0].get_text()
 
 
 @pytest.mark.parametrize("wrong", [{"kind": "both"}, {"strategy": "none"}])
 def test_calibration_refuses_unknown_settings(wrong, predicted):
-    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be one of"):
+    with pytest.raises(ValueError, match=f"'{next(iter(wrong))}' .* must be one of"):
         draw(TaskCalibrationDisplay, predicted, **wrong)
 
 
@@ -462,7 +462,7 @@ def test_few_tasks_and_many_are_drawn(display, n_tasks, style):
 
 @pytest.mark.parametrize("display", DISPLAYS)
 def test_too_many_tasks_are_cut_off_and_said(display, monkeypatch):
-    monkeypatch.setattr("sk_mtl.plotting._figures._MAX_PANELS", 3)
+    monkeypatch.setattr("sk_mtl.plotting._panels._MAX_PANELS", 3)
     Y = np.random.default_rng(0).integers(0, 2, (20, 5))
 
     drawn = display.from_predictions(Y, np.full((20, 5), 0.5))

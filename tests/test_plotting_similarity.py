@@ -183,7 +183,7 @@ def test_gradients_of_linear_heads_are_errors_times_weights():
 def test_gradients_do_not_depend_on_how_rows_are_batched(monkeypatch):
     clf = fit(head_hidden_layer_sizes={"y1": (3,)})
     whole = TaskSimilarityDisplay.from_estimator(clf, X, Y).similarity
-    monkeypatch.setattr("sk_mtl.plotting._similarity._BATCH_ROWS", 7)
+    monkeypatch.setattr("sk_mtl.plotting._head_gradients.BATCH_ROWS", 7)
 
     batched = TaskSimilarityDisplay.from_estimator(clf, X, Y).similarity
 

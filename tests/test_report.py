@@ -31,7 +31,7 @@ from sk_mtl.metrics import (
     multitask_report,
     multitask_score,
 )
-from sk_mtl.metrics._report_bootstrap import draw_row_counts, score_resamples
+from sk_mtl.metrics._report.bootstrap import draw_row_counts, score_resamples
 from sk_mtl.metrics._task_metrics import METRICS, TaskCells, UndefinedScore, find_metric
 
 LABEL_METRICS = ["accuracy", "balanced_accuracy", "f1", "matthews_corrcoef"]
@@ -218,11 +218,11 @@ def test_scorer_of_a_function_gets_the_probabilities():
         ({"y_pred": None, "metrics": "f1"}, "'f1' is computed from labels: pass y_pred"),
         ({"y_proba": None, "metrics": ["roc_auc"]}, "computed from probabilities: pass y_proba"),
         ({"metrics": []}, "at least one metric"),
-        ({"metrics": ["f1", "f1"]}, "names of their own.* 'f1', 'f1'. Pass {name: metric}"),
-        ({"metrics": {"labels": "f1"}}, "names of their own, other than 'labels'"),
+        ({"metrics": ["f1", "f1"]}, "different names.* 'f1', 'f1'. Pass {name: metric}"),
+        ({"metrics": {"labels": "f1"}}, "different names, other than 'labels'"),
         ({"metrics": "auroc"}, "There is no metric 'auroc'"),
-        ({"n_bootstraps": 0}, "n_bootstraps must be None or an int of at least 1. Got 0"),
-        ({"n_bootstraps": True}, "n_bootstraps must be None or an int"),
+        ({"n_bootstraps": 0}, "'n_bootstraps' .* must be an integer >= 1. Got 0"),
+        ({"n_bootstraps": True}, "'n_bootstraps' .* must be an int"),
         ({"n_bootstraps": 2, "confidence_level": 95}, "between 0 and 1. Got 95"),
         ({"y_true": Y.rename(columns={"a": "mean"})}, "'mean' stands for the mean over tasks"),
         ({"y_pred": PROBA}, "computed from predicted labels"),
@@ -342,7 +342,7 @@ def test_constant_is_undefined_for_a_task_without_training_labels():
 @pytest.mark.parametrize(
     ("y_train", "message"),
     [
-        (Y.assign(a=3), r"y_train holds labels of task 'a' that are none of its classes: 3\."),
+        (Y.assign(a=3), r"y_train has labels of task 'a' that are not among its classes: 3\."),
         (Y[["a", "b"]], r"tasks of y_true, 'a', 'b', 'c'\. Got 'a', 'b'"),
         (np.zeros((4, 2)), r"Got 'y0', 'y1'"),
     ],
@@ -532,7 +532,7 @@ def test_function_that_refuses_a_resample_is_undefined_there():
 
 def test_resamples_are_the_same_however_they_are_cut_into_batches(monkeypatch):
     expected = report(n_bootstraps=20, random_state=0).frame
-    monkeypatch.setattr("sk_mtl.metrics._report_bootstrap._BATCH_SIZE", 30)
+    monkeypatch.setattr("sk_mtl.metrics._report.bootstrap._BATCH_SIZE", 30)
 
     pd.testing.assert_frame_equal(report(n_bootstraps=20, random_state=0).frame, expected)
     counts = list(draw_row_counts(10, 20, np.random.RandomState(0)))
@@ -683,9 +683,9 @@ def test_digits_are_those_asked_for():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda made: made.to_text(digits=-1), "digits must be an int of at least 0. Got -1"),
-        (lambda made: made.to_text(line_width=0), "line_width must be an int of at least 1"),
-        (lambda made: made.to_html(digits=2.5), "digits must be an int of at least 0. Got 2.5"),
+        (lambda made: made.to_text(digits=-1), "'digits' .* must be an integer >= 0. Got -1"),
+        (lambda made: made.to_text(line_width=0), "'line_width' .* must be an integer >= 1"),
+        (lambda made: made.to_html(digits=2.5), "'digits' .* must be an integer >= 0. Got 2.5"),
     ],
 )
 def test_looks_that_do_not_exist_are_refused(call, message):

@@ -300,12 +300,30 @@ def test_watched_series_is_one_of_the_history(params, watched):
     assert outcome["watched"] == watched
     assert outcome["best"] == min(clf.history_[watched])
     assert not outcome["stopped"]
-    assert f"did not stop, watched {watched}" in str(clf.summary())
+    assert f"did not stop, monitored {watched}" in str(clf.summary())
 
 
 def test_without_early_stopping_nothing_was_watched(fitted):
     assert fitted.summary().stopping is None
-    assert "no loss was watched" in str(fitted.summary())
+    assert "early stopping   off" in str(fitted.summary())
+
+
+@pytest.mark.parametrize("unlabelled", [None, "pseudo_labels"])
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1, "auto"])
+def test_label_smoothing_and_unlabelled_are_told_if_they_act(unlabelled, label_smoothing):
+    clf = make_tiny(epochs=1, unlabelled=unlabelled, label_smoothing=label_smoothing)
+    summary = clf.fit(X, Y.iloc[:, :2]).summary()
+    lines = str(summary).splitlines()
+    assert (summary.unlabelled, summary.label_smoothing) == (unlabelled, label_smoothing)
+    facts = dict(line.split("   ", 1) for line in lines[1 : lines.index("")])
+    facts = {name.strip(): text.strip() for name, text in facts.items()}
+    assert facts.get("unlabelled") == unlabelled
+    assert facts.get("label smoothing") == (str(label_smoothing) if label_smoothing else None)
+
+
+def test_label_smoothing_is_not_told_of_the_focal_loss():
+    clf = make_tiny(epochs=1, loss="focal", label_smoothing="auto")
+    assert "label smoothing" not in str(clf.fit(X, Y["colour"]).summary())
 
 
 # ------------------------------------------------------------------------------------------------
@@ -340,7 +358,7 @@ def test_text_of_a_small_summary():
         "labelled cells   50 of 80 (62%), from 25% of ('size', 2) to 100% of colour",
         "parameters       26",
         "epochs           1",
-        "early stopping   no loss was watched",
+        "early stopping   off",
         "loss             0.1234 in epoch 1",
         "objective        0.1234 in epoch 1",
         "",

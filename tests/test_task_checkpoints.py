@@ -24,7 +24,7 @@ def test_one_set_of_values_per_epoch_is_kept():
     keeper.keep([0, 1, 2], 1, values[1])
     keeper.keep([1], 3, values[3])
     keeper.keep([2], 5, values[5])
-    found = keeper.checkpoints(4, 3, values[3])
+    found = keeper.best_weights(4, 3, values[3])
     assert found.epochs == (1, 3, 5)
     assert found.of_task == (0, 1, 2, 1)
     assert found.task_epochs == (1, 3, 5, 3)
@@ -34,14 +34,14 @@ def test_one_set_of_values_per_epoch_is_kept():
 def test_nothing_is_kept_when_all_tasks_have_the_common_epoch():
     keeper = BestWeightsKeeper()
     keeper.keep([0, 1], 2, [np.zeros(1)])
-    assert keeper.checkpoints(3, 2, [np.zeros(1)]) is None
+    assert keeper.best_weights(3, 2, [np.zeros(1)]) is None
 
 
 def test_values_of_the_state_are_not_held_twice():
     keeper, of_state = BestWeightsKeeper(), [np.zeros(1)]
     keeper.keep([0], 2, [np.zeros(1)])
     keeper.keep([1], 1, [np.ones(1)])
-    assert keeper.checkpoints(2, 2, of_state).values[1] is of_state
+    assert keeper.best_weights(2, 2, of_state).values[1] is of_state
 
 
 def test_shifted_epochs_are_counted_from_an_earlier_one():

@@ -13,14 +13,17 @@ import tensorflow as tf
 from sklearn.exceptions import ConvergenceWarning
 
 from sk_mtl import MultiTaskClassifier, clear_program_cache
+from sk_mtl._compat.keras_internals import shorten_adam
 from sk_mtl._data.dataset import Subset
 from sk_mtl._model.build import build_network, network_variables
 from sk_mtl._model.spec import NetworkSpec
-from sk_mtl._train import program as _program
 from sk_mtl._train import program_cache as _program_cache
-from sk_mtl._train.early_stopping import EarlyStopping
+from sk_mtl._train import steps as _steps
+from sk_mtl._train.early_stopping import StoppingConfig
 from sk_mtl._train.loop import NonFiniteLossError, draw_start, train
-from sk_mtl._train.program import TrainingPlan, TrainingProgram
+from sk_mtl._train.plan import TrainingParts
+from sk_mtl._train.plan import make_plan as plan_training
+from sk_mtl._train.steps import TrainingSteps
 from sk_mtl.weighting import FixedWeighting, UncertaintyWeighting
 
 N_OUTPUTS = (1, 3, 1)
@@ -45,22 +48,25 @@ def make_rows(n_rows=25, seed=0, coverage=0.5):
     )
 
 
-def make_plan(optimizer=None, **changes):
+def make_plan(optimizer=None, weighting=None, callbacks=(), spec=SPEC, **changes):
+    parts = TrainingParts(
+        keras.optimizers.SGD(0.1) if optimizer is None else optimizer,
+        FixedWeighting() if weighting is None else weighting,
+        list(callbacks),
+    )
     settings = {
-        "spec": SPEC,
         "task_names": ("a", "b", "c"),
-        "optimizer": keras.optimizers.SGD(0.1) if optimizer is None else optimizer,
-        "weighting": FixedWeighting(),
         "loss_normalization": "tasks",
+        "is_sparse": False,
         "epochs": 2,
         "batch_size": 8,
         "seed": 3,
     }
-    return TrainingPlan(**{**settings, **changes})
+    return plan_training(spec, parts, **{**settings, **changes})
 
 
 def start_of(plan):
-    return draw_start(plan.spec, plan.weighting, FREQUENCIES, plan.seed)
+    return draw_start(plan.program.spec, plan.parts.weighting, FREQUENCIES, plan.run.seed)
 
 
 def run(plan, training=None, validation=None):
@@ -102,29 +108,31 @@ def reference_task_losses(logits, codes, weight):
 
 def train_by_hand(plan, training):
     """Train by an eager loop over batches and tasks; return the model, log-variances, history."""
-    model, start = build_network(plan.spec), start_of(plan)
+    model, start, run = build_network(plan.program.spec), start_of(plan), plan.run
     for variable, value in zip(network_variables(model), start.network, strict=True):
         variable.assign(value)
-    optimizer = type(plan.optimizer).from_config(plan.optimizer.get_config())
-    learns = isinstance(plan.weighting, UncertaintyWeighting)
+    optimizer = plan.parts.optimizer
+    optimizer = type(optimizer).from_config(optimizer.get_config())
+    learns = isinstance(plan.parts.weighting, UncertaintyWeighting)
     log_variance = keras.Variable(np.zeros(len(N_OUTPUTS), np.float32))
     variables = [*model.trainable_variables, *([log_variance] if learns else [])]
     if optimizer.weight_decay:
         optimizer.exclude_from_weight_decay(var_list=[v for v in variables if v.name != "kernel"])
     optimizer.build(variables)
     history = {"loss": [], "objective": []}
-    for epoch in range(1, plan.epochs + 1):
-        rng = np.random.default_rng([plan.seed, 1, plan.first_epoch + epoch])
+    for epoch in range(1, run.epochs + 1):
+        rng = np.random.default_rng([run.seed, 1, run.first_epoch + epoch])
         order = training.rows[rng.permutation(len(training.rows))]
         totals, denominators, objectives = np.zeros(3), np.zeros(3), []
-        for first in range(0, len(order), plan.batch_size):
-            rows = order[first : first + plan.batch_size]
+        for first in range(0, len(order), run.batch_size):
+            rows = order[first : first + run.batch_size]
             with tf.GradientTape() as tape:
                 logits = model(training.X[rows], training=True)
                 sums, weights = reference_task_losses(
                     logits, training.codes[rows], training.weight[rows]
                 )
-                by = weights if plan.loss_normalization == "tasks" else np.full(3, weights.sum())
+                is_per_task = plan.program.loss_normalization == "tasks"
+                by = weights if is_per_task else np.full(3, weights.sum())
                 objective = tf.zeros(())
                 for t in range(3):
                     if weights[t] == 0:
@@ -181,7 +189,7 @@ def test_shortened_adam_gives_the_bits_of_keras(kind, settings):
         variables = [keras.Variable(np.linspace(-1, 1, 7, dtype="f4")), keras.Variable([[2.0]])]
         optimizer.build(variables)
         if is_shortened:
-            _program._shorten_adam(optimizer)
+            shorten_adam(optimizer)
         for step in range(1, 5):
             gradients = [tf.sin(step * v.value) for v in variables]
             optimizer.apply(gradients, variables)
@@ -262,11 +270,11 @@ def test_task_without_labels_in_training_has_nan_in_the_history_and_is_left_out_
 
 @pytest.mark.parametrize("rows_at_once", [3, 8192])
 def test_validation_losses_are_the_means_over_the_labelled_cells(monkeypatch, rows_at_once):
-    monkeypatch.setattr(_program, "_EVALUATION_ROWS", rows_at_once)
+    monkeypatch.setattr(_steps, "_EVALUATION_ROWS", rows_at_once)
     held_out = replace(make_rows(seed=1), rows=np.arange(3, 23))
     plan = make_plan(epochs=1, spec=replace(SPEC, dropout=0.5))
     outcome = run(plan, validation=held_out)
-    model = build_network(plan.spec)
+    model = build_network(plan.program.spec)
     for variable, value in zip(network_variables(model), outcome.state.network, strict=True):
         variable.assign(value)
     rows = held_out.rows
@@ -274,7 +282,7 @@ def test_validation_losses_are_the_means_over_the_labelled_cells(monkeypatch, ro
         model(held_out.X[rows]), held_out.codes[rows], held_out.weight[rows]
     )
     losses = np.array([float(s) for s in sums]) / weights
-    found = [outcome.history[f"val_{name}_loss"][0] for name in plan.task_names]
+    found = [outcome.history[f"val_{name}_loss"][0] for name in plan.run.task_names]
     np.testing.assert_allclose(found, losses, rtol=1e-5)
     assert outcome.history["val_loss"][0] == pytest.approx(losses.mean(), rel=1e-5)
 
@@ -291,7 +299,7 @@ def test_early_stopping_keeps_the_best_epoch(task):
         on_epoch_end=lambda epoch, logs: weights.append(recorder.model.get_weights())
     )
     plan, training, held_out = overfit(
-        stopping=EarlyStopping(3), monitored_task=task, callbacks=[recorder]
+        stopping=StoppingConfig(3), monitored_task=task, callbacks=[recorder]
     )
     outcome = run(plan, training, held_out)
     watched = outcome.history["val_loss" if task is None else "val_b_loss"]
@@ -301,7 +309,7 @@ def test_early_stopping_keeps_the_best_epoch(task):
 
 
 def test_early_stopping_watches_the_training_loss_without_validation_rows():
-    plan, training, _ = overfit(stopping=EarlyStopping(2, tol=0.1))
+    plan, training, _ = overfit(stopping=StoppingConfig(2, tol=0.1))
     outcome = run(plan, training)
     assert outcome.n_epochs < 30
     assert outcome.best_epoch == 1 + int(np.argmin(outcome.history["loss"]))
@@ -310,7 +318,7 @@ def test_early_stopping_watches_the_training_loss_without_validation_rows():
 def test_early_stopping_with_a_cached_program_starts_afresh():
     outcomes = []
     for _ in range(2):
-        plan, training, held_out = overfit(stopping=EarlyStopping(3))
+        plan, training, held_out = overfit(stopping=StoppingConfig(3))
         outcomes.append(run(plan, training, held_out))
     assert_same_values(outcomes[0].state.network, outcomes[1].state.network)
     assert outcomes[0].history == outcomes[1].history
@@ -342,7 +350,7 @@ def test_divergence_after_the_first_epoch_names_that_epoch():
 
 def test_divergence_keeps_the_best_epoch_before_it():
     blow_up = keras.callbacks.LearningRateScheduler(lambda epoch: 1e30 if epoch == 2 else 0.1)
-    plan = make_plan(epochs=5, callbacks=[blow_up], stopping=EarlyStopping(10))
+    plan = make_plan(epochs=5, callbacks=[blow_up], stopping=StoppingConfig(10))
     with pytest.warns(ConvergenceWarning, match=r"after epoch 3 .* weights of epoch 2 are kept"):
         outcome = run(plan, validation=make_rows(seed=1))
     assert outcome.n_epochs == 3
@@ -374,7 +382,7 @@ def test_sparse_rows_train_to_the_same_bits_as_dense_ones(density):
     )
     dense = run(make_plan(), training, held_out)
     sparse = run(
-        make_plan(),
+        make_plan(is_sparse=True),
         replace(training, X=sp.csr_matrix(training.X)),
         replace(held_out, X=sp.csr_matrix(held_out.X)),
     )
@@ -391,7 +399,7 @@ def test_entries_given_twice_in_a_sparse_matrix_are_summed():
     X = sp.csr_matrix((halves, columns, starts), shape=training.X.shape)
     assert_same_values(
         run(make_plan(), training).state.network,
-        run(make_plan(), replace(training, X=X)).state.network,
+        run(make_plan(is_sparse=True), replace(training, X=X)).state.network,
     )
 
 
@@ -536,7 +544,7 @@ def test_model_checkpoint_saves_the_best_weights_only(tmp_path):
     save = keras.callbacks.ModelCheckpoint(
         path, monitor="val_loss", save_best_only=True, save_weights_only=True
     )
-    plan, training, held_out = overfit(stopping=EarlyStopping(3), callbacks=[save])
+    plan, training, held_out = overfit(stopping=StoppingConfig(3), callbacks=[save])
     outcome = run(plan, training, held_out)
     model = build_network(SPEC)
     model.load_weights(path)
@@ -566,7 +574,7 @@ def test_swapped_in_average_weights_are_those_validated():
 @pytest.mark.slow
 def test_averaged_weights_are_those_watched_and_kept():
     optimizer, held_out = SGD(0.5, use_ema=True, ema_momentum=0.9), make_rows(12, seed=1)
-    watched = run(make_plan(optimizer, epochs=1, stopping=EarlyStopping(3)), validation=held_out)
+    watched = run(make_plan(optimizer, epochs=1, stopping=StoppingConfig(3)), validation=held_out)
     averaged = run(make_plan(SGD(0.5, use_ema=True, ema_momentum=0.9), epochs=1))
     assert_same_values(watched.state.network, averaged.state.network)
     # A step of no length from what was kept leaves the loss as it was watched.
@@ -590,13 +598,13 @@ def traces(monkeypatch):
     """Return a list that grows by one whenever a training step is traced; empty the cache."""
     clear_program_cache()
     seen = []
-    original = TrainingProgram._train_on
+    original = TrainingSteps.train_on_batch
 
     def counting(self, *args):
         seen.append(self.spec)
         return original(self, *args)
 
-    monkeypatch.setattr(TrainingProgram, "_train_on", counting)
+    monkeypatch.setattr(TrainingSteps, "train_on_batch", counting)
     return seen
 
 
@@ -809,7 +817,7 @@ def test_monitored_task_without_labels_to_watch_gives_way_to_the_mean():
     X, Y = make_table()
     held_out = np.where([True, False, True], Y, np.nan)
     clf = make_classifier(monitor=1, epochs=2, n_iter_no_change=1)
-    with pytest.warns(UserWarning, match="mean over tasks is watched instead"):
+    with pytest.warns(UserWarning, match="mean over tasks is monitored instead"):
         clf.fit(X, Y, validation_data=(X, held_out))
     assert clf.best_iter_ == 1 + int(np.argmin(clf.history_["val_loss"]))
 

@@ -13,7 +13,8 @@ import numpy as np
 from _harness import clock
 
 from sk_mtl import MultiTaskClassifier
-from sk_mtl._train.resume import Checkpoint, _digest
+from sk_mtl._train.fit_identity import digest
+from sk_mtl._train.resume import ResumePoint
 
 NETWORKS = [((64,), 2_000, 20, 200), ((1024, 512), 5_000, 200, 12)]
 N_FITS = 3
@@ -28,7 +29,7 @@ def make_table(n_samples, n_features, n_tasks=4):
 
 
 def main():
-    seconds, sizes, save = [], [], Checkpoint.save_if_due
+    seconds, sizes, save = [], [], ResumePoint.save_if_due
 
     def save_and_note(self, *args):
         due, begun = self._due, time.perf_counter()
@@ -37,7 +38,7 @@ def main():
             seconds.append(time.perf_counter() - begun)
             sizes.append(Path(self.path).stat().st_size)
 
-    Checkpoint.save_if_due = save_and_note
+    ResumePoint.save_if_due = save_and_note
     for layers, n_samples, n_features, epochs in NETWORKS:
         X, Y = make_table(n_samples, n_features)
         for number in range(1 + N_FITS):  # the first one compiles
@@ -55,7 +56,7 @@ def main():
                     f"up to {max(sizes) / 1e6:.2f} MB, {sum(seconds) / whole:.1%} of the fit"
                 )
     X = np.zeros((1_000_000, 100), dtype=np.float32)
-    print(f"digest of 1,000,000 rows of 100 features: {clock(_digest, X):.2f} s")
+    print(f"digest of 1,000,000 rows of 100 features: {clock(digest, X):.2f} s")
 
 
 if __name__ == "__main__":

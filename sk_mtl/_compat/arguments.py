@@ -51,10 +51,10 @@ def check_real(caller: str, name: str, value: Any, low: float, high: float = flo
     return float(value)
 
 
-def check_choice(caller: str, name: str, value: Any, choices: Sequence[str]) -> str:
+def check_choice(caller: str, name: str, value: Any, choices: Sequence[str | None]) -> Any:
     """Return value if it is one of the choices; refuse anything else."""
     listed = ", ".join(repr(c) for c in choices)
-    is_choice = isinstance(value, str) and value in choices
+    is_choice = (value is None or isinstance(value, str)) and value in choices
     _require(is_choice, caller, name, f"one of {listed}", value)
     return value
 

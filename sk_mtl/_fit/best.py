@@ -1,8 +1,4 @@
-"""The setting for quality: what `MultiTaskClassifier.best` sets, and how that gives way.
-
-Owns the values and nothing else: docs/benchmarks/quality.md says how they were chosen. Does not
-know the estimator.
-"""
+"""The values that `MultiTaskClassifier.best` sets; docs/benchmarks/quality.md says why."""
 
 from __future__ import annotations
 
@@ -18,19 +14,7 @@ _OPTIMIZER = {"optimizer": "adam", "optimizer__learning_rate": 2e-3}
 
 
 def choose_best(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the setting for quality to parameters, which win.
-
-    Parameters
-    ----------
-    params : mapping of str to object
-        Parameters of the estimator.
-
-    Returns
-    -------
-    chosen : dict of str to object
-        These, and those of the setting that are not among them: none of the optimizer's where there
-        is another one, and none of the network's where there is a `model`.
-    """
+    """Return parameters with the values for quality added, unless they set or exclude them."""
     chosen: dict[str, Any] = _TRAINING | _LOSS
     if params.get("model") is None:
         chosen |= _NETWORK

@@ -1,47 +1,32 @@
 """A trained network: its specification and values, from which it predicts.
 
-What is alive (a Keras model, prepared arrays) is built on demand and never saved.
+What is alive (a Keras model, prepared arrays) is built on demand and never saved. Imports Keras for
+the model only.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from sk_mtl._compat.processes import refuse_fork
 from sk_mtl._model.spec import NetworkSpec
-from sk_mtl._predict.base import Forward
-from sk_mtl._predict.forward import make_forward
+from sk_mtl._predict.forward import Forward, make_forward
 from sk_mtl._train.best_weights import BestWeights
 from sk_mtl._train.state import TrainingState
-
-if TYPE_CHECKING:
-    import keras
 
 __all__ = ["FittedNetwork"]
 
 
 class FittedNetwork:
-    """A network's specification and values.
-
-    Parameters
-    ----------
-    spec : NetworkSpec
-        What the network is.
-    state : TrainingState
-        Its values, and what training needs to go on.
-    temperatures : ndarray of float32 of shape (n_tasks,) or None, default=None
-        What the logits of each task are divided by for its probabilities.
-    best_weights : BestWeights or None, default=None
-        The values that each task is predicted with; None for those of the state.
-    """
+    """A network's specification and state; temperatures and best weights by task, if there are."""
 
     def __init__(
         self,
         spec: NetworkSpec,
         state: TrainingState,
-        temperatures: np.ndarray | None = None,
+        temperatures: np.ndarray | None = None,  # float32 of shape (n_tasks,)
         best_weights: BestWeights | None = None,
     ):
         self.spec = spec
@@ -49,21 +34,10 @@ class FittedNetwork:
         self.temperatures = temperatures
         self.best_weights = best_weights
         self._forwards: list[Forward] | None = None
-        self._model: keras.Model | None = None
+        self._model: Any = None
 
     def logits(self, X: Any) -> np.ndarray:
-        """Return the logits of rows, not divided by the temperatures.
-
-        Parameters
-        ----------
-        X : ndarray or CSR matrix of shape (n_samples, n_features)
-            Features, of float32 or what can be cast to it.
-
-        Returns
-        -------
-        logits : ndarray of float32 of shape (n_samples, sum(n_outputs))
-            The tasks side by side.
-        """
+        """Return the logits of rows, (n_samples, sum(n_outputs)), without temperatures."""
         first, *others = self._prepared()
         logits = first.logits(X)
         of_column = np.repeat(self._of_task(), self.spec.n_outputs)
@@ -73,20 +47,7 @@ class FittedNetwork:
         return logits
 
     def probabilities(self, X: Any, calibrated: bool = True) -> list[np.ndarray]:
-        """Return the class probabilities of rows, task by task.
-
-        Parameters
-        ----------
-        X : ndarray or CSR matrix of shape (n_samples, n_features)
-            Features, of float32 or what can be cast to it.
-        calibrated : bool, default=True
-            Whether to divide the logits by the temperatures.
-
-        Returns
-        -------
-        probabilities : list of ndarray of float32 of shape (n_samples, n_classes_t)
-            One array per task that the network learns; two columns for a binary one.
-        """
+        """Return the class probabilities of rows, (n_samples, n_classes_t) by learnable task."""
         temperatures = self.temperatures if calibrated else None
         first, *others = self._prepared()
         probabilities = first.probabilities(X, temperatures)
@@ -98,65 +59,39 @@ class FittedNetwork:
         return probabilities
 
     def spread(self, X: Any) -> list[np.ndarray]:
-        """Return the standard deviation over members of class probabilities, task by task.
-
-        Parameters
-        ----------
-        X : ndarray or CSR matrix of shape (n_samples, n_features)
-            Features, of float32 or what can be cast to it.
-
-        Returns
-        -------
-        spread : list of ndarray of float32 of shape (n_samples, n_classes_t)
-            One array per task that the network learns, from logits as they are.
-        """
+        """Return the standard deviations of probabilities over members, as `probabilities`."""
         by_values = [forward.spread(X) for forward in self._prepared()]
         return [by_values[number][task] for task, number in enumerate(self._of_task())]
 
-    def _values(self) -> tuple[list[np.ndarray], ...]:
-        """Return the values of each of the networks that tasks are predicted with."""
-        return (self.state.network,) if self.best_weights is None else self.best_weights.values
-
     def _of_task(self) -> np.ndarray:
-        """Return, by task, which of them."""
+        """Return, by task, the number of the network that predicts it."""
         if self.best_weights is None:
             return np.zeros(len(self.spec.n_outputs), dtype=np.intp)
         return np.array(self.best_weights.of_task)
 
     def _prepared(self) -> list[Forward]:
-        """Return the forward pass of each of them, prepared at the first call."""
+        """Return the forward passes, prepared at the first call."""
         if self._forwards is None:
-            self._forwards = [make_forward(self.spec, values) for values in self._values()]
+            best = self.best_weights
+            networks = [self.state.network] if best is None else best.values
+            self._forwards = [make_forward(self.spec, values) for values in networks]
         return self._forwards
 
     @property
-    def model(self) -> keras.Model:
+    def model(self) -> Any:
         """The Keras model with these values, built at the first call."""
         refuse_fork()
         if self._model is None:
-            self._model = self._build_model()
+            from sk_mtl._model.build import build_fitted
+
+            # A whole custom network gives what it always gives.
+            is_whole = self.spec.custom_outputs is not None
+            best = None if is_whole else self.best_weights
+            self._model = build_fitted(
+                self.spec,
+                [self.state.network] if best is None else best.values,
+                (0,) if best is None else best.epochs,
+                () if best is None else best.of_task,
+                None if is_whole else self.temperatures,
+            )
         return self._model
-
-    def _build_model(self) -> keras.Model:
-        # Predicting needs no Keras, whose import takes seconds.
-        from sk_mtl._model.build import build_network, divide_logits, join_networks
-
-        is_whole = self.spec.custom_outputs is not None
-        if self.best_weights is None or is_whole:
-            model = _fill(build_network(self.spec), self.state.network)
-        else:
-            models = [_fill(build_network(self.spec), v) for v in self.best_weights.values]
-            names = [f"epoch_{epoch}" for epoch in self.best_weights.epochs]
-            model = join_networks(models, names, self.spec, self.best_weights.of_task)
-        if self.temperatures is not None and not is_whole:
-            model = divide_logits(model, self.spec, self.temperatures)
-        return model
-
-
-def _fill(model: keras.Model, values: list[np.ndarray]) -> keras.Model:
-    """Assign values to a model's variables, and return it."""
-    from sk_mtl._model.build import network_variables
-
-    for variable, value in zip(network_variables(model), values, strict=True):
-        variable.assign(value)
-    return model

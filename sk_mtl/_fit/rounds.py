@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from sk_mtl._compat.processes import refuse_fork
 from sk_mtl._data.dataset import Dataset, Subset, UnlabelledSubset
@@ -22,15 +23,14 @@ from sk_mtl._fit.fitted_network import FittedNetwork
 from sk_mtl._fit.settings import Settings
 from sk_mtl._fit.splits import split_folds, split_validation
 from sk_mtl._fit.temperature_scaling import fit_temperatures, require_validation
-from sk_mtl._train.early_stopping import EarlyStopping, PlannedEpoch, TaskStopping, mean_history
-from sk_mtl._train.loop import (
-    NonFiniteLossError,
-    TrainingResult,
+from sk_mtl._train.early_stopping import (
+    PlannedEpochs,
+    StoppingConfig,
     compute_best_epochs,
-    draw_start,
-    train,
+    mean_history,
 )
-from sk_mtl._train.program import TrainingPlan, resolve_jit_compile
+from sk_mtl._train.loop import NonFiniteLossError, TrainingResult, draw_start, train
+from sk_mtl._train.plan import TrainingPlan, make_plan, resolve_jit_compile
 from sk_mtl._train.resume import ResumePoint, open_resume_point
 from sk_mtl._train.state import TrainingState
 
@@ -131,7 +131,7 @@ class _Fit:
                 "validation_data is never trained on. Put these rows into X and y, or set "
                 "refit=False."
             )
-        stopping = settings.make_stopping() if stops_early else None
+        stopping = settings.stopping() if stops_early else None
         first = self.train(training, validation, stopping)
         if first is None or validation is None:
             return first, None
@@ -148,23 +148,24 @@ class _Fit:
         histories, validated = [], []
         fold: _Round | None = None
         for training, validation in split_folds(dataset, _N_FOLDS, self.seed):
-            fold = self.train(training, validation, settings.make_stopping())
+            fold = self.train(training, validation, settings.stopping())
             assert fold is not None  # there is a task to learn
             histories.append(fold.result.history)
             if settings.must_calibrate:
                 validated.append(self._logits_and_labels(fold, validation))
         assert fold is not None
         history = mean_history(histories)
-        plan = replace(
-            fold.plan,
-            stopping=settings.make_stopping(),
-            task_stopping=settings.make_task_stopping(dataset),
+        best = compute_best_epochs(fold.plan.run.make_monitor(), history)
+        result = TrainingResult(
+            fold.result.state,
+            history,
+            len(history["loss"]),
+            best.best_epoch,
+            stopping=best.stopping,
         )
-        best_epoch, task_epochs = compute_best_epochs(plan, history)
-        result = TrainingResult(fold.result.state, history, len(history["loss"]), best_epoch)
-        found = replace(fold, plan=plan, result=result)
+        found = replace(fold, result=result)
         temperatures = _fit_temperatures(found, validated) if validated else None
-        return self.train_on_all(found, task_epochs), temperatures
+        return self.train_on_all(found, best.task_epochs), temperatures
 
     def train_on_all(self, found: _Round, task_epochs: tuple[int, ...] = ()) -> _Round:
         """Train afresh on all rows for the epochs found; the history stays that of the search."""
@@ -175,24 +176,24 @@ class _Fit:
         last = self.train(
             self.all_rows(),
             None,
-            PlannedEpoch(result.best_epoch),
+            PlannedEpochs(result.best_epoch, tuple(epochs)),
             epochs=max(*epochs, result.best_epoch),
-            task_stopping=TaskStopping([PlannedEpoch(epoch) for epoch in epochs]),
             search=found.plan,
         )
         assert last is not None  # as a search was
         state, weights = last.result.state, last.result.best_weights
         result = replace(result, state=state, best_weights=weights)
-        return _Round(replace(found.plan, spec=last.plan.spec), last.encoder, result)
+        # The offsets that the temperatures were fitted with stay those of the search.
+        program = replace(found.plan.program, spec=last.plan.program.spec)
+        return _Round(replace(found.plan, program=program), last.encoder, result)
 
     def train(
         self,
         training: Subset,
         validation: Subset | None,
-        stopping: EarlyStopping | PlannedEpoch | None,
+        stopping: StoppingConfig | PlannedEpochs | None,
         *,
         epochs: int | None = None,
-        task_stopping: TaskStopping | None = None,
         search: TrainingPlan | None = None,
     ) -> _Round | None:
         """Train the network, from the start or from its beginning; None if no task has classes.
@@ -210,50 +211,39 @@ class _Fit:
             raise ValueError(_CHANGED)
         frequencies = training.class_frequencies(tuple(map(len, dataset.learnable_classes)))
         unlabelled = dataset.unlabelled_subset(training, validation)
-        if task_stopping is None and stopping is not None:
-            task_stopping = settings.make_task_stopping(dataset)
-        plan = TrainingPlan(
-            spec=spec,
+        parts = settings.make_parts(dataset, optimizer)
+        if search is None:
+            batch_size = settings.resolve_batch_size(len(training.rows))
+            # By `epochs`, not by those of this call: partial_fit trains as fit does.
+            n_steps = settings.epochs * -(-len(training.rows) // batch_size)
+            jit_compile = resolve_jit_compile(
+                settings.jit_compile, spec, optimizer, parts.weighting, n_steps
+            )
+            monitored = settings.monitored_task(dataset, validation or training)
+        else:
+            batch_size, monitored = search.run.batch_size, search.run.monitored_task
+            jit_compile = search.program.xla_batch_size > 0
+        plan = make_plan(
+            spec,
+            parts,
+            is_sparse=sp.issparse(training.X),
+            jit_compile=jit_compile,
             task_names=dataset.series_labels,
-            optimizer=optimizer,
-            weighting=settings.make_task_weighting(dataset),
-            loss_normalization=settings.loss_normalization,
-            epochs=settings.epochs if epochs is None else epochs,
-            batch_size=settings.resolve_batch_size(len(training.rows)),
+            epochs=int(settings.epochs if epochs is None else epochs),
+            batch_size=batch_size,
             seed=self.seed,
             first_epoch=0 if start is None else start.n_epochs,
             stopping=stopping,
-            task_stopping=task_stopping,
-            callbacks=settings.make_callbacks(),
-            progress=settings.make_progress(dataset),
-            focal_gamma=float(settings.focal_gamma) if settings.loss == "focal" else None,
-            logit_offsets=settings.logit_offsets(frequencies),
-            label_smoothing=settings.label_smoothing_shares(frequencies),
-            batching=settings.batching,
-            unlabelled=settings.unlabelled_spec(),
-            unlabelled_weight=float(settings.unlabelled_weight),
+            monitored_task=monitored,
             unlabelled_batch_size=settings.unlabelled_batch_size(unlabelled),
-            ema_momentum=settings.resolve_ema_momentum(optimizer),
+            **settings.of_plan(optimizer, frequencies),
         )
-        if search is None:
-            monitored = settings.monitored_task(dataset, validation or training)
-            # By `epochs`, not by those of this call: partial_fit trains as fit does.
-            n_steps = settings.epochs * -(-len(training.rows) // plan.batch_size)
-            jit_compile = resolve_jit_compile(settings.jit_compile, plan, n_steps)
-            plan = replace(plan, monitored_task=monitored, jit_compile=jit_compile)
-        else:
-            plan = replace(
-                plan,
-                batch_size=search.batch_size,
-                monitored_task=search.monitored_task,
-                jit_compile=search.jit_compile,
-            )
         state = (
             start.state
             if start is not None
             else draw_start(
                 spec,
-                plan.weighting,
+                parts.weighting,
                 settings.initial_frequencies(frequencies),
                 self.seed,
                 custom_values,
@@ -261,7 +251,7 @@ class _Fit:
             )
         )
         if not len(training.rows):  # a stream may bring a batch without any label
-            return _Round(plan, encoder, TrainingResult(state, {}, 0, 0))
+            return _Round(plan, encoder, TrainingResult.untrained(state, plan.run))
         resume_point = self._open_resume_point(plan, state, training, validation, unlabelled)
         result = train(plan, state, training, validation, resume_point, unlabelled)
         return _Round(plan, encoder, result)
@@ -303,7 +293,9 @@ class _Fit:
         """Return logits, class indices and cell weights of validation rows."""
         rows = validation.rows
         X = fold.encoder.transform(validation.X[rows], self.dataset.categories)
-        network = FittedNetwork(fold.plan.spec, fold.result.state, None, fold.result.best_weights)
+        network = FittedNetwork(
+            fold.plan.program.spec, fold.result.state, None, fold.result.best_weights
+        )
         return network.logits(X), validation.codes[rows], validation.weight[rows]
 
 
@@ -350,7 +342,7 @@ def _fit_temperatures(
     """Return the temperatures of the learnable tasks, from logits and labels of rows."""
     logits, codes, weight = (np.concatenate(parts) for parts in zip(*validated, strict=True))
     return fit_temperatures(
-        logits, codes, weight, found.plan.spec.n_outputs, found.plan.logit_offsets
+        logits, codes, weight, found.plan.program.spec.n_outputs, found.plan.run.logit_offsets
     )
 
 
@@ -376,7 +368,8 @@ def _assemble(
         if adds_labels:
             labelled, n_rows = labelled + previous.labelled_cells, n_rows + previous.n_rows
     weights = np.zeros(len(schema.task_names), dtype=np.float32)
-    network, best_iter, stopping = None, 0, None
+    network, best_iter = None, 0
+    stopping: dict[str, Any] | None = None
     encoder = InputEncoder(dataset.categories)
     if last is not None:
         plan, result, encoder = last.plan, last.result, last.encoder
@@ -385,10 +378,13 @@ def _assemble(
         if best_weights is not None:
             best_weights = best_weights.shift(n_iter)
         best_iter, n_iter = n_iter + result.best_epoch, n_iter + result.n_epochs
-        network = FittedNetwork(plan.spec, result.state, temperatures, best_weights)
+        network = FittedNetwork(plan.program.spec, result.state, temperatures, best_weights)
         n_learnable = len(dataset.learnable_names)
-        weights[dataset.is_learnable] = plan.weighting.weights(result.state.weighting, n_learnable)
-        stopping = _describe_stopping(plan, n_folds)
+        weights[dataset.is_learnable] = plan.parts.weighting.weights(
+            result.state.weighting, n_learnable
+        )
+        if result.stopping is not None:
+            stopping = {**result.stopping._asdict(), "n_folds": n_folds}
     return FittedModel(
         schema=schema,
         encoder=encoder,
@@ -403,23 +399,6 @@ def _assemble(
         best_iter=best_iter,
         stopping=stopping,
     )
-
-
-def _describe_stopping(plan: TrainingPlan, n_folds: int) -> dict[str, Any] | None:
-    """Return how early stopping ended, in plain values; None without early stopping.
-
-    "task" is the history's name of the monitored task, None for the mean.
-    """
-    stopping, task = plan.stopping, plan.monitored_task
-    if not isinstance(stopping, EarlyStopping):
-        return None
-    return {
-        "task": None if task is None else str(plan.task_names[task]),
-        "n_iter_no_change": int(stopping.n_iter_no_change),
-        "stopped": bool((plan.task_stopping or stopping).should_stop),
-        "best": float(stopping.best_loss),
-        "n_folds": n_folds,
-    }
 
 
 def _continue_history(

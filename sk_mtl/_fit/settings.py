@@ -30,11 +30,12 @@ from sk_mtl._model.keras_objects import make_callbacks, make_optimizer
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._model.task_layout import TaskLayout
 from sk_mtl._tasks import resolve_task
-from sk_mtl._train.early_stopping import EarlyStopping, TaskStopping
-from sk_mtl._train.program import optimizer_and_inner
+from sk_mtl._train.config import UnlabelledSpec
+from sk_mtl._train.early_stopping import StoppingConfig
+from sk_mtl._train.optimizer import inner_optimizer
+from sk_mtl._train.plan import TrainingParts
 from sk_mtl._train.progress import ProgressBar
-from sk_mtl._train.teacher import UnlabelledSpec
-from sk_mtl.weighting import TaskWeighting, make_weighting
+from sk_mtl.weighting import make_weighting
 
 __all__ = ["Settings"]
 
@@ -101,15 +102,9 @@ class Settings:
             and self.epochs > self.n_iter_no_change
         )
 
-    def make_stopping(self) -> EarlyStopping:
-        """Return new early stopping for the mean loss."""
-        return EarlyStopping(self.n_iter_no_change, self.tol)
-
-    def make_task_stopping(self, dataset: Dataset) -> TaskStopping | None:
-        """Return new early stopping for each task, if each keeps weights of its own."""
-        if self.restore_best == "common":
-            return None
-        return TaskStopping([self.make_stopping() for _ in dataset.learnable_names])
+    def stopping(self) -> StoppingConfig:
+        """Return when early stopping stops, and whose best weights it keeps."""
+        return StoppingConfig(self.n_iter_no_change, self.tol, self.restore_best == "per_task")
 
     def monitored_task(self, dataset: Dataset, validation: Subset) -> int | None:
         """Return the position of the monitored task among the learnable ones; None for all."""
@@ -248,10 +243,6 @@ class Settings:
 
     # -------------------------------------------------------------------------------------- Loss
 
-    def make_task_weighting(self, dataset: Dataset) -> TaskWeighting:
-        """Return the strategy that weights the learnable tasks."""
-        return make_weighting(self.task_weighting, dataset.schema.task_names, dataset.is_learnable)
-
     def logit_offsets(self, frequencies: list[np.ndarray]) -> np.ndarray | None:
         """Return what is added to the logits in training; None for nothing."""
         tau = float(self.logit_adjustment)
@@ -305,7 +296,7 @@ class Settings:
 
     def resolve_ema_momentum(self, optimizer: keras.optimizers.Optimizer) -> float:
         """Return the momentum of the averaged weights; 0 for none."""
-        averages = optimizer_and_inner(optimizer)[1].use_ema
+        averages = inner_optimizer(optimizer).use_ema
         if self.ema_momentum == "auto":
             return 0.0 if averages or self.model is not None else _EMA_MOMENTUM
         if averages and self.ema_momentum:
@@ -317,13 +308,29 @@ class Settings:
 
     # ----------------------------------------------------------------------------------- Running
 
-    def make_callbacks(self) -> list[keras.callbacks.Callback]:
-        """Return the user's callbacks; classes are instantiated."""
-        return make_callbacks(self.callbacks, self.routed("callbacks"))
+    def make_parts(self, dataset: Dataset, optimizer: keras.optimizers.Optimizer) -> TrainingParts:
+        """Return the live objects of a training."""
+        return TrainingParts(
+            optimizer,
+            make_weighting(self.task_weighting, dataset.schema.task_names, dataset.is_learnable),
+            make_callbacks(self.callbacks, self.routed("callbacks")),
+            ProgressBar(dataset.series_labels, self.verbose > 1) if self.verbose else None,
+        )
 
-    def make_progress(self, dataset: Dataset) -> ProgressBar | None:
-        """Return what shows the progress; None for nothing."""
-        return ProgressBar(dataset.series_labels, self.verbose > 1) if self.verbose else None
+    def of_plan(
+        self, optimizer: keras.optimizers.Optimizer, frequencies: list[np.ndarray]
+    ) -> dict[str, Any]:
+        """Return the settings of `make_plan` that follow from parameters and class frequencies."""
+        return {
+            "loss_normalization": self.loss_normalization,
+            "focal_gamma": float(self.focal_gamma) if self.loss == "focal" else None,
+            "logit_offsets": self.logit_offsets(frequencies),
+            "label_smoothing": self.label_smoothing_shares(frequencies),
+            "batching": self.batching,
+            "unlabelled": self.unlabelled_spec(),
+            "unlabelled_weight": float(self.unlabelled_weight),
+            "ema_momentum": self.resolve_ema_momentum(optimizer),
+        }
 
 
 def _layer_sizes(sizes: Any, name: str) -> tuple[int, ...]:

@@ -1,12 +1,22 @@
-r"""Calibration: one temperature per task, from logits and labels that training did not see.
+r"""Temperature scaling: one temperature per task, from logits and labels of validation rows.
 
-Owns the fit of the temperatures; knows no network. The probabilities of a task are those of its
-logits over its temperature, :math:`p = \mathrm{softmax}(z / T_t)` [1]_, with the logit 0 of the
-first class beside the log-odds of a binary task.
+The probabilities of a task are those of its logits divided by its temperature,
+:math:`p = \mathrm{softmax}(z / T_t)` [1]_; a binary task has the logit 0 for its first class. Few
+labels determine a temperature poorly, and a network that is overconfident is so in most of its
+tasks. So the tasks share a common temperature, from which each departs as far as its own labels
+support: a random-effects model, with the variance between tasks estimated as in [2]_.
 
-Few labels say little of a temperature, and a network that is too sure of itself is so in most of
-its tasks. So the tasks have a common temperature, and each its own as far as its labels tell it
-from the common one: a random-effects model, with the variance between tasks found as in [2]_.
+With :math:`\beta = 1 / T`, the log loss of task :math:`t` is
+
+.. math:: L_t(\beta) = \sum_i w_{it}
+    \left(\log \sum_k e^{\beta z_{itk} + o_{tk}} - \beta z_{it y_{it}} - o_{t y_{it}}\right),
+
+its weights divided by their mean. The common :math:`\beta_0` minimises
+:math:`\sum_t L_t(\beta) + 100 \, (\beta - 1 - \log \beta)`, and that of a task
+:math:`L_t(\beta) + (\beta / \beta_0 - 1 - \log (\beta / \beta_0)) / \tau^2`, where
+:math:`\tau^2` is the variance of :math:`\log \beta_t` between tasks beyond chance. Both are
+convex. The penalties weigh as much as 100, or :math:`1 / \tau^2`, average cells, and at least as
+much as one: labels that are all predicted correctly would otherwise have temperature 0.
 
 References
 ----------
@@ -36,24 +46,14 @@ _LARGEST_LOGIT = 1e30
 _LARGEST_FACTOR = 1e4
 
 
-def require_validation(watched: Subset | None) -> None:
-    """Refuse to calibrate without rows that training does not see.
-
-    Parameters
-    ----------
-    watched : Subset or None
-        Rows held out, or validation data.
-
-    Raises
-    ------
-    ValueError
-        If there are none.
-    """
-    if watched is None:
+def require_validation(validation: Subset | None) -> None:
+    """Refuse to calibrate without validation rows."""
+    if validation is None:
         raise ValueError(
-            "calibrate=True needs labelled rows that are not trained on. Set early_stopping=True, "
-            "which holds out validation_fraction of the rows, or give fit validation_data; "
-            "partial_fit has neither. calibrate='auto' goes without where there are none."
+            "calibrate=True needs validation rows, which are not trained on. Set "
+            "early_stopping=True, which sets aside validation_fraction of the rows, or pass "
+            "validation_data to fit; partial_fit has neither. calibrate='auto' does without if "
+            "there are none."
         )
 
 
@@ -64,52 +64,9 @@ def fit_temperatures(
     n_outputs: Sequence[int],
     offsets: np.ndarray | None = None,
 ) -> np.ndarray:
-    r"""Find the temperature of each task.
-
-    With :math:`\beta = 1 / T`, the log loss of task :math:`t` is
-
-    .. math:: L_t(\beta) = \sum_i w_{it}
-        \left(\log \sum_k e^{\beta z_{itk} + o_{tk}} - \beta z_{it y_{it}} - o_{t y_{it}}\right),
-
-    its weights divided by their mean. The common :math:`\beta_0` minimises
-    :math:`\sum_t L_t(\beta) + 100 \, (\beta - 1 - \log \beta)`, and that of a task
-    :math:`L_t(\beta) + (\beta / \beta_0 - 1 - \log (\beta / \beta_0)) / \tau^2`, where
-    :math:`\tau^2` is the variance of :math:`\log \beta_t` between tasks beyond what chance makes.
-    Both are convex. The pulls weigh as much as 100, or as :math:`1 / \tau^2`, average cells, and at
-    least as much as one: without them, labels that are all predicted right would have no best
-    temperature but 0.
-
-    Parameters
-    ----------
-    logits : ndarray of float of shape (n_samples, sum(n_outputs))
-        The tasks side by side: one column of log-odds for a binary task, else one per class.
-    codes : ndarray of int of shape (n_samples, n_tasks)
-        Class indices; any where the label is missing.
-    weight : ndarray of float of shape (n_samples, n_tasks)
-        Cell weights, 0 where the label is missing.
-    n_outputs : sequence of int
-        The width of each task.
-    offsets : ndarray of float of shape (sum(n_outputs),), default=None
-        Added to the logits over temperature, :math:`o`: by how much the frequencies of the classes
-        that the labels are drawn from differ from those that are to be predicted.
-
-    Returns
-    -------
-    temperatures : ndarray of float32 of shape (n_tasks,)
-        Positive; the common one for a task without a labelled cell, 1 where no task has any.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sk_mtl._fit.temperature_scaling import fit_temperatures
-    >>> rng = np.random.default_rng(0)
-    >>> log_odds = rng.normal(size=(5000, 2))
-    >>> codes = (rng.random((5000, 2)) < 1 / (1 + np.exp(-log_odds))).astype(int)
-    >>> weight = np.ones((5000, 2))
-    >>> weight[3:, 1] = 0                       # three labels, which have no say
-    >>> fit_temperatures(2 * log_odds, codes, weight, (1, 1)).round()
-    array([2., 2.], dtype=float32)
-    """
+    """Fit the temperatures, float32 of shape (n_tasks,), of tasks side by side in the logits."""
+    # Codes and weights have shape (n_samples, n_tasks). The offsets, (sum(n_outputs),), are added
+    # to the scaled logits: how the class frequencies of the labels differ from those to predict.
     starts = np.cumsum([0, *n_outputs])
     offsets = np.zeros(starts[-1]) if offsets is None else offsets.astype(np.float64)
     tasks = []
@@ -120,9 +77,9 @@ def fit_temperatures(
         if width == 1:
             of_task, offset = np.hstack([np.zeros_like(of_task), of_task]), np.r_[0, offset]
         tasks.append(_Cells.of_task(of_task, codes[labelled, t], weight[labelled, t], offset))
-    common = _find_factor(tasks, 1.0, _PULL)
+    common = _fit_factor(tasks, 1.0, _PULL)
     pull = 1 / max(_variance_between(tasks, common), 1 / _LARGEST_PULL)
-    factors = [_find_factor([cells], common, pull) for cells in tasks]
+    factors = [_fit_factor([cells], common, pull) for cells in tasks]
     return (1 / np.array(factors)).astype(np.float32)
 
 
@@ -160,7 +117,7 @@ class _Cells:
         return (shares * self.logits).sum(axis=1), (shares * self.logits**2).sum(axis=1)
 
 
-def _find_factor(tasks: Sequence[_Cells], center: float, pull: float) -> float:
+def _fit_factor(tasks: Sequence[_Cells], center: float, pull: float) -> float:
     """Return what to multiply the logits of these tasks by; `pull` draws it to `center`."""
 
     def slope(factor: float) -> float:

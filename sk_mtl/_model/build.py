@@ -24,9 +24,8 @@ from sk_mtl._model.spec import (
 )
 
 __all__ = [
+    "build_fitted",
     "build_network",
-    "divide_logits",
-    "join_networks",
     "logits_of",
     "network_variables",
 ]
@@ -86,14 +85,37 @@ def network_variables(model: keras.Model) -> list[Any]:
     return [*model.trainable_variables, *model.non_trainable_variables]
 
 
-def divide_logits(model: keras.Model, spec: NetworkSpec, temperatures: np.ndarray) -> keras.Model:
+def build_fitted(
+    spec: NetworkSpec,
+    networks: Sequence[list[np.ndarray]],
+    epochs: Sequence[int],
+    of_task: Sequence[int],
+    temperatures: np.ndarray | None,
+) -> keras.Model:
+    """Build the model that predicts: one network, or one per epoch that is best for some task."""
+    models = [_fill(build_network(spec), values) for values in networks]
+    model = models[0]
+    if len(of_task):
+        names = [f"epoch_{epoch}" for epoch in epochs]
+        model = _join_networks(models, names, spec, of_task)
+    return model if temperatures is None else _divide_logits(model, spec, temperatures)
+
+
+def _fill(model: keras.Model, values: list[np.ndarray]) -> keras.Model:
+    """Assign values to a model's variables, and return it."""
+    for variable, value in zip(network_variables(model), values, strict=True):
+        variable.assign(value)
+    return model
+
+
+def _divide_logits(model: keras.Model, spec: NetworkSpec, temperatures: np.ndarray) -> keras.Model:
     """Return a network of the same layers that divides its logits by temperatures, (n_tasks,)."""
     factors = np.repeat(1 / temperatures, spec.n_outputs).tolist()
     layer = keras.layers.Rescaling(factors, dtype="float32", name="temperatures")
     return keras.Model(model.input, layer(model.output), name=model.name)
 
 
-def join_networks(
+def _join_networks(
     models: Sequence[keras.Model], names: Sequence[str], spec: NetworkSpec, of_task: Sequence[int]
 ) -> keras.Model:
     """Return a network that takes the logits of each task from one of several models."""

@@ -41,7 +41,8 @@ def probabilities_by_column(logits: np.ndarray, n_outputs: Sequence[int]) -> lis
 
 
 def spread_by_column(logits: np.ndarray, n_outputs: Sequence[int]) -> list[np.ndarray]:
-    """Turn logits, (n_members, n_columns, n_rows), into deviations of probabilities, by task."""
+    """Return the deviation of probabilities over members, (n_classes_t, n_rows) by task."""
+    # The logits have shape (n_members, n_columns, n_rows).
     logits = np.clip(logits, -_LARGEST_LOGIT, _LARGEST_LOGIT)
     spread: list[np.ndarray] = [np.empty(0)] * len(n_outputs)
     for group in TaskLayout(tuple(n_outputs)).groups:
@@ -55,7 +56,8 @@ def spread_by_column(logits: np.ndarray, n_outputs: Sequence[int]) -> list[np.nd
 
 
 def average_members(logits: np.ndarray, n_outputs: Sequence[int]) -> np.ndarray:
-    """Turn logits, (n_members, n_columns, n_rows), into those of the mean of the probabilities."""
+    """Return the logits of the mean of members' probabilities, as `MeanOfMembers` does."""
+    # From shape (n_members, n_columns, n_rows) to (n_columns, n_rows).
     logits = np.clip(logits, -_LARGEST_LOGIT, _LARGEST_LOGIT)
     averaged = np.empty(logits.shape[1:], np.float32)
     for group in TaskLayout(tuple(n_outputs)).groups:

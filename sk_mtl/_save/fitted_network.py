@@ -22,7 +22,8 @@ from sk_mtl._fit.fitted_network import FittedNetwork
 from sk_mtl._model.spec import CustomOutputs, NetworkSpec, TaskOutput
 from sk_mtl._model.task_layout import TaskLayout
 from sk_mtl._model.variables import Variable, list_variables
-from sk_mtl._train.best_weights import BestWeights
+from sk_mtl._predict.activations import ACTIVATIONS
+from sk_mtl._train.best_weights import decode_best_weights, encode_best_weights
 from sk_mtl._train.state import TrainingState, decode_state, encode_state
 
 __all__ = ["decode_network", "encode_network"]
@@ -35,32 +36,17 @@ def encode_network(network: FittedNetwork | None, arrays: dict[str, Any]) -> Any
     if network is None:
         return None
     spec, state, best = network.spec, network.state, network.best_weights
-    paths = [str(i) for i in range(len(state.network))]
+    paths = [f"network/{i}" for i in range(len(state.network))]
     if spec.custom_model is None:
-        paths = [f"{i}/{v.layer}/{v.kind}" for i, v in enumerate(list_variables(spec))]
-    node = {
+        paths = [f"network/{i}/{v.layer}/{v.kind}" for i, v in enumerate(list_variables(spec))]
+    return {
         "spec": _encode_spec(spec, arrays),
         "state": encode_state(state, "", arrays, paths),
         "temperatures": encode_value(network.temperatures, "temperatures", arrays),
-        "best_weights": None,
+        "best_weights": None
+        if best is None
+        else encode_best_weights(best, state.network, paths, arrays),
     }
-    if best is not None:
-        # The values of the state are not repeated.
-        values = [
-            None
-            if of_epoch is state.network
-            else [
-                encode_value(value, f"epoch_{epoch}/{path}", arrays)
-                for path, value in zip(paths, of_epoch, strict=True)
-            ]
-            for epoch, of_epoch in zip(best.epochs, best.values, strict=True)
-        ]
-        node["best_weights"] = {
-            "epochs": list(best.epochs),
-            "of_task": list(best.of_task),
-            "values": values,
-        }
-    return node
 
 
 def _encode_spec(spec: NetworkSpec, arrays: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +85,9 @@ def decode_network(
     temperatures = decode_value(nodes["temperatures"], arrays)
     best = nodes["best_weights"]
     if best is not None:
-        best = _decode_best_weights(best, arrays, state.network, len(n_outputs), n_epochs)
+        best = decode_best_weights(best, state.network, len(n_outputs), arrays)
+        is_trained = best.epochs[0] >= 1 and best.epochs[-1] <= n_epochs
+        require(is_trained, "the best epochs were never trained")
     if temperatures is not None:
         _check_temperatures(temperatures, len(n_outputs))
     if not isinstance(arrays, AnyObjects):
@@ -112,32 +100,6 @@ def decode_network(
             _check_values(variables, values)
         _check_training_state(state, variables)
     return FittedNetwork(spec, state, temperatures, best)
-
-
-def _decode_best_weights(
-    node: dict[str, Any],
-    arrays: dict[str, Any],
-    last: list[np.ndarray],
-    n_tasks: int,
-    n_epochs: int,
-) -> BestWeights:
-    """Return the weights of each task."""
-    require(node.keys() == {"epochs", "of_task", "values"}, "unexpected keys in the best epochs")
-    epochs, of_task = node["epochs"], node["of_task"]
-    require(all(type(n) is int for n in (*epochs, *of_task)), "an epoch is not a number")
-    ascends = all(a < b for a, b in itertools.pairwise([0, *epochs, n_epochs + 1]))
-    require(ascends, "the best epochs were never trained")
-    is_each = len(of_task) == n_tasks and set(of_task) == set(range(len(epochs)))
-    require(is_each and len(node["values"]) == len(epochs), "the best epochs do not fit the tasks")
-    values = [
-        last if nodes is None else [decode_value(part, arrays) for part in nodes]
-        for nodes in node["values"]
-    ]
-    require(
-        all(isinstance(v, np.ndarray) for of_epoch in values for v in of_epoch),
-        "the weights of an epoch are not arrays",
-    )
-    return BestWeights(tuple(epochs), tuple(values), tuple(of_task))
 
 
 def _check_temperatures(temperatures: Any, n_tasks: int) -> None:
@@ -218,8 +180,8 @@ def _decode_spec(
 
 def _is_activation(name: Any) -> bool:
     """Return whether this names an activation; Keras is asked for those of users only."""
-    if type(name) is not str:
-        return False
+    if type(name) is not str or name in ACTIVATIONS:
+        return type(name) is str
     from sk_mtl._model.activations import canonical_activation
 
     return canonical_activation(name) == name

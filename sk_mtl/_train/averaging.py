@@ -1,8 +1,8 @@
 r"""Averaged weights: the running average of a network's weights, with which it predicts.
 
 Owns the average and how it follows the weights. An average over the last steps lies nearer to the
-middle of the valley that steps wander in than any one of them does [1]_, and changes less from one
-epoch to the next. Does not know what the network computes.
+middle of the valley that steps wander in than any one of them [1]_, and changes less from one epoch
+to the next. Does not know what the network computes.
 
 References
 ----------
@@ -22,26 +22,15 @@ import tensorflow as tf
 
 from sk_mtl._train.state import AveragingState
 
-__all__ = ["WeightAverage"]
+__all__ = ["WeightAverage", "averaged_variables"]
 
 
 class WeightAverage:
-    r"""The running average of variables.
+    """The running average of variables, of which a step keeps the share `momentum`."""
 
-    Parameters
-    ----------
-    variables : sequence of keras.Variable
-        What is averaged.
-    momentum : float
-        How much of the average a step leaves, in (0, 1).
-
-    Notes
-    -----
-    After step :math:`n` the average is :math:`a_n = m_n a_{n - 1} + (1 - m_n) w_n` with
-    :math:`m_n = \min(m, n / (9 + n))`: of few steps it is mostly the last ones, so that a short
-    training is not held back by where it started. TensorFlow's `ExponentialMovingAverage` has the
-    same rule, as its `num_updates`.
-    """
+    # After step n the average is a_n = m_n a_(n-1) + (1 - m_n) w_n with m_n = min(m, n / (9 + n)),
+    # as in TensorFlow's ExponentialMovingAverage with num_updates: at first it consists mostly of
+    # the last steps, so that the start of a short training does not hold it back.
 
     def __init__(self, variables: Sequence[keras.Variable], momentum: float):
         self._variables = list(variables)
@@ -56,7 +45,7 @@ class WeightAverage:
         self._exchange = tf.function(self._change_places, autograph=False)
 
     def follow(self) -> None:
-        """Take the variables, after a step, into the average."""
+        """Update the averages after a step."""
         n = tf.cast(self._n_steps.value + 1, tf.float32)
         share = 1 - tf.minimum(self._momentum, n / (9 + n))
         for average, variable in zip(self._averages, self._variables, strict=True):
@@ -64,13 +53,7 @@ class WeightAverage:
         self._n_steps.assign_add(1)
 
     def load(self, state: AveragingState | None) -> None:
-        """Take what the variables hold as the averages, and assign the weights.
-
-        Parameters
-        ----------
-        state : AveragingState or None
-            As `read` returned it; None starts a new average.
-        """
+        """Take what the variables hold as the averages, and assign the weights of a state."""
         self._n_steps.assign(0 if state is None else state.n_steps)
         for average, variable in zip(self._averages, self._variables, strict=True):
             average.assign(variable.value)
@@ -79,20 +62,14 @@ class WeightAverage:
                 variable.assign(value)
 
     def read(self) -> AveragingState:
-        """Return copies of the weights, and the number of steps.
-
-        Returns
-        -------
-        state : AveragingState
-            What `load` takes.
-        """
+        """Return copies of the weights, and the number of steps."""
         weights = self._averages if self._is_exchanged else self._variables
         values = [np.array(w.value.numpy()) for w in weights]
         return AveragingState(values, int(self._n_steps.numpy()))
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Let the variables hold the averages, for a while."""
+        """Let the variables hold the averages within a `with` block."""
         self._exchange()
         self._is_exchanged = True
         try:
@@ -102,13 +79,7 @@ class WeightAverage:
             self._is_exchanged = False
 
     def by_variable(self) -> dict[int, Any]:
-        """Return the variables that hold the averages.
-
-        Returns
-        -------
-        averages : dict of int to keras.Variable
-            By the identity of what they are averages of.
-        """
+        """Return the variables that hold the averages, by the identity of the averaged ones."""
         if self._is_exchanged:
             return {}
         return {id(v): a for v, a in zip(self._variables, self._averages, strict=True)}
@@ -118,3 +89,9 @@ class WeightAverage:
             weight = tf.identity(variable.value)
             variable.assign(average.value)
             average.assign(weight)
+
+
+def averaged_variables(model: keras.Model) -> list[Any]:
+    """Return the variables of a network that are averaged: weights, and the moments of batches."""
+    moments = [v for v in model.non_trainable_variables if v.name.startswith("moving_")]
+    return [*model.trainable_variables, *moments]

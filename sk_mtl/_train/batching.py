@@ -1,4 +1,4 @@
-"""Batching: the order of the rows of an epoch, cut into batches by whoever trains.
+"""Batching: the order of the rows of an epoch, which the training loop cuts into batches.
 
 Owns the shuffle. Every row comes once per epoch, whatever the order. Knows no labels, only where
 there are any.
@@ -12,58 +12,23 @@ __all__ = ["LabelAwareOrder", "RandomOrder", "draw_endlessly"]
 
 
 class RandomOrder:
-    """Shuffles rows.
-
-    Parameters
-    ----------
-    n_rows : int
-        Number of rows.
-    """
+    """Shuffles rows."""
 
     def __init__(self, n_rows: int):
         self.n_rows = n_rows
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """Draw the order of an epoch.
-
-        Parameters
-        ----------
-        rng : numpy.random.Generator
-            Source of the draw.
-
-        Returns
-        -------
-        order : ndarray of int of shape (n_rows,)
-            A permutation of the rows.
-        """
+        """Return a permutation of the rows for an epoch."""
         return rng.permutation(self.n_rows)
 
 
 class LabelAwareOrder:
-    """Shuffles rows so that those with labels of rare tasks are spread evenly over the batches.
+    """Shuffles rows so that those with labels of rare tasks are spread evenly over the batches."""
 
-    A row belongs to the rarest of the tasks that it has a label of. The rows are shuffled within
-    their group and dealt out to the batches like cards, one after another, the group of the rarest
-    task first; which batch comes when is drawn anew for every epoch. The numbers of rows of a group
-    in two whole batches differ by one at most. Where every row has all labels there is one group,
-    and the order is a plain shuffle.
-
-    Parameters
-    ----------
-    is_labelled : ndarray of bool of shape (n_rows, n_tasks)
-        Where there are labels; at least one in each row.
-    batch_size : int
-        Rows per batch; the last one has what is left.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sk_mtl._train.batching import LabelAwareOrder
-    >>> is_rare = np.arange(12) < 3
-    >>> order = LabelAwareOrder(np.stack([~is_rare, is_rare], axis=1), batch_size=4)
-    >>> is_rare[order.draw(np.random.default_rng(0))].reshape(3, 4).sum(axis=1).tolist()
-    [1, 1, 1]
-    """
+    # A row belongs to the rarest of the tasks that it has a label of. The rows are shuffled within
+    # their group and dealt out to the batches like cards, the group of the rarest task first; the
+    # order of the batches is drawn anew for every epoch. The numbers of rows of a group in two
+    # whole batches differ by one at most.
 
     def __init__(self, is_labelled: np.ndarray, batch_size: int):
         rarest_first = np.argsort(is_labelled.sum(axis=0), kind="stable")
@@ -78,18 +43,7 @@ class LabelAwareOrder:
         self.batch, self.level = batch[dealt], level[dealt]
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """Draw the order of an epoch.
-
-        Parameters
-        ----------
-        rng : numpy.random.Generator
-            Source of the draw.
-
-        Returns
-        -------
-        order : ndarray of int of shape (n_rows,)
-            A permutation of the rows.
-        """
+        """Return a permutation of the rows for an epoch."""
         shuffled = rng.permutation(len(self.group))
         cards = shuffled[np.argsort(self.group[shuffled], kind="stable")]
         place_of_batch = np.arange(self.n_whole + 1)
@@ -100,21 +54,6 @@ class LabelAwareOrder:
 
 
 def draw_endlessly(rng: np.random.Generator, n_rows: int, n_drawn: int) -> np.ndarray:
-    """Draw rows, each as often as any other, up to one.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of the draw.
-    n_rows : int
-        Number of rows.
-    n_drawn : int
-        How many to draw.
-
-    Returns
-    -------
-    order : ndarray of int of shape (n_drawn,)
-        Permutations of the rows, one after another, the last one cut off.
-    """
+    """Return `n_drawn` rows: permutations of all rows, one after another, the last one cut off."""
     n_whole = -(-n_drawn // n_rows)
     return np.concatenate([rng.permutation(n_rows) for _ in range(n_whole)])[:n_drawn]

@@ -5,95 +5,50 @@ Does not know what a program does.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
-from typing import Any
-
-import keras
 
 from sk_mtl._predict.keras_forward import clear_forward_programs
-from sk_mtl._train.program import TrainingPlan, TrainingProgram, optimizer_and_inner
+from sk_mtl._train.config import ProgramConfig
+from sk_mtl._train.optimizer import optimizer_and_inner
+from sk_mtl._train.plan import TrainingPlan
+from sk_mtl._train.program import TrainingProgram
 
-__all__ = [
-    "acquire_program",
-    "clear_program_cache",
-    "optimizer_settings",
-    "program_key",
-    "release_program",
-]
+__all__ = ["acquire_program", "clear_program_cache", "is_reusable", "release_program"]
 
 _MAX_IDLE_PROGRAMS = 16
 
-_idle_programs: OrderedDict[int, tuple[Hashable, TrainingProgram]] = OrderedDict()
+_idle_programs: OrderedDict[int, tuple[ProgramConfig, TrainingProgram]] = OrderedDict()
 _lock = threading.Lock()
 
 
-def optimizer_settings(optimizer: keras.optimizers.Optimizer) -> tuple[str, float | None]:
-    """Return an optimizer's kind and configuration as text, and its learning rate apart."""
-    kind = f"{type(optimizer).__module__}.{type(optimizer).__qualname__}"
-    try:
-        config = _without_names(keras.optimizers.serialize(optimizer)["config"])
-        rate = config.get("learning_rate")
-        rate = float(config.pop("learning_rate")) if isinstance(rate, (int, float)) else None
-        return f"{kind} {json.dumps(config, sort_keys=True)}", rate
-    except (TypeError, ValueError, NotImplementedError):
-        return kind, None
-
-
-def _without_names(config: Any) -> Any:
-    """Return a configuration without the names that Keras gives by counting."""
-    if isinstance(config, dict):
-        return {k: _without_names(v) for k, v in config.items() if k != "name"}
-    return config
-
-
-def program_key(
-    plan: TrainingPlan, settings: tuple[str, float | None], is_sparse: bool
-) -> Hashable | None:
-    """Return what shapes the program; None if it cannot be told, or may outlive the training."""
+def is_reusable(plan: TrainingPlan) -> bool:
+    """Return whether the configuration says all about the program, which nobody else keeps."""
     # Classes of the user's own may do what their configuration does not tell.
-    is_told = all(
-        type(o).__module__.startswith("keras.") for o in optimizer_and_inner(plan.optimizer)
-    )
-    weighting_key = plan.weighting.program_key()
+    optimizers = optimizer_and_inner(plan.parts.optimizer)
+    is_told = all(type(optimizer).__module__.startswith("keras.") for optimizer in optimizers)
+    _, weighting_key = plan.program.weighting
+    is_told = is_told and weighting_key is not None and not plan.program.spec.custom_model
     # A callback may keep the model beyond the fit.
-    if not is_told or weighting_key is None or plan.spec.custom_model or plan.callbacks:
-        return None
-    weighting = (type(plan.weighting), weighting_key)
-    jit_batch_size = plan.batch_size if plan.jit_compile else 0
-    return (
-        plan.spec,
-        settings[0],
-        weighting,
-        plan.loss_normalization,
-        is_sparse,
-        jit_batch_size,
-        plan.focal_gamma,
-        plan.logit_offsets is not None,
-        plan.label_smoothing is not None,
-        plan.unlabelled,
-        plan.unlabelled_batch_size if plan.jit_compile else 0,
-        plan.ema_momentum,
-    )
+    return is_told and not plan.parts.callbacks
 
 
-def acquire_program(key: Hashable | None, plan: TrainingPlan, is_sparse: bool) -> TrainingProgram:
-    """Take an idle program of this key out of the cache, or build one."""
-    with _lock:
-        for number in reversed(_idle_programs):
-            if key is not None and _idle_programs[number][0] == key:
-                return _idle_programs.pop(number)[1]
-    return TrainingProgram(plan, is_sparse)
+def acquire_program(plan: TrainingPlan) -> TrainingProgram:
+    """Take an idle program of this configuration out of the cache, or build one."""
+    if is_reusable(plan):
+        with _lock:
+            for number in reversed(_idle_programs):
+                if _idle_programs[number][0] == plan.program:
+                    return _idle_programs.pop(number)[1]
+    return TrainingProgram(plan.program, plan.parts.optimizer, plan.parts.weighting)
 
 
-def release_program(key: Hashable | None, program: TrainingProgram) -> None:
+def release_program(plan: TrainingPlan, program: TrainingProgram) -> None:
     """Put a program back; the least recently used one leaves when there are too many."""
     leaving = [program]
-    if key is not None:
+    if is_reusable(plan):
         with _lock:
-            _idle_programs[id(program)] = (key, program)
+            _idle_programs[id(program)] = (program.config, program)
             n_leaving = max(len(_idle_programs) - _MAX_IDLE_PROGRAMS, 0)
             leaving = [_idle_programs.popitem(last=False)[1][1] for _ in range(n_leaving)]
     for old in leaving:

@@ -1,4 +1,4 @@
-"""Progress: how training goes, shown while it goes, in a terminal or a notebook."""
+"""Progress: a bar or lines of text in a terminal or a notebook."""
 
 from __future__ import annotations
 
@@ -14,15 +14,7 @@ _MAX_TASKS_SHOWN = 4
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """Shows epochs done, time left, and the latest losses: validation ones where there are any.
-
-    Parameters
-    ----------
-    task_names : sequence of hashable
-        Tasks whose losses are shown, the first four where there are more.
-    line_per_epoch : bool, default=False
-        Whether to print a line per epoch, which suits log files, in place of a bar.
-    """
+    """Shows epochs done, time left, and the losses (validation if any) of the first four tasks."""
 
     def __init__(self, task_names: Sequence[Hashable], line_per_epoch: bool = False):
         super().__init__()
@@ -31,40 +23,18 @@ class ProgressBar(keras.callbacks.Callback):
         self._bar: Any = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Open the bar.
-
-        Parameters
-        ----------
-        logs : dict, default=None
-            Not used.
-        """
+        """Open the bar."""
         self._bar = tqdm(
             total=self.params["epochs"], desc="epochs", unit="epoch", disable=self.line_per_epoch
         )
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Start from the epochs that an earlier fit has done.
-
-        Parameters
-        ----------
-        epoch : int
-            Number of the epoch, from 0.
-        logs : dict, default=None
-            Not used.
-        """
+        """Start from the epochs of earlier fits."""
         if self._bar.n == 0 and epoch:
             self._bar.update(epoch)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Show the losses of an epoch.
-
-        Parameters
-        ----------
-        epoch : int
-            Number of the epoch, from 0.
-        logs : dict, default=None
-            Losses by name.
-        """
+        """Show the losses of an epoch."""
         shown = self._losses_to_show(logs or {})
         if self.line_per_epoch:
             width = len(str(self.params["epochs"]))
@@ -75,13 +45,7 @@ class ProgressBar(keras.callbacks.Callback):
             self._bar.update()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Close the bar, as it stands.
-
-        Parameters
-        ----------
-        logs : dict, default=None
-            Not used.
-        """
+        """Close the bar, as it stands."""
         if self._bar is not None:
             self._bar.close()
 

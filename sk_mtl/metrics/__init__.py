@@ -1,13 +1,12 @@
 """Scores and scorers over the labelled cells of each task.
 
-Owns which cells count, what a score means when labels or predictions are missing, and the scorers
-that scikit-learn takes as ``scoring=``. The metrics are scikit-learn's own. Of an estimator only
-``predict``, ``predict_proba`` and ``classes_`` are used.
+The metrics are scikit-learn's own, computed for each task over its labelled cells; the scorers are
+for ``scoring=``. Of an estimator only ``predict``, ``predict_proba`` and ``classes_`` are used.
 """
 
-from sk_mtl.metrics._calibration import calibration_error as calibration_error
-from sk_mtl.metrics._report import MultiTaskReport as MultiTaskReport
-from sk_mtl.metrics._report import multitask_report as multitask_report
+from sk_mtl.metrics._calibration_error import calibration_error as calibration_error
+from sk_mtl.metrics._report.report import MultiTaskReport as MultiTaskReport
+from sk_mtl.metrics._report.report import multitask_report as multitask_report
 from sk_mtl.metrics._score import multitask_score as multitask_score
 from sk_mtl.metrics._scorers import MultiTaskScorer as MultiTaskScorer
 from sk_mtl.metrics._scorers import get_multitask_scorer as get_multitask_scorer

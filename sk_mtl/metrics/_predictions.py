@@ -1,14 +1,12 @@
-"""True labels and predictions of all tasks, brought together cell by cell.
+"""True labels and predictions of all tasks, matched cell by cell.
 
-Owns the forms that predictions and classes may have, and which cells count: those with a label, a
-weight and a prediction. What lies under the mask is dropped here and never reaches a metric. Does
-not know the metrics.
+Cells without a label, a weight or a prediction are dropped here and never reach a metric.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -18,27 +16,18 @@ import pandas as pd
 from sk_mtl._data.labels import LabelTable, read_labels
 from sk_mtl._data.sample_weight import read_cell_weight
 from sk_mtl._tasks import PerTask, enumerate_some, resolve_task
-from sk_mtl.metrics._calibration import as_class_probabilities
+from sk_mtl.metrics._calibration_error import as_class_probabilities
 from sk_mtl.metrics._task_metrics import TaskCells
 
 
 @dataclass(frozen=True)
 class ScoredTask:
-    """What there is to score of one task.
-
-    Attributes
-    ----------
-    cells : TaskCells or None
-        The cells that count; None if there are none.
-    problem : str
-        Why there are none.
-    n_unpredicted : int
-        Labelled cells left out because they have no prediction, although others have.
-    """
+    """The cells of one task to score, or the reason why there are none."""
 
     cells: TaskCells | None
-    problem: str = ""
-    n_unpredicted: int = 0
+    reason: str = ""
+    n_unpredicted: int = 0  # labelled cells left out because they have no prediction
+    rows: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.intp))  # (n_cells,), in y
 
 
 def gather_tasks(
@@ -51,35 +40,25 @@ def gather_tasks(
     classes: Any = None,
     task: Any = None,
 ) -> dict[Any, ScoredTask]:
-    """Bring true labels and predictions together.
-
-    Parameters
-    ----------
-    y_true : DataFrame, Series, array-like of shape (n_samples,) or (n_samples, n_tasks)
-        True labels.
-    y_pred : object
-        Labels in the forms of `y_true`, or probabilities in those of `multitask_score`.
-    response_method : {"predict", "predict_proba"}
-        Whether `y_pred` holds labels or probabilities.
-    sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
-        Weight per row or per cell.
-    missing_label : scalar, default=None
-        One more value that means "missing".
-    classes : PerTask, sequence, mapping or array, default=None
-        The classes that the model knows.
-    task : hashable, default=None
-        The name or position of the one task that is wanted; None means all.
-
-    Returns
-    -------
-    tasks : dict of {task name: ScoredTask}
-        In the order of `y_true`.
-    """
+    """Return the cells to score of each task, or of the task given by name or position."""
     table = read_labels(y_true, missing_label=missing_label)
     weight = read_cell_weight(sample_weight, table)
+    return match_predictions(table, weight, y_pred, response_method, classes=classes, task=task)
+
+
+def match_predictions(
+    table: LabelTable,
+    weight: np.ndarray | None,
+    y_pred: Any,
+    response_method: str,
+    *,
+    classes: Any = None,
+    task: Any = None,
+) -> dict[Any, ScoredTask]:
+    """Do the same from labels and cell weights (n_samples, n_tasks) that are already read."""
     known = _classes_of_tasks(classes, table)
     if response_method == "predict":
-        predicted = _read_predicted_labels(y_pred, table, missing_label)
+        predicted = _read_predicted_labels(y_pred, table)
     else:
         predicted, known = _read_probabilities(y_pred, table, known)
     wanted = range(table.n_tasks) if task is None else [resolve_task(task, table.task_names)]
@@ -94,21 +73,19 @@ def gather_tasks(
         rows = np.flatnonzero(counts & is_predicted)
         n_unpredicted = int(counts.sum()) - len(rows)
         if not len(rows):
-            problem = "no prediction" if n_unpredicted else "no labelled cell"
-            tasks[name] = ScoredTask(None, problem)
+            tasks[name] = ScoredTask(None, "no prediction" if n_unpredicted else "no labelled cell")
             continue
         true = table.columns[t][rows]
         if response_method == "predict":
-            labels, codes, answers = _code_labels(name, true, values[rows], known[t])
+            labels, codes, coded = _code_labels(name, true, values[rows], known[t])
         else:
             listed = known[t]
             if listed is None:
                 listed = _guess_classes(name, true, values.shape[1], table.form.categories[t])
-            labels, codes, answers = _code_probabilities(name, true, values[rows], listed)
+            labels, codes, coded = _code_probabilities(name, true, values[rows], listed)
         cell_weight = None if weight_of_task is None else weight_of_task[rows]
-        tasks[name] = ScoredTask(
-            TaskCells(name, labels, codes, answers, cell_weight), n_unpredicted=n_unpredicted
-        )
+        cells = TaskCells(name, labels, codes, coded, cell_weight)
+        tasks[name] = ScoredTask(cells, n_unpredicted=n_unpredicted, rows=rows)
     return tasks
 
 
@@ -120,10 +97,8 @@ def gather_tasks(
 TaskPrediction = tuple[np.ndarray, np.ndarray]
 
 
-def _read_predicted_labels(
-    y_pred: Any, table: LabelTable, missing_label: Any
-) -> list[TaskPrediction]:
-    """Read predicted labels, a column per task of the true ones."""
+def _read_predicted_labels(y_pred: Any, table: LabelTable) -> list[TaskPrediction]:
+    """Return the predicted labels of each task of y_true."""
     if isinstance(y_pred, Mapping) or (
         isinstance(y_pred, list) and len(y_pred) and np.ndim(y_pred[0]) == 2
     ):
@@ -131,7 +106,7 @@ def _read_predicted_labels(
             "This metric is computed from predicted labels, as `predict` returns them. Got "
             f"{type(y_pred).__name__}, as `predict_proba` returns for several tasks."
         )
-    predicted = read_labels(y_pred, missing_label=missing_label)
+    predicted = read_labels(y_pred, missing_label=table.missing_label)
     _check_same_rows(predicted.n_samples, table)
     if predicted.n_tasks != table.n_tasks:
         raise ValueError(
@@ -146,7 +121,7 @@ def _read_predicted_labels(
 def _read_probabilities(
     y_pred: Any, table: LabelTable, known: list[np.ndarray | None]
 ) -> tuple[list[TaskPrediction], list[np.ndarray | None]]:
-    """Read probabilities, an array per task of the true labels, and the classes if they tell."""
+    """Return the probabilities of each task of y_true, and the classes if y_pred names them."""
     if isinstance(y_pred, pd.DataFrame) and y_pred.columns.nlevels == 2:
         frames = {name: y_pred[name] for name in y_pred.columns.get_level_values(0).unique()}
         known_by_name = {name: frame.columns.to_numpy() for name, frame in frames.items()}
@@ -167,13 +142,13 @@ def _read_probabilities(
 
 
 def _is_binary(table: LabelTable, known: np.ndarray | None) -> bool:
-    """Return whether the only task has two classes, so that one column is that of the second."""
+    """Return whether the only task has two classes, so that one column stands for the second."""
     labels = table.columns[0][table.label_mask[:, 0]] if known is None else known
     return len(labels) > 0 and len(_factorize([labels])[1]) == 2
 
 
 def _split_by_task(y_pred: Any, n_tasks: int) -> tuple[Sequence[Any] | None, list[Any]]:
-    """Return the probabilities as an array per task, and the tasks' names if they are told."""
+    """Return the names of the tasks, if y_pred has them, and an array of probabilities per task."""
     if isinstance(y_pred, Mapping):
         return list(y_pred), list(y_pred.values())
     if nw.dependencies.is_into_dataframe(y_pred) and n_tasks > 1:
@@ -193,7 +168,7 @@ def _split_by_task(y_pred: Any, n_tasks: int) -> tuple[Sequence[Any] | None, lis
 
 
 def _read_task_probabilities(values: Any, t: int, table: LabelTable) -> TaskPrediction:
-    """Read the probabilities of one task."""
+    """Return the probabilities of one task and which rows have them."""
     values = np.asarray(values)
     if values.dtype.kind not in "biuf" or values.ndim not in (1, 2):
         raise ValueError(
@@ -207,7 +182,7 @@ def _read_task_probabilities(values: Any, t: int, table: LabelTable) -> TaskPred
 
 
 def _check_same_rows(n_rows: int, table: LabelTable) -> None:
-    """Refuse predictions for other rows than the labels'."""
+    """Raise ValueError if predictions and labels differ in their number of rows."""
     if n_rows != table.n_samples:
         raise ValueError(
             f"y_true and y_pred must have the same number of rows. Got {table.n_samples} and "
@@ -216,10 +191,7 @@ def _check_same_rows(n_rows: int, table: LabelTable) -> None:
 
 
 def _order_of_names(names: Sequence[Any] | None, table: LabelTable) -> list[int]:
-    """Return where each task of the true labels stands among the predictions.
-
-    Tasks are matched by name where both sides have names of the user's, else by position.
-    """
+    """Return the position of each task of y_true in y_pred, matched by name if both have names."""
     positions = list(range(table.n_tasks))
     if names is None or list(names) == list(table.task_names):
         return positions
@@ -235,7 +207,7 @@ def _order_of_names(names: Sequence[Any] | None, table: LabelTable) -> list[int]
 
 
 def _classes_of_tasks(classes: Any, table: LabelTable) -> list[np.ndarray | None]:
-    """Return the classes that the model knows, one array per task, None where not said."""
+    """Return the given classes of each task, None where not given."""
     known: list[np.ndarray | None] = [None] * table.n_tasks
     if classes is None:
         return known
@@ -274,7 +246,7 @@ def _as_labels(labels: Any) -> np.ndarray:
 def _code_labels(
     name: Any, true: np.ndarray, predicted: np.ndarray, known: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the union of the labels, and the codes of the true and the predicted ones."""
+    """Return all labels, and the codes of the true and of the predicted labels."""
     listed = true[:0] if known is None else known
     _check_same_kind(name, true, predicted)
     codes, labels = _factorize([listed, true, predicted])
@@ -286,10 +258,8 @@ def _code_labels(
 def _code_probabilities(
     name: Any, true: np.ndarray, proba: np.ndarray, known: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the classes, the codes of the true labels, and the probabilities by class.
-
-    A true label that the model does not know is one more class, with probability 0.
-    """
+    """Return the classes, the codes of the true labels, and the probabilities by class."""
+    # A true label that the model does not know is an additional class with probability 0.
     if len(known) != proba.shape[1]:
         raise ValueError(
             f"The probabilities of task {name!r} must have one column per class, {len(known)}: "
@@ -306,7 +276,7 @@ def _code_probabilities(
 def _guess_classes(
     name: Any, true: np.ndarray, n_columns: int, categories: tuple[np.ndarray, bool] | None
 ) -> np.ndarray:
-    """Return the classes of a task whose classes were not given."""
+    """Infer the classes of a task if they were not given."""
     found = _factorize([true])[1]
     if len(found) == n_columns:
         return found
@@ -322,7 +292,7 @@ def _guess_classes(
 
 
 def _check_same_kind(name: Any, true: np.ndarray, other: np.ndarray) -> None:
-    """Refuse to compare text with numbers: nothing would ever be equal."""
+    """Raise ValueError if text is compared with numbers, which would never be equal."""
     kinds = [a.dtype.kind if a.dtype.kind != "O" else _kind_of_object(a) for a in (true, other)]
     if ("U" in kinds) and any(kind in "biuf" for kind in kinds):
         raise ValueError(

@@ -1,7 +1,4 @@
-"""Scorers for ``scoring=`` in searches and cross-validation.
-
-Owns the objects that scikit-learn calls with (estimator, X, y). The score itself is `_score`'s.
-"""
+"""Scorers for ``scoring=`` in searches and cross-validation."""
 
 from __future__ import annotations
 
@@ -12,6 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.metadata_routing import UNUSED
 
+from sk_mtl._compat.arguments import check_choice
 from sk_mtl.metrics._predictions import gather_tasks
 from sk_mtl.metrics._score import AVERAGES, average_scores, score_tasks, warn_of_left_out
 from sk_mtl.metrics._task_metrics import METRICS, Metric, find_metric
@@ -20,34 +18,34 @@ MEAN = "mean"
 
 
 class MultiTaskScorer(BaseEstimator):
-    """A scorer of estimators with several tasks and missing labels.
+    """Scorer for estimators with several tasks and missing labels.
 
-    Called as ``scorer(estimator, X, y)``, which is what scikit-learn does with ``scoring=``.
-    `make_multitask_scorer` makes one. Of the estimator only ``predict`` or ``predict_proba`` and
-    ``classes_`` are used, so that pipelines and searches can be scored, and any other estimator
-    that gives labels or probabilities per task, or for one task in 1-D form.
+    scikit-learn calls the object passed as ``scoring=`` as ``scorer(estimator, X, y)``. Use
+    `make_multitask_scorer` to make one. Only ``predict`` or ``predict_proba`` and ``classes_`` of
+    the estimator are used. Pipelines, searches and all other estimators that predict labels or
+    probabilities per task, or for one task in 1-D form, can therefore be scored.
 
     Parameters
     ----------
     metric : str or callable, default="accuracy"
         A name or a function, as in `multitask_score`; greater must be better.
     average : {"macro", "weighted"} or None, default="macro"
-        The mean over tasks. None makes a multi-metric scorer: it returns the score of each task,
+        The mean over tasks. None makes a multi-metric scorer, which returns the score of each task
         and their unweighted mean as "mean", for ``refit="mean"``.
     task : hashable, default=None
-        Score this task alone: its name, or its position.
+        The name or position of the only task to score.
     missing_label : scalar, default=None
-        One more value in y that means "missing", beside NaN, None, NaT and NA.
+        A further value in y that means "missing", besides NaN, None, NaT and NA.
     response_method : {"predict", "predict_proba"}, default=None
-        What a function as `metric` is computed from; None means "predict".
+        The predictions that a function given as `metric` takes; None means "predict".
     greater_is_better : bool, default=True
-        Whether a function as `metric` grows as the model gets better; if not, it is negated.
+        Whether a function given as `metric` is a score and not a loss; a loss is negated.
     metric_params : dict, default=None
         Parameters of the metric.
 
     See Also
     --------
-    make_multitask_scorer : Makes one and checks the parameters at once.
+    make_multitask_scorer : Make a scorer and check its parameters.
 
     Examples
     --------
@@ -56,7 +54,7 @@ class MultiTaskScorer(BaseEstimator):
     MultiTaskScorer(average='weighted', metric='roc_auc')
     """
 
-    # By its signature, `score` would have the estimator routed to it as metadata.
+    # Without this, metadata routing takes the estimator in the signature of `score` for metadata.
     __metadata_request__score: ClassVar[dict[str, Any]] = {"estimator": UNUSED}
 
     def __init__(
@@ -81,7 +79,7 @@ class MultiTaskScorer(BaseEstimator):
     def __call__(
         self, estimator: Any, X: Any, y: Any, sample_weight: Any = None
     ) -> float | dict[Any, float]:
-        """Score an estimator; the same as `score`."""
+        """Score an estimator, as `score` does."""
         return self.score(estimator, X, y, sample_weight=sample_weight)
 
     def score(
@@ -103,13 +101,13 @@ class MultiTaskScorer(BaseEstimator):
         Returns
         -------
         score : float or dict of {task: float}
-            Greater is better; NaN where undefined. A dict, with the mean as "mean", where
-            `average` is None and no task was named.
+            Greater is better; NaN where undefined. A dict, with the mean as "mean", if `average`
+            and `task` are None.
 
         Warns
         -----
         UndefinedMetricWarning
-            If a task is left out, or some of its cells for want of a prediction.
+            If a task is left out, or if some of its cells have no prediction.
         """
         metric = self._find_metric()
         tasks = gather_tasks(
@@ -122,41 +120,41 @@ class MultiTaskScorer(BaseEstimator):
             task=self.task,
         )
         average = self.average if self.task is None else "macro"
-        scores, problems = score_tasks(metric, tasks, self.metric_params or {})
-        warn_of_left_out(metric, tasks, problems, average)
+        scores, reasons = score_tasks(metric, tasks, self.metric_params or {})
+        warn_of_left_out(metric, tasks, reasons, average)
         if average is not None:
             return average_scores(scores, tasks, average)
         if MEAN in scores:
             raise ValueError(
-                f"With average=None the scores have one more entry {MEAN!r}, which is the name of "
-                "a task of y. Rename the task, or name it as task= to score it alone."
+                f"With average=None the scores have an additional entry {MEAN!r}, which is the "
+                "name of a task of y, too. Rename the task, or pass task= to score one task."
             )
         return {**scores, MEAN: average_scores(scores, tasks, "macro")}
 
     def _find_metric(self) -> Metric:
-        """Return the metric, having checked that greater is better."""
-        if self.average not in AVERAGES:
-            raise ValueError(f"average must be 'macro', 'weighted' or None. Got {self.average!r}.")
+        """Return the metric, or raise ValueError if smaller is better."""
+        check_choice("MultiTaskScorer", "average", self.average, AVERAGES)
         metric = find_metric(self.metric, self.response_method)
         if not metric.greater_is_better:
             raise ValueError(
-                f"{self.metric!r} falls as the model gets better, and searches look for the "
-                f"greatest score: use 'neg_{metric.name}'."
+                f"{self.metric!r} is a loss, and searches look for the greatest score: use "
+                f"'neg_{metric.name}'."
             )
         if self.greater_is_better:
             return metric
         if not callable(self.metric):
             raise ValueError(
-                f"greater_is_better=False is for functions; {self.metric!r} knows its direction."
+                f"greater_is_better=False is for functions. {self.metric!r} is a name, whose "
+                "direction is known."
             )
         return Metric(metric.name, metric.score, metric.response_method, sign=-1)
 
     def _accept_sample_weight(self) -> bool:
-        """Tell scikit-learn's searches that weights may be passed."""
+        """Tell scikit-learn's searches that sample_weight may be passed."""
         return True
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Tell that there is nothing to fit."""
+        """Tell scikit-learn that there is nothing to fit."""
         return True
 
 
@@ -170,27 +168,26 @@ def make_multitask_scorer(
     greater_is_better: bool = True,
     metric_params: Mapping[str, Any] | None = None,
 ) -> MultiTaskScorer:
-    """Make a scorer for ``scoring=`` of a metric over labelled cells.
+    """Make a scorer for ``scoring=`` from a metric over labelled cells.
 
     Parameters
     ----------
     metric : str or callable
         A name or a function, as in `multitask_score`. Searches look for the greatest score, so
-        that losses are asked for negated: "neg_log_loss", "neg_brier_score",
-        "neg_calibration_error".
+        losses must be negated: "neg_log_loss", "neg_brier_score", "neg_calibration_error".
     average : {"macro", "weighted"} or None, default="macro"
         The mean over tasks: unweighted, or weighted by the labelled cells. None makes a
-        multi-metric scorer, which predicts once and returns ``{task: score, ..., "mean": mean}``:
-        searches take it with ``refit="mean"`` or the name of a task, `cross_validate` as it is,
-        and functions that want one number, such as `cross_val_score`, not at all.
+        multi-metric scorer, which predicts once and returns ``{task: score, ..., "mean": mean}``.
+        Searches need ``refit="mean"`` or the name of a task for it, and functions that need one
+        number, such as `cross_val_score`, cannot use it.
     task : hashable, default=None
-        Score this task alone: its name, or its position.
+        The name or position of the only task to score.
     missing_label : scalar, default=None
-        One more value in y that means "missing", beside NaN, None, NaT and NA.
+        A further value in y that means "missing", besides NaN, None, NaT and NA.
     response_method : {"predict", "predict_proba"}, default=None
-        What a function as `metric` is computed from; None means "predict".
+        The predictions that a function given as `metric` takes; None means "predict".
     greater_is_better : bool, default=True
-        Whether a function as `metric` grows as the model gets better; if not, it is negated.
+        Whether a function given as `metric` is a score and not a loss; a loss is negated.
     metric_params : mapping, default=None
         Parameters of the metric.
 
@@ -206,7 +203,7 @@ def make_multitask_scorer(
 
     See Also
     --------
-    multitask_score : The score of predictions at hand; says what is done with missing labels.
+    multitask_score : The score of predictions, with details on missing labels.
     per_task_scorers : A scorer for each task.
 
     Examples
@@ -246,9 +243,9 @@ def per_task_scorers(
 ) -> dict[Any, MultiTaskScorer]:
     """Make a scorer for each task and one for their mean, for multi-metric searches.
 
-    They can be put together with other scorers, ``{**per_task_scorers("roc_auc", Y.columns),
-    "accuracy": ...}``. Where only these are wanted, ``make_multitask_scorer(metric,
-    average=None)`` gives the same scores and predicts once, not once for each scorer.
+    They can be combined with other scorers, ``{**per_task_scorers("roc_auc", Y.columns),
+    "accuracy": ...}``. If no others are needed, ``make_multitask_scorer(metric, average=None)``
+    gives the same scores with one prediction instead of one per scorer.
 
     Parameters
     ----------
@@ -257,11 +254,11 @@ def per_task_scorers(
     task_names : iterable of hashable
         The tasks: the columns of y, or positions.
     missing_label : scalar, default=None
-        One more value in y that means "missing", beside NaN, None, NaT and NA.
+        A further value in y that means "missing", besides NaN, None, NaT and NA.
     response_method : {"predict", "predict_proba"}, default=None
-        What a function as `metric` is computed from; None means "predict".
+        The predictions that a function given as `metric` takes; None means "predict".
     greater_is_better : bool, default=True
-        Whether a function as `metric` grows as the model gets better; if not, it is negated.
+        Whether a function given as `metric` is a score and not a loss; a loss is negated.
     metric_params : mapping, default=None
         Parameters of the metric.
 
@@ -277,8 +274,7 @@ def per_task_scorers(
     ['income', 'education', 'mean']
     """
     names = list(task_names)
-    if MEAN in names:
-        raise ValueError(f"{MEAN!r} stands for the mean over tasks; rename the task of that name.")
+    check_no_task_is_mean(names)
     return {
         name: make_multitask_scorer(
             metric,
@@ -293,7 +289,7 @@ def per_task_scorers(
 
 
 def get_multitask_scorer(name: str) -> MultiTaskScorer:
-    """Get the scorer of a name, the mean over tasks.
+    """Get the scorer with a name, for the mean over tasks.
 
     Parameters
     ----------
@@ -303,7 +299,7 @@ def get_multitask_scorer(name: str) -> MultiTaskScorer:
     Returns
     -------
     scorer : MultiTaskScorer
-        A new scorer, as of :func:`make_multitask_scorer` with its defaults.
+        A new scorer, as :func:`make_multitask_scorer` makes it by default.
 
     Examples
     --------
@@ -315,7 +311,7 @@ def get_multitask_scorer(name: str) -> MultiTaskScorer:
 
 
 def get_multitask_scorer_names() -> list[str]:
-    """Get the names of the scorers that are ready for use.
+    """Get the names of all available scorers.
 
     Returns
     -------
@@ -332,9 +328,15 @@ def get_multitask_scorer_names() -> list[str]:
 
 
 def classes_of(estimator: Any, y: Any) -> Any:
-    """Return the classes that an estimator knows, if it says so per task."""
+    """Return the classes of each task, None if the estimator's `classes_` has another meaning."""
     classes = getattr(estimator, "classes_", None)
     shape = np.shape(y)
     if isinstance(classes, np.ndarray) and len(shape) == 2 and shape[1] > 1:
-        return None  # an estimator for multi-label data, which lists the columns of y here
+        return None  # an estimator for multi-label data, whose classes_ are the columns of y
     return classes
+
+
+def check_no_task_is_mean(names: Iterable[Any]) -> None:
+    """Raise ValueError if a task has the name that stands for the mean over tasks."""
+    if MEAN in names:
+        raise ValueError(f"{MEAN!r} stands for the mean over tasks; rename the task of that name.")

@@ -1,9 +1,4 @@
-"""The metrics by name: how one task is scored over its labelled cells.
-
-Owns which of scikit-learn's functions a name stands for, what it needs to be defined, and what is
-done with classes that have no labelled cell. Does not know y in the user's form, masks, or means
-over tasks.
-"""
+"""The metrics by name, computed from the labelled cells of one task."""
 
 from __future__ import annotations
 
@@ -14,32 +9,19 @@ from typing import Any
 import numpy as np
 import sklearn.metrics
 
-from sk_mtl.metrics._calibration import calibration_error, check_probabilities
+from sk_mtl._compat.arguments import check_choice
+from sk_mtl.metrics._calibration_error import calibration_error, check_probabilities
 
 
 @dataclass(frozen=True)
 class TaskCells:
-    """The labelled cells of one task with their predictions.
-
-    Attributes
-    ----------
-    task_name : hashable
-        The name of the task.
-    labels : ndarray of shape (n_classes,)
-        The classes: those the model knows and those found, sorted.
-    true : ndarray of int of shape (n_cells,)
-        Codes of the true labels.
-    predicted : ndarray of shape (n_cells,) or (n_cells, n_classes)
-        Codes of the predicted labels, or probabilities.
-    weight : ndarray of shape (n_cells,) or None
-        Weight of each cell, positive; None where none were given.
-    """
+    """The labelled cells of one task with their predictions."""
 
     task_name: Any
-    labels: np.ndarray
-    true: np.ndarray
-    predicted: np.ndarray
-    weight: np.ndarray | None
+    labels: np.ndarray  # (n_classes,), sorted: the classes of the model and those found
+    true: np.ndarray  # (n_cells,), codes
+    predicted: np.ndarray  # (n_cells,) codes or (n_cells, n_classes) probabilities
+    weight: np.ndarray | None  # (n_cells,), positive
 
     @property
     def n_classes(self) -> int:
@@ -53,32 +35,18 @@ class TaskCells:
 
 
 class UndefinedScore(Exception):
-    """A metric has no value for a task; the message says why."""
+    """A metric is undefined for a task; the message is the reason."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of one task.
-
-    Attributes
-    ----------
-    name : str
-        What it is called in messages.
-    score : callable
-        ``score(cells, **params)`` gives the value or raises `UndefinedScore`.
-    response_method : {"predict", "predict_proba"}
-        Whether it is computed from labels or from probabilities.
-    sign : {1, -1}
-        What `score` is multiplied by.
-    greater_is_better : bool
-        Whether the value, with its sign, grows as the model gets better.
-    """
+    """A metric of one task."""
 
     name: str
-    score: Callable[..., float]
-    response_method: str
+    score: Callable[..., float]  # score(cells, **params), may raise UndefinedScore
+    response_method: str  # "predict" or "predict_proba"
     sign: int = 1
-    greater_is_better: bool = True
+    greater_is_better: bool = True  # with the sign
 
 
 # ------------------------------------------------------------------------------------------------
@@ -93,8 +61,7 @@ def _accuracy(cells: TaskCells) -> float:
 
 
 def _balanced_accuracy(cells: TaskCells) -> float:
-    # Macro recall over the classes that are there; balanced_accuracy_score is the same, but warns
-    # of each predicted class that is not.
+    # balanced_accuracy_score is the same, but warns of predicted classes without a true label.
     return float(
         sklearn.metrics.recall_score(
             cells.true,
@@ -110,14 +77,14 @@ def _balanced_accuracy(cells: TaskCells) -> float:
 def _matthews_corrcoef(cells: TaskCells) -> float:
     _require_two_classes(cells)
     if (cells.predicted == cells.predicted[0]).all():
-        return 0.0  # scikit-learn's own, which weights that are no integers turn into NaN
+        return 0.0  # as in scikit-learn, which returns NaN if the weights are not integers
     return float(
         sklearn.metrics.matthews_corrcoef(cells.true, cells.predicted, sample_weight=cells.weight)
     )
 
 
 def _of_positive_class(function: Callable[..., float]) -> Callable[..., float]:
-    """Score the positive class (the second) of two classes, and more classes by their mean."""
+    """Return the score of the second of two classes, or the mean over more classes."""
 
     def score(cells: TaskCells, average: str | None = None) -> float:
         if cells.n_classes < 2:
@@ -146,7 +113,7 @@ def _of_positive_class(function: Callable[..., float]) -> Callable[..., float]:
 
 
 def _one_against_rest(function: Callable[..., float]) -> Callable[..., float]:
-    """Score the second of two classes against the first, and more classes by their mean."""
+    """Return the score of the second of two classes, or the mean over the classes found."""
 
     def score(cells: TaskCells) -> float:
         _require_two_classes(cells)
@@ -162,7 +129,7 @@ def _one_against_rest(function: Callable[..., float]) -> Callable[..., float]:
 
 def _log_loss(cells: TaskCells) -> float:
     proba = cells.predicted
-    if cells.n_classes == 1:  # log_loss wants two classes at least; the other has probability 0
+    if cells.n_classes == 1:  # log_loss needs two classes; the second one has probability 0
         proba = np.column_stack([proba, np.zeros_like(proba)])
     return float(
         sklearn.metrics.log_loss(
@@ -197,7 +164,7 @@ def _calibration_error(cells: TaskCells, n_bins: int = 15) -> float:
 
 
 def _require_two_classes(cells: TaskCells) -> None:
-    """Raise if the labelled cells hold one class only."""
+    """Raise UndefinedScore if all labelled cells have the same class."""
     found = np.unique(cells.true)
     if len(found) < 2:
         raise UndefinedScore(
@@ -250,24 +217,8 @@ _OTHER_NAMES = {
 
 
 def find_metric(metric: Any, response_method: str | None = None) -> Metric:
-    """Find the metric that a name stands for, or make one of a function.
-
-    Parameters
-    ----------
-    metric : str or callable
-        A name, or ``metric(y_true, y_pred, sample_weight=...)`` in the manner of scikit-learn.
-    response_method : {"predict", "predict_proba"}, default=None
-        What a function is computed from; None means "predict". A name knows it by itself.
-
-    Returns
-    -------
-    metric : Metric
-        The metric.
-    """
-    if response_method not in (None, "predict", "predict_proba"):
-        raise ValueError(
-            f"response_method must be 'predict', 'predict_proba' or None. Got {response_method!r}."
-        )
+    """Return the metric with a name, or make one from a function of the labels or probabilities."""
+    check_choice("a metric", "response_method", response_method, ("predict", "predict_proba", None))
     if callable(metric):
         name = getattr(metric, "__name__", repr(metric))
         return Metric(name, _apply_function(metric), response_method or "predict")
@@ -287,7 +238,7 @@ def find_metric(metric: Any, response_method: str | None = None) -> Metric:
 
 
 def _apply_function(function: Callable[..., float]) -> Callable[..., float]:
-    """Apply a function in scikit-learn's manner: labels as the user has them."""
+    """Wrap a scikit-learn metric, which takes the labels themselves and not their codes."""
 
     def score(cells: TaskCells, **params: Any) -> float:
         if cells.weight is not None:

@@ -1,9 +1,8 @@
-"""Pictures of labels, training and scores, as scikit-learn's displays are made and used.
+"""Plots of labels, training and scores, with an interface like scikit-learn's displays.
 
-A display holds what was computed, and draws it as often as `plot` is called: on a new figure, or
-on the axes that it is given. Owns the drawing, and how alike tasks are; scores are
-`sk_mtl.metrics`'s, losses the estimator's. matplotlib comes with ``pip install "sk_mtl[plot]"``
-and is imported when something is drawn; colours and fonts are those of its current style.
+A display stores the computed values, and `plot` draws them on a new figure or on given axes.
+matplotlib is installed by ``pip install "sk_mtl[plot]"`` and imported when a plot is drawn; colours
+and fonts are those of its current style.
 """
 
 from sk_mtl.plotting._label_coverage import LabelCoverageDisplay as LabelCoverageDisplay

@@ -1,4 +1,4 @@
-"""Colours that can be read on the ground of the current style, and by those who see few colours."""
+"""Colours for light and dark styles that colour-blind readers can tell apart."""
 
 from __future__ import annotations
 
@@ -8,72 +8,35 @@ import numpy as np
 
 from sk_mtl.plotting._figures import import_pyplot
 
-# From blue to orange, the pair that nearly all see as two; the lighter ones are for a dark ground.
+# Blue and orange differ for nearly all readers; the lighter ones are for dark backgrounds.
 _ON_LIGHT, _ON_DARK = ("#2166ac", "#c44e00"), ("#6ab0ff", "#ff9a4d")
 
 
 def is_dark(color: Any) -> bool:
-    """Return whether a colour is nearer to black than to white.
-
-    Parameters
-    ----------
-    color : color
-        Any that matplotlib knows.
-
-    Returns
-    -------
-    dark : bool
-        Whether light text can be read on it.
-    """
+    """Return whether light text is legible on a colour."""
     return _luminance(color) < 0.4
 
 
 def class_colors(n_classes: int) -> list[Any]:
-    """Return colours for the classes of a task, in the order of viridis.
-
-    Parameters
-    ----------
-    n_classes : int
-        The number of classes.
-
-    Returns
-    -------
-    colors : list of color
-        One per class; none of them near the colour of the ground.
-    """
+    """Return a colour per class, from viridis without the colours near the background."""
+    if n_classes == 1:
+        return ["C0"]
     plt = import_pyplot()
     ends = (0.3, 1.0) if is_dark(plt.rcParams["axes.facecolor"]) else (0.0, 0.85)
     return [plt.get_cmap("viridis")(v) for v in np.linspace(*ends, n_classes)]
 
 
 def diverging_colormap() -> Any:
-    """Return a colour map for values of both signs, in which 0 is the ground of the style.
-
-    Returns
-    -------
-    cmap : matplotlib.colors.LinearSegmentedColormap
-        From blue to orange.
-    """
+    """Return a colour map for values of both signs, with the background colour at 0."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    ground = import_pyplot().rcParams["axes.facecolor"]
-    low, high = _ON_DARK if is_dark(ground) else _ON_LIGHT
-    return LinearSegmentedColormap.from_list("signs", [low, ground, high])
+    background = import_pyplot().rcParams["axes.facecolor"]
+    low, high = _ON_DARK if is_dark(background) else _ON_LIGHT
+    return LinearSegmentedColormap.from_list("signs", [low, background, high])
 
 
 def text_color_on(color: Any) -> Any:
-    """Return the colour of text that can be read on another colour.
-
-    Parameters
-    ----------
-    color : color
-        The ground.
-
-    Returns
-    -------
-    color : color
-        The style's colour of text or of the ground of axes, whichever stands out more.
-    """
+    """Return the colour of the style, of text or background, that is legible on a colour."""
     rc = import_pyplot().rcParams
     return max(
         (rc["text.color"], rc["axes.facecolor"]),
@@ -82,7 +45,7 @@ def text_color_on(color: Any) -> Any:
 
 
 def _luminance(color: Any) -> float:
-    """Return the brightness of a colour, 0 to 1 (the Y of sRGB)."""
+    """Return the luminance of a colour, 0 to 1 (Y of sRGB)."""
     from matplotlib.colors import to_rgb
 
     values = np.array(to_rgb(color))

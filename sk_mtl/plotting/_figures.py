@@ -1,37 +1,35 @@
-"""What all displays share: matplotlib when it is needed, names that fit, panels in a grid."""
+"""What all displays share: the import of matplotlib, new figures, and names of tasks that fit."""
 
 from __future__ import annotations
 
-import math
-import textwrap
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from sk_mtl._tasks import resolve_task
+from sk_mtl._text_table import shorten
 
-_MAX_CHARACTERS = 28
-# Tasks up to which names have the style's own size, and up to which they are small.
+MAX_CHARACTERS = 28
+# Names have the default size for up to so many tasks, and are small for up to so many.
 _FEW_TASKS, _MANY_TASKS = 15, 30
-# Panels up to which there is room for a legend in each, and up to which they are drawn at all:
-# with more, a figure takes minutes and shows nothing.
-FEW_PANELS, _MAX_PANELS = 16, 64
+
+
+class SingleAxes:
+    """A display that is drawn on one axes."""
+
+    figure_: Any
+    axes_: np.ndarray
+    ax_: Any
+
+    def _use_axes(self, ax: Any, size: tuple[float, float]) -> Any:
+        """Return the given axes, or those of a new figure, and keep them as attributes."""
+        ax = new_axes(size) if ax is None else ax
+        self.ax_, self.axes_, self.figure_ = ax, np.array([ax], dtype=object), ax.figure
+        return ax
 
 
 def import_pyplot() -> Any:
-    """Import matplotlib's pyplot.
-
-    Returns
-    -------
-    pyplot : module
-        `matplotlib.pyplot`.
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed; says how to install it.
-    """
+    """Import `matplotlib.pyplot`, or raise ImportError with the command that installs it."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -42,315 +40,42 @@ def import_pyplot() -> Any:
     return plt
 
 
-def shorten(name: Hashable, n_characters: int = _MAX_CHARACTERS) -> str:
-    """Return the name of a task as text that fits beside an axis.
+def new_axes(size: tuple[float, float]) -> Any:
+    """Return the axes of a new figure."""
+    return import_pyplot().figure(figsize=size, layout="constrained").subplots()
 
-    Parameters
-    ----------
-    name : hashable
-        The name of the task.
-    n_characters : int, default=28
-        How long the text may be.
 
-    Returns
-    -------
-    text : str
-        The name, or its beginning and its end, by which long names differ.
-    """
-    text = " ".join(str(name).split())
-    if len(text) <= n_characters:
-        return text.replace("$", r"\$")  # no formula
-    tail = (n_characters - 1) // 3
-    return f"{text[: n_characters - 1 - tail]}…{text[-tail:]}".replace("$", r"\$")
+def hide_frame(ax: Any) -> None:
+    """Hide the frame above and to the right of axes."""
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def shorten_name(name: Hashable, width: int = MAX_CHARACTERS) -> str:
+    """Return the name of a task on one line that fits, without formulas."""
+    return shorten(" ".join(str(name).split()), width).replace("$", r"\$")
 
 
 def name_size(n_tasks: int) -> str:
-    """Return the font size of task names, the smaller the more there are.
-
-    Parameters
-    ----------
-    n_tasks : int
-        The number of tasks in the picture.
-
-    Returns
-    -------
-    size : str
-        One of matplotlib's relative sizes.
-    """
+    """Return the font size of task names, which decreases with the number of tasks."""
     if n_tasks <= _FEW_TASKS:
         return "medium"
     return "small" if n_tasks <= _MANY_TASKS else "x-small"
 
 
 def row_height(n_tasks: int) -> float:
-    """Return the height in inches that a task takes where each has a row of its own.
-
-    Parameters
-    ----------
-    n_tasks : int
-        The number of tasks in the picture.
-
-    Returns
-    -------
-    height : float
-        Enough for a name in the size of `name_size`.
-    """
+    """Return the height of the row of a task in inches."""
     return {"medium": 0.32, "small": 0.22, "x-small": 0.17}[name_size(n_tasks)]
 
 
-def grid_shape(n_panels: int) -> tuple[int, int]:
-    """Return rows and columns of a grid with few places left over, wider rather than higher.
-
-    Parameters
-    ----------
-    n_panels : int
-        The number of panels.
-
-    Returns
-    -------
-    n_rows, n_columns : int
-        ``n_rows * n_columns >= n_panels``.
-    """
-    if n_panels <= 4:
-        return 1, n_panels
-    least = math.ceil(math.sqrt(n_panels))
-    # Up to half as wide again, if that fills the last row better.
-    n_columns = min(range(least, least + least // 2 + 1), key=lambda n: (-n_panels % n, n))
-    return math.ceil(n_panels / n_columns), n_columns
-
-
-def choose_tasks(tasks: Any, task_names: Sequence[Hashable]) -> list[int]:
-    """Return the positions of the tasks that get a panel.
-
-    Parameters
-    ----------
-    tasks : sequence of hashable or None
-        Names or positions; None means the first 64.
-    task_names : sequence of hashable
-        The names of the tasks there are.
-
-    Returns
-    -------
-    positions : list of int
-        At least one.
-    """
-    if tasks is None:
-        return list(range(len(task_names)))[:_MAX_PANELS]
-    if isinstance(tasks, (str, bytes)) or not np.iterable(tasks):
-        tasks = [tasks]
-    positions = [resolve_task(task, task_names) for task in tasks]
-    if not positions:
-        raise ValueError("tasks must name at least one task, or be None. Got none.")
-    return positions
-
-
-def say_what_is_left_out(label: str, tasks: Any, n_tasks: int) -> str:
-    """Return the label of an axis, with a line that says so where not all tasks are drawn.
-
-    Parameters
-    ----------
-    label : str
-        The label.
-    tasks : object
-        As in `choose_tasks`; whoever chose the tasks knows what is left out.
-    n_tasks : int
-        The number of tasks there are.
-
-    Returns
-    -------
-    label : str
-        One line, or two.
-    """
-    if tasks is not None or n_tasks <= _MAX_PANELS:
-        return label
-    return f"{label}\n(the first {_MAX_PANELS} of {n_tasks} tasks; choose others by tasks=)"
-
-
-def shorten_title(name: Hashable, n_panels: int) -> str:
-    """Return the name of a task as text that fits above a panel.
-
-    Parameters
-    ----------
-    name : hashable
-        The name of the task.
-    n_panels : int
-        The number of panels.
-
-    Returns
-    -------
-    text : str
-        At most 28 characters, or 22 where there are many panels.
-    """
-    return shorten(name, 22 if n_panels > FEW_PANELS else _MAX_CHARACTERS)
-
-
-def text_sizes(n_panels: int) -> tuple[str, str]:
-    """Return the font sizes of the titles and of the other text in panels.
-
-    Parameters
-    ----------
-    n_panels : int
-        The number of panels.
-
-    Returns
-    -------
-    title_size, text_size : str
-        Of matplotlib's relative sizes.
-    """
-    return ("small", "x-small") if n_panels > FEW_PANELS else ("medium", "small")
-
-
-def make_panels(ax: Any, n_panels: int, *, height: float = 1.0) -> np.ndarray:
-    """Return the axes to draw on, one per panel.
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes, array-like of Axes or None
-        Axes whose place is divided, or one per panel. None makes a new figure.
-    n_panels : int
-        The number of panels.
-    height : float, default=1.0
-        The height of a panel of a new figure, in widths.
-
-    Returns
-    -------
-    axes : ndarray of Axes of shape (n_panels,)
-        The axes.
-
-    Raises
-    ------
-    ValueError
-        If there are not as many axes as panels.
-    """
-    if ax is not None and not hasattr(ax, "get_subplotspec"):
-        axes = np.asarray(ax, dtype=object).ravel()
-        if len(axes) != n_panels:
-            raise ValueError(
-                f"ax must be one Axes or as many as there are panels, {n_panels}. Got {len(axes)}."
-            )
-        return axes
-    n_rows, n_columns = grid_shape(n_panels)
-    if ax is None:
-        width = 3.0 if n_panels <= 6 else 2.5 if n_panels <= FEW_PANELS else 1.8
-        size = (max(5.4, width * n_columns), height * width * n_rows + 0.5)
-        if n_panels == 1:
-            size = (4.6, 4.6 * height + 0.2)
-        ax = import_pyplot().figure(figsize=size, layout="constrained").subplots()
-    if n_panels == 1:
-        return np.array([ax], dtype=object)
-    axes = panels(ax, n_rows, n_columns).ravel()
-    for unused in axes[n_panels:]:
-        unused.remove()
-    return axes[:n_panels]
-
-
-def label_panels(
-    axes: np.ndarray, xlabel: str, ylabel: str, *, given: bool, same_scale: bool = False
-) -> None:
-    """Name the axes of panels, once for a figure of the display's own.
-
-    Parameters
-    ----------
-    axes : ndarray of Axes of shape (n_panels,)
-        The panels.
-    xlabel : str
-        What is shown to the right.
-    ylabel : str
-        What is shown upwards.
-    given : bool
-        Whether the axes, or their place, were given by the user.
-    same_scale : bool, default=False
-        Whether all panels have the same scale, so that those at the edges need show it only.
-    """
-    at_left, at_bottom = _edges(axes)
-    if given:
-        for i, ax in enumerate(axes):
-            ax.set(xlabel=xlabel if at_bottom[i] else "", ylabel=ylabel if at_left[i] else "")
-    else:
-        axes[0].figure.supxlabel(xlabel, fontsize="medium")
-        axes[0].figure.supylabel(ylabel, fontsize="medium")
-    if same_scale:
-        for i, ax in enumerate(axes):
-            ax.tick_params(labelleft=at_left[i], labelbottom=at_bottom[i])
-
-
-def _edges(axes: np.ndarray) -> tuple[list[bool], list[bool]]:
-    """Return which axes have no other to their left, and which none below them."""
-    specs = [ax.get_subplotspec() for ax in axes]
-    if any(s is None or s.get_gridspec() is not specs[0].get_gridspec() for s in specs):
-        return [True] * len(axes), [True] * len(axes)
-    places = [(s.rowspan.stop, s.colspan.start) for s in specs]
-    at_left = [not any(r == row and c < column for r, c in places) for row, column in places]
-    at_bottom = [not any(c == column and r > row for r, c in places) for row, column in places]
-    return at_left, at_bottom
+def name_rows(ax: Any, names: Sequence[Hashable]) -> None:
+    """Write the names of tasks beside the rows of axes."""
+    texts = [shorten_name(name) for name in names]
+    ax.set_yticks(np.arange(len(names)), texts, fontsize=name_size(len(names)))
 
 
 def line_settings(given: Mapping[str, Any] | None, **defaults: Any) -> dict[str, Any]:
-    """Return the settings of a line, those of the user before the display's own.
-
-    Parameters
-    ----------
-    given : dict or None
-        For matplotlib's `plot`, by any of the names that it knows: "lw" for "linewidth".
-    **defaults : dict
-        What is not given, by the full names.
-
-    Returns
-    -------
-    settings : dict
-        For matplotlib's `plot`.
-    """
+    """Return the settings of a line; those of the user override the defaults."""
     from matplotlib.cbook import normalize_kwargs
     from matplotlib.lines import Line2D
 
     return defaults | normalize_kwargs(dict(given or {}), Line2D)
-
-
-def write_in_panel(ax: Any, text: str, size: str) -> None:
-    """Write into a panel why there is nothing else in it.
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-        The panel.
-    text : str
-        A phrase or two; it is broken into lines.
-    size : str
-        The font size.
-    """
-    lines = textwrap.fill(text, 18).replace("$", r"\$")
-    ax.text(0.5, 0.5, lines, transform=ax.transAxes, ha="center", va="center", fontsize=size)
-    ax.tick_params(left=False, bottom=False)
-
-
-def panels(ax: Any, n_rows: int, n_columns: int, **grid_options: Any) -> np.ndarray:
-    """Return a grid of axes in the place of one.
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-        Gives up its place; it stays, empty, so that its owner can still name it.
-    n_rows : int
-        Rows of the grid.
-    n_columns : int
-        Columns of the grid.
-    **grid_options : dict
-        For `matplotlib.gridspec.GridSpec`, such as ``width_ratios``.
-
-    Returns
-    -------
-    axes : ndarray of Axes of shape (n_rows, n_columns)
-        New axes.
-    """
-    if ax.get_subplotspec() is None:
-        raise ValueError(
-            "This display draws several panels and needs an ax that was made by plt.subplots or "
-            "add_subplot, whose place it can divide. Pass one panel each as a list of axes, or "
-            "ax=None."
-        )
-    ax.set_axis_off()
-    grid = ax.get_subplotspec().subgridspec(n_rows, n_columns, **grid_options)
-    axes = np.empty((n_rows, n_columns), dtype=object)
-    for place in np.ndindex(n_rows, n_columns):
-        axes[place] = ax.figure.add_subplot(grid[place])
-    return axes

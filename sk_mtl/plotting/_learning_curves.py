@@ -1,4 +1,4 @@
-"""Learning curves: the losses of each task by epoch, and the epoch that was kept."""
+"""Learning curves: the losses of each task by epoch."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from typing import Any
 import numpy as np
 
 from sk_mtl._tasks import name_series
-from sk_mtl.plotting._figures import (
+from sk_mtl.plotting._figures import hide_frame
+from sk_mtl.plotting._learners import find_learner
+from sk_mtl.plotting._panels import (
     FEW_PANELS,
     choose_tasks,
     label_panels,
     make_panels,
-    say_what_is_left_out,
+    note_left_out,
     shorten_title,
     text_sizes,
 )
-from sk_mtl.plotting._learners import find_learner
 
 _TRAINING, _VALIDATION = "training", "validation"
 
 
 class LearningCurvesDisplay:
-    """Shows the loss by epoch of each task, in training and in validation.
+    """Training and validation loss of each task by epoch.
 
-    `from_estimator` makes one from a fitted estimator. A panel for the mean over tasks, then one
-    per task that the network learned; the epoch whose weights were kept is marked in each.
-    Training losses are taken while the weights change and with dropout on, so they may lie above
-    those of validation.
+    Made by `from_estimator`. The first panel is for the mean over tasks, the others are for the
+    tasks that the network learned. The epoch whose weights were kept is marked. Training losses
+    are computed with dropout and while the weights change, so they may be higher than validation
+    losses.
 
     Parameters
     ----------
@@ -37,18 +38,18 @@ class LearningCurvesDisplay:
     task_names : sequence of hashable
         The names of the tasks; those without losses in `history` are left out.
     best_epoch : int, default=None
-        The epoch that was kept, from 1; None marks none.
+        The epoch to mark, counted from 1; None marks none.
 
     Attributes
     ----------
     panel_names : list of str
-        What each panel shows: "mean over tasks", then the tasks.
+        The titles of the panels: "mean over tasks", then the tasks.
     figure_ : matplotlib.figure.Figure
         The figure, once drawn.
     axes_ : ndarray of matplotlib.axes.Axes of shape (n_panels,)
         The panels.
     lines_ : list of dict of {str: matplotlib.lines.Line2D}
-        By panel the curves "training" and "validation", and "best" where an epoch is marked.
+        By panel the curves "training" and "validation", and "best" if an epoch is marked.
 
     Examples
     --------
@@ -78,17 +79,18 @@ class LearningCurvesDisplay:
 
     @property
     def panel_names(self) -> list[str]:
-        """What each panel shows."""
+        """The titles of the panels."""
         return [title for title, _ in self._panels()]
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, tasks: Any = None, ax: Any = None) -> Any:
-        """Make the display from a fitted estimator and draw it.
+        """Draw the losses of a fitted estimator.
 
         Parameters
         ----------
         estimator : MultiTaskClassifier, Pipeline or search
-            Fitted. Of a Pipeline the last step counts, of a search its `best_estimator_`.
+            A fitted estimator. The last step of a Pipeline and the `best_estimator_` of a search
+            are used.
         tasks : sequence of hashable, default=None
             As in `plot`.
         ax : matplotlib.axes.Axes or array-like of Axes, default=None
@@ -117,8 +119,8 @@ class LearningCurvesDisplay:
         ax : matplotlib.axes.Axes or array-like of Axes, default=None
             Axes whose place is divided into panels, or one per panel. None makes a new figure.
         tasks : sequence of hashable, default=None
-            The tasks to draw, by name or position, each in a panel beside the mean; tasks without
-            losses are passed over. None draws them all, up to the first 64.
+            The tasks to draw besides the mean, by name or position; tasks without losses are left
+            out. None draws all tasks, at most the first 64.
 
         Returns
         -------
@@ -139,7 +141,7 @@ class LearningCurvesDisplay:
             self._plot_panel(panel, *curve, n_panels=len(curves))
             for panel, curve in zip(axes, curves, strict=True)
         ]
-        xlabel = say_what_is_left_out("epoch", tasks, len(self._learned()))
+        xlabel = note_left_out("epoch", tasks, len(self._learned()))
         label_panels(axes, xlabel, "loss", given=ax is not None)
         handles = list(self.lines_[0].values())
         if ax is None:
@@ -173,13 +175,13 @@ class LearningCurvesDisplay:
         title_size, tick_size = text_sizes(n_panels)
         many = n_panels > FEW_PANELS
         lines = {}
-        for name, color, curve in [
+        for name, color, losses in [
             (_TRAINING, "C0", self.history[key]),
             (_VALIDATION, "C1", self.history.get(f"val_{key}", [])),
         ]:
-            if len(curve):
-                epochs = np.arange(1, len(curve) + 1)
-                (lines[name],) = ax.plot(epochs, curve, color=color, label=name)
+            if len(losses):
+                epochs = np.arange(1, len(losses) + 1)
+                (lines[name],) = ax.plot(epochs, losses, color=color, label=name)
         if self.best_epoch:
             lines["best"] = ax.axvline(
                 self.best_epoch,
@@ -187,14 +189,14 @@ class LearningCurvesDisplay:
                 linestyle="--",
                 label=f"weights kept: epoch {self.best_epoch}",
             )
-            watched = lines.get(_VALIDATION, lines[_TRAINING])
-            if self.best_epoch <= len(watched.get_ydata()):
-                best_loss = watched.get_ydata()[self.best_epoch - 1]
+            curve = lines.get(_VALIDATION, lines[_TRAINING])
+            if self.best_epoch <= len(curve.get_ydata()):
+                best_loss = curve.get_ydata()[self.best_epoch - 1]
                 ax.plot(
                     self.best_epoch,
                     best_loss,
                     "o",
-                    color=watched.get_color(),
+                    color=curve.get_color(),
                     markersize=4 if many else None,
                 )
         weight = "bold" if key == "loss" else "normal"
@@ -202,5 +204,5 @@ class LearningCurvesDisplay:
         ax.locator_params(axis="x", integer=True, nbins=4)
         ax.locator_params(axis="y", nbins=3 if many else 5)
         ax.tick_params(labelsize=tick_size)
-        ax.spines[["top", "right"]].set_visible(False)
+        hide_frame(ax)
         return lines

@@ -1,7 +1,4 @@
-"""Reliability: predicted probabilities of one task, by bins, beside what came true.
-
-Owns the bins and the intervals; `_task_calibration` draws them.
-"""
+"""Reliability curves: predicted probabilities and observed shares of one task by bins."""
 
 from __future__ import annotations
 
@@ -10,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sk_mtl.metrics._calibration_error import equal_width_bins
 from sk_mtl.metrics._task_metrics import TaskCells
 
 CONFIDENCE = "confidence"
@@ -19,14 +17,14 @@ _Z = 1.959964
 
 @dataclass(frozen=True)
 class ReliabilityCurve:
-    """What was predicted, by bins of probability, and what came true.
+    """Predicted probabilities and observed shares of one class by bins.
 
     Parameters
     ----------
     prob_pred : ndarray of float of shape (n_points,)
         Mean predicted probability in each bin that is not empty.
     prob_true : ndarray of float of shape (n_points,)
-        Share of the cells in the bin for which the prediction was true.
+        Share of the cells in the bin whose label is the class, or the predicted class.
     interval : ndarray of float of shape (2, n_points)
         Wilson's 95 % interval of `prob_true`.
     counts : ndarray of int of shape (n_points,)
@@ -53,24 +51,7 @@ class ReliabilityCurve:
 def reliability_curves(
     cells: TaskCells, kind: str, n_bins: int, strategy: str
 ) -> dict[Any, ReliabilityCurve]:
-    """Return the curves of a task.
-
-    Parameters
-    ----------
-    cells : TaskCells
-        Its labelled cells, with probabilities.
-    kind : {"auto", "confidence", "one_vs_rest"}
-        Which probability counts; see `TaskCalibrationDisplay`.
-    n_bins : int
-        Number of bins.
-    strategy : {"uniform", "quantile"}
-        Whether bins have equal width, or hold equally many cells.
-
-    Returns
-    -------
-    curves : dict of {class: ReliabilityCurve}
-        By class, or one for "confidence".
-    """
+    """Return the curve of each class of a task, or one for "confidence"."""
     proba = cells.predicted.astype(np.float64)
     if cells.n_classes < 2 or kind == "confidence" or (kind == "auto" and cells.n_classes > 2):
         correct = proba.argmax(axis=1) == cells.true
@@ -83,14 +64,13 @@ def reliability_curves(
 
 
 def _bin(
-    p: np.ndarray, came_true: np.ndarray, weight: np.ndarray | None, n_bins: int, strategy: str
+    p: np.ndarray, is_positive: np.ndarray, weight: np.ndarray | None, n_bins: int, strategy: str
 ) -> ReliabilityCurve:
-    """Sort the cells of a task into bins."""
-    histogram = np.bincount(_bins_of_equal_width(p, n_bins), minlength=n_bins)
-    if strategy == "uniform":
-        bins = _bins_of_equal_width(p, n_bins)
-    else:
-        # Equal probabilities are never torn apart.
+    """Return the curve of the probabilities (n_cells,) of one class."""
+    bins = equal_width_bins(p, n_bins)
+    histogram = np.bincount(bins, minlength=n_bins)
+    if strategy == "quantile":
+        # Equal probabilities are in the same bin.
         edges = np.unique(np.quantile(p, np.linspace(0, 1, n_bins + 1)[1:-1]))
         bins = np.searchsorted(edges, p)
     w = np.ones(len(p)) if weight is None else weight.astype(np.float64)
@@ -98,8 +78,8 @@ def _bin(
     full = total > 0
     total = total[full]
     prob_pred = np.bincount(bins, weights=w * p, minlength=n_bins)[full] / total
-    prob_true = np.bincount(bins, weights=w * came_true, minlength=n_bins)[full] / total
-    # Kish's count: of cells with equal weights it is their number.
+    prob_true = np.bincount(bins, weights=w * is_positive, minlength=n_bins)[full] / total
+    # Kish's effective sample size, which is the number of cells if their weights are equal.
     effective = total**2 / np.bincount(bins, weights=w**2, minlength=n_bins)[full]
     counts = np.bincount(bins, minlength=n_bins)[full]
     return ReliabilityCurve(
@@ -107,13 +87,8 @@ def _bin(
     )
 
 
-def _bins_of_equal_width(p: np.ndarray, n_bins: int) -> np.ndarray:
-    """Return the bin of each probability, as `calibration_error` has them."""
-    return np.clip(np.ceil(p * n_bins).astype(np.intp) - 1, 0, n_bins - 1)
-
-
 def _wilson_interval(share: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """Return the ends of Wilson's 95 % interval of a share among n."""
+    """Return Wilson's 95 % interval (2, n_points) of shares among n."""
     centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
     half = _Z / (1 + _Z**2 / n) * np.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
     return np.clip([centre - half, centre + half], 0, 1)

@@ -1,37 +1,18 @@
-"""How alike tasks are: by their labels, by their heads' logits, by the gradients of their losses.
-
-Owns the numbers; `_task_similarity` draws them. TensorFlow is imported for gradients only.
-"""
+"""Similarity of tasks by their labels or by their logits."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Hashable, Sequence
 
 import numpy as np
-import scipy.sparse as sp
 from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
 from scipy.spatial.distance import squareform
-from scipy.special import expit, softmax
 
-_BATCH_ROWS = 4096
-# Numbers in the gradients of a batch, which bounds the memory.
-_BATCH_SIZE = 2**24
+BATCH_ROWS = 4096
 
 
 def count_pairs(label_mask: np.ndarray) -> np.ndarray:
-    """Count the rows that have the labels of both tasks.
-
-    Parameters
-    ----------
-    label_mask : ndarray of bool of shape (n_samples, n_tasks)
-        Which labels are there.
-
-    Returns
-    -------
-    pair_counts : ndarray of int of shape (n_tasks, n_tasks)
-        On the diagonal, the rows that have the label.
-    """
+    """Return the number of rows (n_tasks, n_tasks) that have the labels of both tasks."""
     mask = label_mask.astype(np.float64)  # a matrix product that BLAS knows
     return np.rint(mask.T @ mask).astype(np.int64)
 
@@ -39,29 +20,11 @@ def count_pairs(label_mask: np.ndarray) -> np.ndarray:
 def associate_labels(
     codes: np.ndarray, label_mask: np.ndarray, n_classes: Sequence[int], *, signed: bool
 ) -> np.ndarray:
-    """Return the association of the labels of each two tasks over the rows that have both.
-
-    Parameters
-    ----------
-    codes : ndarray of int of shape (n_samples, n_tasks)
-        Class index per cell.
-    label_mask : ndarray of bool of shape (n_samples, n_tasks)
-        Which labels are there.
-    n_classes : sequence of int
-        The number of classes of each task.
-    signed : bool
-        Whether to give phi, which needs two classes at most, or Cramér's V, corrected for the
-        bias of small tables.
-
-    Returns
-    -------
-    association : ndarray of float of shape (n_tasks, n_tasks)
-        NaN where the common rows hold one class of a task.
-    """
+    """Return phi, or Cramér's V without signs, (n_tasks, n_tasks) over rows with both labels."""
     ends = np.cumsum([0, *n_classes])
     joint = np.zeros((ends[-1], ends[-1]))
-    for start in range(0, len(codes), _BATCH_ROWS):
-        some = slice(start, start + _BATCH_ROWS)
+    for start in range(0, len(codes), BATCH_ROWS):
+        some = slice(start, start + BATCH_ROWS)
         rows, tasks = np.nonzero(label_mask[some])
         one_hot = np.zeros((len(codes[some]), ends[-1]), dtype=np.float32)
         one_hot[rows, ends[tasks] + codes[some][rows, tasks]] = 1
@@ -77,7 +40,7 @@ def associate_labels(
 
 
 def _phi(table: np.ndarray) -> float:
-    """Return phi, Pearson's correlation of two binary tasks, of their table of counts."""
+    """Return phi, Pearson's correlation of two binary tasks, from their table of counts."""
     if table.shape != (2, 2):
         return np.nan
     margins = table.sum(axis=0).prod() * table.sum(axis=1).prod()
@@ -102,18 +65,7 @@ def _cramers_v(table: np.ndarray) -> float:
 
 
 def align_logits(probabilities: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the linear CKA of the logits of each two tasks, over all rows.
-
-    Parameters
-    ----------
-    probabilities : sequence of ndarray of shape (n_samples, n_classes_t)
-        By task; NaN for a task that is not learned.
-
-    Returns
-    -------
-    cka : ndarray of float of shape (n_tasks, n_tasks)
-        Between 0 and 1; NaN where a task is not learned or its logits are all the same.
-    """
+    """Return the linear CKA (n_tasks, n_tasks) of logits, NaN for tasks that are not learned."""
     logits = [_centred_logits(p) for p in probabilities]
     n_tasks = len(logits)
     norms = [np.linalg.norm(z.T @ z) if z is not None else 0.0 for z in logits]
@@ -127,7 +79,7 @@ def align_logits(probabilities: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _centred_logits(probabilities: np.ndarray) -> np.ndarray | None:
-    """Return log-probabilities without what softmax does not see, and without their means."""
+    """Return log-probabilities, centred by row and by column; None for a task not learned."""
     p = np.asarray(probabilities, dtype=np.float64)
     if p.shape[1] < 2 or np.isnan(p).any():
         return None
@@ -136,101 +88,14 @@ def _centred_logits(probabilities: np.ndarray) -> np.ndarray | None:
     return logits - logits.mean(axis=0)
 
 
-def compare_gradients(
-    model: Any,
-    X: Any,
-    codes: np.ndarray,
-    cell_weight: np.ndarray,
-    n_outputs: Sequence[int],
-) -> np.ndarray:
-    """Return the cosine of the gradients of each two tasks' losses by what their heads read.
-
-    Parameters
-    ----------
-    model : keras.Model
-        From X to the logits of all tasks, side by side, with layers of heads named "heads_…".
-    X : ndarray of float32 or CSR matrix of shape (n_samples, n_features)
-        Features.
-    codes : ndarray of int of shape (n_samples, n_tasks)
-        Class index per cell.
-    cell_weight : ndarray of shape (n_samples, n_tasks)
-        Weight per cell; 0 where there is no label.
-    n_outputs : sequence of int
-        Logits per task: 1 for two classes, the number of classes for more.
-
-    Returns
-    -------
-    cosine : ndarray of float of shape (n_tasks, n_tasks)
-        Of the gradients of all rows that have both labels, one after the other; NaN where there
-        is no such row, or a gradient is 0.
-    """
-    import keras
-    import tensorflow as tf
-
-    shared = next(layer for layer in model.layers if layer.name.startswith("heads_")).input
-    trunk, heads = keras.Model(model.input, shared), keras.Model(shared, model.output)
-    n_tasks = len(n_outputs)
-    products, norms = np.zeros((n_tasks, n_tasks)), np.zeros((n_tasks, n_tasks))
-    n_rows = min(_BATCH_ROWS, max(1, _BATCH_SIZE // (n_tasks * shared.shape[-1])))
-    for start in range(0, len(codes), n_rows):
-        some = slice(start, start + n_rows)
-        dense = X[some].toarray() if sp.issparse(X) else X[some]
-        representation = tf.convert_to_tensor(trunk(tf.constant(dense), training=False))
-        with tf.GradientTape(persistent=True) as tape:
-            tape.watch(representation)
-            logits = heads(representation, training=False)
-        errors = _errors_of_logits(
-            np.asarray(logits, dtype=np.float64), codes[some], cell_weight[some], n_outputs
-        )
-        gradients = np.stack(
-            [
-                np.asarray(
-                    tape.gradient(logits, representation, tf.constant(e, logits.dtype)), np.float64
-                ).reshape(len(dense), -1)
-                for e in errors
-            ]
-        )
-        del tape
-        flat = gradients.reshape(n_tasks, -1)
-        # A row without one of the labels adds nothing here, and must add nothing to the norm.
-        products += flat @ flat.T
-        norms += np.square(gradients).sum(axis=2) @ (cell_weight[some] > 0)
-    scale = np.sqrt(norms * norms.T)
-    return np.divide(products, scale, out=np.full_like(products, np.nan), where=scale > 0)
-
-
-def _errors_of_logits(
-    logits: np.ndarray, codes: np.ndarray, weight: np.ndarray, n_outputs: Sequence[int]
-) -> list[np.ndarray]:
-    """Return the gradient of each task's summed cross-entropy by all logits."""
-    errors, start = [], 0
-    for task, width in enumerate(n_outputs):
-        columns = slice(start, start + width)
-        start += width
-        if width == 1:
-            wrong = expit(logits[:, columns]) - codes[:, [task]]
-        else:
-            wrong = softmax(logits[:, columns], axis=1) - np.eye(width)[codes[:, task]]
-        error = np.zeros_like(logits)
-        error[:, columns] = wrong * weight[:, [task]]
-        errors.append(error)
-    return errors
+def check_two_tasks(names: Sequence[Hashable]) -> None:
+    """Raise ValueError if there is nothing to compare."""
+    if len(names) < 2:
+        raise ValueError(f"There must be at least two tasks to compare. Got {len(names)}.")
 
 
 def order_by_likeness(similarity: np.ndarray) -> list[int]:
-    """Return an order of the tasks in which those that are alike stand together.
-
-    Parameters
-    ----------
-    similarity : ndarray of float of shape (n_tasks, n_tasks)
-        Symmetric, at most 1; NaN counts as 0.
-
-    Returns
-    -------
-    order : list of int
-        The leaves of a hierarchical clustering by average linkage, ordered so that neighbours are
-        as alike as they can be.
-    """
+    """Return the leaf order of an average-linkage clustering; NaN counts as 0."""
     if len(similarity) < 3:
         return list(range(len(similarity)))
     distance = 1 - np.nan_to_num(similarity)

@@ -1,4 +1,4 @@
-"""Calibration (reliability) of the probabilities, a panel per task."""
+"""Calibration (reliability) curves, a panel per task."""
 
 from __future__ import annotations
 
@@ -6,59 +6,41 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from sk_mtl.metrics._predictions import gather_tasks
-from sk_mtl.metrics._score import score_tasks, warn_of_left_out
-from sk_mtl.metrics._task_metrics import find_metric
+from sk_mtl._compat.arguments import check_choice
 from sk_mtl.plotting._colors import class_colors
-from sk_mtl.plotting._figures import (
-    FEW_PANELS,
-    choose_tasks,
-    import_pyplot,
-    label_panels,
-    line_settings,
-    make_panels,
-    say_what_is_left_out,
-    shorten,
-    shorten_title,
-    text_sizes,
-    write_in_panel,
-)
-from sk_mtl.plotting._learners import read_missing_label
+from sk_mtl.plotting._figures import hide_frame, import_pyplot, line_settings
+from sk_mtl.plotting._panels import FEW_PANELS, text_sizes
 from sk_mtl.plotting._reliability import CONFIDENCE, ReliabilityCurve, reliability_curves
+from sk_mtl.plotting._task_panels import TaskPanels, name_class, predict_probabilities
 
-_KINDS = ("auto", "confidence", "one_vs_rest")
-_STRATEGIES = ("uniform", "quantile")
-# More classes than this are drawn without a legend.
-_MAX_CLASSES_IN_A_LEGEND = 8
 # The histogram below a panel: its top and its height, in heights of the panel.
 _HISTOGRAM_TOP, _HISTOGRAM_HEIGHT = -0.06, 0.2
 
 
-class TaskCalibrationDisplay:
-    r"""Shows how far the probabilities of each task can be believed, a panel each.
+class TaskCalibrationDisplay(TaskPanels):
+    r"""Calibration curves of each task, in a panel each.
 
-    `from_estimator` and `from_predictions` make one. The labelled cells of a task are sorted into
-    bins by a predicted probability; a point per bin shows the mean of that probability and the
-    share of cells for which it came true, with the 95 % interval of the share [2]_. Calibrated
-    probabilities lie on the dashed line. Below is the histogram of the predicted probabilities.
+    Made by `from_estimator` and `from_predictions`. The labelled cells of a task are binned by a
+    predicted probability. A point per bin shows the mean of that probability and the share of
+    cells that have the class, with the 95 % interval of the share [2]_. Calibrated probabilities
+    lie on the dashed line. The histogram of the predicted probabilities is below.
 
-    Which probability is shown is said by `kind`: "one_vs_rest" is that of the second of two
-    classes, or of each of more; "confidence" is that of the class predicted, as in [1]_; "auto"
-    takes the first for two classes and the second for more.
+    `kind` selects the probability: "one_vs_rest" is that of the second of two classes, or of each
+    of more; "confidence" is that of the predicted class, as in [1]_; "auto" is "one_vs_rest" for
+    two classes and "confidence" for more.
 
-    The calibration error in the titles is that of `sk_mtl.metrics.calibration_error` with as many
-    bins: of the class predicted, in bins of equal width, whatever is drawn.
+    The calibration error in the titles is `sk_mtl.metrics.calibration_error` with the same number
+    of bins. It is always that of the predicted class in bins of equal width.
 
     Parameters
     ----------
     curves : dict of {task: {class: ReliabilityCurve}}
-        The curves of each task; the class is "confidence" for that of the class predicted.
+        The curves of each task; "confidence" stands for the predicted class.
     calibration_error : dict of {task: float}
         The error of each task; NaN where undefined.
     problems : dict of {task: str}, default=None
-        Why tasks have no curve.
+        The reasons why tasks have no curve.
 
     Attributes
     ----------
@@ -101,10 +83,10 @@ class TaskCalibrationDisplay:
     0.2
     """
 
-    figure_: Any
-    axes_: np.ndarray
+    _metric, _panel_height = "calibration_error", 1.25
+    _axis_names = ("predicted probability", "observed share")
+
     histogram_axes_: dict[Hashable, Any]
-    lines_: dict[Hashable, dict[Any, Any]]
 
     def __init__(
         self,
@@ -113,13 +95,8 @@ class TaskCalibrationDisplay:
         problems: Mapping[Hashable, str] | None = None,
     ):
         self.curves = curves
-        self.calibration_error = dict(calibration_error)
+        self.calibration_error = self._scores = dict(calibration_error)
         self.problems = dict(problems or {})
-
-    @property
-    def task_names(self) -> list[Hashable]:
-        """The names of the tasks."""
-        return list(self.calibration_error)
 
     @classmethod
     def from_estimator(
@@ -146,19 +123,19 @@ class TaskCalibrationDisplay:
             A fitted `MultiTaskClassifier`, or a fitted Pipeline or search that ends in one, or
             another with `predict_proba` and `classes_` for several tasks.
         X : array-like of shape (n_samples, n_features)
-            Samples to judge on.
+            Samples to predict.
         y : DataFrame, Series, array-like of shape (n_samples,) or (n_samples, n_tasks)
             Their labels; NaN, None, NaT or NA where missing.
         kind : {"auto", "confidence", "one_vs_rest"}, default="auto"
-            Which probability is shown.
+            The probability to show.
         n_bins : int, default=15
             Number of bins.
         strategy : {"uniform", "quantile"}, default="uniform"
-            Whether the points are of bins of equal width, or of equally many cells.
+            Whether the bins have equal width or equal numbers of cells.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weight per row or per cell.
         missing_label : scalar, default=None
-            One more value that means "missing"; None is the estimator's own.
+            A further value that means "missing"; None means that of the estimator.
         tasks : sequence of hashable, default=None
             As in `plot`.
         ax : matplotlib.axes.Axes or array-like of Axes, default=None
@@ -173,16 +150,13 @@ class TaskCalibrationDisplay:
         display : TaskCalibrationDisplay
             The display, drawn.
         """
-        check_is_fitted(estimator)
         return cls.from_predictions(
             y,
-            estimator.predict_proba(X),
+            **predict_probabilities(estimator, X, missing_label),
             kind=kind,
             n_bins=n_bins,
             strategy=strategy,
             sample_weight=sample_weight,
-            missing_label=read_missing_label(estimator, missing_label),
-            classes=getattr(estimator, "classes_", None),
             tasks=tasks,
             ax=ax,
             ref_line=ref_line,
@@ -215,15 +189,15 @@ class TaskCalibrationDisplay:
         y_proba : PerTask, list, mapping, DataFrame or array-like
             Probabilities in any form that `sk_mtl.metrics.multitask_score` takes.
         kind : {"auto", "confidence", "one_vs_rest"}, default="auto"
-            Which probability is shown.
+            The probability to show.
         n_bins : int, default=15
             Number of bins.
         strategy : {"uniform", "quantile"}, default="uniform"
-            Whether the points are of bins of equal width, or of equally many cells.
+            Whether the bins have equal width or equal numbers of cells.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weight per row or per cell.
         missing_label : scalar, default=None
-            One more value that means "missing".
+            A further value that means "missing".
         classes : PerTask, sequence of arrays, mapping of {task: labels} or array, default=None
             The classes of each task in the order of the columns of its probabilities.
         tasks : sequence of hashable, default=None
@@ -245,29 +219,23 @@ class TaskCalibrationDisplay:
         UndefinedMetricWarning
             If labelled cells are left out because they have no prediction.
         """
-        if kind not in _KINDS:
-            raise ValueError(f"kind must be one of {_KINDS}. Got {kind!r}.")
-        if strategy not in _STRATEGIES:
-            raise ValueError(f"strategy must be one of {_STRATEGIES}. Got {strategy!r}.")
-        cells = gather_tasks(
+        check_choice("TaskCalibrationDisplay", "kind", kind, ("auto", "confidence", "one_vs_rest"))
+        check_choice("TaskCalibrationDisplay", "strategy", strategy, ("uniform", "quantile"))
+        cells, errors, reasons = cls._score(
             y_true,
             y_proba,
-            response_method="predict_proba",
+            {"n_bins": n_bins},
             sample_weight=sample_weight,
             missing_label=missing_label,
             classes=classes,
         )
-        metric = find_metric("calibration_error")
-        errors, problems = score_tasks(metric, cells, {"n_bins": n_bins})
-        # The picture itself says which tasks have no curve.
-        warn_of_left_out(metric, cells, {}, None)
         curves = {
             name: {}
             if task.cells is None
             else reliability_curves(task.cells, kind, n_bins, strategy)
             for name, task in cells.items()
         }
-        display = cls(curves, errors, problems)
+        display = cls(curves, errors, reasons)
         return display.plot(ax, tasks=tasks, ref_line=ref_line, curve_kwargs=curve_kwargs)
 
     def plot(
@@ -287,7 +255,7 @@ class TaskCalibrationDisplay:
         tasks : sequence of hashable, default=None
             The tasks to draw, by name or position. None draws them all, up to the first 64.
         ref_line : bool, default=True
-            Whether to draw the line on which calibrated probabilities lie.
+            Whether to draw the line of perfect calibration.
         curve_kwargs : dict, default=None
             For matplotlib's `plot`, for the points.
 
@@ -301,48 +269,30 @@ class TaskCalibrationDisplay:
         ValueError
             If there is no such task, or there are not as many axes as panels.
         """
-        names = self.task_names
-        chosen = [names[i] for i in choose_tasks(tasks, names)]
-        axes = make_panels(ax, len(chosen), height=1.25)
-        self.axes_, self.figure_ = axes, axes[0].figure
-        self.lines_, self.histogram_axes_ = {}, {}
-        color = import_pyplot().rcParams["text.color"]
-        for panel, name in zip(axes, chosen, strict=True):
-            if ref_line and self.curves[name]:
-                panel.plot([0, 1], [0, 1], "--", color=color, alpha=0.6, linewidth=0.8, zorder=1)
-            self._plot_task(panel, name, len(chosen), curve_kwargs)
-        xlabel = say_what_is_left_out("predicted probability", tasks, len(names))
-        label_panels(axes, xlabel, "share that came true", given=ax is not None, same_scale=True)
-        self._hand_down_ticks(axes, chosen)
+        self.histogram_axes_ = {}
+
+        def plot_task(panel: Any, name: Hashable, n_panels: int) -> None:
+            self.lines_[name] = {}
+            if self.curves[name]:
+                if ref_line:
+                    color = import_pyplot().rcParams["text.color"]
+                    panel.plot([0, 1], [0, 1], "--", color=color, alpha=0.6, lw=0.8, zorder=1)
+                self._plot_curves(panel, name, n_panels, curve_kwargs)
+
+        names = self._plot_panels(ax, tasks, plot_task)
+        self._move_ticks_to_histograms(names)
         return self
 
-    def _plot_task(
+    def _plot_curves(
         self, ax: Any, name: Hashable, n_panels: int, kwargs: Mapping[str, Any] | None
     ) -> None:
         """Draw the curves of a task, and the histogram below."""
-        title_size, text_size = text_sizes(n_panels)
         few, curves = n_panels <= FEW_PANELS, self.curves[name]
-        ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), box_aspect=1)
-        ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-        ax.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
-        ax.tick_params(labelsize=text_size)
-        ax.spines[["top", "right"]].set_visible(False)
-        title = shorten_title(name, n_panels)
-        self.lines_[name] = {}
-        if not curves:
-            ax.set_title(title + "\n", fontsize=title_size, loc="left")
-            write_in_panel(ax, self.problems.get(name, "no curve"), text_size)
-            return
-        title += f"\nECE {self.calibration_error[name]:.3f}"
-        if few:
-            title += _say_what_is_shown(list(curves))
-        ax.set_title(title, fontsize=title_size, loc="left")
         histogram = ax.inset_axes(
             [0, _HISTOGRAM_TOP - _HISTOGRAM_HEIGHT, 1, _HISTOGRAM_HEIGHT], sharex=ax
         )
         self.histogram_axes_[name] = histogram
-        colors = ["C0"] if len(curves) == 1 else class_colors(len(curves))
-        for (label, curve), color in zip(curves.items(), colors, strict=True):
+        for (label, curve), color in zip(curves.items(), class_colors(len(curves)), strict=True):
             settings = line_settings(
                 kwargs,
                 color=color,
@@ -362,41 +312,26 @@ class TaskCalibrationDisplay:
                 fill=len(curves) == 1,
                 color=line.get_color(),
             )
-        self._finish_histogram(histogram, name, text_size)
-        if few and 1 < len(curves) <= _MAX_CLASSES_IN_A_LEGEND:
-            ax.legend(
-                loc="best",
-                fontsize="x-small",
-                framealpha=0.7,
-                handlelength=1,
-                borderpad=0.3,
-                labelspacing=0.2,
-            )
+        # The histogram is upside down, and its only tick is the count of its highest bar.
+        highest = max(int(curve.histogram.max()) for curve in curves.values())
+        histogram.set_ylim(1.1 * max(highest, 1), 0)
+        histogram.set_yticks([highest], [f"{highest:,}"])
+        histogram.tick_params(labelsize=text_sizes(n_panels)[1], labelbottom=False)
+        hide_frame(histogram)
 
-    def _finish_histogram(self, ax: Any, name: Hashable, text_size: str) -> None:
-        """Write the scale of a histogram: the count of its highest bar, read downwards."""
-        highest = max(int(curve.histogram.max()) for curve in self.curves[name].values())
-        ax.set_ylim(1.1 * max(highest, 1), 0)
-        ax.set_yticks([highest], [f"{highest:,}"])
-        ax.tick_params(labelsize=text_size, labelbottom=False)
-        ax.spines[["top", "right"]].set_visible(False)
+    def _describe(self, name: Hashable, labels: list[Any], *, few: bool) -> str:
+        text = f"ECE {self.calibration_error[name]:.3f}"
+        if not few:
+            return text
+        if len(labels) > 1:
+            return f"{text}, {len(labels)} classes"
+        label = "predicted class" if labels[0] == CONFIDENCE else name_class(labels[0])
+        return f"{text}, {label}" if label else text
 
-    def _hand_down_ticks(self, axes: np.ndarray, names: list[Hashable]) -> None:
-        """Show the scale of the probability below the histogram, not between it and the panel."""
-        for ax, name in zip(axes, names, strict=True):
-            histogram = self.histogram_axes_.get(name)
-            if histogram is not None:
+    def _move_ticks_to_histograms(self, names: list[Hashable]) -> None:
+        """Show the ticks of the probability below the histogram instead of the panel."""
+        for ax, name in zip(self.axes_, names, strict=True):
+            if name in self.histogram_axes_:
                 shown = ax.xaxis.get_tick_params().get("labelbottom", True)
-                histogram.tick_params(labelbottom=shown)
+                self.histogram_axes_[name].tick_params(labelbottom=shown)
                 ax.tick_params(labelbottom=False)
-
-
-def _say_what_is_shown(labels: list[Any]) -> str:
-    """Return whose probabilities are shown, as the end of a title."""
-    if len(labels) > 1:
-        return f", {len(labels)} classes"
-    label = labels[0]
-    if label == CONFIDENCE:
-        return ", class predicted"
-    # 1 and True go without saying.
-    return "" if str(label) in ("1", "1.0", "True") else f", {shorten(label, 14)}"

@@ -1,7 +1,4 @@
-"""What ROC and precision-recall curves share: a panel per task, a curve per class.
-
-Owns the reading of predictions and the drawing; the curves are those of the two displays.
-"""
+"""What ROC and precision-recall curves share: how they are made, and their chance levels."""
 
 from __future__ import annotations
 
@@ -9,54 +6,25 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from sk_mtl.metrics._predictions import ScoredTask, gather_tasks
-from sk_mtl.metrics._score import score_tasks, warn_of_left_out
-from sk_mtl.metrics._task_metrics import TaskCells, find_metric
 from sk_mtl.plotting._colors import class_colors
-from sk_mtl.plotting._figures import (
-    FEW_PANELS,
-    choose_tasks,
-    import_pyplot,
-    label_panels,
-    line_settings,
-    make_panels,
-    say_what_is_left_out,
-    shorten,
-    shorten_title,
-    text_sizes,
-    write_in_panel,
-)
-from sk_mtl.plotting._learners import read_missing_label
+from sk_mtl.plotting._figures import import_pyplot, line_settings
+from sk_mtl.plotting._panels import FEW_PANELS
+from sk_mtl.plotting._task_panels import TaskPanels, name_class, predict_probabilities
 
 # Curves, or points, of the classes of each task.
 ByClass = Mapping[Hashable, Mapping[Any, np.ndarray]]
 
-# More classes than this are drawn without a legend.
-_MAX_CLASSES_IN_A_LEGEND = 8
 
+class TaskCurves(TaskPanels):
+    """The base of the ROC and precision-recall displays."""
 
-class TaskCurves:
-    """What the two displays share: reading predictions, panels, colours."""
-
-    _metric: str
     _score_name: str
-    _axis_names: tuple[str, str]
+    _drawstyle = "default"
 
-    figure_: Any
-    axes_: np.ndarray
-    lines_: dict[Hashable, dict[Any, Any]]
     chance_levels_: dict[Hashable, list[Any]]
 
     _curves: tuple[ByClass, ByClass]
-    _scores: dict[Hashable, float]
-    problems: dict[Hashable, str]
-
-    @property
-    def task_names(self) -> list[Hashable]:
-        """The names of the tasks."""
-        return list(self._scores)
 
     @classmethod
     def from_estimator(
@@ -82,13 +50,13 @@ class TaskCurves:
             A fitted `MultiTaskClassifier`, or a fitted Pipeline or search that ends in one, or
             another with `predict_proba` and `classes_` for several tasks.
         X : array-like of shape (n_samples, n_features)
-            Samples to judge on.
+            Samples to predict.
         y : DataFrame, Series, array-like of shape (n_samples,) or (n_samples, n_tasks)
             Their labels; NaN, None, NaT or NA where missing.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weight per row or per cell.
         missing_label : scalar, default=None
-            One more value that means "missing"; None is the estimator's own.
+            A further value that means "missing"; None means that of the estimator.
         drop_intermediate : bool, default=True
             Whether to leave out points that lie on the line between others.
         tasks : sequence of hashable, default=None
@@ -107,13 +75,10 @@ class TaskCurves:
         display : object
             The display, drawn.
         """
-        check_is_fitted(estimator)
         return cls.from_predictions(
             y,
-            estimator.predict_proba(X),
+            **predict_probabilities(estimator, X, missing_label),
             sample_weight=sample_weight,
-            missing_label=read_missing_label(estimator, missing_label),
-            classes=getattr(estimator, "classes_", None),
             drop_intermediate=drop_intermediate,
             tasks=tasks,
             ax=ax,
@@ -149,7 +114,7 @@ class TaskCurves:
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weight per row or per cell.
         missing_label : scalar, default=None
-            One more value that means "missing".
+            A further value that means "missing".
         classes : PerTask, sequence of arrays, mapping of {task: labels} or array, default=None
             The classes of each task in the order of the columns of its probabilities.
         drop_intermediate : bool, default=True
@@ -175,19 +140,28 @@ class TaskCurves:
         UndefinedMetricWarning
             If labelled cells are left out because they have no prediction.
         """
-        cells = gather_tasks(
+        scored, scores, reasons = cls._score(
             y_true,
             y_proba,
-            response_method="predict_proba",
+            {},
             sample_weight=sample_weight,
             missing_label=missing_label,
             classes=classes,
         )
-        metric = find_metric(cls._metric)
-        scores, problems = score_tasks(metric, cells, {})
-        # The picture itself says which tasks have no curve.
-        warn_of_left_out(metric, cells, {}, None)
-        display = cls._from_cells(cells, scores, problems, drop_intermediate)
+        curves: dict[Any, dict[Any, Any]] = {name: {} for name in scored}
+        for name, task in scored.items():
+            if task.cells is None or name in reasons:
+                continue
+            cells = task.cells
+            # The second of two classes, or all classes with labels.
+            for code in [1] if cells.n_classes == 2 else np.unique(cells.true):
+                curves[name][cells.labels.tolist()[code]] = cls._compute_curve(
+                    cells.true == code,
+                    cells.predicted[:, code],
+                    cells.weight,
+                    drop_intermediate=drop_intermediate,
+                )
+        display = cls._from_curves(curves, scores, reasons)
         return display.plot(
             ax,
             tasks=tasks,
@@ -197,13 +171,17 @@ class TaskCurves:
         )
 
     @classmethod
-    def _from_cells(
-        cls,
-        cells: Mapping[Any, ScoredTask],
-        scores: dict[Any, float],
-        problems: dict[Any, str],
-        drop_intermediate: bool,
+    def _compute_curve(
+        cls, is_class: np.ndarray, proba: np.ndarray, weight: np.ndarray | None, **options: Any
+    ) -> tuple[Any, ...]:
+        """Return what the display stores of one class: coordinates and the like."""
+        raise NotImplementedError
+
+    @classmethod
+    def _from_curves(
+        cls, curves: Mapping[Any, Mapping[Any, Any]], scores: Any, reasons: Any
     ) -> Any:
+        """Return the display of ``{task: {class: result of _compute_curve}}``."""
         raise NotImplementedError
 
     def plot(
@@ -224,7 +202,7 @@ class TaskCurves:
         tasks : sequence of hashable, default=None
             The tasks to draw, by name or position. None draws them all, up to the first 64.
         plot_chance_level : bool, default=True
-            Whether to draw what a prediction that knows nothing of X gives.
+            Whether to draw the chance level, that of predictions that ignore X.
         curve_kwargs : dict, default=None
             For matplotlib's `plot`, for the curves.
         chance_level_kw : dict, default=None
@@ -240,20 +218,15 @@ class TaskCurves:
         ValueError
             If there is no such task, or there are not as many axes as panels.
         """
-        names = self.task_names
-        chosen = [names[i] for i in choose_tasks(tasks, names)]
-        axes = make_panels(ax, len(chosen))
-        self.axes_, self.figure_ = axes, axes[0].figure
-        self.lines_, self.chance_levels_ = {}, {}
-        for panel, name in zip(axes, chosen, strict=True):
-            self.lines_[name] = self._plot_curves(panel, name, len(chosen), curve_kwargs)
+        self.chance_levels_ = {}
+
+        def plot_task(panel: Any, name: Hashable, n_panels: int) -> None:
+            self.lines_[name] = self._plot_curves(panel, name, n_panels, curve_kwargs)
             self.chance_levels_[name] = (
                 self._plot_chance_levels(panel, name, chance_level_kw) if plot_chance_level else []
             )
-            self._finish_panel(panel, name, len(chosen))
-        xlabel, ylabel = self._axis_names
-        xlabel = say_what_is_left_out(xlabel, tasks, len(names))
-        label_panels(axes, xlabel, ylabel, given=ax is not None, same_scale=True)
+
+        self._plot_panels(ax, tasks, plot_task)
         return self
 
     def _plot_curves(
@@ -262,27 +235,23 @@ class TaskCurves:
         """Draw the curve of each class of a task."""
         x, y = self._curves
         labels = list(x.get(name, {}))
-        colors = ["C0"] if len(labels) == 1 else class_colors(len(labels))
         width = 1.0 if n_panels > FEW_PANELS or len(labels) > 1 else 1.5
         lines = {}
-        for label, color in zip(labels, colors, strict=True):
+        for label, color in zip(labels, class_colors(len(labels)), strict=True):
             settings = line_settings(
                 kwargs, color=color, linewidth=width, label=str(label), drawstyle=self._drawstyle
             )
             (lines[label],) = ax.plot(x[name][label], y[name][label], **settings)
         return lines
 
-    _drawstyle = "default"
-
     def _plot_chance_levels(
         self, ax: Any, name: Hashable, kwargs: Mapping[str, Any] | None
     ) -> list[Any]:
-        """Draw the chance level of each class of a task."""
-        rc = import_pyplot().rcParams
+        """Draw the chance levels of a task."""
+        text_color = import_pyplot().rcParams["text.color"]
         lines = []
-        lines_of_classes = self.lines_[name]
-        for height, line in self._chance_levels(name, lines_of_classes):
-            color = rc["text.color"] if line is None else line.get_color()
+        for height, line in self._chance_levels(name, self.lines_[name]):
+            color = text_color if line is None else line.get_color()
             settings = line_settings(
                 kwargs, color=color, alpha=0.6, linestyle="--", linewidth=0.8, zorder=1
             )
@@ -292,48 +261,23 @@ class TaskCurves:
     def _chance_levels(
         self, name: Hashable, lines: Mapping[Any, Any]
     ) -> list[tuple[tuple[float, float], Any]]:
-        """Return the ends of each chance level, and the curve that it belongs to, if to one."""
+        """Return the ends of each chance level, and its curve unless it is for all curves."""
         raise NotImplementedError
 
-    def _finish_panel(self, ax: Any, name: Hashable, n_panels: int) -> None:
-        """Write the title, the legend and the scale of a panel."""
-        title_size, text_size = text_sizes(n_panels)
-        labels = list(self.lines_[name])
-        few = n_panels <= FEW_PANELS
-        ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), box_aspect=1)
-        ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-        ax.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
-        ax.tick_params(labelsize=text_size)
-        ax.spines[["top", "right"]].set_visible(False)
-        title = shorten_title(name, n_panels) + "\n"
-        if labels:
-            title += f"{self._score_name} {self._scores[name]:.2f}" + _say_classes(labels, few)
-        else:
-            write_in_panel(ax, f"no curve: {self.problems.get(name, 'no points')}", text_size)
-        ax.set_title(title, fontsize=title_size, loc="left")
-        if few and 1 < len(labels) <= _MAX_CLASSES_IN_A_LEGEND:
-            ax.legend(
-                loc=self._legend_place(name),
-                fontsize="x-small",
-                framealpha=0.7,
-                handlelength=1,
-                borderpad=0.3,
-                labelspacing=0.2,
-            )
+    def _describe(self, name: Hashable, labels: list[Any], *, few: bool) -> str:
+        score = f"{self._score_name} {self._scores[name]:.2f}"
+        if len(labels) > 1:
+            return f"{score}, {'mean of ' if few else ''}{len(labels)} classes"
+        label = name_class(labels[0]) if few else ""
+        return f"{score} for {label}" if label else score
 
     def _legend_place(self, name: Hashable) -> str:
         return "lower right"
 
 
-def _say_classes(labels: list[Any], few: bool) -> str:
-    """Return which class the score of a task is for, as the end of a title."""
-    if len(labels) > 1:
-        return f", mean of {len(labels)} classes" if few else f", {len(labels)} classes"
-    label = labels[0]
-    # 1 and True go without saying.
-    return "" if not few or str(label) in ("1", "1.0", "True") else f" for {shorten(label, 14)}"
-
-
-def classes_to_draw(cells: TaskCells) -> list[int]:
-    """Return the codes of the classes that have a curve: the second of two, or all with labels."""
-    return [1] if cells.n_classes == 2 else np.unique(cells.true).tolist()
+def pick(curves: Mapping[Any, Mapping[Any, Any]], position: int) -> dict[Any, dict[Any, Any]]:
+    """Return one element of the result of each curve, by task and class."""
+    return {
+        name: {label: curve[position] for label, curve in of_task.items()}
+        for name, of_task in curves.items()
+    }

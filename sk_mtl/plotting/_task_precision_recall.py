@@ -8,18 +8,17 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import precision_recall_curve
 
-from sk_mtl.metrics._predictions import ScoredTask
-from sk_mtl.plotting._task_curves import ByClass, TaskCurves, classes_to_draw
+from sk_mtl.plotting._task_curves import ByClass, TaskCurves, pick
 
 
 class TaskPrecisionRecallDisplay(TaskCurves):
-    """Shows precision against recall of each task, a panel each.
+    """Precision-recall curves of each task, in a panel each.
 
-    `from_estimator` and `from_predictions` make one. The curves are scikit-learn's, over the
-    labelled cells of each task: of the second of two classes, or of each of more classes against
-    the rest. The title of a panel has the average precision, for more than two classes its mean
-    over them; the dashed lines are the shares of the classes, which is the precision of guessing.
-    A task whose labelled cells hold one class has no curve, and its panel says so.
+    Made by `from_estimator` and `from_predictions`. The curves are computed by scikit-learn from
+    the labelled cells of each task, for the second of two classes, or one-vs-rest for each of more
+    classes. The title of a panel has the average precision, averaged over more than two classes.
+    The dashed lines are the chance levels, the shares of the classes. The panel of a task without
+    a curve, such as one with a single class, has the reason.
 
     Parameters
     ----------
@@ -32,7 +31,7 @@ class TaskPrecisionRecallDisplay(TaskCurves):
     prevalence : dict of {task: {class: float}}, default=None
         The shares of the classes; None draws no chance level.
     problems : dict of {task: str}, default=None
-        Why tasks have no curve.
+        The reasons why tasks have no curve.
 
     Attributes
     ----------
@@ -84,30 +83,17 @@ class TaskPrecisionRecallDisplay(TaskCurves):
         self._curves, self._scores = (recall, precision), self.average_precision
 
     @classmethod
-    def _from_cells(
-        cls,
-        cells: Mapping[Any, ScoredTask],
-        scores: dict[Any, float],
-        problems: dict[Any, str],
-        drop_intermediate: bool,
+    def _compute_curve(
+        cls, is_class: np.ndarray, proba: np.ndarray, weight: np.ndarray | None, **options: Any
+    ) -> tuple[Any, ...]:
+        curve = precision_recall_curve(is_class, proba, sample_weight=weight, **options)
+        return *curve[:2], float(np.average(is_class, weights=weight))
+
+    @classmethod
+    def _from_curves(
+        cls, curves: Mapping[Any, Mapping[Any, Any]], scores: Any, reasons: Any
     ) -> TaskPrecisionRecallDisplay:
-        precision: dict[Any, dict[Any, np.ndarray]] = {}
-        recall: dict[Any, dict[Any, np.ndarray]] = {}
-        prevalence: dict[Any, dict[Any, float]] = {}
-        for name, task in cells.items():
-            precision[name], recall[name], prevalence[name] = {}, {}, {}
-            if task.cells is None or name in problems:
-                continue
-            for code in classes_to_draw(task.cells):
-                label, is_class = task.cells.labels.tolist()[code], task.cells.true == code
-                precision[name][label], recall[name][label], _ = precision_recall_curve(
-                    is_class,
-                    task.cells.predicted[:, code],
-                    sample_weight=task.cells.weight,
-                    drop_intermediate=drop_intermediate,
-                )
-                prevalence[name][label] = float(np.average(is_class, weights=task.cells.weight))
-        return cls(precision, recall, scores, prevalence, problems)
+        return cls(pick(curves, 0), pick(curves, 1), scores, pick(curves, 2), reasons)
 
     def _chance_levels(
         self, name: Hashable, lines: Mapping[Any, Any]
@@ -121,7 +107,7 @@ class TaskPrecisionRecallDisplay(TaskCurves):
         ]
 
     def _legend_place(self, name: Hashable) -> str:
-        # matplotlib's own search, "best", is slow for curves of many points.
+        # The location "best" of matplotlib is slow for curves of many points.
         at = np.linspace(0.02, 0.98, 25)
         curves = [
             np.interp(at, self.recall[name][label][::-1], self.precision[name][label][::-1])

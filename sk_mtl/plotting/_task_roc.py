@@ -8,18 +8,17 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_curve
 
-from sk_mtl.metrics._predictions import ScoredTask
-from sk_mtl.plotting._task_curves import ByClass, TaskCurves, classes_to_draw
+from sk_mtl.plotting._task_curves import ByClass, TaskCurves, pick
 
 
 class TaskRocCurveDisplay(TaskCurves):
-    """Shows the receiver operating characteristic of each task, a panel each.
+    """ROC (receiver operating characteristic) curves of each task, in a panel each.
 
-    `from_estimator` and `from_predictions` make one. The curves are scikit-learn's, over the
-    labelled cells of each task: of the second of two classes, or of each of more classes against
-    the rest. The title of a panel has the area under the curve, for more than two classes its
-    mean over them; the dashed line is what guessing gives. A task whose labelled cells hold one
-    class has no curve, and its panel says so.
+    Made by `from_estimator` and `from_predictions`. The curves are computed by scikit-learn from
+    the labelled cells of each task, for the second of two classes, or one-vs-rest for each of more
+    classes. The title of a panel has the area under the curve, averaged over more than two
+    classes. The dashed line is the chance level. The panel of a task without a curve, such as one
+    with a single class, has the reason.
 
     Parameters
     ----------
@@ -30,7 +29,7 @@ class TaskRocCurveDisplay(TaskCurves):
     roc_auc : dict of {task: float}
         The area of each task; NaN where undefined.
     problems : dict of {task: str}, default=None
-        Why tasks have no curve.
+        The reasons why tasks have no curve.
 
     Attributes
     ----------
@@ -80,28 +79,16 @@ class TaskRocCurveDisplay(TaskCurves):
         self._curves, self._scores = (fpr, tpr), self.roc_auc
 
     @classmethod
-    def _from_cells(
-        cls,
-        cells: Mapping[Any, ScoredTask],
-        scores: dict[Any, float],
-        problems: dict[Any, str],
-        drop_intermediate: bool,
+    def _compute_curve(
+        cls, is_class: np.ndarray, proba: np.ndarray, weight: np.ndarray | None, **options: Any
+    ) -> tuple[Any, ...]:
+        return roc_curve(is_class, proba, sample_weight=weight, **options)[:2]
+
+    @classmethod
+    def _from_curves(
+        cls, curves: Mapping[Any, Mapping[Any, Any]], scores: Any, reasons: Any
     ) -> TaskRocCurveDisplay:
-        fpr: dict[Any, dict[Any, np.ndarray]] = {}
-        tpr: dict[Any, dict[Any, np.ndarray]] = {}
-        for name, task in cells.items():
-            fpr[name], tpr[name] = {}, {}
-            if task.cells is None or name in problems:
-                continue
-            for code in classes_to_draw(task.cells):
-                label = task.cells.labels.tolist()[code]
-                fpr[name][label], tpr[name][label], _ = roc_curve(
-                    task.cells.true == code,
-                    task.cells.predicted[:, code],
-                    sample_weight=task.cells.weight,
-                    drop_intermediate=drop_intermediate,
-                )
-        return cls(fpr, tpr, scores, problems)
+        return cls(pick(curves, 0), pick(curves, 1), scores, reasons)
 
     def _chance_levels(
         self, name: Hashable, lines: Mapping[Any, Any]

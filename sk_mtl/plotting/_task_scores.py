@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import check_is_fitted
 
-from sk_mtl._data.labels import LabelTable, read_labels
-from sk_mtl._tasks import PerTask
-from sk_mtl.metrics import multitask_score
+from sk_mtl.metrics._report.cells import gather_predictions, read_true_labels
+from sk_mtl.metrics._report.scores import score_constant
+from sk_mtl.metrics._score import score_tasks, warn_of_left_out
 from sk_mtl.metrics._task_metrics import find_metric
-from sk_mtl.plotting._figures import import_pyplot, name_size, row_height, shorten
+from sk_mtl.plotting._figures import (
+    SingleAxes,
+    hide_frame,
+    import_pyplot,
+    name_rows,
+    row_height,
+)
 from sk_mtl.plotting._learners import read_missing_label
 
 _CONSTANT = "constant predictor"
 
 
-class TaskScoresDisplay:
-    """Shows the score of each task, beside that of a constant predictor.
+class TaskScoresDisplay(SingleAxes):
+    """Score of each task, beside that of a constant predictor.
 
-    `from_estimator` and `from_predictions` make one. A row per task: a dot for the score of each
-    model, a bar across for the constant predictor, which knows the frequencies of the classes and
-    nothing of X. What lies between them is what was learned.
+    Made by `from_estimator` and `from_predictions`. Each task has a row with a dot for the score
+    of each model and a bar for the constant predictor, which knows the frequencies of the classes
+    and ignores X. The distance between them is what was learned.
 
     Parameters
     ----------
@@ -34,7 +38,7 @@ class TaskScoresDisplay:
     task_names : sequence of hashable
         The names of the tasks.
     score_name : str, default="score"
-        What the scores are, for the axis.
+        The label of the axis.
     constant_scores : array-like of float of shape (n_tasks,), default=None
         The scores of the constant predictor; None draws none.
 
@@ -45,7 +49,7 @@ class TaskScoresDisplay:
     axes_ : ndarray of matplotlib.axes.Axes of shape (1,)
         The axes.
     ax_ : matplotlib.axes.Axes
-        The same, by itself.
+        The same axes.
     dots_ : dict of {str: matplotlib.lines.Line2D}
         The dots of each model, and those of the constant predictor as "constant predictor".
 
@@ -64,9 +68,6 @@ class TaskScoresDisplay:
     ['income', 'education']
     """
 
-    figure_: Any
-    axes_: np.ndarray
-    ax_: Any
     dots_: dict[str, Any]
 
     def __init__(
@@ -112,11 +113,11 @@ class TaskScoresDisplay:
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weight per row or per cell.
         missing_label : scalar, default=None
-            One more value that means "missing"; None is the estimator's own.
+            A further value that means "missing"; None means that of the estimator.
         y_train : DataFrame, Series, array-like, default=None
-            Labels that the constant predictor takes its frequencies from; None is `y` itself.
+            Labels from which the constant predictor takes its frequencies; None means `y`.
         name : str, default=None
-            What to call the estimator; None is the name of its class.
+            The name of the estimator in the legend; None means that of its class.
         ax : matplotlib.axes.Axes, default=None
             As in `plot`.
 
@@ -160,19 +161,19 @@ class TaskScoresDisplay:
         y_true : DataFrame, Series, array-like of shape (n_samples,) or (n_samples, n_tasks)
             True labels; NaN, None, NaT or NA where missing.
         y_pred : DataFrame, Series, array-like, or PerTask
-            What ``predict`` or ``predict_proba`` returned, as the metric needs it.
+            The result of ``predict`` or ``predict_proba``, depending on the metric.
         metric : str or callable, default="roc_auc"
             A metric of `sk_mtl.metrics.multitask_score`.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weight per row or per cell.
         missing_label : scalar, default=None
-            One more value that means "missing".
+            A further value that means "missing".
         classes : PerTask, sequence of arrays, mapping of {task: labels} or array, default=None
             The classes of each task in the order of the columns of its probabilities.
         y_train : DataFrame, Series, array-like, default=None
-            Labels that the constant predictor takes its frequencies from; None is `y_true`.
+            Labels from which the constant predictor takes its frequencies; None means `y_true`.
         name : str, default=None
-            What to call the model; None is "model".
+            The name of the model in the legend; None means "model".
         ax : matplotlib.axes.Axes, default=None
             As in `plot`.
 
@@ -182,22 +183,11 @@ class TaskScoresDisplay:
             The display, drawn.
         """
         found = find_metric(metric)
-        settings = {
-            "average": None,
-            "sample_weight": sample_weight,
-            "missing_label": missing_label,
-        }
-        scores: Any = multitask_score(metric, y_true, y_pred, classes=classes, **settings)
-        table = read_labels(y_true if y_train is None else y_train, missing_label=missing_label)
-        constant, known = _predict_constant(
-            table, read_labels(y_true, missing_label=missing_label), found.response_method
-        )
-        with warnings.catch_warnings():
-            # What is undefined for the model was said already, and the rest is for its scores.
-            warnings.simplefilter("ignore", UndefinedMetricWarning)
-            constant_scores: Any = multitask_score(
-                metric, y_true, constant, classes=known, **settings
-            )
+        true = read_true_labels(y_true, sample_weight, missing_label, y_train)
+        predictions = gather_predictions(y_pred, found.response_method, true, classes)
+        scores, reasons = score_tasks(found, predictions.tasks, {})
+        warn_of_left_out(found, predictions.tasks, reasons, None)
+        constant_scores = score_constant(found, predictions, {})
         return cls(
             {"model" if name is None else name: list(scores.values())},
             list(scores),
@@ -218,24 +208,18 @@ class TaskScoresDisplay:
         display : TaskScoresDisplay
             The display itself.
         """
-        plt = import_pyplot()
-        n_tasks = len(self.task_names)
-        if ax is None:
-            size = (6.4, 1.6 + n_tasks * row_height(n_tasks))
-            ax = plt.figure(figsize=size, layout="constrained").subplots()
-        self.ax_, self.axes_, self.figure_ = ax, np.array([ax], dtype=object), ax.figure
+        n_tasks, color = len(self.task_names), import_pyplot().rcParams["text.color"]
+        ax = self._use_axes(ax, (6.4, 1.6 + n_tasks * row_height(n_tasks)))
         places = np.arange(n_tasks)
-        ax.hlines(
-            places, *self._ends(), color=plt.rcParams["text.color"], alpha=0.3, lw=1, zorder=1
-        )
-        self.dots_ = self._plot_dots(ax, places, plt.rcParams["text.color"])
+        ax.hlines(places, *self._ends(), color=color, alpha=0.3, lw=1, zorder=1)
+        self.dots_ = self._plot_dots(ax, places, color)
         for place in places[np.isnan(self._ends()[1])]:
             at_left = ax.get_yaxis_transform()
             ax.text(0.01, place, "no score", transform=at_left, va="center", fontsize="x-small")
-        ax.set_yticks(places, [shorten(n) for n in self.task_names], fontsize=name_size(n_tasks))
+        name_rows(ax, self.task_names)
         ax.set_ylim(n_tasks - 0.5, -0.5)
         ax.set_xlabel(self.score_name)
-        ax.spines[["top", "right"]].set_visible(False)
+        hide_frame(ax)
         ax.legend(
             handles=[*self.dots_.values()],
             loc="lower left",
@@ -249,7 +233,7 @@ class TaskScoresDisplay:
         """Draw the scores of each model, and those of the constant predictor."""
         dots = {}
         for i, (name, scores) in enumerate(self.scores.items()):
-            # The first model is drawn last, above the others, and filled.
+            # The first model is filled and drawn above the others.
             (dots[name],) = ax.plot(
                 scores,
                 places,
@@ -282,30 +266,3 @@ def _labelled(name: str, scores: np.ndarray) -> str:
     """Return the name of a model with the mean of its scores."""
     known = scores[np.isfinite(scores)]
     return f"{name} (mean {known.mean():.3f})" if len(known) else f"{name} (no score)"
-
-
-def _predict_constant(
-    source: LabelTable, wanted: LabelTable, response_method: str
-) -> tuple[Any, PerTask]:
-    """Return what is predicted for each row without looking at X, and the classes."""
-    columns = list(range(wanted.n_tasks))
-    if set(source.task_names) == set(wanted.task_names):
-        columns = [source.task_names.index(name) for name in wanted.task_names]
-    if source.n_tasks != wanted.n_tasks:
-        raise ValueError(
-            f"y_train must have the tasks of y, {wanted.n_tasks}. Got {source.n_tasks}."
-        )
-    labels = np.full((wanted.n_samples, wanted.n_tasks), None, dtype=object)
-    probabilities, classes = [], []
-    for t, column in enumerate(columns):
-        present = source.columns[column][source.label_mask[:, column]]
-        found, counts = np.unique(present, return_counts=True)
-        if len(found):
-            labels[:, t] = found.tolist()[counts.argmax()]
-        shares = counts / counts.sum() if len(found) else np.array([np.nan])
-        probabilities.append(np.tile(shares, (wanted.n_samples, 1)))
-        classes.append(found)
-    known = PerTask(classes, wanted.task_names)
-    if response_method == "predict":
-        return labels, known
-    return PerTask(probabilities, wanted.task_names), known

@@ -6,31 +6,27 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
-from sk_mtl._data.labels import LabelTable, read_labels
-from sk_mtl._data.sample_weight import read_cell_weight
-from sk_mtl._data.schema import EncodedTargets, TargetSchema
-from sk_mtl._model.task_layout import TaskLayout
+from sk_mtl._compat.arguments import check_choice
+from sk_mtl._data.labels import read_labels
+from sk_mtl._data.schema import TargetSchema
 from sk_mtl._tasks import enumerate_some
 from sk_mtl.plotting._colors import diverging_colormap, text_color_on
-from sk_mtl.plotting._figures import import_pyplot, name_size, row_height, shorten
-from sk_mtl.plotting._learners import enter_learner, read_missing_label
+from sk_mtl.plotting._figures import SingleAxes, import_pyplot, name_rows, name_size, row_height
+from sk_mtl.plotting._head_gradients import compare_heads
+from sk_mtl.plotting._learners import read_missing_label
 from sk_mtl.plotting._similarity import (
     align_logits,
     associate_labels,
-    compare_gradients,
+    check_two_tasks,
     count_pairs,
     order_by_likeness,
 )
 
-# More cells than this cannot be read as numbers.
+# Numbers in the matrix of more tasks are illegible.
 _MAX_TASKS_WITH_NUMBERS = 12
-_ORDERS = ("given", "clustered")
-_OF_LABELS = ("auto", "phi", "cramers_v")
-_OF_ESTIMATORS = ("gradients", "logits")
-# What each measure is called, and whether it has a sign.
+# The name of each measure, and whether it has a sign.
 _MEASURES = {
     "phi": ("phi of the labels", True),
     "cramers_v": ("Cramér's V of the labels", False),
@@ -39,29 +35,29 @@ _MEASURES = {
 }
 
 
-class TaskSimilarityDisplay:
-    r"""Shows how alike tasks are, as a matrix.
+class TaskSimilarityDisplay(SingleAxes):
+    r"""Similarity of tasks as a matrix.
 
-    `from_labels` makes one from y: the association of the labels over the rows that have both.
-    `from_estimator` makes one from a fitted estimator and rows: what its heads have in common.
-    Below the diagonal stands the similarity and above it the number of rows that have both
-    labels, for up to twelve tasks. Pairs with fewer than `min_common` such rows are hatched, and
-    so are those whose similarity is undefined.
+    Made by `from_labels` from y, as the association of the labels over the rows that have both,
+    and by `from_estimator` from a fitted estimator, as the similarity of its heads. For up to
+    twelve tasks, the similarity is written below the diagonal and the number of rows that have
+    both labels above it. Pairs with fewer than `min_common` such rows or an undefined similarity
+    are hatched.
 
     Parameters
     ----------
     similarity : ndarray of float of shape (n_tasks, n_tasks)
-        The similarity of each two tasks; NaN where undefined.
+        The similarity of each pair of tasks; NaN where undefined.
     task_names : sequence of hashable
         The names of the tasks.
     counts : ndarray of int of shape (n_tasks, n_tasks), default=None
-        The rows that have the labels of both.
+        The number of rows that have both labels.
     name : str, default="similarity"
-        What the similarity is, for the colour bar.
+        The label of the colour bar.
     signed : bool, default=True
-        Whether it is between -1 and 1, rather than between 0 and 1.
+        Whether the similarity is between -1 and 1, and not between 0 and 1.
     min_common : int, default=30
-        With fewer common rows than that a pair is hatched.
+        Pairs with fewer common rows are hatched.
 
     Attributes
     ----------
@@ -72,9 +68,9 @@ class TaskSimilarityDisplay:
     axes_ : ndarray of matplotlib.axes.Axes of shape (1,)
         The axes.
     ax_ : matplotlib.axes.Axes
-        The same, by itself.
+        The same axes.
     image_ : matplotlib.image.AxesImage
-        The matrix drawn, pairs that are hatched masked.
+        The matrix drawn, masked for the hatched pairs.
 
     See Also
     --------
@@ -82,20 +78,19 @@ class TaskSimilarityDisplay:
 
     Notes
     -----
-    *Labels.* "phi" is Pearson's correlation of two binary tasks, of their second classes.
-    "cramers_v" is for any number of classes, has no sign, and is corrected for the bias that it
-    has in small tables [1]_.
+    *Labels.* "phi" is Pearson's correlation of the second classes of two binary tasks.
+    "cramers_v" is for any number of classes, has no sign, and is corrected for its bias in small
+    tables [1]_.
 
-    *Gradients.* For each row that has both labels, the gradients of the two losses by what the
-    heads read, the output of the last shared layer; and the cosine of these gradients, of all
-    such rows one after the other. Above 0, a representation that suits one task better suits the
-    other better, too, on the whole; below 0 they are in conflict. [2]_ and [3]_ compare gradients
-    by shared weights in this way while training. Those vanish together where training ends, so
-    that they say little of a fitted network; [4]_ takes the gradients by the representation in
-    their place, which do not.
+    *Gradients.* The cosine of the gradients of the two losses with respect to the output of the
+    last shared layer, over all rows that have both labels. If it is positive, changes of the
+    representation that help one task tend to help the other; if it is negative, the tasks are in
+    conflict. [2]_ and [3]_ compare gradients with respect to the shared weights during training.
+    Those gradients vanish at the end of training and say little about a fitted network, unlike
+    the gradients with respect to the representation, as in [4]_.
 
-    *Logits.* Linear CKA [5]_ of what the heads make of the rows, with or without labels. For two
-    binary tasks it is the squared correlation of their log-odds.
+    *Logits.* Linear CKA [5]_ of the logits of the rows, with or without labels. For two binary
+    tasks it is the squared correlation of their log-odds.
 
     References
     ----------
@@ -130,9 +125,6 @@ class TaskSimilarityDisplay:
            [5, 4, 5]])
     """
 
-    figure_: Any
-    axes_: np.ndarray
-    ax_: Any
     image_: Any
     order_: list[int]
 
@@ -163,19 +155,18 @@ class TaskSimilarityDisplay:
         order: str = "given",
         ax: Any = None,
     ) -> Any:
-        """Compare the labels of each two tasks and draw the matrix.
+        """Compare the labels of each pair of tasks and draw the matrix.
 
         Parameters
         ----------
         y : DataFrame, array-like of shape (n_samples, n_tasks)
             Class labels; NaN, None, NaT or NA where missing.
         measure : {"auto", "phi", "cramers_v"}, default="auto"
-            What to compute; "auto" is "phi" if all tasks have two classes at most, else
-            "cramers_v".
+            The measure; "auto" is "phi" if no task has more than two classes, else "cramers_v".
         missing_label : scalar, default=None
-            One more value that means "missing".
+            A further value that means "missing".
         min_common : int, default=30
-            With fewer rows that have both labels a pair is hatched.
+            Pairs with fewer rows that have both labels are hatched.
         order : {"given", "clustered"}, default="given"
             As in `plot`.
         ax : matplotlib.axes.Axes, default=None
@@ -189,12 +180,11 @@ class TaskSimilarityDisplay:
         Raises
         ------
         ValueError
-            If there is one task only, or phi is asked for tasks of more than two classes.
+            If there is only one task, or `measure` is "phi" and a task has more than two classes.
         """
-        if measure not in _OF_LABELS:
-            raise ValueError(f"measure must be one of {_OF_LABELS}. Got {measure!r}.")
+        check_choice("TaskSimilarityDisplay", "measure", measure, ("auto", "phi", "cramers_v"))
         table = read_labels(y, missing_label=missing_label)
-        _require_two_tasks(table.task_names)
+        check_two_tasks(table.task_names)
         schema = TargetSchema.from_table(table)
         targets = schema.encode(table)
         larger = [
@@ -240,18 +230,18 @@ class TaskSimilarityDisplay:
             A fitted `MultiTaskClassifier`, or a fitted Pipeline or search that ends in one. For
             "logits", any with `predict_proba` for several tasks.
         X : array-like of shape (n_samples, n_features)
-            Samples, better not those of training.
+            Samples, preferably not those of training.
         y : DataFrame, array-like of shape (n_samples, n_tasks), default=None
-            Their labels; NaN, None, NaT or NA where missing. "gradients" needs them, "logits"
-            does not look at them.
+            Their labels; NaN, None, NaT or NA where missing. Required for "gradients", not used
+            for "logits".
         measure : {"gradients", "logits"}, default="gradients"
-            What to compare.
+            The measure; see Notes of the class.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weight per row or per cell, for "gradients".
         missing_label : scalar, default=None
-            One more value that means "missing"; None is the estimator's own.
+            A further value that means "missing"; None means that of the estimator.
         min_common : int, default=30
-            With fewer rows that have both labels a pair is hatched.
+            Pairs with fewer rows that have both labels are hatched.
         order : {"given", "clustered"}, default="given"
             As in `plot`.
         ax : matplotlib.axes.Axes, default=None
@@ -267,11 +257,10 @@ class TaskSimilarityDisplay:
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If there is one task only, no labels for "gradients", or the heads are not the
-            estimator's own, because `model=` is a whole network.
+            If there is only one task, if labels for "gradients" are missing, or if `model=` is a
+            whole network, whose heads are unknown.
         """
-        if measure not in _OF_ESTIMATORS:
-            raise ValueError(f"measure must be one of {_OF_ESTIMATORS}. Got {measure!r}.")
+        check_choice("TaskSimilarityDisplay", "measure", measure, ("gradients", "logits"))
         check_is_fitted(estimator)
         counts = None
         if measure == "logits":
@@ -280,7 +269,7 @@ class TaskSimilarityDisplay:
                 probabilities = [probabilities]
             default_names = [f"y{t}" for t in range(len(probabilities))]
             names = list(getattr(probabilities, "task_names", default_names))
-            _require_two_tasks(names)
+            check_two_tasks(names)
             similarity = align_logits(probabilities)
         else:
             if y is None:
@@ -288,7 +277,7 @@ class TaskSimilarityDisplay:
                     "measure='gradients' needs the labels of X: pass y, or use measure='logits'."
                 )
             table = read_labels(y, missing_label=read_missing_label(estimator, missing_label))
-            names, similarity, counts = _gradients_of_heads(estimator, X, table, sample_weight)
+            names, similarity, counts = compare_heads(estimator, X, table, sample_weight)
         name, signed = _MEASURES[measure]
         return cls(similarity, names, counts, name, signed, min_common).plot(ax, order=order)
 
@@ -308,14 +297,14 @@ class TaskSimilarityDisplay:
         ax : matplotlib.axes.Axes, default=None
             Where to draw. None makes a new figure.
         order : {"given", "clustered"}, default="given"
-            The order of the tasks: their own, or that of a hierarchical clustering by average
-            linkage, in which those that are alike stand together.
+            The order of the tasks: as given, or by a hierarchical clustering with average linkage,
+            which puts similar tasks side by side.
         cmap : str or Colormap, default=None
-            Colour map. None is "viridis" without signs, and with signs one from blue to orange
-            with the style's ground at 0.
+            Colour map. None means "viridis", or for signed similarities one from blue to orange
+            with the background colour at 0.
         vmax : float, default=None
-            The similarity at the end of the colours. None is 1, or 0.5, 0.2 or 0.1 where no two
-            tasks are more alike than that.
+            The similarity at the end of the colour map. None means 1, or 0.5, 0.2 or 0.1 if no two
+            tasks are more similar.
         im_kw : dict, default=None
             For matplotlib's `imshow`.
 
@@ -324,8 +313,7 @@ class TaskSimilarityDisplay:
         display : TaskSimilarityDisplay
             The display itself.
         """
-        if order not in _ORDERS:
-            raise ValueError(f"order must be one of {_ORDERS}. Got {order!r}.")
+        check_choice("TaskSimilarityDisplay", "order", order, ("given", "clustered"))
         plt, n_tasks = import_pyplot(), len(self.task_names)
         from matplotlib.colors import to_rgb
 
@@ -333,23 +321,21 @@ class TaskSimilarityDisplay:
         is_clustered = order == "clustered"
         self.order_ = order_by_likeness(shown.filled(np.nan)) if is_clustered else [*range(n_tasks)]
         shown = shown[np.ix_(self.order_, self.order_)]
-        if ax is None:
-            side = max(2.4, n_tasks * max(row_height(n_tasks), 0.42 if self._has_numbers() else 0))
-            ax = plt.figure(figsize=(side + 3.2, side + 2.0), layout="constrained").subplots()
-        self.ax_, self.axes_, self.figure_ = ax, np.array([ax], dtype=object), ax.figure
+        side = max(2.4, n_tasks * max(row_height(n_tasks), 0.42 if self._has_numbers() else 0))
+        ax = self._use_axes(ax, (side + 3.2, side + 2.0))
         if cmap is None:
             cmap = diverging_colormap() if self.signed else "viridis"
         if vmax is None:
             vmax = self._choose_vmax(shown)
         settings = {"vmin": -vmax if self.signed else 0, "vmax": vmax, "cmap": cmap}
         self.image_ = ax.imshow(shown, **{"aspect": "equal", **settings, **(im_kw or {})})
-        names, size = [shorten(self.task_names[i]) for i in self.order_], name_size(n_tasks)
-        ax.set_yticks(np.arange(n_tasks), names, fontsize=size)
-        ax.set_xticks(np.arange(n_tasks), names, fontsize=size, rotation=90)
+        name_rows(ax, [self.task_names[i] for i in self.order_])
+        names = [label.get_text() for label in ax.get_yticklabels()]
+        ax.set_xticks(np.arange(n_tasks), names, fontsize=name_size(n_tasks), rotation=90)
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
         if shown.mask.any():
-            # The ground shows where the image has a hole.
+            # The background is visible where the image is masked.
             color = (*to_rgb(plt.rcParams["text.color"]), 0.3)
             ax.patch.set(hatch="////", edgecolor=color, linewidth=0)
         if self._has_numbers():
@@ -371,13 +357,13 @@ class TaskSimilarityDisplay:
         return len(self.task_names) <= _MAX_TASKS_WITH_NUMBERS
 
     def _choose_vmax(self, shown: np.ma.MaskedArray) -> float:
-        """Return the end of the colours, so that what differs is seen where all is low."""
+        """Return the end of the colour map, lower if all similarities are low."""
         others = np.abs(shown[~np.eye(len(shown), dtype=bool)].compressed())
         highest = others.max() if len(others) else 1
         return next((end for end in (0.1, 0.2, 0.5) if highest <= end), 1.0)
 
     def _explain(self) -> str:
-        """Return what must be known to read the matrix."""
+        """Return the title, which explains the numbers and the hatching."""
         lines = []
         if self._has_numbers() and self.counts is not None:
             lines.append("above the diagonal: rows with both labels")
@@ -407,53 +393,3 @@ class TaskSimilarityDisplay:
                 else text_color_on(mappable.cmap(mappable.norm(value)))
             )
             ax.text(column, row, text, color=color, fontsize=size, ha="center", va="center")
-
-
-def _require_two_tasks(names: Sequence[Hashable]) -> None:
-    """Refuse to compare one task with itself."""
-    if len(names) < 2:
-        raise ValueError(f"There must be at least two tasks to compare. Got {len(names)}.")
-
-
-def _gradients_of_heads(
-    estimator: Any, X: Any, table: LabelTable, sample_weight: Any
-) -> tuple[list[Hashable], np.ndarray, np.ndarray]:
-    """Return the tasks, the cosines of the gradients of their losses, and their common rows."""
-    learner, X = enter_learner(estimator, X)
-    names = learner.task_names_.tolist()
-    _require_two_tasks(names)
-    X = learner._checked(X)[1]
-    check_consistent_length(X, table.label_mask)
-    targets = _encode(learner, table, sample_weight)
-    # A label that training did not see has no logit, hence no gradient.
-    weight = np.where(targets.codes < 0, 0, targets.cell_weight).astype(np.float64)
-    counts = count_pairs(weight > 0)
-    similarity = np.full((len(names), len(names)), np.nan)
-    learned = np.flatnonzero([n > 1 for n in learner.n_classes_])
-    if len(learned):
-        if learner.model_.name == "multitask_networks":
-            raise ValueError(
-                "measure='gradients' compares gradients by what all heads read, but with "
-                "restore_best='per_task' the tasks have networks of their own. Use "
-                "measure='logits', or fit with restore_best='common'."
-            )
-        if learner.model_.name != "multitask_network":
-            raise ValueError(
-                "measure='gradients' compares gradients by what the heads read, which cannot be "
-                "found in a whole network given by model=. Use measure='logits', or give the "
-                "shared layers only, as a trunk."
-            )
-        n_outputs = TaskLayout.of_classes(n for n in learner.n_classes_ if n > 1).n_outputs
-        similarity[np.ix_(learned, learned)] = compare_gradients(
-            learner.model_, X, targets.codes[:, learned], weight[:, learned], n_outputs
-        )
-    return names, similarity, counts
-
-
-def _encode(learner: Any, table: LabelTable, sample_weight: Any) -> EncodedTargets:
-    """Return labels as codes of the estimator's classes, in the order of its tasks."""
-    names = tuple(learner.task_names_.tolist())
-    schema = TargetSchema(names, tuple(learner.classes_), table.form)
-    if names != tuple(f"y{t}" for t in range(len(names))) or table.n_tasks != len(names):
-        table = schema.align(table)
-    return schema.encode(table, read_cell_weight(sample_weight, table), unknown="keep")

@@ -6,31 +6,40 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.isotonic import isotonic_regression
 
+from sk_mtl._compat.arguments import check_choice
 from sk_mtl._tasks import enumerate_some, name_series
-from sk_mtl.plotting._figures import import_pyplot, line_settings, name_size, row_height, shorten
+from sk_mtl.plotting._figures import (
+    SingleAxes,
+    hide_frame,
+    import_pyplot,
+    line_settings,
+    name_rows,
+    row_height,
+    shorten_name,
+)
 from sk_mtl.plotting._learners import find_learner
 
-# As many colours as a style has; more lines cannot be followed by eye.
+# The number of colours of the default style; more lines are hard to follow.
 _MAX_LINES = 10
-_KINDS = ("auto", "lines", "image")
-# From this ratio of the largest weight to the least, a linear scale hides the small ones.
+# From this ratio of the largest weight to the smallest, a linear scale hides small weights.
 _RATIO_FOR_LOG = 10
 
 
-class TaskWeightsDisplay:
-    r"""Shows the weight :math:`\lambda_t` of each task by epoch, where weights are learned.
+class TaskWeightsDisplay(SingleAxes):
+    r"""Weight :math:`\lambda_t` of each task by epoch, for weights that are learned.
 
-    `from_estimator` makes one from a fitted estimator. Up to ten tasks are lines with their names
-    at the ends; more are the rows of an image. The epoch whose network was kept is marked. The
-    scale is logarithmic where the weights differ tenfold.
+    Made by `from_estimator`. Up to ten tasks are drawn as lines with their names at the ends, more
+    tasks as rows of an image. The epoch whose weights were kept is marked. The scale is
+    logarithmic if the task weights differ by more than a factor of ten.
 
     Parameters
     ----------
     weights : dict of {task: array-like of float of shape (n_epochs,)}
         The weights after each epoch; NaN where unknown.
     best_epoch : int, default=None
-        The epoch that was kept, from 1; None marks none.
+        The epoch to mark, counted from 1; None marks none.
 
     Attributes
     ----------
@@ -41,7 +50,7 @@ class TaskWeightsDisplay:
     axes_ : ndarray of matplotlib.axes.Axes of shape (1,)
         The axes.
     ax_ : matplotlib.axes.Axes
-        The same, by itself.
+        The same axes.
     lines_ : dict of {task: matplotlib.lines.Line2D}
         The lines; empty for an image.
     image_ : matplotlib.image.AxesImage or None
@@ -64,9 +73,6 @@ class TaskWeightsDisplay:
     {'y0': 3, 'y1': 3}
     """
 
-    figure_: Any
-    axes_: np.ndarray
-    ax_: Any
     lines_: dict[Hashable, Any]
     image_: Any
 
@@ -81,12 +87,13 @@ class TaskWeightsDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, kind: str = "auto", ax: Any = None) -> Any:
-        """Make the display from a fitted estimator and draw it.
+        """Draw the task weights of a fitted estimator.
 
         Parameters
         ----------
         estimator : MultiTaskClassifier, Pipeline or search
-            Fitted. Of a Pipeline the last step counts, of a search its `best_estimator_`.
+            A fitted estimator. The last step of a Pipeline and the `best_estimator_` of a search
+            are used.
         kind : {"auto", "lines", "image"}, default="auto"
             As in `plot`.
         ax : matplotlib.axes.Axes, default=None
@@ -113,7 +120,7 @@ class TaskWeightsDisplay:
             found = enumerate_some([f"{name!r}: {weight:g}" for name, weight in fixed])
             raise ValueError(
                 "The task weights must change from epoch to epoch to be drawn by epoch, as with "
-                "task_weighting='uncertainty' or a strategy of your own: history_ has no "
+                "task_weighting='uncertainty' or a custom strategy: history_ has no "
                 f"'<task>_weight'. Those of this estimator are fixed: {found}. They are in its "
                 "task_weights_."
             )
@@ -145,16 +152,12 @@ class TaskWeightsDisplay:
         display : TaskWeightsDisplay
             The display itself.
         """
-        if kind not in _KINDS:
-            raise ValueError(f"kind must be one of {_KINDS}. Got {kind!r}.")
+        check_choice("TaskWeightsDisplay", "kind", kind, ("auto", "lines", "image"))
         if not self.weights:
             raise ValueError("There is no task weight to draw: weights is empty.")
         plt, n_tasks = import_pyplot(), len(self.weights)
         as_lines = kind == "lines" or (kind == "auto" and n_tasks <= _MAX_LINES)
-        if ax is None:
-            size = (7.0, 3.8) if as_lines else (7.0, 1.4 + n_tasks * row_height(n_tasks))
-            ax = plt.figure(figsize=size, layout="constrained").subplots()
-        self.ax_, self.axes_, self.figure_ = ax, np.array([ax], dtype=object), ax.figure
+        ax = self._use_axes(ax, (7.0, 3.8 if as_lines else 1.4 + n_tasks * row_height(n_tasks)))
         self.lines_, self.image_ = {}, None
         if as_lines:
             self._plot_lines(ax, line_kw)
@@ -168,7 +171,7 @@ class TaskWeightsDisplay:
         """Draw a line per task, its name at its end."""
         for i, (name, weights) in enumerate(self.weights.items()):
             epochs = np.arange(1, len(weights) + 1)
-            # A point where there is no line.
+            # A single value is drawn as a point.
             marker = "o" if np.isfinite(weights).sum() == 1 else None
             settings = line_settings(kwargs, color=f"C{i % 10}", marker=marker)
             (self.lines_[name],) = ax.plot(epochs, weights, **settings)
@@ -177,12 +180,12 @@ class TaskWeightsDisplay:
             ax.yaxis.set_minor_formatter("")
             ax.yaxis.set_major_formatter("{x:g}")
         ax.set_ylabel("task weight")
-        ax.spines[["top", "right"]].set_visible(False)
+        hide_frame(ax)
         self._mark_best(ax)
         self._name_lines(ax)
 
     def _name_lines(self, ax: Any) -> None:
-        """Write the names at the ends of the lines, moved apart where they would overlap."""
+        """Write the names at the ends of the lines, moved apart if they would overlap."""
         ends = {n: w[np.isfinite(w)][-1] for n, w in self.weights.items() if np.isfinite(w).any()}
         names = sorted(ends, key=lambda n: ends[n])
         if not names:
@@ -197,7 +200,7 @@ class TaskWeightsDisplay:
             color = self.lines_[name].get_color()
             # From the end of the line, in data, to the name, in shares of the axes.
             ax.annotate(
-                shorten(name),
+                shorten_name(name),
                 (last, ends[name]),
                 (1.04, place),
                 textcoords="axes fraction",
@@ -223,8 +226,7 @@ class TaskWeightsDisplay:
             norm=LogNorm() if self._needs_log() else Normalize(),
             extent=(0.5, n_epochs + 0.5, n_tasks - 0.5, -0.5),
         )
-        names = [shorten(name) for name in self.weights]
-        ax.set_yticks(np.arange(n_tasks), names, fontsize=name_size(n_tasks))
+        name_rows(ax, self.task_names)
         bar = ax.figure.colorbar(self.image_, ax=ax, label="task weight", aspect=30)
         bar.outline.set_visible(False)
         if self._needs_log():
@@ -232,11 +234,11 @@ class TaskWeightsDisplay:
         self._mark_best(ax)
 
     def _mark_best(self, ax: Any) -> None:
-        """Mark the epoch that was kept."""
+        """Mark the epoch whose weights were kept."""
         if not self.best_epoch:
             return
         rc = import_pyplot().rcParams
-        # On an image no single colour would be seen everywhere.
+        # No single colour is visible everywhere on an image.
         ground = {"color": rc["axes.facecolor"], "lw": 3, "alpha": 0.6}
         if self.image_ is not None:
             ax.axvline(self.best_epoch, **ground)
@@ -252,29 +254,13 @@ class TaskWeightsDisplay:
         )
 
     def _needs_log(self) -> bool:
-        """Return whether the weights are so different that a logarithmic scale shows more."""
+        """Return whether the weights differ so much that the scale should be logarithmic."""
         every = np.concatenate(list(self.weights.values()))
         every = every[np.isfinite(every)]
         return bool(len(every) and every.min() > 0 and every.max() > _RATIO_FOR_LOG * every.min())
 
 
 def _move_apart(places: Sequence[float], least: float) -> list[float]:
-    """Return increasing places as near to the given ones as a least distance allows."""
-    # Neighbours that are too near are one block around their mean; blocks that meet are merged.
-    blocks: list[list[float]] = []
-    for place in places:
-        blocks.append([place])
-        while len(blocks) > 1 and _top(blocks[-2], least) + least > _bottom(blocks[-1], least):
-            last = blocks.pop()
-            blocks[-1] += last
-    return [_bottom(block, least) + least * i for block in blocks for i in range(len(block))]
-
-
-def _bottom(block: Sequence[float], least: float) -> float:
-    """Return the lowest place of a block."""
-    return float(np.mean(block)) - least * (len(block) - 1) / 2
-
-
-def _top(block: Sequence[float], least: float) -> float:
-    """Return the highest place of a block."""
-    return float(np.mean(block)) + least * (len(block) - 1) / 2
+    """Return increasing places as near to the given ones as a minimum distance allows."""
+    offsets = least * np.arange(len(places))
+    return (isotonic_regression(np.asarray(places) - offsets) + offsets).tolist()

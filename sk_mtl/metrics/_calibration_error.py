@@ -1,15 +1,13 @@
-"""Calibration error of the probabilities of one task.
-
-Owns the one metric that scikit-learn does not have. Does not know tasks or missing labels.
-"""
+"""Calibration error of the probabilities of one task, which scikit-learn does not have."""
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_consistent_length
+
+from sk_mtl._compat.arguments import check_integer
 
 
 def calibration_error(
@@ -22,26 +20,27 @@ def calibration_error(
 ) -> float:
     r"""Expected calibration error of the most probable class.
 
-    The rows are sorted into bins of equal width by the probability of the class predicted, their
-    confidence. In a calibrated model the accuracy in each bin is the mean confidence:
+    The rows are binned by their confidence, the probability of the predicted class, in bins of
+    equal width. For a calibrated model, the accuracy in each bin equals the mean confidence. The
+    error is the weighted mean of the differences, equation 3 of [1]_:
 
     .. math::
 
         \mathrm{ECE} = \sum_{b=1}^{B} \frac{W_b}{W}
         \left| \mathrm{accuracy}_b - \mathrm{confidence}_b \right|
 
-    with the weight :math:`W_b` of the rows in bin :math:`b`, of [1]_, equation 3. For
-    two classes as for more, it is the confidence in the prediction that is judged.
+    with the weight :math:`W_b` of the rows in bin :math:`b`. For two classes, too, the confidence
+    is that of the predicted class, not the probability of the second class.
 
     Parameters
     ----------
     y_true : array-like of shape (n_samples,)
-        True labels of one task, none of them missing.
+        True labels of one task, without missing ones.
     y_proba : array-like of shape (n_samples, n_classes) or (n_samples,)
-        Probabilities of the classes; 1-D are those of the second of two classes.
+        Probabilities of the classes; if 1-D, of the second of two classes.
     labels : array-like of shape (n_classes,), default=None
-        The class of each column; None means the sorted labels of `y_true`. A true label that is
-        not among them counts as a wrong prediction.
+        The class of each column; None means the sorted labels of `y_true`. For a true label that
+        is not among them, every prediction is wrong.
     n_bins : int, default=15
         Number of bins.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -63,8 +62,7 @@ def calibration_error(
     >>> calibration_error(["no", "yes", "yes", "yes"], [0.25, 0.75, 0.75, 0.75])
     0.25
     """
-    if isinstance(n_bins, bool) or not isinstance(n_bins, Integral) or int(n_bins) < 1:
-        raise ValueError(f"n_bins must be an int of at least 1. Got {n_bins!r}.")
+    check_integer("calibration_error", "n_bins", n_bins, 1)
     y_true = np.asarray(y_true)
     proba = as_class_probabilities(y_proba)
     labels = np.unique(y_true) if labels is None else np.asarray(labels)
@@ -78,25 +76,18 @@ def calibration_error(
     weight = np.ones(len(y_true)) if sample_weight is None else np.asarray(sample_weight, float)
     confidence = proba.max(axis=1).astype(np.float64)
     correct = (labels[proba.argmax(axis=1)] == y_true).astype(np.float64)
-    # Bin b holds the confidences in (b / n_bins, (b + 1) / n_bins].
-    bin_of_row = np.clip(np.ceil(confidence * n_bins).astype(np.intp) - 1, 0, n_bins - 1)
-    gap = np.bincount(bin_of_row, weights=weight * (correct - confidence), minlength=n_bins)
+    bins = equal_width_bins(confidence, n_bins)
+    gap = np.bincount(bins, weights=weight * (correct - confidence), minlength=n_bins)
     return float(np.abs(gap).sum() / weight.sum())
 
 
+def equal_width_bins(proba: np.ndarray, n_bins: int) -> np.ndarray:
+    """Return the bin of each probability; bin b is ``(b / n_bins, (b + 1) / n_bins]``."""
+    return np.clip(np.ceil(proba * n_bins).astype(np.intp) - 1, 0, n_bins - 1)
+
+
 def as_class_probabilities(y_proba: Any) -> np.ndarray:
-    """Return probabilities with a column per class.
-
-    Parameters
-    ----------
-    y_proba : array-like of shape (n_samples, n_classes) or (n_samples,)
-        1-D are those of the second of two classes.
-
-    Returns
-    -------
-    proba : ndarray of shape (n_samples, n_classes)
-        In the float type they had.
-    """
+    """Return probabilities (n_samples, n_classes); 1-D are those of the second of two classes."""
     proba = np.asarray(y_proba)
     if proba.dtype.kind != "f":
         proba = proba.astype(np.float64)
@@ -104,13 +95,7 @@ def as_class_probabilities(y_proba: Any) -> np.ndarray:
 
 
 def check_probabilities(proba: np.ndarray) -> None:
-    """Refuse what are not probabilities.
-
-    Parameters
-    ----------
-    proba : ndarray of shape (n_samples, n_classes)
-        Without NaN.
-    """
+    """Raise ValueError unless all values (n_samples, n_classes) are between 0 and 1."""
     if len(proba) and not (proba.min() >= 0 and proba.max() <= 1 + 1e-6):
         raise ValueError(
             "Probabilities must be between 0 and 1. Got values from "

@@ -1,9 +1,7 @@
 """Scores of resampled rows, many resamples at once.
 
-Owns the resampling of rows and what the metrics that have names are as functions of the weights of
-the cells. A resample is a table in which each row stands as often as it was drawn, so that its
-scores are those of the whole table with these numbers as weights. Does not know tables, means over
-tasks, or intervals.
+A resample contains each row as often as it was drawn. Its scores are therefore those of all rows
+with these counts as weights.
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.exceptions import UndefinedMetricWarning
 
+from sk_mtl.metrics._calibration_error import equal_width_bins
 from sk_mtl.metrics._task_metrics import METRICS, Metric, TaskCells, UndefinedScore
 
 # Numbers in the table of rows by resamples that is worked on at once; 16 MiB of float64.
@@ -26,22 +25,7 @@ _BATCH_SIZE = 2**21
 def draw_row_counts(
     n_rows: int, n_bootstraps: int, rng: np.random.RandomState
 ) -> Iterator[np.ndarray]:
-    """Draw rows with replacement, as many as there are, again and again.
-
-    Parameters
-    ----------
-    n_rows : int
-        Number of rows.
-    n_bootstraps : int
-        Number of resamples.
-    rng : RandomState
-        Where the draws come from.
-
-    Yields
-    ------
-    counts : ndarray of float64 of shape (n_rows, n_resamples)
-        How often each row was drawn, some resamples at a time.
-    """
+    """Draw `n_rows` rows with replacement; yield counts (n_rows, n_resamples) in batches."""
     batch = max(1, _BATCH_SIZE // n_rows)
     for start in range(0, n_bootstraps, batch):
         counts = np.empty((n_rows, min(batch, n_bootstraps - start)))
@@ -53,24 +37,7 @@ def draw_row_counts(
 def score_resamples(
     metric: Metric, params: Mapping[str, Any], cells: TaskCells, counts: np.ndarray
 ) -> np.ndarray:
-    """Score one task, for which the metric is defined, in each resample.
-
-    Parameters
-    ----------
-    metric : Metric
-        The metric.
-    params : mapping
-        Its parameters.
-    cells : TaskCells
-        The cells of the task.
-    counts : ndarray of float64 of shape (n_cells, n_resamples)
-        How often the row of each cell was drawn.
-
-    Returns
-    -------
-    scores : ndarray of float64 of shape (n_resamples,)
-        With the metric's sign; NaN where undefined.
-    """
+    """Return the scores (n_resamples,) of a task from row counts (n_cells, n_resamples)."""
     is_named = METRICS.get(metric.name) is metric and not params
     if not is_named:
         scores = _score_one_by_one(metric, params, cells, counts)
@@ -83,7 +50,7 @@ def score_resamples(
 def _score_one_by_one(
     metric: Metric, params: Mapping[str, Any], cells: TaskCells, counts: np.ndarray
 ) -> np.ndarray:
-    """Score the drawn cells themselves: functions need not take weights."""
+    """Score the drawn cells themselves, since functions need not accept weights."""
     scores = np.full(counts.shape[1], np.nan)
     for b in range(counts.shape[1]):
         drawn = np.repeat(np.arange(len(counts)), counts[:, b].astype(np.intp))
@@ -97,7 +64,7 @@ def _score_one_by_one(
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UndefinedMetricWarning)
-            # The function had a value for all cells; what it refuses is a class that is lacking.
+            # The function has a value for all cells, so an error is due to a missing class.
             try:
                 scores[b] = metric.score(resampled, **params)
             except (UndefinedScore, ValueError):
@@ -106,39 +73,39 @@ def _score_one_by_one(
 
 
 # ------------------------------------------------------------------------------------------------
-# The named metrics as functions of the weights, (n_cells, n_resamples), of some of which all are 0
+# The named metrics as functions of the weights (n_cells, n_resamples)
 # ------------------------------------------------------------------------------------------------
 
 
 def _sum_by_group(
     weight: np.ndarray, groups: np.ndarray, n_groups: int, values: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return the sum of the weights, times a value per cell, by group and resample."""
+    """Return sums (n_groups, n_resamples) of the weights, times a value per cell."""
     n_cells = len(groups)
     values = np.ones(n_cells) if values is None else values
-    # A row of each group with its cells: a product with it reads the weights once, in order.
+    # The product with this sparse matrix reads the weights once, in order.
     members = sp.csr_matrix((values, (groups, np.arange(n_cells))), shape=(n_groups, n_cells))
     return np.asarray(members @ weight)
 
 
 def _divide(numerator: np.ndarray, denominator: np.ndarray, otherwise: float) -> np.ndarray:
-    """Return the quotients, and something else where the denominator is 0."""
+    """Return the quotients, and `otherwise` where the denominator is 0."""
     result = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), otherwise)
     return np.divide(numerator, denominator, out=result, where=denominator != 0)
 
 
 def _mean_over(scores: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return the mean over the classes that count, NaN where none does."""
+    """Return the mean over the classes that count, NaN if none does."""
     return _divide(np.where(counts, scores, 0.0).sum(axis=0), counts.sum(axis=0), np.nan)
 
 
 def _weighted_mean(weight: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the mean of a value per cell."""
+    """Return the weighted mean of a value per cell."""
     return _divide(values.astype(np.float64) @ weight, weight.sum(axis=0), np.nan)
 
 
 def _sum_by_class(cells: TaskCells, weight: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return the weight of the cells of each class, of those predicted as it, and of both."""
+    """Return, by class, the weight of the true, the predicted and the correct cells."""
     true = _sum_by_group(weight, cells.true, cells.n_classes)
     predicted = _sum_by_group(weight, cells.predicted, cells.n_classes)
     is_right = (cells.true == cells.predicted).astype(np.float64)
@@ -146,7 +113,7 @@ def _sum_by_class(cells: TaskCells, weight: np.ndarray) -> tuple[np.ndarray, ...
 
 
 def _has_two_classes(cells: TaskCells, weight: np.ndarray) -> np.ndarray:
-    """Return whether a resample has cells of two classes."""
+    """Return whether each resample has cells of two classes."""
     return (_sum_by_group(weight, cells.true, cells.n_classes) > 0).sum(axis=0) >= 2
 
 
@@ -164,7 +131,7 @@ def _matthews_corrcoef(cells: TaskCells, weight: np.ndarray) -> np.ndarray:
     total = weight.sum(axis=0)
     covariance = right.sum(axis=0) * total - (true * predicted).sum(axis=0)
     spread = (total**2 - (true**2).sum(axis=0)) * (total**2 - (predicted**2).sum(axis=0))
-    # By count, since with weights the spread of a single class need not be 0 to the last bit.
+    # Classes are counted, since rounding can keep the spread of a single class from being 0.
     varies = ((predicted > 0).sum(axis=0) >= 2) & (spread > 0)
     scores = np.where(varies, covariance / np.sqrt(np.where(varies, spread, 1.0)), 0.0)
     return np.where((true > 0).sum(axis=0) >= 2, scores, np.nan)
@@ -173,7 +140,7 @@ def _matthews_corrcoef(cells: TaskCells, weight: np.ndarray) -> np.ndarray:
 def _of_positive_class(
     parts: Callable[..., tuple[np.ndarray, np.ndarray]],
 ) -> Callable[[TaskCells, np.ndarray], np.ndarray]:
-    """Score the second of two classes, and more classes by the mean over those there."""
+    """Return the scores of the second of two classes, or the mean over the classes found."""
 
     def score(cells: TaskCells, weight: np.ndarray) -> np.ndarray:
         true, predicted, right = _sum_by_class(cells, weight)
@@ -188,7 +155,7 @@ def _of_positive_class(
 def _one_against_rest(
     area: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> Callable[[TaskCells, np.ndarray], np.ndarray]:
-    """Score the second of two classes, and more classes by the mean over those there."""
+    """Return the scores of the second of two classes, or the mean over the classes found."""
 
     def score(cells: TaskCells, weight: np.ndarray) -> np.ndarray:
         codes = [1] if cells.n_classes == 2 else np.unique(cells.true)
@@ -207,16 +174,16 @@ def _one_against_rest(
 
 
 def _roc_area(positive: np.ndarray, every: np.ndarray) -> np.ndarray:
-    """Return the area under the ROC curve from the weights at each threshold, rising."""
+    """Return the area under the ROC curve from the weights at increasing thresholds."""
     negative = every - positive
-    # The share of the negatives below a positive; those level with it count half.
+    # The weight of the negatives below each threshold; ties count half.
     below = np.cumsum(negative, axis=0) - negative / 2
     pairs = positive.sum(axis=0) * negative.sum(axis=0)
     return _divide(np.einsum("gb,gb->b", positive, below), pairs, np.nan)
 
 
 def _average_precision(positive: np.ndarray, every: np.ndarray) -> np.ndarray:
-    """Return the average precision from the weights at each threshold, rising."""
+    """Return the average precision from the weights at increasing thresholds."""
     positive, every = positive[::-1], every[::-1]
     precision = _divide(np.cumsum(positive, axis=0), np.cumsum(every, axis=0), 0.0)
     gained = np.einsum("gb,gb->b", positive, precision)
@@ -231,7 +198,7 @@ def _log_loss(cells: TaskCells, weight: np.ndarray) -> np.ndarray:
 
 def _brier_score(cells: TaskCells, weight: np.ndarray) -> np.ndarray:
     codes = np.arange(cells.n_classes)
-    if cells.n_classes == 2:  # scikit-learn takes the second of two classes alone
+    if cells.n_classes == 2:  # scikit-learn uses the second of two classes only
         codes = codes[1:]
     is_true = cells.true[:, None] == codes
     distance = ((cells.predicted[:, codes].astype(np.float64) - is_true) ** 2).sum(axis=1)
@@ -241,7 +208,7 @@ def _brier_score(cells: TaskCells, weight: np.ndarray) -> np.ndarray:
 def _calibration_error(cells: TaskCells, weight: np.ndarray, n_bins: int = 15) -> np.ndarray:
     confidence = cells.predicted.max(axis=1).astype(np.float64)
     is_right = cells.predicted.argmax(axis=1) == cells.true
-    bins = np.clip(np.ceil(confidence * n_bins).astype(np.intp) - 1, 0, n_bins - 1)
+    bins = equal_width_bins(confidence, n_bins)
     gap = _sum_by_group(weight, bins, n_bins, is_right - confidence)
     return _divide(np.abs(gap).sum(axis=0), weight.sum(axis=0), np.nan)
 

@@ -1,64 +1,60 @@
-"""Reports: every task's labels and scores, beside those of the constant predictor.
-
-Owns `multitask_report` and `MultiTaskReport`. The numbers are of `_report_scores`, the looks of
-`_report_text`.
-"""
+"""`multitask_report` and `MultiTaskReport`."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import pandas as pd
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import check_is_fitted
 
-from sk_mtl.metrics._report_cells import describe_labels, gather_predictions, read_true_labels
-from sk_mtl.metrics._report_request import (
+from sk_mtl._compat.arguments import check_integer
+from sk_mtl.metrics._report.cells import describe_labels, gather_predictions, read_true_labels
+from sk_mtl.metrics._report.request import (
     LABELS,
     ReportedMetric,
     ReportOptions,
     find_reported_metrics,
 )
-from sk_mtl.metrics._report_scores import (
+from sk_mtl.metrics._report.scores import (
+    compute_intervals,
     explain_left_out,
     explain_numbers,
-    find_intervals,
     score_reported,
 )
-from sk_mtl.metrics._report_text import split_class_counts, write_html, write_text
-from sk_mtl.metrics._scorers import MEAN, classes_of
+from sk_mtl.metrics._report.text import split_class_counts, write_html, write_text
+from sk_mtl.metrics._scorers import MEAN, check_no_task_is_mean, classes_of
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class MultiTaskReport:
     """Labels and scores of each task, beside the scores of the constant predictor.
 
-    `multitask_report` and `from_estimator` make one. Printed, it is a table of text; in a notebook
-    it is a table of HTML; `frame` has the numbers.
+    Made by `multitask_report` and `from_estimator`. It is printed as text and displayed as HTML in
+    a notebook; `frame` has the numbers.
 
     Parameters
     ----------
     frame : DataFrame
-        A row per task, and the mean over tasks as "mean". The columns have two levels. Under
-        "labels" are ``n_labelled``, the number of labelled cells, ``coverage``, their share of the
-        rows, and ``n_classes``, the number of classes (NA in the row "mean", but for the
-        coverage). Under the name of each metric are ``score``; ``constant``, the score of the
+        A row per task and the row "mean" for the mean over tasks. The columns have two levels.
+        Under "labels" are ``n_labelled``, the number of labelled cells, ``coverage``, their share
+        of the rows, and ``n_classes``, the number of classes; in the row "mean" only the coverage
+        is not NA. Under the name of each metric are ``score``; ``constant``, the score of the
         constant predictor on the same cells; and with intervals ``lower`` and ``upper``.
         Undefined scores are NaN.
     class_counts : DataFrame
         A row for each (task, class): ``count``, the number of labelled cells, and ``share``, their
-        share of the labelled cells of the task, by weight if there are weights. Classes that the
-        model knows and that have no labelled cell have 0.
+        share of the labelled cells of the task, by weight if there are weights. Both are 0 for
+        classes of the model without labelled cells.
     notes : tuple of str
-        Sentences that say what the numbers are, and what they do not cover.
+        Sentences on what the numbers are and what they do not cover.
 
     See Also
     --------
-    sk_mtl.plotting.TaskScoresDisplay : One metric of all tasks as a picture.
+    sk_mtl.plotting.TaskScoresDisplay : Plot of one metric for all tasks.
 
     Examples
     --------
@@ -101,26 +97,26 @@ class MultiTaskReport:
         Parameters
         ----------
         estimator : estimator
-            A fitted `MultiTaskClassifier`, a fitted Pipeline or search that ends in one, or any
-            other estimator that predicts labels, and maybe probabilities, of several tasks.
+            A fitted `MultiTaskClassifier`, a fitted Pipeline or search that ends in one, or
+            another estimator that predicts labels, and possibly probabilities, of several tasks.
         X : array-like of shape (n_samples, n_features)
             Samples to report on.
         y : DataFrame, Series, array-like of shape (n_samples,) or (n_samples, n_tasks)
             Their labels; NaN, None, NaT or NA where missing.
         metrics : str, callable, MultiTaskScorer, iterable or mapping of these, default=None
-            As in `multitask_report`. The estimator predicts only what they are computed from.
+            As in `multitask_report`. Labels and probabilities are predicted only if needed.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weight per row or per cell.
         missing_label : scalar, default=None
-            One more value that means "missing".
+            A further value that means "missing".
         y_train : DataFrame, Series, array-like, default=None
-            Labels that the constant predictor learns from; None is `y` itself.
+            Labels from which the constant predictor learns; None means `y`.
         n_bootstraps : int, default=None
-            Number of resamples for intervals; None gives none.
+            Number of resamples for intervals; None computes no intervals.
         confidence_level : float, default=0.95
-            Of the intervals.
+            Confidence level of the intervals.
         random_state : int, RandomState or None, default=None
-            Of the resamples.
+            Random state of the resamples.
 
         Returns
         -------
@@ -168,21 +164,21 @@ class MultiTaskReport:
         digits : int, default=3
             Digits after the point.
         line_width : int, default=100
-            Columns of the terminal; metrics that do not fit go into further tables below.
+            Columns of the terminal; metrics that do not fit are put in further tables below.
 
         Returns
         -------
         text : str
             A table of the labels, tables of the metrics, and the notes.
         """
-        _check_size("digits", digits, 0)
-        _check_size("line_width", line_width, 1)
+        check_integer("to_text", "digits", digits, 0)
+        check_integer("to_text", "line_width", line_width, 1)
         return write_text(
             self.frame, self.class_counts, self.notes, digits=digits, line_width=line_width
         )
 
     def to_html(self, *, digits: int = 3) -> str:
-        """Return the report as HTML, as notebooks show it.
+        """Return the report as HTML, as displayed in notebooks.
 
         Parameters
         ----------
@@ -192,9 +188,9 @@ class MultiTaskReport:
         Returns
         -------
         html : str
-            One element, for a page of any colours.
+            One element, for pages with light or dark colours.
         """
-        _check_size("digits", digits, 0)
+        check_integer("to_html", "digits", digits, 0)
         return write_html(self.frame, self.class_counts, self.notes, digits=digits)
 
     def to_dict(self) -> dict[Hashable, dict[str, Any]]:
@@ -203,8 +199,8 @@ class MultiTaskReport:
         Returns
         -------
         numbers : dict of {task: dict}
-            For each task ``n_labelled``, ``coverage``, ``n_classes``, ``class_counts``, and for
-            each metric a dict of its numbers; for "mean" the coverage and the metrics.
+            For each task ``n_labelled``, ``coverage``, ``n_classes``, ``class_counts`` and a dict
+            of numbers per metric; for "mean" the coverage and the metrics.
         """
         numbers: dict[Hashable, dict[str, Any]] = {}
         rows = zip(self.frame.index, self.frame.to_dict("records"), strict=True)
@@ -221,12 +217,8 @@ class MultiTaskReport:
             numbers[name] = of_task
         return numbers
 
-    def __str__(self) -> str:
-        """Return the report as text."""
-        return self.to_text()
-
     def __repr__(self) -> str:
-        """Return the report as text, as a frame does."""
+        """Return the report as text."""
         return self.to_text()
 
     def _repr_html_(self) -> str:
@@ -248,14 +240,13 @@ def multitask_report(
     confidence_level: float = 0.95,
     random_state: Any = None,
 ) -> MultiTaskReport:
-    r"""Report what is labelled and what was predicted, task by task.
+    r"""Report the labels and the scores of each task.
 
-    For each task: the labelled cells, the classes, and each metric, as `multitask_score` computes
-    it over the labelled cells; and beside it what the constant predictor gets in the same metric
-    on the same cells. The constant predictor knows nothing of X: it predicts the most frequent
-    class (the first of several), and the share of each class as its probability, as scikit-learn's
-    ``DummyClassifier`` does. The last row is the mean over the tasks that have a score. Nothing
-    under the mask has any influence.
+    The report has, for each task, the labelled cells, the classes, each metric as computed by
+    `multitask_score`, and the same metric of the constant predictor on the same cells. The constant
+    predictor ignores X, like scikit-learn's ``DummyClassifier``: it predicts the most frequent
+    class (the first of several) and the share of each class as its probability. The last row is
+    the mean over the tasks that have a score. Predictions for missing labels have no influence.
 
     Parameters
     ----------
@@ -267,35 +258,35 @@ def multitask_report(
         What ``predict_proba`` returned, in any form that `multitask_score` takes. At least one of
         `y_pred` and `y_proba` must be given.
     metrics : str, callable, MultiTaskScorer, iterable or mapping of these, default=None
-        What to report. A name or a function of labels, as in `multitask_score`; a scorer from
-        `make_multitask_scorer`, of which the metric with its parameters is taken, for metrics with
-        parameters and functions of probabilities; several of them; or ``{name: metric}``, which
-        names the columns. None means, if there are labels, "accuracy", "balanced_accuracy", "f1"
-        and "matthews_corrcoef", and if there are probabilities, "roc_auc", "average_precision",
-        "log_loss", "brier_score" and "calibration_error".
+        The metrics to report. A name or a function of labels, as in `multitask_score`; a scorer
+        from `make_multitask_scorer`, for metrics with parameters and functions of probabilities;
+        several of these; or ``{name: metric}``, which names the columns. None means "accuracy",
+        "balanced_accuracy", "f1" and "matthews_corrcoef" if `y_pred` is given, and "roc_auc",
+        "average_precision", "log_loss", "brier_score" and "calibration_error" if `y_proba` is
+        given.
     sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
-        Weight per row or per cell. Scores and the constant predictor are weighted; labelled cells
-        are counted, but not those of weight 0.
+        Weight per row or per cell, for the scores and the constant predictor. Cells of weight 0
+        are not counted as labelled.
     missing_label : scalar, default=None
-        One more value that means "missing", beside NaN, None, NaT and NA.
+        A further value that means "missing", besides NaN, None, NaT and NA.
     classes : PerTask, sequence of arrays, mapping of {task: labels} or array, default=None
         The classes of each task in the order of the columns of its probabilities, such as
         ``model.classes_``. None means those of `y_train`, if given, or those found in `y_true`.
     y_train : DataFrame, Series, array-like, default=None
-        Labels of the rows that the model was trained on, from which the constant predictor learns,
-        too. None means that it learns from the labelled cells of `y_true`, which no real predictor
-        has seen: no other constant has a smaller log loss or Brier score on them.
+        Labels of the training rows, from which the constant predictor learns. None means that it
+        learns from the labelled cells of `y_true`. No other constant then has a smaller log loss
+        or Brier score on them, although a real predictor would not have seen these labels.
     n_bootstraps : int, default=None
-        Number of resamples for percentile intervals [1]_; None gives none. See Notes.
+        Number of resamples for percentile intervals [1]_; None computes no intervals. See Notes.
     confidence_level : float, default=0.95
-        The share of the resamples that is within an interval.
+        The share of the resamples within an interval.
     random_state : int, RandomState or None, default=None
-        Of the resamples. An int gives the same intervals in each call.
+        Random state of the resamples. An int gives the same intervals in each call.
 
     Returns
     -------
     report : MultiTaskReport
-        Prints as text, shows as HTML in notebooks, and has the numbers in ``report.frame``.
+        Printed as text, displayed as HTML in notebooks, with the numbers in ``report.frame``.
 
     Raises
     ------
@@ -305,29 +296,29 @@ def multitask_report(
     Warns
     -----
     UndefinedMetricWarning
-        If scores are undefined or cells have no prediction; once, with the names of the tasks.
+        Once, with the names of the tasks, if scores are undefined or cells have no prediction.
 
     See Also
     --------
     multitask_score : One metric, as a number or a dict.
-    MultiTaskReport.from_estimator : Predicts, and reports.
+    MultiTaskReport.from_estimator : Predict and report.
 
     Notes
     -----
-    *Intervals.* Rows are drawn with replacement, as many as have labels, so that in each resample
-    all tasks see the same rows and the interval of the mean covers their dependence. The interval
-    is from the :math:`\alpha/2` to the :math:`1-\alpha/2` quantile of the score over the
-    resamples, with the confidence level :math:`1-\alpha`. Each resample is treated as a table of
-    its own: the score of a task that lacks a class it needs is undefined there, does not enter the
-    task's interval, and is left out of the mean of that resample. The notes of the report say in
-    how many resamples. Where they are many, the interval is too narrow, as percentile intervals
-    from a handful of cells are in general. Intervals speak of the choice of the rows in `y_true`,
-    not of other training rows or other seeds.
+    *Intervals.* The rows with labels are resampled with replacement. All tasks have the same rows
+    in a resample, so the interval of the mean accounts for the dependence of the tasks. With the
+    confidence level :math:`1-\alpha`, the interval is from the :math:`\alpha/2` to the
+    :math:`1-\alpha/2` quantile of the score over the resamples. If a resample lacks a class that a
+    score needs, the score is undefined there and is left out of the interval and of the mean of
+    that resample. The notes of the report give the number of such resamples. If there are many,
+    the interval is too narrow, as percentile intervals from few cells are in general. Intervals
+    describe the variation from the choice of the rows in `y_true`, not from other training rows or
+    random seeds.
 
     Metrics with names are computed for many resamples at once: on two cores, 1000 resamples of
-    8,000 rows and 12 binary tasks took 2 s for "roc_auc" and 5 s for all nine metrics. Time grows
-    with the classes of a task for "roc_auc" and "average_precision". Functions, and metrics with
-    parameters, are called for each task and resample.
+    8,000 rows and 12 binary tasks took 2 s for "roc_auc" and 5 s for all nine metrics. For
+    "roc_auc" and "average_precision" the time grows with the number of classes. Functions and
+    metrics with parameters are called for each task and resample.
 
     References
     ----------
@@ -379,30 +370,24 @@ def _make_report(
     options: ReportOptions,
 ) -> MultiTaskReport:
     """Make a report from the predictions of each method."""
-    true = read_true_labels(y_true, options)
+    true = read_true_labels(y_true, options.sample_weight, options.missing_label, options.y_train)
+    check_no_task_is_mean(true.table.task_names)
     used = {r.metric.response_method for r in reported}
     gathered = {
-        method: gather_predictions(y_true, predicted, method, true, options.classes)
+        method: gather_predictions(predicted, method, true, options.classes)
         for method, predicted in predictions.items()
         if method in used
     }
     columns, class_counts = describe_labels(true, list(gathered.values()))
-    scores, problems = score_reported(reported, gathered)
-    intervals = find_intervals(reported, gathered, true.counts, problems, options)
-    left_out = explain_left_out(reported, gathered, problems)
+    scores, reasons = score_reported(reported, gathered)
+    intervals = compute_intervals(reported, gathered, true.counts, reasons, options)
+    left_out = explain_left_out(reported, gathered, reasons)
     if left_out:
         warnings.warn(" ".join(left_out), UndefinedMetricWarning, stacklevel=3)
-    ends = {} if intervals is None else intervals.columns
+    computed = scores | ({} if intervals is None else intervals.columns)
     for r in reported:
-        columns |= {key: numbers for key, numbers in scores.items() if key[0] == r.name}
-        columns |= {key: numbers for key, numbers in ends.items() if key[0] == r.name}
+        columns |= {key: numbers for key, numbers in computed.items() if key[0] == r.name}
     index = pd.Index([*true.table.task_names, MEAN], dtype=object, tupleize_cols=False, name="task")
     frame = pd.DataFrame(columns).set_axis(index, axis=0)
     notes = explain_numbers(reported, options, intervals)
     return MultiTaskReport(frame, class_counts, (*notes, *left_out))
-
-
-def _check_size(name: str, value: Any, least: int) -> None:
-    """Refuse what is not an int of at least some size."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
-        raise ValueError(f"{name} must be an int of at least {least}. Got {value!r}.")

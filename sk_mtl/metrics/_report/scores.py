@@ -1,7 +1,4 @@
-"""The numbers of a report: scores, those of the constant predictor, intervals.
-
-Owns the intervals, and what is said of what is undefined. Does not know how a report looks.
-"""
+"""The numbers of a report: scores of model and constant predictor, intervals, and notes."""
 
 from __future__ import annotations
 
@@ -15,55 +12,45 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import check_random_state
 
 from sk_mtl._tasks import enumerate_some
-from sk_mtl.metrics._report_bootstrap import draw_row_counts, score_resamples
-from sk_mtl.metrics._report_cells import Predictions
-from sk_mtl.metrics._report_request import ARGUMENTS, ReportedMetric, ReportOptions
-from sk_mtl.metrics._score import average_scores, score_tasks
+from sk_mtl.metrics._report.bootstrap import draw_row_counts, score_resamples
+from sk_mtl.metrics._report.cells import Predictions
+from sk_mtl.metrics._report.request import ARGUMENTS, ReportedMetric, ReportOptions
+from sk_mtl.metrics._score import average_scores, explain_unpredicted, score_tasks
+from sk_mtl.metrics._task_metrics import Metric
 
-# By the name of the metric: by task, why it is undefined.
-Problems = dict[str, dict[Any, str]]
-# By (metric, what): a number per task, and that of the mean.
+# {metric: {task: why its score is undefined}}
+Reasons = dict[str, dict[Any, str]]
+# {(metric, "score" or the like): numbers (n_tasks + 1,)}, the last for the mean
 Columns = dict[tuple[str, str], list[float]]
 
 
 def score_reported(
     reported: Sequence[ReportedMetric], gathered: Mapping[str, Predictions]
-) -> tuple[Columns, Problems]:
-    """Score the predictions and the constant predictor.
-
-    Parameters
-    ----------
-    reported : sequence of ReportedMetric
-        The metrics.
-    gathered : mapping of {method: Predictions}
-        The predictions.
-
-    Returns
-    -------
-    columns : dict of {(str, str): list of shape (n_tasks + 1,)}
-        Columns of the report; the last entry is the mean.
-    problems : dict of {str: dict of {task: str}}
-        Why scores are undefined.
-    """
+) -> tuple[Columns, Reasons]:
+    """Return the scores of the predictions and of the constant predictor."""
     columns: Columns = {}
-    problems: Problems = {}
+    reasons: Reasons = {}
     for r in reported:
         predictions = gathered[r.metric.response_method]
-        scores, problems[r.name] = score_tasks(r.metric, predictions.tasks, r.params)
-        with warnings.catch_warnings():
-            # What is undefined is said of the predictions.
-            warnings.simplefilter("ignore", UndefinedMetricWarning)
-            constant, _ = score_tasks(r.metric, predictions.constant, r.params)
+        scores, reasons[r.name] = score_tasks(r.metric, predictions.tasks, r.params)
+        constant = score_constant(r.metric, predictions, r.params)
         of_scored = {name: constant[name] for name, s in scores.items() if not np.isnan(s)}
-        columns[r.name, "score"] = [
-            *scores.values(),
-            average_scores(scores, predictions.tasks, "macro"),
-        ]
-        columns[r.name, "constant"] = [
-            *constant.values(),
-            average_scores(of_scored, predictions.tasks, "macro"),
-        ]
-    return columns, problems
+        for what, values, averaged in (
+            ("score", scores, scores),
+            ("constant", constant, of_scored),
+        ):
+            mean = average_scores(averaged, predictions.tasks, "macro")
+            columns[r.name, what] = [*values.values(), mean]
+    return columns, reasons
+
+
+def score_constant(
+    metric: Metric, predictions: Predictions, params: Mapping[str, Any]
+) -> dict[Any, float]:
+    """Return the scores of the constant predictor, without warnings of undefined scores."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetricWarning)
+        return score_tasks(metric, predictions.constant, params)[0]
 
 
 # ------------------------------------------------------------------------------------------------
@@ -73,62 +60,35 @@ def score_reported(
 
 @dataclass(frozen=True)
 class Intervals:
-    """Percentile intervals of all scores.
-
-    Attributes
-    ----------
-    columns : dict of {(str, str): list of shape (n_tasks + 1,)}
-        Columns of the report; the last entry is of the mean.
-    n_undefined : dict of {task: int}
-        For tasks with a score that is undefined in some of the resamples: in how many at most.
-    """
+    """Percentile intervals of all scores."""
 
     columns: Columns
-    n_undefined: dict[Any, int]
+    n_undefined: dict[Any, int]  # {task: most resamples in which a defined score is undefined}
 
 
-def find_intervals(
+def compute_intervals(
     reported: Sequence[ReportedMetric],
     gathered: Mapping[str, Predictions],
     counts: np.ndarray,
-    problems: Problems,
+    reasons: Reasons,
     options: ReportOptions,
 ) -> Intervals | None:
-    """Find the percentile intervals of the scores and of their means over tasks.
-
-    Parameters
-    ----------
-    reported : sequence of ReportedMetric
-        The metrics.
-    gathered : mapping of {method: Predictions}
-        The predictions.
-    counts : ndarray of bool of shape (n_samples, n_tasks)
-        Whether a cell counts.
-    problems : dict of {str: dict of {task: str}}
-        The scores that are undefined.
-    options : ReportOptions
-        What is asked for.
-
-    Returns
-    -------
-    intervals : Intervals or None
-        For each metric and task; None if none are asked for.
-    """
+    """Return the intervals of the scores and of their means over tasks, None if not requested."""
     if options.n_bootstraps is None:
         return None
     rng = check_random_state(options.random_state)
-    drawn = _score_drawn_rows(reported, gathered, counts, problems, options.n_bootstraps, rng)
+    drawn = _score_drawn_rows(reported, gathered, counts, reasons, options.n_bootstraps, rng)
     tail = (1 - options.confidence_level) / 2
     columns: Columns = {}
     n_undefined: dict[Any, int] = {}
     for r in reported:
         scores = drawn[r.name]
-        ends = [_find_percentiles(s, tail) for s in (*scores, _mean_over_tasks(scores))]
+        ends = [_percentiles(s, tail) for s in (*scores, _mean_over_tasks(scores))]
         columns[r.name, "lower"] = [lower for lower, _ in ends]
         columns[r.name, "upper"] = [upper for _, upper in ends]
         for t, name in enumerate(gathered[r.metric.response_method].tasks):
             n = int(np.isnan(scores[t]).sum())
-            if n and name not in problems[r.name]:
+            if n and name not in reasons[r.name]:
                 n_undefined[name] = max(n, n_undefined.get(name, 0))
     return Intervals(columns, n_undefined)
 
@@ -137,13 +97,13 @@ def _score_drawn_rows(
     reported: Sequence[ReportedMetric],
     gathered: Mapping[str, Predictions],
     counts: np.ndarray,
-    problems: Problems,
+    reasons: Reasons,
     n_bootstraps: int,
     rng: np.random.RandomState,
 ) -> dict[str, np.ndarray]:
-    """Return the scores (n_tasks, n_bootstraps) of each metric; all tasks see the same rows."""
+    """Return the scores (n_tasks, n_bootstraps) of each metric on the same resampled rows."""
     scores = {r.name: np.full((counts.shape[1], n_bootstraps), np.nan) for r in reported}
-    # Rows without any label are not drawn, so that they change nothing here either.
+    # Rows without any label are not drawn, so they have no influence.
     is_drawn = counts.any(axis=1)
     if not is_drawn.any():
         return scores
@@ -155,9 +115,9 @@ def _score_drawn_rows(
             for t, (name, task) in enumerate(predictions.tasks.items()):
                 if task.cells is None:
                     continue
-                cell_counts = row_counts[place[predictions.rows[name]]]
+                cell_counts = row_counts[place[task.rows]]
                 for r in reported:
-                    if r.metric.response_method == method and name not in problems[r.name]:
+                    if r.metric.response_method == method and name not in reasons[r.name]:
                         scores[r.name][t, start:stop] = score_resamples(
                             r.metric, r.params, task.cells, cell_counts
                         )
@@ -167,14 +127,14 @@ def _score_drawn_rows(
 
 def _mean_over_tasks(scores: np.ndarray) -> np.ndarray:
     """Return the mean of each resample over the tasks that have a score in it."""
-    # Sorted, so that the order of the tasks does not matter to the last bit.
+    # Sorted, so that the order of the tasks does not matter in the last digit.
     ordered = np.sort(scores, axis=0)
     n_scores = np.isfinite(ordered).sum(axis=0)
     total = np.where(np.isfinite(ordered), ordered, 0.0).sum(axis=0)
     return np.where(n_scores > 0, total / np.maximum(n_scores, 1), np.nan)
 
 
-def _find_percentiles(scores: np.ndarray, tail: float) -> tuple[float, float]:
+def _percentiles(scores: np.ndarray, tail: float) -> tuple[float, float]:
     """Return the ends of the interval between the tails, over the scores that are defined."""
     known = scores[np.isfinite(scores)]
     if not len(known):
@@ -184,37 +144,22 @@ def _find_percentiles(scores: np.ndarray, tail: float) -> tuple[float, float]:
 
 
 # ------------------------------------------------------------------------------------------------
-# What is said beside the numbers
+# Notes
 # ------------------------------------------------------------------------------------------------
 
 
 def explain_left_out(
-    reported: Sequence[ReportedMetric], gathered: Mapping[str, Predictions], problems: Problems
+    reported: Sequence[ReportedMetric], gathered: Mapping[str, Predictions], reasons: Reasons
 ) -> list[str]:
-    """Say what the numbers do not cover.
-
-    Parameters
-    ----------
-    reported : sequence of ReportedMetric
-        The metrics.
-    gathered : mapping of {method: Predictions}
-        The predictions.
-    problems : dict of {str: dict of {task: str}}
-        The scores that are undefined.
-
-    Returns
-    -------
-    sentences : list of str
-        None of them if everything is covered.
-    """
+    """Return sentences on what the numbers do not cover."""
     sentences = []
     tasks = {name: task for p in gathered.values() for name, task in p.tasks.items()}
     phrases = []
     for name in tasks:
         metrics_by_reason: dict[str, list[str]] = {}
         for r in reported:
-            if name in problems[r.name]:
-                metrics_by_reason.setdefault(problems[r.name][name], []).append(r.name)
+            if name in reasons[r.name]:
+                metrics_by_reason.setdefault(reasons[r.name][name], []).append(r.name)
         parts = [
             reason if len(metrics) == len(reported) else f"{enumerate_some(metrics)}: {reason}"
             for reason, metrics in metrics_by_reason.items()
@@ -227,16 +172,9 @@ def explain_left_out(
             f"{len(tasks)} task(s): {enumerate_some(phrases)}."
         )
     for method, p in gathered.items():
-        partial = [
-            f"{name!r} ({t.n_unpredicted})" for name, t in p.tasks.items() if t.n_unpredicted
-        ]
-        if partial:
-            sentences.append(
-                f"Labelled cells without a prediction in {ARGUMENTS[method][0]} are left out, for "
-                f"{len(partial)} task(s): {enumerate_some(partial)}."
-            )
+        sentences += explain_unpredicted(p.tasks, f" in {ARGUMENTS[method][0]}")
     unknown = {
-        name: task.problem
+        name: task.reason
         for p in gathered.values()
         for name, task in p.constant.items()
         if task.cells is None and p.tasks[name].cells is not None
@@ -252,22 +190,7 @@ def explain_left_out(
 def explain_numbers(
     reported: Sequence[ReportedMetric], options: ReportOptions, intervals: Intervals | None
 ) -> list[str]:
-    """Say what the numbers are.
-
-    Parameters
-    ----------
-    reported : sequence of ReportedMetric
-        The metrics.
-    options : ReportOptions
-        What was asked for.
-    intervals : Intervals or None
-        The intervals.
-
-    Returns
-    -------
-    sentences : list of str
-        At least one.
-    """
+    """Return sentences on what the numbers are."""
     source = "the same cells" if options.y_train is None else "y_train"
     sentences = [
         f"constant: a predictor that knows the class shares of {source}, and nothing of X."

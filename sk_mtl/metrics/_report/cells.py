@@ -1,7 +1,4 @@
-"""The cells of a report: labels, predictions, and those of the constant predictor.
-
-Owns the constant predictor and the counts of labels. Does not know metrics.
-"""
+"""The cells of a report: labels, their counts, predictions, and the constant predictor."""
 
 from __future__ import annotations
 
@@ -15,84 +12,47 @@ import pandas as pd
 from sk_mtl._data.labels import LabelTable, read_labels
 from sk_mtl._data.sample_weight import read_cell_weight
 from sk_mtl._tasks import enumerate_some
-from sk_mtl.metrics._predictions import ScoredTask, gather_tasks
-from sk_mtl.metrics._report_request import LABELS, ReportOptions
-from sk_mtl.metrics._scorers import MEAN
+from sk_mtl.metrics._predictions import ScoredTask, match_predictions
+from sk_mtl.metrics._report.request import LABELS
 from sk_mtl.metrics._task_metrics import TaskCells
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """The cells of all tasks with the predictions of one kind.
-
-    Attributes
-    ----------
-    tasks : dict of {task name: ScoredTask}
-        What there is to score.
-    constant : dict of {task name: ScoredTask}
-        The same cells, predicted by the constant predictor.
-    rows : dict of {task name: ndarray of int of shape (n_cells,)}
-        The rows of the cells.
-    """
+    """The cells of all tasks with the predictions of a model and of the constant predictor."""
 
     tasks: dict[Any, ScoredTask]
     constant: dict[Any, ScoredTask]
-    rows: dict[Any, np.ndarray]
 
 
 @dataclass(frozen=True)
 class TrueLabels:
-    """The true labels of a report.
-
-    Attributes
-    ----------
-    table : LabelTable
-        y_true as read.
-    weight : ndarray of float64 of shape (n_samples, n_tasks) or None
-        Weight of each cell.
-    counts : ndarray of bool of shape (n_samples, n_tasks)
-        Whether a cell counts: has a label and a weight.
-    training : LabelTable or None
-        y_train as read, its tasks in the order of `table`.
-    """
+    """The true labels of a report."""
 
     table: LabelTable
-    weight: np.ndarray | None
-    counts: np.ndarray
-    training: LabelTable | None
+    weight: np.ndarray | None  # (n_samples, n_tasks)
+    counts: np.ndarray  # (n_samples, n_tasks), whether a cell has a label and a weight
+    training: LabelTable | None  # y_train, its tasks in the order of `table`
 
     def labels_of(self, t: int) -> np.ndarray:
         """Return the labels of the cells of a task that count."""
         return self.table.columns[t][self.counts[:, t]]
 
     def weight_of(self, t: int) -> np.ndarray | None:
-        """Return their weights."""
+        """Return the weights of the cells of a task that count."""
         return None if self.weight is None else self.weight[self.counts[:, t], t]
 
 
-def read_true_labels(y_true: Any, options: ReportOptions) -> TrueLabels:
-    """Read the true labels, their weights, and the labels of the training rows.
-
-    Parameters
-    ----------
-    y_true : array-like
-        True labels.
-    options : ReportOptions
-        What is asked for.
-
-    Returns
-    -------
-    true : TrueLabels
-        What was read.
-    """
-    table = read_labels(y_true, missing_label=options.missing_label)
-    if MEAN in table.task_names:
-        raise ValueError(f"{MEAN!r} stands for the mean over tasks; rename the task of that name.")
-    weight = read_cell_weight(options.sample_weight, table)
+def read_true_labels(
+    y_true: Any, sample_weight: Any, missing_label: Any, y_train: Any
+) -> TrueLabels:
+    """Read the true labels, their weights and the training labels."""
+    table = read_labels(y_true, missing_label=missing_label)
+    weight = read_cell_weight(sample_weight, table)
     counts = table.label_mask if weight is None else table.label_mask & (weight > 0)
-    if options.y_train is None:
+    if y_train is None:
         return TrueLabels(table, weight, counts, None)
-    training = read_labels(options.y_train, missing_label=options.missing_label)
+    training = read_labels(y_train, missing_label=missing_label)
     order = list(range(training.n_tasks))
     have_names = table.form.kind == training.form.kind == "frame"
     if have_names and set(table.task_names) <= set(training.task_names):
@@ -113,55 +73,20 @@ def read_true_labels(y_true: Any, options: ReportOptions) -> TrueLabels:
     return TrueLabels(table, weight, counts, training)
 
 
-def gather_predictions(
-    y_true: Any, predicted: Any, method: str, true: TrueLabels, classes: Any
-) -> Predictions:
-    """Bring true labels, predictions and constant predictions together.
-
-    Parameters
-    ----------
-    y_true : array-like
-        True labels, as in `true`.
-    predicted : object
-        What the method returned.
-    method : {"predict", "predict_proba"}
-        The method.
-    true : TrueLabels
-        The true labels as read.
-    classes : object
-        The classes that the model knows; None means those of the training labels, if there are.
-
-    Returns
-    -------
-    predictions : Predictions
-        By task.
-    """
+def gather_predictions(predicted: Any, method: str, true: TrueLabels, classes: Any) -> Predictions:
+    """Match labels with predictions of a method, and add those of the constant predictor."""
     if classes is None and true.training is not None:
         classes = _classes_of_table(true.training)
-    # In the place of its weight, which alone is handed through, each cell has its row, from 1 on.
-    places = np.where(true.counts, np.arange(1.0, len(true.counts) + 1)[:, None], 0.0)
-    gathered = gather_tasks(
-        y_true,
-        predicted,
-        response_method=method,
-        sample_weight=places,
-        missing_label=true.table.missing_label,
-        classes=classes,
-    )
-    tasks, constant, rows = dict(gathered), dict(gathered), {}
-    for t, (name, task) in enumerate(gathered.items()):
-        if task.cells is None or task.cells.weight is None:
-            continue
-        rows[name] = task.cells.weight.astype(np.intp) - 1
-        weight = None if true.weight is None else true.weight[rows[name], t]
-        cells = replace(task.cells, weight=weight)
-        tasks[name] = replace(task, cells=cells)
-        constant[name] = _predict_constant(cells, true.training, t)
-    return Predictions(tasks, constant, rows)
+    tasks = match_predictions(true.table, true.weight, predicted, method, classes=classes)
+    constant = {
+        name: task if task.cells is None else _predict_constant(task.cells, true.training, t)
+        for t, (name, task) in enumerate(tasks.items())
+    }
+    return Predictions(tasks, constant)
 
 
 def _classes_of_table(table: LabelTable) -> dict[Any, np.ndarray]:
-    """Return the classes that a model fitted to these labels knows, by task."""
+    """Return the classes of each task of a model that is fitted to these labels."""
     classes = {}
     for t, name in enumerate(table.task_names):
         fixed, present = table.form.categories[t], table.columns[t][table.label_mask[:, t]]
@@ -175,24 +100,7 @@ def _classes_of_table(table: LabelTable) -> dict[Any, np.ndarray]:
 def count_labels(
     values: np.ndarray, labels: np.ndarray, weight: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Count labels.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_values,)
-        What to count.
-    labels : ndarray of shape (n_labels,)
-        Labels that are listed even if there are none of them.
-    weight : ndarray of shape (n_values,), default=None
-        Weight of each value.
-
-    Returns
-    -------
-    labels : ndarray of shape (n_found,)
-        Those listed and those found, sorted.
-    counts : ndarray of shape (n_found,)
-        The number, or weight, of each.
-    """
+    """Return the sorted labels, those listed and those found, and the number or weight of each."""
     parts = [a.astype(object) if a.dtype.kind in "USO" else a for a in (labels, values) if len(a)]
     if not parts:
         return labels, np.zeros(0, dtype=np.intp)
@@ -207,17 +115,17 @@ def count_labels(
 
 
 def _predict_constant(cells: TaskCells, training: LabelTable | None, t: int) -> ScoredTask:
-    """Predict each cell without looking at X: the shares of the classes, or the greatest."""
+    """Predict the class shares, or the most frequent class, for each cell."""
     if training is None:
         shares = np.bincount(cells.true, cells.weight, minlength=cells.n_classes)
     else:
         present = training.columns[t][training.label_mask[:, t]]
         labels, shares = count_labels(present, cells.labels)
         if len(labels) != cells.n_classes:
-            strangers = sorted(set(labels.tolist()) - set(cells.labels.tolist()))
+            unknown = sorted(set(labels.tolist()) - set(cells.labels.tolist()))
             raise ValueError(
-                f"y_train holds labels of task {cells.task_name!r} that are none of its classes: "
-                f"{enumerate_some(map(repr, strangers))}. Correct them, or the classes."
+                f"y_train has labels of task {cells.task_name!r} that are not among its classes: "
+                f"{enumerate_some(map(repr, unknown))}. Correct them, or the classes."
             )
         if not len(present):
             return ScoredTask(None, "no label in y_train")
@@ -236,22 +144,7 @@ def _predict_constant(cells: TaskCells, training: LabelTable | None, t: int) -> 
 def describe_labels(
     true: TrueLabels, gathered: Sequence[Predictions]
 ) -> tuple[dict[tuple[str, str], Any], pd.DataFrame]:
-    """Count the labelled cells of each task and of each class.
-
-    Parameters
-    ----------
-    true : TrueLabels
-        The true labels.
-    gathered : sequence of Predictions
-        The predictions, which know the classes of the models.
-
-    Returns
-    -------
-    columns : dict of {(str, str): array of shape (n_tasks + 1,)}
-        Columns of the report; the last entry is for the mean.
-    class_counts : DataFrame
-        A row for each (task, class).
-    """
+    """Return the label columns (n_tasks + 1,) of a report, and the counts by (task, class)."""
     counts = true.counts.sum(axis=0)
     index: list[tuple[Any, Any]] = []
     numbers: list[np.ndarray] = []
@@ -260,10 +153,10 @@ def describe_labels(
         known = [p.tasks[name].cells for p in gathered]
         listed = [cells.labels for cells in known if cells is not None]
         values = true.labels_of(t)
-        # Probabilities come last, and have the classes of the model itself.
+        # The last are those of the probabilities, which include all classes of the model.
         labels, number = count_labels(values, listed[-1] if listed else values[:0])
         if labels.dtype.kind == "f" and values.dtype.kind in "iu":
-            labels = labels.astype(values.dtype)  # predictions may hold the integers as floats
+            labels = labels.astype(values.dtype)  # predictions may have integers as floats
         _, weight = count_labels(values, labels, true.weight_of(t))
         index += [(name, label) for label in labels.tolist()]
         numbers.append(number)
@@ -282,7 +175,7 @@ def describe_labels(
 
 
 def _make_class_index(pairs: list[tuple[Any, Any]]) -> pd.MultiIndex:
-    """Return an index of (task, class) pairs, whatever names and labels are."""
+    """Return an index of (task, class) pairs that keeps names and labels as they are."""
     levels = []
     for values in ([task for task, _ in pairs], [label for _, label in pairs]):
         as_objects = np.empty(len(values), dtype=object)

@@ -1,0 +1,78 @@
+"""Settings of a training as plain values: what shapes the compiled program, and what one run needs.
+
+No Keras: what is alive (optimizer, task weighting, callbacks) is passed separately, see `plan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+import numpy as np
+
+from sk_mtl._model.spec import NetworkSpec
+from sk_mtl._train.early_stopping import Monitor, PlannedEpochs, StoppingConfig
+
+__all__ = ["ProgramConfig", "RunConfig", "UnlabelledSpec"]
+
+
+@dataclass(frozen=True)
+class UnlabelledSpec:
+    """How cells without a label are learned from."""
+
+    momentum: float  # share of the teacher's weights that a step keeps
+    # How probable the teacher must find a class for it to become the label; None to learn the
+    # teacher's probabilities.
+    threshold: float | None = None
+    # Share of the features of a row that are replaced before the network sees it.
+    input_noise: float = 0.0
+
+
+@dataclass(frozen=True)
+class ProgramConfig:
+    """All that shapes a compiled program; equal configurations may share one."""
+
+    spec: NetworkSpec
+    optimizer: str  # kind and configuration, without the learning rate
+    weighting: tuple[type, Hashable]  # class and `program_key` of the task weighting
+    # {"tasks", "cells"}: what the sum over a task's labelled cells is divided by.
+    loss_normalization: str
+    focal_gamma: float | None = None  # exponent of the focal loss; None for the cross-entropy
+    has_logit_offsets: bool = False
+    smooths_labels: bool = False
+    # How cells without a label are learned from; None to ignore them.
+    unlabelled: UnlabelledSpec | None = None
+    xla_batch_size: int = 0  # rows per step where XLA compiles the steps, else 0
+    # Rows with unlabelled cells per step where XLA compiles the steps, else 0.
+    xla_unlabelled_batch_size: int = 0
+    # Share of the running average of the weights that a step keeps; 0 for no average.
+    ema_momentum: float = 0.0
+    is_sparse: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class RunConfig:
+    """What one training needs besides the program."""
+
+    task_names: tuple[Hashable, ...]
+    epochs: int  # maximum number of passes over the rows
+    batch_size: int
+    # Seed of everything drawn; together with the number of an epoch it fixes the order of rows.
+    seed: int
+    # The optimizer's; None for a schedule, which is part of its configuration.
+    learning_rate: float | None = None
+    first_epoch: int = 0  # number of epochs trained before
+    # When to stop, and which epochs to keep; None for all epochs and the last.
+    stopping: StoppingConfig | PlannedEpochs | None = None
+    monitored_task: int | None = None  # task whose loss is monitored; None for the mean over tasks
+    batching: str = "random"  # {"random", "label_aware"}: how the rows of an epoch are ordered
+    # Added to the logits in the loss; float32 of shape (sum(n_outputs),).
+    logit_offsets: np.ndarray | None = None
+    # Share of each task's labels that is spread over its classes; float32 of shape (n_tasks,).
+    label_smoothing: np.ndarray | None = None
+    unlabelled_weight: float = 1.0  # final weight of unlabelled cells relative to labelled ones
+    unlabelled_batch_size: int = 0  # rows with unlabelled cells per step
+
+    def make_monitor(self) -> Monitor:
+        """Return a new monitor of the losses."""
+        return Monitor(self.task_names, self.stopping, self.monitored_task)

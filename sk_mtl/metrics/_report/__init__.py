@@ -1,0 +1,1 @@
+"""Reports: the labels and scores of each task, beside the scores of the constant predictor."""
