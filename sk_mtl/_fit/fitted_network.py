@@ -12,7 +12,8 @@ import numpy as np
 
 from sk_mtl._compat.processes import refuse_fork
 from sk_mtl._model.spec import NetworkSpec
-from sk_mtl._predict.forward import Forward, make_forward
+from sk_mtl._predict.base import Forward
+from sk_mtl._predict.forward import make_forward
 from sk_mtl._train.best_weights import BestWeights
 from sk_mtl._train.state import TrainingState
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from sklearn import get_config
@@ -19,33 +19,16 @@ from sk_mtl._compat.threads import compute_thread_limit
 from sk_mtl._model.spec import NetworkSpec, head_groups
 from sk_mtl._model.variables import values_by_layer
 from sk_mtl._predict.activations import ACTIVATIONS
+from sk_mtl._predict.base import Forward
 from sk_mtl._predict.input_layers import InputLayers
 from sk_mtl._predict.layers import Dense, HiddenLayer
-from sk_mtl._predict.probabilities import (
-    average_members,
-    probabilities_by_column,
-    spread_by_column,
-)
 from sk_mtl._predict.tiles import TILE_ROWS, Workspace, fill_tiles
 
-__all__ = ["Forward", "NetworkForward", "make_forward"]
+__all__ = ["NetworkForward", "make_forward"]
 
 # A batch has as many tiles as give the widest layer this many numbers, 4 MiB: fewer cost time, and
 # more only memory.
 _BATCH_CELLS = 2**20
-
-
-class Forward(Protocol):
-    """The forward pass of one network with its values; X is dense or CSR, of any float dtype."""
-
-    def logits(self, X: Any) -> np.ndarray:
-        """Return the logits of rows, of shape (n_rows, n_columns)."""
-
-    def probabilities(self, X: Any, temperatures: np.ndarray | None = None) -> list[np.ndarray]:
-        """Return the class probabilities of rows, (n_rows, n_classes_t) by task."""
-
-    def spread(self, X: Any) -> list[np.ndarray]:
-        """Return the deviation of probabilities over members, (n_rows, n_classes_t) by task."""
 
 
 def make_forward(spec: NetworkSpec, values: Sequence[np.ndarray]) -> Forward:
@@ -57,12 +40,12 @@ def make_forward(spec: NetworkSpec, values: Sequence[np.ndarray]) -> Forward:
     return KerasForward(spec, values)
 
 
-class NetworkForward:
+class NetworkForward(Forward):
     """The forward pass in NumPy of a network without layers of the user."""
 
     def __init__(self, spec: NetworkSpec, values: Sequence[np.ndarray]):
+        super().__init__(spec)
         by_layer: Any = values_by_layer(spec, values)
-        self._spec = spec
         self._input = None
         if spec.input is not None:
             self._input = InputLayers(spec.input, spec.n_features, by_layer)
@@ -84,55 +67,6 @@ class NetworkForward:
         widths = [layer.width for layer in layers] + [output.width for _, output, _ in self._heads]
         widths += [spec.n_features, 0 if self._input is None else self._input.width]
         self._widest = max(*widths, spec.layout.total * spec.ensemble_size)
-
-    def logits(self, X: Any) -> np.ndarray:
-        """Return the logits of rows, of shape (n_rows, n_columns)."""
-        whole = np.empty((X.shape[0], self._spec.layout.total), dtype=np.float32)
-
-        def keep(rows: slice, by_member: np.ndarray) -> None:
-            logits = self._average(by_member)
-            whole[rows] = logits[:, : rows.stop - rows.start].T
-
-        self._run_by_batch(X, keep)
-        return whole
-
-    def probabilities(self, X: Any, temperatures: np.ndarray | None = None) -> list[np.ndarray]:
-        """Return the class probabilities of rows, (n_rows, n_classes_t) by task."""
-        n_outputs = self._spec.n_outputs
-        divisors = None
-        if temperatures is not None:
-            divisors = np.repeat(temperatures, n_outputs)[:, None]
-
-        def compute(by_member: np.ndarray) -> list[np.ndarray]:
-            logits = self._average(by_member)
-            if divisors is not None:
-                logits = logits / divisors
-            return probabilities_by_column(logits, n_outputs)
-
-        return self._by_task(X, compute)
-
-    def spread(self, X: Any) -> list[np.ndarray]:
-        """Return the deviation of probabilities over members, (n_rows, n_classes_t) by task."""
-        return self._by_task(X, lambda by_member: spread_by_column(by_member, self._spec.n_outputs))
-
-    def _average(self, by_member: np.ndarray) -> np.ndarray:
-        if len(by_member) == 1:
-            return by_member[0]
-        return average_members(by_member, self._spec.n_outputs)
-
-    def _by_task(
-        self, X: Any, compute: Callable[[np.ndarray], list[np.ndarray]]
-    ) -> list[np.ndarray]:
-        """Return what a function computes of the members' logits, (n_rows, n_classes_t) by task."""
-        widths = (max(width, 2) for width in self._spec.n_outputs)
-        results = [np.empty((X.shape[0], width), dtype=np.float32) for width in widths]
-
-        def keep(rows: slice, by_member: np.ndarray) -> None:
-            for whole, part in zip(results, compute(by_member), strict=True):
-                whole[rows] = part[:, : rows.stop - rows.start].T
-
-        self._run_by_batch(X, keep)
-        return results
 
     def _run_by_batch(self, X: Any, keep: Callable[[slice, np.ndarray], None]) -> None:
         """Compute the members' logits of X, and give them to a function with their rows."""
@@ -169,18 +103,18 @@ class NetworkForward:
 
     def _tiles(self, X: Any, is_checked: bool, workspace: Workspace) -> np.ndarray:
         n_tiles = -(-X.shape[0] // TILE_ROWS)
-        tiles = workspace.take("X", n_tiles, self._spec.n_features, TILE_ROWS)
+        tiles = workspace.take("X", n_tiles, self.spec.n_features, TILE_ROWS)
         fill_tiles(X, tiles, is_checked)
         return tiles
 
     def _members(self, x: np.ndarray, workspace: Workspace) -> np.ndarray:
         """Return the logits of each member, (n_members, n_columns, 16 * n_tiles), in task order."""
-        n_members, n_tiles = self._spec.ensemble_size, len(x)
+        n_members, n_tiles = self.spec.ensemble_size, len(x)
         if self._input is not None:
             x = self._input(x, workspace)
         for depth, layer in enumerate(self._trunk):
             x = layer(x, f"trunk {depth % 2}", workspace)
-        shape = (n_members, self._spec.layout.total, n_tiles, TILE_ROWS)
+        shape = (n_members, self.spec.layout.total, n_tiles, TILE_ROWS)
         logits = workspace.take("logits", *shape)
         for hidden, output, columns in self._heads:
             y = x

@@ -11,8 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -25,15 +24,9 @@ from sk_mtl._data.features import describe_too_large
 from sk_mtl._model.build import build_network, logits_of
 from sk_mtl._model.ensemble import member_model
 from sk_mtl._model.spec import NetworkSpec
-from sk_mtl._predict.probabilities import task_probabilities
+from sk_mtl._predict.base import Forward
 
-__all__ = [
-    "KerasForward",
-    "clear_forward_programs",
-    "compute_logits",
-    "compute_probabilities",
-    "compute_spread",
-]
+__all__ = ["KerasForward", "clear_forward_programs"]
 
 # A batch has as many rows as give the widest layer this many numbers, 16 MiB: fewer cost time,
 # and more only memory.
@@ -41,196 +34,57 @@ _BATCH_CELLS = 2**22
 _MAX_PROGRAMS = 32
 
 
-@dataclass(frozen=True)
-class _ForwardProgram:
-    """A compiled forward pass.
-
-    Attributes
-    ----------
-    run : callable
-        From lists of trainable and of other values, and a batch, to logits.
-    n_trainable : int
-        Number of trainable values.
-    widest : int
-        Numbers per row in the widest layer, the input among them.
-    """
+class _ForwardProgram(NamedTuple):
+    """A compiled forward pass, from trainable values, other ones and a batch to logits."""
 
     run: Any
     n_trainable: int
-    widest: int
+    widest: int  # numbers per row in the widest layer, the input among them
 
 
-_programs: OrderedDict[tuple[NetworkSpec, bool], _ForwardProgram] = OrderedDict()
+_programs: OrderedDict[NetworkSpec, _ForwardProgram] = OrderedDict()
 _lock = threading.Lock()
 
 
-class KerasForward:
+class KerasForward(Forward):
     """The forward pass of a network with its values, placed on the device once."""
 
     def __init__(self, spec: NetworkSpec, values: Sequence[np.ndarray]):
         refuse_fork()
-        self._spec = spec
+        super().__init__(spec)
         self._values = [tf.constant(value) for value in values]
 
-    def logits(self, X: Any) -> np.ndarray:
-        """Return the logits of rows, of shape (n_rows, n_columns)."""
+    def _run_by_batch(self, X: Any, keep: Callable[[slice, np.ndarray], None]) -> None:
+        """Compute the members' logits of X, and give them to a function with their rows."""
         refuse_fork()
-        return compute_logits(self._spec, self._values, X)
+        program = _forward_program(self.spec)
+        n_trainable, size = program.n_trainable, max(_BATCH_CELLS // program.widest, 1)
+        trainable, others = self._values[:n_trainable], self._values[n_trainable:]
+        n_rows = X.shape[0]
+        batches = [slice(i, min(i + size, n_rows)) for i in range(0, n_rows, size)]
+        is_checked = not get_config()["assume_finite"]
 
-    def probabilities(self, X: Any, temperatures: np.ndarray | None = None) -> list[np.ndarray]:
-        """Return the class probabilities of rows, (n_rows, n_classes_t) by task."""
-        refuse_fork()
-        return compute_probabilities(self._spec, self._values, X, temperatures)
-
-    def spread(self, X: Any) -> list[np.ndarray]:
-        """Return the deviation of probabilities over members, (n_rows, n_classes_t) by task."""
-        refuse_fork()
-        return compute_spread(self._spec, self._values, X)
-
-
-# ------------------------------------------------------------------------------------------------
-# From X to logits and probabilities
-# ------------------------------------------------------------------------------------------------
-
-
-def compute_probabilities(
-    spec: NetworkSpec,
-    values: Sequence[tf.Tensor],
-    X: Any,
-    temperatures: np.ndarray | None = None,
-) -> list[np.ndarray]:
-    """Return the class probabilities of rows, task by task.
-
-    Parameters
-    ----------
-    spec : NetworkSpec
-        The network's specification.
-    values : sequence of tensor
-        The network's variables, in the order of `network_variables`.
-    X : ndarray or CSR matrix of shape (n_samples, n_features)
-        Features, of float32 or what can be cast to it.
-    temperatures : ndarray of float32 of shape (n_tasks,), default=None
-        What the logits of each task are divided by.
-
-    Returns
-    -------
-    probabilities : list of ndarray of float32 of shape (n_samples, n_classes_t)
-        One array per task; two columns for a binary one.
-
-    Raises
-    ------
-    ValueError
-        If a number of X is too large for float32.
-    """
-    widths = (max(width, 2) for width in spec.n_outputs)
-    probabilities = [np.empty((X.shape[0], width), dtype=np.float32) for width in widths]
-    divisors = None if temperatures is None else np.repeat(temperatures, spec.n_outputs)
-
-    def keep(rows: slice, logits: np.ndarray) -> None:
-        if divisors is not None:
+        def run(rows: slice) -> None:
+            batch = tf.constant(_dense_batch(X[rows], is_checked))
+            logits = program.run(trainable, others, batch).numpy()
+            by_member = logits.reshape(len(logits), self.spec.ensemble_size, -1)
             with np.errstate(over="ignore"):
-                logits = logits / divisors
-        parts = task_probabilities(logits, spec.n_outputs)
-        for whole, part in zip(probabilities, parts, strict=True):
-            whole[rows] = part
+                keep(rows, by_member.transpose(1, 2, 0))
 
-    _run_by_batch(_forward_program(spec), values, X, keep)
-    return probabilities
+        if len(batches) == 1:
+            run(batches[0])
+            return
+        # A new thread knows nothing of a `tf.device` that its maker is in.
+        device = tf.constant(0.0).device
 
+        def run_there(rows: slice) -> None:
+            with tf.device(device):
+                run(rows)
 
-def compute_spread(spec: NetworkSpec, values: Sequence[tf.Tensor], X: Any) -> list[np.ndarray]:
-    """Return the standard deviation over members of class probabilities, task by task.
-
-    Parameters
-    ----------
-    spec : NetworkSpec
-        The specification of a network of several members.
-    values : sequence of tensor
-        The network's variables, in the order of `network_variables`.
-    X : ndarray or CSR matrix of shape (n_samples, n_features)
-        Features, of float32 or what can be cast to it.
-
-    Returns
-    -------
-    spread : list of ndarray of float32 of shape (n_samples, n_classes_t)
-        One array per task; two equal columns for a binary one.
-
-    Raises
-    ------
-    ValueError
-        If a number of X is too large for float32.
-    """
-    widths = (max(width, 2) for width in spec.n_outputs)
-    spread = [np.empty((X.shape[0], width), dtype=np.float32) for width in widths]
-
-    def keep(rows: slice, logits: np.ndarray) -> None:
-        n_rows, n_members, n_columns = logits.shape
-        parts = task_probabilities(logits.reshape(-1, n_columns), spec.n_outputs)
-        for whole, part in zip(spread, parts, strict=True):
-            whole[rows] = part.reshape(n_rows, n_members, -1).std(axis=1)
-
-    _run_by_batch(_forward_program(spec, by_member=True), values, X, keep)
-    return spread
-
-
-def compute_logits(spec: NetworkSpec, values: Sequence[tf.Tensor], X: Any) -> np.ndarray:
-    """Return the logits of rows.
-
-    Parameters
-    ----------
-    spec : NetworkSpec
-        The network's specification.
-    values : sequence of tensor
-        The network's variables, in the order of `network_variables`.
-    X : ndarray or CSR matrix of shape (n_samples, n_features)
-        Features, of float32 or what can be cast to it.
-
-    Returns
-    -------
-    logits : ndarray of float32 of shape (n_samples, sum(n_outputs))
-        The tasks side by side.
-
-    Raises
-    ------
-    ValueError
-        If a number of X is too large for float32.
-    """
-    whole = np.empty((X.shape[0], sum(spec.n_outputs)), dtype=np.float32)
-    _run_by_batch(_forward_program(spec), values, X, whole.__setitem__)
-    return whole
-
-
-def _run_by_batch(
-    program: _ForwardProgram,
-    values: Sequence[tf.Tensor],
-    X: Any,
-    keep: Callable[[slice, np.ndarray], None],
-) -> None:
-    """Compute the logits of X, and give them to a function with the rows that they are of."""
-    trainable, others = list(values[: program.n_trainable]), list(values[program.n_trainable :])
-    n_rows = max(_BATCH_CELLS // program.widest, 1)
-    starts = range(0, X.shape[0], n_rows)
-    is_checked = not get_config()["assume_finite"]
-
-    def run(start: int) -> None:
-        rows = slice(start, start + n_rows)
-        batch = tf.constant(_dense_batch(X[rows], is_checked))
-        keep(rows, program.run(trainable, others, batch).numpy())
-
-    if len(starts) == 1:
-        run(0)
-        return
-    # A new thread knows nothing of a `tf.device` that its maker is in.
-    device = tf.constant(0.0).device
-
-    def run_there(start: int) -> None:
-        with tf.device(device):
-            run(start)
-
-    # One batch is copied to and fro while TensorFlow computes another.
-    with ThreadPoolExecutor(2) as pool:
-        for _ in pool.map(run_there, starts):
-            pass
+        # One batch is copied to and fro while TensorFlow computes another.
+        with ThreadPoolExecutor(2) as pool:
+            for _ in pool.map(run_there, batches):
+                pass
 
 
 def _dense_batch(batch: Any, is_checked: bool) -> np.ndarray:
@@ -252,15 +106,14 @@ def _dense_batch(batch: Any, is_checked: bool) -> np.ndarray:
 # ------------------------------------------------------------------------------------------------
 
 
-def _forward_program(spec: NetworkSpec, by_member: bool = False) -> _ForwardProgram:
-    """Return the compiled forward pass of a specification, to the logits of its mean or members."""
-    key = (spec, by_member)
+def _forward_program(spec: NetworkSpec) -> _ForwardProgram:
+    """Return the compiled forward pass of a specification, to the logits of its members."""
     with _lock:
-        if key in _programs:
-            _programs.move_to_end(key)
-            return _programs[key]
+        if spec in _programs:
+            _programs.move_to_end(spec)
+            return _programs[spec]
     model = build_network(spec)
-    if by_member:
+    if spec.ensemble_size > 1:
         model = member_model(model)
 
     def forward(trainable: list[Any], others: list[Any], X: Any) -> Any:
@@ -275,10 +128,10 @@ def _forward_program(spec: NetworkSpec, by_member: bool = False) -> _ForwardProg
     compiled = tf.function(forward, input_signature=signature, autograph=False)
     # The concrete function: TensorFlow takes a new tf.function per network for a mistake.
     run = compiled.get_concrete_function()
-    widest = max(spec.n_features, sum(spec.n_outputs), _widest_output(model))
+    widest = max(spec.n_features, spec.layout.total, _widest_output(model))
     program = _ForwardProgram(run, len(model.trainable_variables), widest)
     with _lock:
-        _programs[key] = program
+        _programs[spec] = program
         while len(_programs) > _MAX_PROGRAMS:
             _programs.popitem(last=False)
     return program

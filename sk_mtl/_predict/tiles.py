@@ -7,6 +7,7 @@ never leave a remainder to a different instruction; with rows side by side, neit
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ class Workspace:
 
     def take(self, name: str, *shape: int) -> np.ndarray:
         """Return an array of float32, whose numbers are arbitrary, in place of that of the name."""
-        size = int(np.prod(shape, dtype=np.int64))
+        size = math.prod(shape)
         array = self._arrays.get(name)
         if array is None or array.size < size:
             array = self._arrays[name] = np.empty(size, dtype=np.float32)

@@ -21,7 +21,8 @@ from sk_mtl._model.build import build_network, network_variables
 from sk_mtl._model.ensemble import MeanOfMembers, SharedDense, average_logits, member_model
 from sk_mtl._model.initial_values import draw_initial_values
 from sk_mtl._model.spec import NetworkSpec
-from sk_mtl._predict import keras_forward as _prediction
+from sk_mtl._predict import forward
+from sk_mtl._predict.forward import make_forward
 from sk_mtl._train.loop import draw_start, train
 from sk_mtl._train.plan import TrainingParts, make_plan
 from sk_mtl.weighting import FixedWeighting
@@ -163,8 +164,8 @@ def test_independent_members_predict_the_mean_of_networks_alone():
     values = draw_values(spec)
     alone, members = split_members(spec, values)
     X, _ = make_table()
-    found = _prediction.compute_probabilities(spec, values, X)
-    each = [_prediction.compute_probabilities(alone, member, X) for member in members]
+    found = make_forward(spec, values).probabilities(X)
+    each = [make_forward(alone, member).probabilities(X) for member in members]
     for task, p in enumerate(found):
         expected = np.mean([one[task] for one in each], axis=0)
         np.testing.assert_allclose(p, expected, rtol=1e-5, atol=1e-6)
@@ -187,8 +188,8 @@ def test_members_with_shared_kernels_follow_the_equation():
         kernel, bias = (named[f"heads_1_logits/{kind}"][k] for kind in ("kernel", "bias"))
         by_member.append(task_probabilities(np.hstack([first, trunk @ kernel + bias, last])))
 
-    found = _prediction.compute_probabilities(spec, values, X)
-    spread = _prediction.compute_spread(spec, values, X)
+    found = make_forward(spec, values).probabilities(X)
+    spread = make_forward(spec, values).spread(X)
 
     for task in range(3):
         each = [p[task] for p in by_member]
@@ -231,8 +232,8 @@ def test_order_of_members_changes_nothing(method):
     other = [reorder(name, value) for name, value in values_by_name(spec, values).items()]
     X, _ = make_table()
     for a, b in zip(
-        _prediction.compute_probabilities(spec, values, X),
-        _prediction.compute_probabilities(spec, other, X),
+        make_forward(spec, values).probabilities(X),
+        make_forward(spec, other).probabilities(X),
         strict=True,
     ):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
@@ -326,11 +327,9 @@ def test_untrained_members_predict_the_class_frequencies_where_the_features_are_
     spec = make_spec(method)
     values = draw_initial_values(spec, FREQUENCIES, np.random.default_rng(0))
     X = np.zeros((1, 4), np.float32)
-    for p, expected in zip(
-        _prediction.compute_probabilities(spec, values, X), FREQUENCIES, strict=True
-    ):
+    for p, expected in zip(make_forward(spec, values).probabilities(X), FREQUENCIES, strict=True):
         np.testing.assert_allclose(p[0], expected, rtol=1e-5)
-    for spread in _prediction.compute_spread(spec, values, X):
+    for spread in make_forward(spec, values).spread(X):
         np.testing.assert_allclose(spread, 0, atol=1e-6)
 
 
@@ -485,19 +484,19 @@ def test_rows_of_a_batch_are_fewer_the_more_members(fitted, monkeypatch):
     X, _ = make_table()
     expected, spread = fitted.predict_proba(X), fitted.predict_std(X)
     seen = []
-    original = _prediction._dense_batch
+    original = forward.fill_tiles
 
     def noting(*args):
         seen.append(args[0].shape[0])
-        return original(*args)
+        original(*args)
 
-    monkeypatch.setattr(_prediction, "_BATCH_CELLS", 24 * 8)
-    monkeypatch.setattr(_prediction, "_dense_batch", noting)
+    monkeypatch.setattr(forward, "_BATCH_CELLS", 24 * 16)
+    monkeypatch.setattr(forward, "fill_tiles", noting)
     for a, b in zip(fitted.predict_proba(X), expected, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5)
-    assert seen == [8, 8, 8]
+        np.testing.assert_array_equal(a, b)
+    assert sorted(seen) == [8, 16]
     for a, b in zip(fitted.predict_std(sp.csr_matrix(X)), spread, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+        np.testing.assert_array_equal(a, b)
 
 
 def test_view_of_a_task_has_the_mean_probabilities(fitted):

@@ -68,9 +68,9 @@ def predict_all(network, X):
     parts = [
         network.logits(X),
         *network.probabilities(X),
-        *network.probabilities(X, TEMPERATURES[: len(network._spec.n_outputs)]),
+        *network.probabilities(X, TEMPERATURES[: len(network.spec.n_outputs)]),
     ]
-    if network._spec.ensemble_size > 1:
+    if network.spec.ensemble_size > 1:
         parts += network.spread(X)
     return np.hstack(parts)
 

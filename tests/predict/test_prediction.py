@@ -1,4 +1,4 @@
-"""Tests of sk_mtl._predict.keras_forward: from values and X to logits and probabilities."""
+"""Tests of sk_mtl._predict: the Keras road, the probabilities of logits, and forms of X."""
 
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
@@ -8,14 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-import tensorflow as tf
 from scipy.special import expit, softmax
 
-from sk_mtl import MultiTaskClassifier, _prediction
+from sk_mtl import MultiTaskClassifier
 from sk_mtl._model.build import build_network, network_variables
 from sk_mtl._model.custom_serialization import serialize_model
 from sk_mtl._model.spec import NetworkSpec
-from sk_mtl._predict.keras_forward import compute_logits, compute_probabilities, task_probabilities
+from sk_mtl._predict import forward, keras_forward
+from sk_mtl._predict.keras_forward import KerasForward
+from sk_mtl._predict.probabilities import task_probabilities
 
 # Its widest layer is that of the two heads of 3.
 SPEC = NetworkSpec(4, (1, 3, 1), (5,), ((3,), (), (3,)), dropout=0.5, normalization="batch")
@@ -29,11 +30,19 @@ def make_values(spec=SPEC, seed=0):
     for variable in network_variables(model):
         if "seed" not in variable.path:
             variable.assign(rng.uniform(0.5, 2, variable.shape))
-    return model, [tf.constant(v.numpy()) for v in network_variables(model)]
+    return model, [np.array(v.numpy()) for v in network_variables(model)]
 
 
 def make_X(n_rows=10):
     return np.random.default_rng(1).normal(size=(n_rows, 4)).astype(np.float32)
+
+
+def compute_logits(spec, values, X):
+    return KerasForward(spec, values).logits(X)
+
+
+def compute_probabilities(spec, values, X):
+    return KerasForward(spec, values).probabilities(X)
 
 
 @pytest.fixture
@@ -46,15 +55,15 @@ def batches(monkeypatch):
         seen.append(batch)
         return batch
 
-    dense_batch = _prediction._dense_batch
-    monkeypatch.setattr(_prediction, "_BATCH_CELLS", 3 * WIDEST)
-    monkeypatch.setattr(_prediction, "_dense_batch", noting)
+    dense_batch = keras_forward._dense_batch
+    monkeypatch.setattr(keras_forward, "_BATCH_CELLS", 3 * WIDEST)
+    monkeypatch.setattr(keras_forward, "_dense_batch", noting)
     return seen
 
 
 @pytest.mark.parametrize("rows_at_once", [1, 3, 10, 8192])
 def test_logits_are_those_of_the_keras_model_in_inference(monkeypatch, rows_at_once):
-    monkeypatch.setattr(_prediction, "_BATCH_CELLS", rows_at_once * WIDEST)
+    monkeypatch.setattr(keras_forward, "_BATCH_CELLS", rows_at_once * WIDEST)
     model, values = make_values()
     X = make_X()
     logits = compute_logits(SPEC, values, X)
@@ -158,10 +167,10 @@ def test_a_number_too_large_for_float32_is_refused_in_any_batch(batches):
 
 def test_predicting_changes_no_value():
     _, values = make_values()
-    before = [v.numpy().copy() for v in values]
-    first, second = (compute_logits(SPEC, values, make_X()) for _ in range(2))
+    network = KerasForward(SPEC, values)
+    first, second = (network.logits(make_X()) for _ in range(2))
     np.testing.assert_array_equal(first, second)
-    for value, old in zip(values, before, strict=True):
+    for value, old in zip(network._values, values, strict=True):
         np.testing.assert_array_equal(value.numpy(), old)
 
 
@@ -174,8 +183,8 @@ def builds(monkeypatch):
         seen.append(spec)
         return build_network(spec)
 
-    monkeypatch.setattr(_prediction, "_programs", type(_prediction._programs)())
-    monkeypatch.setattr(_prediction, "build_network", counting)
+    monkeypatch.setattr(keras_forward, "_programs", type(keras_forward._programs)())
+    monkeypatch.setattr(keras_forward, "build_network", counting)
     return seen
 
 
@@ -188,11 +197,11 @@ def test_networks_of_one_shape_share_a_program_and_not_their_values(builds):
 
 
 def test_programs_are_bounded(builds, monkeypatch):
-    monkeypatch.setattr(_prediction, "_MAX_PROGRAMS", 2)
+    monkeypatch.setattr(keras_forward, "_MAX_PROGRAMS", 2)
     specs = [NetworkSpec(4, (1,), (n,)) for n in (2, 3, 4)]
     for spec in specs:
         compute_logits(spec, make_values(spec)[1], make_X())
-    assert len(_prediction._programs) == 2
+    assert len(keras_forward._programs) == 2
     compute_logits(specs[2], make_values(specs[2])[1], make_X())
     assert builds == specs
 
@@ -320,11 +329,11 @@ def test_a_number_that_is_not_finite_in_float32_is_refused(fitted, bad):
     ids=["float32", "float64", "Fortran", "CSR"],
 )
 def test_predicting_takes_little_memory_beside_X_and_the_result(fitted, monkeypatch, convert):
-    monkeypatch.setattr(_prediction, "_BATCH_CELLS", 5000)
+    monkeypatch.setattr(forward, "_BATCH_CELLS", 5000)
     X = np.zeros((50_000, 4), dtype=np.float32)
     X[:, 0] = 1
     X = convert(X)
-    fitted.predict_proba(X[:10])
+    fitted.predict_proba(X[:3000])
     tracemalloc.start()
     result = fitted.predict_proba(X)
     peak = tracemalloc.get_traced_memory()[1]

@@ -138,6 +138,8 @@ def test_loky_workers_read_memory_mapped_rows_and_estimators(tmp_path):
 
 FORKS = """
 import io, os, pickle, signal, warnings
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import keras
 import numpy as np
 import sk_mtl
 warnings.simplefilter("ignore", DeprecationWarning)  # Python's own, of forks among threads
@@ -152,19 +154,28 @@ def fork(name, act):
     signal.alarm(60)  # a child that hangs dies, and has said nothing
     try:
         act()
-        print(name, "done", flush=True)
+        print(f"{name}: done", flush=True)
     except BaseException as error:
-        print(name, repr(error), flush=True)
+        print(f"{name}: {error!r}", flush=True)
     os._exit(0)
 
 X = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
 Y = np.column_stack([X[:, 0] > 0, X[:, 1] > 0])
+many = np.resize(X, (300_000, 3))  # several batches, and so threads
 fork("early", lambda: fit().predict(X))
 clf, file = fit(), io.BytesIO()
+members = sk_mtl.MultiTaskClassifier((4,), epochs=1, ensemble_size=2).fit(X, Y)
+trunk = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
+custom = sk_mtl.MultiTaskClassifier(model=trunk, epochs=1).fit(X, Y)
 sk_mtl.save_model(clf, file)
 fork("fit", fit)
 fork("partial_fit", lambda: clf.partial_fit(X, Y))
 fork("predict", lambda: clf.predict(X))
+expected = np.hstack(clf.predict_proba(many))
+again = lambda: np.hstack(clf.predict_proba(many))
+fork("threads", lambda: np.testing.assert_array_equal(again(), expected))
+fork("spread", lambda: members.predict_std(X))
+fork("custom model", lambda: custom.predict(X))
 fork("model_", lambda: clf.model_)
 fork("save_model", lambda: sk_mtl.save_model(clf, io.BytesIO()))
 fork("load_model", lambda: sk_mtl.load_model(io.BytesIO(file.getvalue())))
@@ -187,13 +198,11 @@ def forks():
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    return dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    return dict(line.split(": ", 1) for line in done.stdout.splitlines())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", ["fit", "partial_fit", "predict", "model_", "save_model", "load_model"]
-)
+@pytest.mark.parametrize("name", ["fit", "partial_fit", "model_", "custom model"])
 def test_fork_after_a_fit_is_refused_and_does_not_hang(forks, name):
     said = forks[name]
     assert said.startswith("RuntimeError"), said
@@ -207,15 +216,20 @@ def test_fork_before_the_first_fit_is_safe(forks):
 
 
 @pytest.mark.slow
-def test_fork_after_a_fit_may_do_what_needs_no_tensorflow(forks):
-    assert forks["pickle"] == "done"
+@pytest.mark.parametrize(
+    "name", ["predict", "threads", "spread", "save_model", "load_model", "pickle"]
+)
+def test_fork_after_a_fit_may_do_what_needs_no_tensorflow(forks, name):
+    assert forks[name] == "done"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
-def test_joblibs_multiprocessing_backend_is_refused_after_a_fit():
+def test_joblibs_multiprocessing_backend_predicts_after_a_fit_and_does_not_fit():
     clf = make_tiny().fit(X, Y)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python's own, of forks among threads
         parallel = joblib.Parallel(n_jobs=2, backend="multiprocessing", timeout=60)
+        for found in parallel(joblib.delayed(probabilities_of)(clf) for _ in range(2)):
+            np.testing.assert_array_equal(found, probabilities_of(clf))
         with pytest.raises(RuntimeError, match="Use joblib's backend 'loky'"):
-            parallel(joblib.delayed(probabilities_of)(clf) for _ in range(2))
+            parallel(joblib.delayed(clf.fit)(X, Y) for _ in range(2))
