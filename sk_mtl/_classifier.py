@@ -59,190 +59,197 @@ SHOWN_ATTRIBUTES = (
 class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     r"""Classify several tasks with one network, from labels of which some are missing.
 
-    The network has layers shared by all tasks, then a head per task. Each task is binary or
+    The network has layers shared by all tasks, then a head for each task. Each task is binary or
     multi-class on its own. The objective is the weighted mean of the cross-entropy over the
     labelled cells of the batch, :math:`\sum_t \lambda_t L_t` with
-    :math:`L_t = \sum_i m_{it} w_{it} \ell_{it} / \sum_{i,u} m_{iu} w_{iu}`. A missing label counts
-    as exactly nothing; a batch without any label of a task gives that task a loss and a gradient
+    :math:`L_t = \sum_i m_{it} w_{it} \ell_{it} / \sum_{i,u} m_{iu} w_{iu}`. A missing label
+    contributes nothing; a batch without any label of a task gives that task a loss and a gradient
     of 0.
+
+    The parameters are listed by group: network, data, ensemble, loss, optimisation, early stopping,
+    unlabelled cells, and running.
 
     Parameters
     ----------
     hidden_layer_sizes : int or array-like of int, default=(256,)
-        Widths of the shared hidden layers; ``()`` for none.
+        Network: widths of the shared hidden layers; ``()`` for none.
     head_hidden_layer_sizes : int, array-like of int, or dict, default=()
-        Widths of the hidden layers of each task's own head. A dict gives them by task; tasks that
-        it leaves out have none.
+        Network: widths of the hidden layers of each head. A dict gives them by task; tasks that are
+        not in it have none.
     activation : str or callable, default="relu"
-        Activation of the hidden layers, one that Keras knows, or scikit-learn's names
-        "identity" and "logistic".
-    standardize : "auto" or bool, default="auto"
-        Whether the network standardises X before anything else, by the means and standard
-        deviations of the rows that it is trained on; see Notes. Then cells of X may be missing
-        (NaN), too. "auto" does so unless there is a `model` of your own.
-    categorical_features : "from_dtype", None or array-like, default="from_dtype"
-        The features that are categories, not numbers: by their names, their positions, or a mask.
-        "from_dtype" takes the columns of a frame that are of a categorical dtype; None takes none.
-        A category that the rows trained on do not have counts as missing.
-    numeric_embedding : {None, "piecewise_linear", "periodic"}, default=None
-        What numbers of more than two values become beside themselves [8]_: how far they have come
-        through each of `embedding_size` bins between quantiles, or learned functions of
-        `embedding_size` waves of learned frequencies. Not with a `model` of your own.
-    embedding_size : int, default=8
-        Bins, or frequencies and functions, of each number.
+        Network: activation of the hidden layers, by Keras's name or one of scikit-learn's names
+        "identity" and "logistic", or a function of `keras.activations`.
     dropout : float, default=0.4
-        Share of the activations of each hidden layer that is dropped while training, in [0, 1).
+        Network: fraction of the activations of each hidden layer that is dropped in training, in
+        [0, 1).
     normalization : {None, "batch", "layer"}, default=None
-        Normalisation between the product and the activation of each hidden layer.
+        Network: normalisation between the product and the activation of each hidden layer.
     l2 : float, default=0.0
-        Factor of the sum of squared kernel weights that is added to the objective, as Keras's
-        `keras.regularizers.L2`.
-    ensemble_size : int, default=1
-        Members :math:`K` of an ensemble, trained together in one network. Each learns from every
-        row, with dropout of its own; the objective is the mean of the members' objectives, and
-        probabilities are the means of theirs. Time grows nearly with it. Not with a `model`.
-    ensemble_method : {"shared", "independent"}, default="shared"
-        "shared": a hidden layer of member :math:`k` is
-        :math:`s_k \circ (W^\top (r_k \circ x)) + b_k`, with one kernel :math:`W` for all members
-        (BatchEnsemble [6]_). The scalings :math:`r_k` of the features start from -1 or
-        1 at random and all others from 1, and the layers of logits have their own kernels, as in
-        TabM [7]_. "independent": networks that share nothing, as if each was trained
-        alone. Not used with ``ensemble_size=1``.
-    task_weighting : {"equal", "uncertainty"}, dict or TaskWeighting, default="equal"
-        The weights :math:`\lambda_t` of the tasks: all 1; learned, as in [1]_; factors by task,
-        with 1 for tasks left out; or a strategy of `sk_mtl.weighting`.
-    loss_normalization : {"cells", "tasks"}, default="cells"
-        "cells" divides the summed losses of a batch by the weight of all its labelled cells
-        together, so that every cell counts the same; "tasks" divides each task's loss by the weight
-        of its own labelled cells, so that a task with few labels counts as much as one with many.
-    class_weight : {None, "balanced"} or dict, default=None
-        "balanced" weighs each task's classes inversely to their frequency among its labelled
-        cells. A dict gives per task "balanced" or ``{label: weight}``; for a 1-D y it may be
-        ``{label: weight}`` itself. It multiplies the sample weights, in validation too.
-    loss : {"cross_entropy", "focal"}, default="cross_entropy"
-        The loss :math:`\ell_{it}` of a cell with the probability :math:`p` of its true class:
-        :math:`-\log p`, or :math:`-(1 - p)^\gamma \log p`, which counts less what is predicted well
-        (equation 4 of [3]_, without its class weights, which are `class_weight`).
-    focal_gamma : float, default=2.0
-        The exponent :math:`\gamma` of the focal loss.
-    label_smoothing : "auto" or float, default=0.0
-        The share of each label, in [0, 1), that is spread evenly over the classes of its task, so
-        that no probability is driven to 0 or 1 [14]_. Probabilities are drawn towards
-        :math:`1 / K` by as much: those of rare classes come out too high. "auto" is 0.02, but
-        nowhere more than the frequency of the task's rarest class, and 0 with the focal loss. It
-        acts on training alone: the losses that are watched, and those in `history_`, are those of
-        the labels as they are; "objective" is with it.
-    logit_adjustment : float, default=0.0
-        Add this many times :math:`\log \pi_k` to the logits inside the loss, with the frequencies
-        :math:`\pi_k` of the task's classes in the training rows, weights included (equation 10 of
-        [4]_). At 1, predictions are those for classes that are equally frequent: rare ones are
-        predicted more often, and `predict_proba` is for such a world, not for yours. As the heads
-        have biases, it shifts the odds of the classes and changes little else.
-    optimizer : str, class or instance of keras.Optimizer, default="adam"
-        Its settings are routed: ``optimizer__learning_rate=1e-3``. An instance is copied. Where
-        there is no `model`, "adam" and "adamw" have ``epsilon=1e-4``, unless it is set; Keras has
-        1e-7.
-        A ``weight_decay`` acts on kernels, not on biases, normalisation or the scalings of
-        members; on all weights of a custom model.
-    epochs : int, default=100
-        Passes over the training rows, at most.
-    ema_momentum : "auto" or float, default="auto"
-        How much of the running average of the weights a step leaves, in [0, 1); fewer at the
-        beginning, :math:`n / (9 + n)` in step :math:`n`. The averages are what is watched, kept,
-        shown to callbacks at the end of an epoch, and predicted with; training goes on from the
-        weights themselves [13]_. 0 averages nothing. "auto" is 0.99, and 0 with a `model` of your
-        own or an optimizer that averages weights itself (``use_ema``).
-    batch_size : "auto" or int, default="auto"
-        Rows per step. "auto" is 32 for up to 2,000 training rows, 128 for up to 10,000, and 256
-        beyond.
-    batching : {"random", "label_aware"}, default="random"
-        "random" shuffles the rows before each epoch. "label_aware" shuffles them so that the rows
-        with a label of a rare task are spread evenly over the batches; each still comes once.
-    unlabelled : {None, "pseudo_labels", "consistency"}, default=None
-        What is learned from cells without a label, of rows with other labels or none at all. None:
-        exactly nothing. Otherwise a teacher, which is the network with a running average of its
-        weights [9]_, predicts their class probabilities, and these are learned: from the rows as
-        they are ("pseudo_labels" [10]_), or from rows of which features were replaced, so that the
-        network does not mind ("consistency", as in [11]_); see Notes.
-    unlabelled_weight : float, default=1.0
-        What the mean loss of cells without a label counts beside that of the labelled ones, from
-        the tenth epoch on.
-    pseudo_label_threshold : float or None, default=None
-        With "pseudo_labels": learn, in place of the probabilities, the class of cells of which
-        the teacher is as sure as this, in [0.5, 1), and nothing from others.
-    teacher_momentum : float, default=0.99
-        How much of the teacher's weights a step leaves, in [0, 1).
-    input_noise : float, default=0.2
-        With "consistency": the share of the features of a row that are replaced by those of
-        another row, in [0, 1).
-    jit_compile : "auto" or bool, default="auto"
-        Whether XLA compiles the training steps, which makes those of small networks several times
-        faster, for half a second to two more before the first epoch. "auto" does so on a CPU if
-        `epochs` times the steps of an epoch are at least 400. Weights then differ in the last
-        bits from those without, and dropout draws others. Not with batch normalisation or a
-        `model` of your own, whose result may depend on the rows that fill up the last batch.
-    early_stopping : "auto", "cv" or bool, default="auto"
-        Whether to watch the loss of rows held out, stop when it no longer improves, and keep the
-        weights of the best epoch. "cv" finds the epoch by five folds of the rows, held out in turn:
-        it is the one with the lowest mean loss over folds, and the network is then trained on all
-        rows for as many epochs; six trainings, for tables of which no tenth can be spared. "auto"
-        is True if `fit` is given validation data. Else it is "cv" if there are 100 to 20,000 rows
-        with labels, and a task with fewer than 2,000 of them; but not where a warm start goes on,
-        `validation_fraction` is None, `epochs` is not above `n_iter_no_change`, or there are
-        `callbacks` or a `model` of your own. Else it is True from 2,000 rows, and False below.
-    validation_fraction : float or None, default=0.1
-        Share of the rows held out to be watched, in (0, 1), drawn so that every task keeps
-        labelled cells in both parts. None watches the training loss. Not used if `fit` is given
-        validation data.
-    monitor : hashable, default=None
-        The task whose loss is watched; None watches the mean over tasks.
-    n_iter_no_change : int, default=10
-        Epochs without an improvement after which training stops early.
-    tol : float, default=1e-4
-        How much lower the watched loss must be to count as an improvement.
-    restore_best : {"common", "per_task"}, default="common"
-        Whose best epoch's weights early stopping keeps. "common" keeps those of one epoch, the best
-        for the loss that is watched. "per_task" predicts each task with all weights of its own best
-        epoch, as in [5]_, and stops when no task has improved for `n_iter_no_change` epochs;
-        prediction takes as many passes, and the model as many times the memory, as there are
-        different such epochs.
-    refit : bool, default=False
-        Whether to train afresh on all rows, those held out by early stopping among them, for as
-        many epochs as were found to be best, with the same seed and batch size. Not with validation
-        data. Callbacks are called in both trainings. ``early_stopping="cv"`` does so anyway.
-    calibrate : bool or "auto", default=False
-        Whether to divide the logits of each task by a temperature [2]_, found by the log loss over
-        the labelled cells that were watched; tasks of few such cells have about the same one. It
-        needs rows held out for early stopping, or validation data. `predict` stays as it is. With
-        `refit` the temperatures are those found for the network before. "auto" calibrates where
-        there are such rows and the network is not trained on them in the end.
-    warm_start : bool, default=False
-        Whether `fit` goes on from the weights of the fit before.
-    callbacks : keras.callbacks.Callback, class, list or dict of these, default=None
-        Called as by `keras.Model.fit`; the settings of classes are routed:
-        ``callbacks__patience=3``, ``callbacks__0__patience=3``.
-    checkpoint : path-like, default=None
-        A folder, in which `fit` notes how far it has come. Killed and called again with the same
-        data and parameters, it goes on from there and ends with the same bits. Needs a
-        `random_state` and no `callbacks`. Not used by `partial_fit`.
+        Network: factor of the sum of squared kernel weights that is added to the objective, as in
+        Keras's `keras.regularizers.L2`.
     model : callable or keras.Model, default=None
-        A builder of a Keras model, as scikeras takes it, or a model, which is copied. Its output
-        is the trunk, on which the heads are put, or it is the whole network, with an output per
-        task. A trunk takes the place of `hidden_layer_sizes`; a whole network takes that of all
-        parameters of layers. Parameters of the builder are routed: ``model__width=64``; it is
-        given ``meta`` and ``compile_kwargs`` if it asks for them.
+        Network: a builder of a Keras model, as in scikeras, or a model, which is copied. Its output
+        is either a trunk, which takes the place of `hidden_layer_sizes` and gets the heads on top,
+        or there is one output per task: then it is the whole network, and all parameters of layers
+        are ignored. Parameters of the builder are routed: ``model__width=64``; it receives ``meta``
+        and ``compile_kwargs`` if it has such arguments.
+    standardize : "auto" or bool, default="auto"
+        Data: whether the network first standardises X, by the means and standard deviations of the
+        rows that it is trained on; see Notes. Cells of X may then be missing (NaN). "auto" does so
+        unless there is a custom `model`.
+    categorical_features : "from_dtype", None or array-like, default="from_dtype"
+        Data: the features that are categories, by name, by position, or as a boolean mask.
+        "from_dtype" takes the columns of a DataFrame that have a categorical dtype; None takes
+        none. Categories that do not occur in the training rows count as missing.
+    numeric_embedding : {None, "piecewise_linear", "periodic"}, default=None
+        Data: additional inputs for each number with more than two values [8]_: its position in each
+        of `embedding_size` bins between quantiles, or learned functions of `embedding_size` waves
+        with learned frequencies. Not available with a custom `model`.
+    embedding_size : int, default=8
+        Data: number of bins, or of frequencies and functions, for each number.
     classes : array-like, list of array-like or dict, default=None
-        The classes of the tasks: of a 1-D y itself, one array-like per task, or by task. Tasks
-        left out have the categories of a categorical column, or else the labels found; more than
+        Data: the classes of the tasks: of a 1-D y itself, one array-like per task, or by task.
+        Other tasks have the categories of a categorical column, or else the labels found; more than
         1,000 of these, with hardly two labels each, are refused as identifiers of the rows.
     missing_label : scalar, default=None
-        A label that means "missing", such as -1, besides NaN, None, NaT and NA. Inside other
-        estimators that encode y themselves (stacking, bagging) mark missing labels with NaN: they
-        would take the sentinel for a class.
+        Data: a label that means "missing", such as -1, besides NaN, None, NaT and NA. Within
+        estimators that encode y themselves (stacking, bagging), mark missing labels with NaN: they
+        would treat the sentinel as a class.
+    ensemble_size : int, default=1
+        Ensemble: number of members :math:`K` that are trained together in one network. Each learns
+        from every row, with its own dropout; the objective is the mean of the members' objectives,
+        and probabilities are means over members. The time grows almost proportionally. Not
+        available with a custom `model`.
+    ensemble_method : {"shared", "independent"}, default="shared"
+        Ensemble: "shared" gives a hidden layer of member :math:`k` the form
+        :math:`s_k \circ (W^\top (r_k \circ x)) + b_k`, with one kernel :math:`W` for all members
+        (BatchEnsemble [6]_). The scalings :math:`r_k` of the features are initialised at random to
+        -1 or 1 and all others to 1, and the layers of logits have their own kernels, as in TabM
+        [7]_. "independent" trains networks that share nothing, as if each was trained alone.
+    task_weighting : {"equal", "uncertainty"}, dict or TaskWeighting, default="equal"
+        Loss: the weights :math:`\lambda_t` of the tasks: all 1; learned, as in [1]_; factors by
+        task, with 1 for the others; or a strategy of `sk_mtl.weighting`.
+    loss_normalization : {"cells", "tasks"}, default="cells"
+        Loss: "cells" divides the summed losses of a batch by the weight of all its labelled cells,
+        so that every cell counts the same; "tasks" divides each task's loss by the weight of its
+        own labelled cells, so that a task with few labels counts as much as one with many.
+    class_weight : {None, "balanced"} or dict, default=None
+        Loss: "balanced" weights each task's classes inversely to their frequency among its labelled
+        cells. A dict gives "balanced" or ``{label: weight}`` by task; for a 1-D y it may be
+        ``{label: weight}`` itself. Class weights multiply the sample weights, in validation too.
+    loss : {"cross_entropy", "focal"}, default="cross_entropy"
+        Loss: the loss :math:`\ell_{it}` of a cell with the probability :math:`p` of its true class:
+        :math:`-\log p`, or :math:`-(1 - p)^\gamma \log p`, which reduces the weight of
+        well-predicted cells (equation 4 of [3]_, without its class weights: see `class_weight`).
+    focal_gamma : float, default=2.0
+        Loss: the exponent :math:`\gamma` of the focal loss.
+    label_smoothing : "auto" or float, default=0.0
+        Loss: the share of each label, in [0, 1), that is spread evenly over the classes of its
+        task, so that no probability is driven to 0 or 1 [14]_. Probabilities are drawn towards
+        :math:`1 / K` by as much: those of rare classes come out too high. "auto" is 0.02, but at
+        most the frequency of the task's rarest class, and 0 with the focal loss. It acts in
+        training only: validation losses, and the losses in `history_`, are those of the labels as
+        they are; "objective" includes it.
+    logit_adjustment : float, default=0.0
+        Loss: add this many times :math:`\log \pi_k` to the logits inside the loss, with the
+        frequencies :math:`\pi_k` of the task's classes in the training rows, weights included
+        (equation 10 of [4]_). At 1, predictions are those for equally frequent classes: rare ones
+        are predicted more often, and `predict_proba` applies to such a population, not to yours.
+        Since the heads have biases, it mainly shifts the odds of the classes.
+    optimizer : str, class or instance of keras.Optimizer, default="adam"
+        Optimisation: its settings are routed: ``optimizer__learning_rate=1e-3``. An instance is
+        copied. Without a custom `model`, "adam" and "adamw" have ``epsilon=1e-4`` unless it is set;
+        Keras's default is 1e-7. A ``weight_decay`` acts on kernels, not on biases, normalisation or
+        the scalings of members; on all weights of a custom model.
+    epochs : int, default=100
+        Optimisation: maximum number of passes over the training rows.
+    batch_size : "auto" or int, default="auto"
+        Optimisation: rows per step. "auto" is 32 for up to 2,000 training rows, 128 for up to
+        10,000, and 256 beyond.
+    batching : {"random", "label_aware"}, default="random"
+        Optimisation: "random" shuffles the rows before each epoch. "label_aware" shuffles them so
+        that the rows with a label of a rare task are spread evenly over the batches; each row still
+        occurs once.
+    ema_momentum : "auto" or float, default="auto"
+        Optimisation: share of the running average of the weights that a step keeps, in [0, 1); less
+        at the beginning, :math:`n / (9 + n)` in step :math:`n`. The averages are validated, kept,
+        shown to callbacks at the end of an epoch, and used for prediction; training continues from
+        the weights themselves [13]_. 0 averages nothing. "auto" is 0.99, and 0 with a custom
+        `model` or an optimizer that averages weights itself (``use_ema``).
+    jit_compile : "auto" or bool, default="auto"
+        Optimisation: whether XLA compiles the training steps. This makes the steps of small
+        networks several times faster, but takes half a second to two seconds before the first
+        epoch. "auto" does so on a CPU if `epochs` times the steps of an epoch are at least 400. The
+        last bits of the weights then differ from those without it, and dropout draws different
+        numbers. Not available with batch normalisation or a custom `model`, whose result may depend
+        on the rows that fill up the last batch.
+    early_stopping : "auto", "cv" or bool, default="auto"
+        Early stopping: whether to stop when the loss of validation rows no longer improves, and to
+        keep the weights of the best epoch. "cv" finds the number of epochs by five folds: it is the
+        one with the lowest mean validation loss, and the network is then trained on all rows for as
+        many epochs; six trainings, for tables of which no tenth can be spared. "auto" is True if
+        `fit` is given validation data. Otherwise it is "cv" if there are 100 to 20,000 labelled
+        rows, and a task with fewer than 2,000 labels; but not if a warm start continues,
+        `validation_fraction` is None, `epochs` does not exceed `n_iter_no_change`, or there are
+        `callbacks` or a custom `model`. Otherwise it is True from 2,000 labelled rows, and False
+        below.
+    validation_fraction : float or None, default=0.1
+        Early stopping: fraction of the rows that is set aside for validation, in (0, 1), such that
+        every task keeps labelled cells in both parts. None monitors the training loss. Not used if
+        `fit` is given validation data.
+    monitor : hashable, default=None
+        Early stopping: the task whose loss is monitored; None monitors the mean over tasks.
+    n_iter_no_change : int, default=10
+        Early stopping: number of epochs without an improvement after which training stops.
+    tol : float, default=1e-4
+        Early stopping: by how much the monitored loss must decrease to count as an improvement.
+    restore_best : {"common", "per_task"}, default="common"
+        Early stopping: whose best epoch's weights are kept. "common" keeps those of one epoch, the
+        best for the monitored loss. "per_task" predicts each task with all weights of its own best
+        epoch, as in [5]_, and stops when no task has improved for `n_iter_no_change` epochs;
+        prediction takes as many passes, and the model as much memory, as there are different such
+        epochs.
+    refit : bool, default=False
+        Early stopping: whether to train again on all rows, the validation rows among them, for the
+        best number of epochs, with the same seed and batch size. Not available with validation
+        data. Callbacks are called in both trainings. ``early_stopping="cv"`` always does so.
+    calibrate : bool or "auto", default=False
+        Early stopping: whether to divide the logits of each task by a temperature [2]_, fitted to
+        the log loss of its labelled validation cells; tasks with few such cells share about the
+        same one. It needs validation rows. `predict` is not affected. With `refit`, the
+        temperatures are those of the first network. "auto" calibrates if there are validation rows
+        that the final network is not trained on.
+    unlabelled : {None, "pseudo_labels", "consistency"}, default=None
+        Unlabelled cells: what is learned from cells without a label, of rows with other labels or
+        none. None: nothing. Otherwise a teacher, the network with a running average of its weights
+        [9]_, predicts their class probabilities, and these are the targets: for the rows as they
+        are ("pseudo_labels" [10]_), or for rows in which some features are replaced, so that the
+        network becomes insensitive to this ("consistency", as in [11]_); see Notes.
+    unlabelled_weight : float, default=1.0
+        Unlabelled cells: weight of their mean loss relative to that of the labelled ones, from the
+        tenth epoch on.
+    pseudo_label_threshold : float or None, default=None
+        Unlabelled cells: with "pseudo_labels", use the predicted class instead of probabilities,
+        and only for cells in which the teacher's probability reaches this value, in [0.5, 1).
+    teacher_momentum : float, default=0.99
+        Unlabelled cells: share of the teacher's weights that a step keeps, in [0, 1).
+    input_noise : float, default=0.2
+        Unlabelled cells: with "consistency", the fraction of the features of a row that are
+        replaced by those of another row, in [0, 1).
+    warm_start : bool, default=False
+        Running: whether `fit` continues from the weights of the previous fit.
+    callbacks : keras.callbacks.Callback, class, list or dict of these, default=None
+        Running: called as in `keras.Model.fit`; the settings of classes are routed:
+        ``callbacks__patience=3``, ``callbacks__0__patience=3``.
+    checkpoint : path-like, default=None
+        Running: a folder in which `fit` records its progress. If it is killed and called again with
+        the same data and parameters, it continues from there and ends with the same bits. Needs a
+        `random_state` and no `callbacks`. Not used by `partial_fit`.
     random_state : int, RandomState instance or None, default=None
-        Seed of the initial weights, the order of the rows, dropout and the rows held out.
+        Running: seed of the initial weights, the order of the rows, dropout and the validation
+        rows.
     verbose : int or bool, default=0
-        1 shows a progress bar with the losses; 2 prints a line per epoch.
+        Running: 1 shows a progress bar with the losses; 2 prints a line per epoch.
     **routed : dict
         Settings of the optimizer, the callbacks and the builder: ``optimizer__…``,
         ``callbacks__…``, ``model__…``.
@@ -262,14 +269,14 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     history_ : dict of list of float
         Per epoch: "loss" and "val_loss" (means over tasks), "objective" (what the optimizer
         minimised), per task "<task>_loss" and "val_<task>_loss", and "<task>_weight" if the
-        weights of the tasks are learned. Of an ensemble, "loss" is the mean of the members'
+        weights of the tasks are learned. For an ensemble, "loss" is the mean of the members'
         losses, and "val_loss" the loss of their mean probabilities. With
-        ``early_stopping="cv"`` these are means over folds, where one that has stopped keeps its
-        last. With `unlabelled`, "unlabelled_objective" is what cells without a label add to the
-        objective, before it is weighted. Where the name of a task would give two series one name,
-        the task is called "task0:<name>" in them, by its position.
+        ``early_stopping="cv"`` these are means over folds; a fold that has stopped counts with its
+        last value. With `unlabelled`, "unlabelled_objective" is the unweighted contribution of
+        unlabelled cells to the objective. If the name of a task would give two series the same
+        name, the task is called "task0:<name>" in them, by its position.
     n_iter_ : int
-        Epochs trained, those of earlier fits with a warm start included.
+        Number of epochs trained, including those of earlier fits with a warm start.
     best_iter_ : int
         The epoch whose weights were kept, counted from 1.
     best_iters_ : ndarray of int of shape (n_tasks,)
@@ -280,11 +287,11 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     temperatures_ : ndarray of float32 of shape (n_tasks,)
         What the logits of each task are divided by for its probabilities; 1 without `calibrate`.
     model_ : keras.Model
-        The network as a Keras model, from X to the logits in task order (a binary task has one),
-        divided by the temperatures; those of an ensemble are of the mean probabilities. The
-        networks of several epochs are parts of it. A whole network of your own has the weights of
-        epoch `best_iter_`, and gives what it always gives. Built from the fitted weights at the
-        first access; changing it does not change the estimator.
+        The network as a Keras model, from X to the logits in task order (one for a binary task),
+        divided by the temperatures; for an ensemble, the logits of the mean probabilities. With
+        ``restore_best="per_task"`` it contains the networks of several epochs. A custom whole
+        network has the weights of epoch `best_iter_` and its own outputs. It is built from the
+        fitted weights at the first access; changing it does not change the estimator.
     n_features_in_ : int
         The number of features.
     feature_names_in_ : ndarray of object of shape (n_features,)
@@ -296,39 +303,39 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
 
     Notes
     -----
-    scikit-learn's tag for the type of estimator is None here, and `sklearn.base.is_classifier`
-    says False: with the tag "classifier", everything that is given ``cv=5`` refuses a y with
-    missing labels before it comes to `fit`. With None, plain `KFold` is taken; use the splitters of
-    `sk_mtl.model_selection` where strata matter. `task_view` gives an ordinary classifier.
+    The estimator-type tag of scikit-learn is None, and `sklearn.base.is_classifier` returns False:
+    with the tag "classifier", every tool that is given ``cv=5`` refuses a y with missing labels
+    before it calls `fit`. With None, plain `KFold` is used; use the splitters of
+    `sk_mtl.model_selection` to stratify. `task_view` returns an ordinary classifier.
 
-    Where X is standardised, a feature becomes :math:`(x - \mu) / \sigma`, with its mean and its
-    standard deviation over the rows that are trained on (with labels, not held out, by their
-    weight). A feature of two values, :math:`d` apart, becomes :math:`(x - \mu) / d`, so that rare
-    bits of fingerprints do not become large; one with one value becomes 0. Numbers farther than
-    1000 from 0 after this count as 1000. The network computes in float32: a feature whose values
-    differ by less than :math:`10^{-7}` of their size has lost the difference before. With
-    `partial_fit`, the first rows with labels fix the statistics.
+    Standardising turns a feature into :math:`(x - \mu) / \sigma`, with its mean and its standard
+    deviation over the training rows (those with labels, without validation rows, by weight). A
+    feature with two values, :math:`d` apart, becomes :math:`(x - \mu) / d`, so that rare bits of
+    fingerprints do not become large; a constant feature becomes 0. Results beyond ±1000 are clipped
+    to it. The network computes in float32, so that differences of less than :math:`10^{-7}` of a
+    feature's size are lost. With `partial_fit`, the first rows with labels determine the
+    statistics.
 
-    A missing cell becomes 0, the mean, and a further column tells where a feature is missing, if
-    that happened in training; its weights are what is learned for it.
+    A missing cell becomes 0, the mean. If a feature had missing cells in training, a further column
+    indicates them.
 
-    A category becomes a column of zeros and ones, centred; more than 64 categories of a feature
-    become vectors of 16 learned numbers. A missing category has its own column or vector, if it
-    was missing in training; else it has the mean of all columns, as an unknown one has.
+    A category becomes a centred indicator column; a feature with more than 64 categories has
+    learned vectors of 16 numbers instead. A missing category has its own column or vector if there
+    were missing ones in training; otherwise, like an unknown one, it has the mean of all columns.
 
     A task with one class is predicted as that class, and a task without any label as missing,
     both with a warning.
 
-    With `unlabelled`, a step has a second batch, drawn from all rows with cells without a label
-    but those held out; `batch_size` is that of both, by the number of their rows. The teacher has
-    probabilities :math:`q` of such a cell, and the network, with dropout, :math:`p`. The objective
-    has the term :math:`w \sum_t \lambda_t U_t`, where :math:`U_t` is as :math:`L_t`, with
-    :math:`-\sum_k q_k \log p_k` in place of the loss of a labelled cell, and :math:`w` grows to
-    `unlabelled_weight` over ten epochs: it is that times :math:`e^{-5 (1 - n / 10)^2}` in epoch
-    :math:`n`, as in [12]_. Sample weights are those of cells without a label, too: they must be
-    given there, and a weight of 0 leaves a cell out. Class weights, focal loss, label smoothing and
-    logit adjustment do not apply to them. What early stopping watches and keeps, and what predicts,
-    is the network, not the teacher.
+    With `unlabelled`, a step has a second batch, drawn from all rows with unlabelled cells except
+    validation rows; `batch_size` applies to both, each by its number of rows. For such a cell the
+    teacher predicts probabilities :math:`q`, and the network, with dropout, :math:`p`. The
+    objective has the additional term :math:`w \sum_t \lambda_t U_t`, where :math:`U_t` is
+    :math:`L_t` with :math:`-\sum_k q_k \log p_k` in place of the loss of a labelled cell, and
+    :math:`w` grows to `unlabelled_weight` over ten epochs, by the factor
+    :math:`e^{-5 (1 - n / 10)^2}` in epoch :math:`n`, as in [12]_. Sample weights apply to
+    unlabelled cells, too: they must be given for them, and a weight of 0 excludes a cell. Class
+    weights, focal loss, label smoothing and logit adjustment do not apply to them. Early stopping
+    and predictions use the network, not the teacher.
 
     References
     ----------
@@ -394,13 +401,16 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         head_hidden_layer_sizes: Any = (),
         activation: Any = "relu",
         *,
+        dropout: float = 0.4,
+        normalization: str | None = None,
+        l2: float = 0.0,
+        model: Any = None,
         standardize: Any = "auto",
         categorical_features: Any = "from_dtype",
         numeric_embedding: str | None = None,
         embedding_size: int = 8,
-        dropout: float = 0.4,
-        normalization: str | None = None,
-        l2: float = 0.0,
+        classes: Any = None,
+        missing_label: Any = None,
         ensemble_size: int = 1,
         ensemble_method: str = "shared",
         task_weighting: Any = "equal",
@@ -412,14 +422,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         logit_adjustment: float = 0.0,
         optimizer: Any = "adam",
         epochs: int = 100,
-        ema_momentum: Any = "auto",
         batch_size: Any = "auto",
         batching: str = "random",
-        unlabelled: str | None = None,
-        unlabelled_weight: float = 1.0,
-        pseudo_label_threshold: float | None = None,
-        teacher_momentum: float = 0.99,
-        input_noise: float = 0.2,
+        ema_momentum: Any = "auto",
         jit_compile: Any = "auto",
         early_stopping: Any = "auto",
         validation_fraction: float | None = 0.1,
@@ -429,12 +434,14 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         restore_best: str = "common",
         refit: bool = False,
         calibrate: bool | str = False,
+        unlabelled: str | None = None,
+        unlabelled_weight: float = 1.0,
+        pseudo_label_threshold: float | None = None,
+        teacher_momentum: float = 0.99,
+        input_noise: float = 0.2,
         warm_start: bool = False,
         callbacks: Any = None,
         checkpoint: Any = None,
-        model: Any = None,
-        classes: Any = None,
-        missing_label: Any = None,
         random_state: Any = None,
         verbose: int = 0,
         **routed: Any,
@@ -442,13 +449,16 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.head_hidden_layer_sizes = head_hidden_layer_sizes
         self.activation = activation
+        self.dropout = dropout
+        self.normalization = normalization
+        self.l2 = l2
+        self.model = model
         self.standardize = standardize
         self.categorical_features = categorical_features
         self.numeric_embedding = numeric_embedding
         self.embedding_size = embedding_size
-        self.dropout = dropout
-        self.normalization = normalization
-        self.l2 = l2
+        self.classes = classes
+        self.missing_label = missing_label
         self.ensemble_size = ensemble_size
         self.ensemble_method = ensemble_method
         self.task_weighting = task_weighting
@@ -460,14 +470,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         self.logit_adjustment = logit_adjustment
         self.optimizer = optimizer
         self.epochs = epochs
-        self.ema_momentum = ema_momentum
         self.batch_size = batch_size
         self.batching = batching
-        self.unlabelled = unlabelled
-        self.unlabelled_weight = unlabelled_weight
-        self.pseudo_label_threshold = pseudo_label_threshold
-        self.teacher_momentum = teacher_momentum
-        self.input_noise = input_noise
+        self.ema_momentum = ema_momentum
         self.jit_compile = jit_compile
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -477,36 +482,38 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         self.restore_best = restore_best
         self.refit = refit
         self.calibrate = calibrate
+        self.unlabelled = unlabelled
+        self.unlabelled_weight = unlabelled_weight
+        self.pseudo_label_threshold = pseudo_label_threshold
+        self.teacher_momentum = teacher_momentum
+        self.input_noise = input_noise
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.checkpoint = checkpoint
-        self.model = model
-        self.classes = classes
-        self.missing_label = missing_label
         self.random_state = random_state
         self.verbose = verbose
         self._set_routed(routed)
 
     @classmethod
     def best(cls, **params: Any) -> Self:
-        """Make an estimator for those to whom quality matters more than time.
+        """Return an estimator with settings for quality rather than speed.
 
         It has ``ensemble_size=16``, ``numeric_embedding="piecewise_linear"``, a learning rate of
         2e-3 for Adam, ``label_smoothing="auto"``, ``calibrate="auto"`` and ``refit=True``: after
-        early stopping it trains afresh on all rows. The values were chosen on validation rows of a
-        few tables (docs/benchmarks/quality.md), and may change from one version to the next.
+        early stopping it is trained again on all rows. The values were chosen on validation rows of
+        a few tables (docs/benchmarks/quality.md), and may change between versions.
 
         Parameters
         ----------
         **params : dict
-            Parameters of the estimator, which win over those above. With another `optimizer` the
-            learning rate is left out, and with a `model` what is of the network. With
-            `validation_data`, set ``refit=False``.
+            Parameters of the estimator, which take precedence over those above. With another
+            `optimizer` the learning rate is left out, and with a custom `model` the settings of the
+            network. With `validation_data`, set ``refit=False``.
 
         Returns
         -------
         clf : MultiTaskClassifier
-            An estimator that is not fitted. All this is in its parameters.
+            An unfitted estimator, with these parameters.
 
         Examples
         --------
@@ -535,7 +542,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weights of rows or of cells. A row of weight 2 counts as the row twice.
         validation_data : tuple (X, y) or (X, y, sample_weight), default=None
-            Rows to watch for early stopping, in place of a part of the training rows.
+            Validation rows for early stopping, in place of a part of the training rows.
 
         Returns
         -------
@@ -579,7 +586,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
     ) -> MultiTaskClassifier:
-        """Train for one epoch, on these rows, going on from where training stands.
+        """Train for one epoch on these rows, continuing from the current state.
 
         Parameters
         ----------
@@ -588,8 +595,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         y : DataFrame, Series, or array-like of shape (n_samples,) or (n_samples, n_tasks)
             Class labels, NaN, None or NA where missing.
         classes : array-like, list of array-like or dict, default=None
-            All classes that any call will hold, as the parameter `classes`. Needed at the first
-            call for tasks whose classes neither that parameter nor a categorical column gives.
+            All classes that occur in any call, as the parameter `classes`. Needed at the first call
+            for tasks whose classes are given neither by that parameter nor by a categorical column.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weights of rows or of cells.
 
@@ -768,8 +775,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         Returns
         -------
         labels : DataFrame, or ndarray of shape (n_samples,) or (n_samples, n_tasks)
-            What y was: a frame with y's columns and their dtypes (and the index of a pandas X),
-            or an array. Labels of a task that had none in training are missing.
+            In the form of y: a frame with y's columns and their dtypes (and the index of a pandas
+            X), or an array. Labels of a task that had none in training are missing.
         """
         fitted, numbers = self._checked(X)
         return fitted.schema.decode(fitted.codes(numbers), fitted.has_labels, like=X)
@@ -873,8 +880,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Features.
         y : DataFrame, Series, or array-like of shape (n_samples,) or (n_samples, n_tasks)
-            Labels; missing ones do not count. A label that training did not see is an error of
-            the prediction.
+            Labels; missing ones do not count. A label that did not occur in training counts as a
+            wrong prediction.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weights of rows or of cells.
 
@@ -915,13 +922,13 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         return TaskView(self, names[resolve_task(task, names)])
 
     def summary(self) -> FitSummary:
-        """Return what was learned from, how training went, and what came out.
+        """Return a summary of the data, the training and the fitted network.
 
         Returns
         -------
         summary : FitSummary
-            Tasks, labelled cells, layers, epochs and losses, as tables; ``print`` it, or end a
-            notebook's cell with it.
+            Tasks, labelled cells, layers, epochs and losses, as tables; ``print`` it, or display it
+            in a notebook.
         """
         check_is_fitted(self)
         return summarize_fit(self)

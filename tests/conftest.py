@@ -10,6 +10,8 @@ from fnmatch import fnmatchcase
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest.register_assert_rewrite("bad_input")
+
 # Compiling a network takes longer than Hypothesis expects of one example.
 _patient = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("repeatable", derandomize=True, database=None, **_patient)

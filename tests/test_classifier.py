@@ -711,7 +711,7 @@ def test_a_watched_task_of_one_class_gives_way_to_the_mean(X, Y):
 # What is refused
 # ------------------------------------------------------------------------------------------------
 
-# What a user can get wrong stands in test_bad_input.py.
+# What a user can get wrong stands in contracts/bad_input.
 
 
 def test_divergence_is_refused_and_leaves_nothing(X, Y):

@@ -1,4 +1,4 @@
-"""Tests of sk_mtl._data.features: the forms of X. Bad ones are in test_bad_input."""
+"""Tests of sk_mtl._data.features: the forms of X. Bad ones are in contracts/bad_input."""
 
 import numpy as np
 import pandas as pd

@@ -1,0 +1,220 @@
+"""Values of parameters of the loss that are refused, with their messages."""
+
+import numpy as np
+import pytest
+from bad_input import BOTH, X, Y, assert_refused
+
+# parameter, its value, the error and its message
+PARAMETERS = [
+    # loss
+    (
+        "task_weighting",
+        "uncertanty",
+        ValueError,
+        "The 'task_weighting' parameter of MultiTaskClassifier must be a str among {'equal', "
+        "'uncertainty'}, an instance of 'dict' or an object implementing 'initial_state', "
+        "'combine' and 'weights'. Got 'uncertanty' instead. Did you mean 'uncertainty'?",
+    ),
+    (
+        "task_weighting",
+        None,
+        ValueError,
+        "The 'task_weighting' parameter of MultiTaskClassifier must be a str among {'equal', "
+        "'uncertainty'}, an instance of 'dict' or an object implementing 'initial_state', "
+        "'combine' and 'weights'. Got None instead.",
+    ),
+    (
+        "task_weighting",
+        5,
+        ValueError,
+        "The 'task_weighting' parameter of MultiTaskClassifier must be a str among {'equal', "
+        "'uncertainty'}, an instance of 'dict' or an object implementing 'initial_state', "
+        "'combine' and 'weights'. Got 5 instead.",
+    ),
+    (
+        "task_weighting",
+        [1, 2],
+        ValueError,
+        "The 'task_weighting' parameter of MultiTaskClassifier must be a str among {'equal', "
+        "'uncertainty'}, an instance of 'dict' or an object implementing 'initial_state', "
+        "'combine' and 'weights'. Got [1, 2] instead.",
+    ),
+    (
+        "task_weighting",
+        {"flg": 1},
+        ValueError,
+        "There is no task 'flg', named in task_weighting. Did you mean 'flag'? The tasks "
+        "are 'flag', 'colour'.",
+    ),
+    (
+        "task_weighting",
+        {"flag": -1},
+        ValueError,
+        "task_weighting must give finite, non-negative factors. Got -1 for 'flag'.",
+    ),
+    (
+        "task_weighting",
+        {"flag": np.nan},
+        ValueError,
+        "task_weighting must give finite, non-negative factors. Got nan for 'flag'.",
+    ),
+    (
+        "task_weighting",
+        {"flag": "x"},
+        ValueError,
+        "task_weighting must give finite, non-negative factors. Got 'x' for 'flag'.",
+    ),
+    (
+        "task_weighting",
+        {"flag": 0, "colour": 0},
+        ValueError,
+        "task_weighting gives every task the factor zero: one must be positive.",
+    ),
+    (
+        "loss_normalization",
+        "task",
+        ValueError,
+        "The 'loss_normalization' parameter of MultiTaskClassifier must be a str among "
+        "{'cells', 'tasks'}. Got 'task' instead. Did you mean 'tasks'?",
+    ),
+    (
+        "loss_normalization",
+        None,
+        ValueError,
+        "The 'loss_normalization' parameter of MultiTaskClassifier must be a str among "
+        "{'cells', 'tasks'}. Got None instead.",
+    ),
+    (
+        "class_weight",
+        "balance",
+        ValueError,
+        "The 'class_weight' parameter of MultiTaskClassifier must be a str among "
+        "{'balanced'}, an instance of 'dict' or None. Got 'balance' instead. Did you mean "
+        "'balanced'?",
+    ),
+    (
+        "class_weight",
+        "auto",
+        ValueError,
+        "The 'class_weight' parameter of MultiTaskClassifier must be a str among "
+        "{'balanced'}, an instance of 'dict' or None. Got 'auto' instead.",
+    ),
+    (
+        "class_weight",
+        [{0: 1}],
+        ValueError,
+        "The 'class_weight' parameter of MultiTaskClassifier must be a str among "
+        "{'balanced'}, an instance of 'dict' or None. Got [{0: 1}] instead.",
+    ),
+    (
+        "class_weight",
+        {"fla": "balanced"},
+        ValueError,
+        "There is no task 'fla', named in class_weight. Did you mean 'flag'? The tasks "
+        "are 'flag', 'colour'.",
+    ),
+    (
+        "class_weight",
+        {"flag": "balance"},
+        ValueError,
+        "class_weight of task 'flag' must be 'balanced', None or {label: weight}. Got "
+        "'balance'. Did you mean 'balanced'?",
+    ),
+    (
+        "class_weight",
+        {"flag": 3},
+        ValueError,
+        "class_weight of task 'flag' must be 'balanced', None or {label: weight}. Got 3.",
+    ),
+    (
+        "class_weight",
+        {0: 1, 1: 2},
+        ValueError,
+        "class_weight of task 'flag' must be 'balanced', None or {label: weight}. Got 1.",
+    ),
+    (
+        "class_weight",
+        {"flag": {7: 1}},
+        ValueError,
+        "class_weight of task 'flag' names 7, not among its classes 0, 1.",
+    ),
+    (
+        "class_weight",
+        {"colour": {"rde": 2}},
+        ValueError,
+        "class_weight of task 'colour' names 'rde', not among its classes 'blue', 'green', "
+        "'red'. Did you mean 'red'?",
+    ),
+    (
+        "class_weight",
+        {"flag": {0: -1}},
+        ValueError,
+        "class_weight of task 'flag' must be finite and not negative, and 0 or between 1e-9 "
+        "and 1e9. Got {0: -1}.",
+    ),
+    (
+        "class_weight",
+        {"flag": {0: np.nan}},
+        ValueError,
+        "class_weight of task 'flag' must be finite and not negative, and 0 or between 1e-9 "
+        "and 1e9. Got {0: nan}.",
+    ),
+    (
+        "class_weight",
+        {"flag": {0: 1e38}},
+        ValueError,
+        "class_weight of task 'flag' must be finite and not negative, and 0 or between 1e-9 "
+        "and 1e9. Got {0: 1e+38}.",
+    ),
+    (
+        "class_weight",
+        {"flag": {0: "a"}},
+        ValueError,
+        "class_weight of task 'flag' must be numbers. Got {0: 'a'}.",
+    ),
+    (
+        "class_weight",
+        {"flag": {0: 0, 1: 0}},
+        ValueError,
+        "class_weight makes the weight of every labelled cell of task 'flag' zero: a class "
+        "that has labels must keep a positive weight.",
+    ),
+    (
+        "loss",
+        "focl",
+        ValueError,
+        "The 'loss' parameter of MultiTaskClassifier must be a str among {'cross_entropy', "
+        "'focal'}. Got 'focl' instead. Did you mean 'focal'?",
+    ),
+    (
+        "focal_gamma",
+        -1,
+        ValueError,
+        "The 'focal_gamma' parameter of MultiTaskClassifier must be a float in the range "
+        "[0.0, inf). Got -1 instead.",
+    ),
+    (
+        "focal_gamma",
+        1.0,
+        ValueError,
+        "focal_gamma=1.0 has no effect: it acts only if loss='focal'. Leave it at its default, "
+        "2.0, or change the other parameter.",
+    ),
+    (
+        "logit_adjustment",
+        "x",
+        ValueError,
+        "The 'logit_adjustment' parameter of MultiTaskClassifier must be a float in the range "
+        "[0.0, inf). Got 'x' instead.",
+    ),
+]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("name", "value", "error", "message"),
+    PARAMETERS,
+    ids=[f"{name}-{number}" for number, (name, *_) in enumerate(PARAMETERS)],
+)
+def test_unusable_parameters_are_refused(name, value, error, message, state):
+    assert_refused(lambda clf: clf.fit(X, Y), error, message, state, {name: value})
