@@ -817,7 +817,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             return _by_task([np.log(p) for p in fitted.probabilities(X)], fitted.schema)
 
     def predict_std(self, X: Any) -> Any:
-        r"""Predict how far the members of the ensemble disagree.
+        r"""Predict the disagreement between the members of the ensemble.
 
         The standard deviation over the :math:`K` members of each class's probability,
         :math:`\sqrt{\tfrac1K \sum_k (p_k - \bar p)^2}`, where :math:`\bar p` is what
