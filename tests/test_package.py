@@ -255,3 +255,19 @@ def read_documented_parameters(value):
             names, _, type_line = line.partition(" : ")
             documented |= dict.fromkeys(names.split(", "), type_line)
     return documented
+
+
+def test_parameter_of_the_worked_example_is_named_in_its_five_files_only():
+    guide = (ROOT / "docs" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    example = guide[guide.index("## Example: adding a parameter") :]
+    listed = set(re.findall(r"^\| `([\w/]+\.py)` \|", example, re.MULTILINE))
+    package = ROOT / "sk_mtl"
+    found = {
+        path.relative_to(package).as_posix()
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if "ema_momentum"
+        in (getattr(node, "arg", None), getattr(node, "attr", None), getattr(node, "value", None))
+    }
+    assert found == listed
+    assert len(listed) == 5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import keras
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from sk_mtl._compat.keras_internals import get_learning_rate
 from sk_mtl._model.spec import NetworkSpec
-from sk_mtl._train.config import ProgramConfig, RunConfig, UnlabelledSpec
+from sk_mtl._train.config import ProgramConfig, RunConfig
 from sk_mtl._train.optimizer import optimizer_and_inner, optimizer_settings
 from sk_mtl.weighting import TaskWeighting
 
@@ -44,30 +44,25 @@ def make_plan(
     spec: NetworkSpec,
     parts: TrainingParts,
     *,
-    loss_normalization: str,
     is_sparse: bool,
     jit_compile: bool = False,
-    focal_gamma: float | None = None,
-    unlabelled: UnlabelledSpec | None = None,
-    ema_momentum: float = 0.0,
     **settings: Any,
 ) -> TrainingPlan:
-    """Return a plan; `settings` are those of `RunConfig`, but for the learning rate."""
+    """Return a plan; `settings` are the other fields of `ProgramConfig` and `RunConfig`."""
+    of_program = {of.name for of in fields(ProgramConfig)} & settings.keys()
+    program_settings = {name: settings.pop(name) for name in of_program}
     description, learning_rate = optimizer_settings(parts.optimizer)
     run = RunConfig(learning_rate=learning_rate, **settings)
     program = ProgramConfig(
         spec=spec,
         optimizer=description,
         weighting=(type(parts.weighting), parts.weighting.program_key()),
-        loss_normalization=loss_normalization,
-        focal_gamma=focal_gamma,
         has_logit_offsets=run.logit_offsets is not None,
         smooths_labels=run.label_smoothing is not None,
-        unlabelled=unlabelled,
         xla_batch_size=run.batch_size if jit_compile else 0,
         xla_unlabelled_batch_size=run.unlabelled_batch_size if jit_compile else 0,
-        ema_momentum=ema_momentum,
         is_sparse=is_sparse,
+        **program_settings,
     )
     return TrainingPlan(program, run, parts)
 
