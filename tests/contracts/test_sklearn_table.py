@@ -46,7 +46,7 @@ from sk_mtl.metrics import get_multitask_scorer
 from sk_mtl.model_selection import MultiTaskStratifiedKFold
 
 N_ROWS = 40
-GUIDE = Path(__file__).parents[1] / "docs" / "guide" / "scikit_learn.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "scikit_learn.md"
 
 
 def make_tiny(**params):

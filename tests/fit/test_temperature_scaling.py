@@ -305,7 +305,7 @@ def test_weights_of_validation_rows_matter():
 )
 def test_calibration_without_rows_to_watch_is_refused(settings):
     clf = make_tiny(**settings)
-    with pytest.raises(ValueError, match="calibrate=True needs labelled rows"):
+    with pytest.raises(ValueError, match="calibrate=True needs validation rows"):
         fit_quietly(clf, X[:90], Y[:90])
     assert not hasattr(clf, "classes_")
     assert not hasattr(clf, "temperatures_")
