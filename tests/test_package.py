@@ -266,8 +266,8 @@ def test_parameter_of_the_worked_example_is_named_in_its_five_files_only():
         path.relative_to(package).as_posix()
         for path in SOURCES
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if "ema_momentum"
-        in (getattr(node, "arg", None), getattr(node, "attr", None), getattr(node, "value", None))
+        for field in ("arg", "attr", "id", "value")
+        if getattr(node, field, None) == "ema_momentum"
     }
     assert found == listed
     assert len(listed) == 5
