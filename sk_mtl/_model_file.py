@@ -63,7 +63,7 @@ def save_model(estimator: MultiTaskClassifier, file: Any) -> None:
     Notes
     -----
     The file holds the parameters, what `fit` learned of X and y, the weights of the network, the
-    history, and the values of the optimizer, from which `partial_fit` goes on. Its layout is that
+    history, and the values of the optimizer, from which `partial_fit` continues. Its layout is that
     of safetensors: other tools can read the weights.
 
     Examples
@@ -111,7 +111,7 @@ def load_model(file: Any) -> MultiTaskClassifier:
     Returns
     -------
     estimator : MultiTaskClassifier
-        The fitted classifier. It predicts, and goes on training, as the one that was saved.
+        The fitted classifier. It predicts, and continues training, as the one that was saved.
 
     Raises
     ------
@@ -127,9 +127,10 @@ def load_model(file: Any) -> MultiTaskClassifier:
 
     Notes
     -----
-    The checksum guards against damage, not against forgery: whoever can write a file can write a
-    model that predicts what they like. What a file cannot do is to run code, or to take much more
-    memory than its own size.
+    The checksum protects against damage, not against forgery: anyone who can write a file can write
+    a model that predicts what they like. A file cannot run code, nor take much more memory than its
+    own size. The optimizer's name and settings are checked when training continues, since only
+    Keras knows them; loading imports neither Keras nor TensorFlow.
 
     Examples
     --------

@@ -327,7 +327,7 @@ def _start_of(previous: FittedModel | None, *, keeps_optimizer: bool) -> _Start 
 def _encode(
     encoder: InputEncoder, dataset: Dataset, training: Subset, validation: Subset | None
 ) -> tuple[Subset, Subset | None]:
-    """Return both subsets with the encoder's codes; what shares an X goes on sharing it."""
+    """Return both subsets with the encoder's codes; a shared X stays shared."""
     encoded = replace(training, X=encoder.transform(training.X, dataset.categories))
     if validation is None:
         return encoded, None
