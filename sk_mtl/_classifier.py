@@ -974,6 +974,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         tags.classifier_tags = ClassifierTags(multi_class=True, multi_label=True)
         return tags
 
+    def __dir__(self) -> list[str]:
+        # scikit-learn's asks for every attribute, which would build the Keras model.
+        return sorted(object.__dir__(self))
+
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
         if "_fitted" not in state:

@@ -55,6 +55,10 @@ def decode_fitted(nodes: dict[str, Any], arrays: dict[str, Any], n_features: int
         require(_are_categories(categories, n_features), "the categorical features are invalid")
     numbers = {name: decode_value(node, arrays) for name, node in nodes["fitted"].items()}
     _check_numbers(numbers, schema)
+    if not isinstance(
+        arrays, AnyObjects
+    ):  # users may add to the history, and pickle what they like
+        _check_history(numbers["history"])
     network = decode_network(
         nodes["network"], arrays, n_features, schema, categories, numbers["n_iter"]
     )
@@ -84,7 +88,10 @@ def _check_numbers(fitted: dict[str, Any], schema: TargetSchema) -> None:
     require(is_count.all(), "the counts of labelled cells are invalid")
     require(not np.isnan(fitted["task_weights"]).any(), "a task weight is missing")
     require(_is_stopping(fitted["stopping"]), "the early-stopping record is invalid")
-    history = fitted["history"]
+
+
+def _check_history(history: Any) -> None:
+    """Check that a history is one of a fit."""
     require(type(history) is dict, "the history is invalid")
     for name, series in history.items():
         is_series = type(series) is list and all(type(value) is float for value in series)

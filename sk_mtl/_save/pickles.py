@@ -23,9 +23,9 @@ def pickle_fitted(fitted: FittedModel) -> dict[str, Any]:
 def unpickle_fitted(state: dict[str, Any], n_features: int, name: str) -> FittedModel:
     """Return the fitted model of a state; ValueError if a newer version has written it."""
     version = state.get("format_version")
-    if not isinstance(version, int) or version > FORMAT_VERSION:
+    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
         raise ValueError(
-            f"This pickle of {name} has format version {version}; this release of sk_mtl reads "
+            f"This pickle of {name} has format version {version!r}; this release of sk_mtl reads "
             f"versions up to {FORMAT_VERSION}. Load it with the release that wrote it, or a "
             "newer one."
         )

@@ -5,6 +5,8 @@ import enum
 import io
 import pickle
 import pickletools
+import subprocess
+import sys
 from pathlib import Path
 
 import joblib
@@ -64,11 +66,11 @@ def test_model_has_the_values_and_is_a_copy_of_them(network, X):
     np.testing.assert_array_equal(network.logits(X), expected)
 
 
-@pytest.mark.parametrize("version", [FORMAT_VERSION + 1, None, "1"])
+@pytest.mark.parametrize("version", [FORMAT_VERSION + 1, 0, None, "1"])
 def test_pickled_state_of_another_format_is_refused(fitted, version):
     state = fitted.__getstate__()
     state["_fitted"]["format_version"] = version
-    message = rf"MultiTaskClassifier has format version {version};.*versions up to"
+    message = rf"MultiTaskClassifier has format version {version!r};.*versions up to"
     with pytest.raises(ValueError, match=message):
         MultiTaskClassifier().__setstate__(state)
 
@@ -169,6 +171,36 @@ def test_pickle_leaves_out_what_follows_from_the_rest(fitted):
     assert state["_fitted"]["format_version"] == FORMAT_VERSION
     assert not {"classes_", "n_classes_", "task_names_", "history_"} & state.keys()
     assert b"PerTask" not in pickle.dumps(fitted)
+
+
+def test_what_users_add_to_the_history_comes_back(fitted):
+    clf = copy.deepcopy(fitted)
+    clf.history_["auc"] = [np.float64(0.9)]
+    clf.history_["note"] = "tuned by hand"
+    again = pickle.loads(pickle.dumps(clf))
+    assert again.history_ == clf.history_
+    assert type(again.history_["auc"][0]) is np.float64
+
+
+FRESH = """
+import pickle, sys
+with open(sys.argv[1], "rb") as file:
+    clf, X, expected = pickle.load(file)
+from sk_mtl import MultiTaskClassifier
+assert all((p == q).all() for p, q in zip(clf.predict_proba(X), expected, strict=True))
+clf.predict(X), clf.predict_log_proba(X), clf.predict_proba_frame(X), clf.score(X, clf.predict(X))
+clf.task_view(0).predict_proba(X), clf.temperatures_, clf.best_iters_, repr(clf), dir(clf)
+print(sorted({"keras", "tensorflow", "scikeras"} & sys.modules.keys()))
+"""
+
+
+def test_loading_and_predicting_import_neither_keras_nor_tensorflow(fitted, X, tmp_path):
+    path = tmp_path / "model.pickle"
+    path.write_bytes(pickle.dumps((fitted, X, list(fitted.predict_proba(X)))))
+    done = subprocess.run(
+        [sys.executable, "-c", FRESH, str(path)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "[]", done.stderr[-2000:]
 
 
 class Label(enum.Enum):
