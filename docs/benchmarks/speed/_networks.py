@@ -81,6 +81,8 @@ class Work:
 
 def make_classifier(work: Work, epochs: int, **settings: Any) -> Any:
     """The estimator, with the work of the others; nothing is held out unless `settings` say so."""
+    import keras  # noqa: F401 - with TensorFlow, which a fit imports; not measured
+
     from sk_mtl import MultiTaskClassifier
 
     return MultiTaskClassifier(
@@ -101,7 +103,7 @@ def sk_mtl_fit(
     work: Work, X: np.ndarray, Y: pd.DataFrame, **settings: Any
 ) -> Callable[[int], object]:
     """Return a function that fits for a number of epochs."""
-    from sk_mtl import MultiTaskClassifier  # noqa: F401 - and with it TensorFlow, not measured
+    import keras  # noqa: F401 - and with it TensorFlow, not measured
 
     return lambda epochs: make_classifier(work, epochs, **settings).fit(X, Y)
 
