@@ -32,6 +32,7 @@ from sk_mtl._predict.products import Product
 from sk_mtl._predict.tiles import TILE_ROWS, Workspace, expand
 
 N_FEATURES = 4
+NEWER_ACTIVATIONS = {"sparse_sigmoid"}  # than the oldest Keras that is supported
 TEMPERATURES = np.array([0.5, 1.5, 1, 3], dtype=np.float32)
 
 
@@ -125,6 +126,8 @@ def in_blocks(activation, x):
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activation_is_that_of_keras(name):
+    if name in NEWER_ACTIVATIONS and not hasattr(keras.activations, name):
+        pytest.skip("this version of Keras does not have it")
     rng = np.random.default_rng(0)
     some = np.array([0, 1e-20, 1e-6, 0.5, 1, 3, 6, 88, 1e3, 1e19, 3e38])
     x = np.concatenate([rng.normal(scale=3, size=990), some, -some, np.linspace(-100, 100, 1000)])
@@ -143,7 +146,8 @@ def test_activation_is_that_of_keras(name):
 def test_all_activations_that_keep_the_width_are_known():
     names = {f.__name__ for f in vars(keras.activations).values() if hasattr(f, "__name__")}
     others = {"deserialize", "get", "serialize", "glu", "threshold"}  # the last needs arguments
-    assert names - others == set(ACTIVATIONS)
+    missing = {name for name in NEWER_ACTIVATIONS if name not in names}
+    assert names - others == set(ACTIVATIONS) - missing
 
 
 @keras.saving.register_keras_serializable("sk_mtl_tests")
