@@ -32,7 +32,7 @@ from sk_mtl._train.program import TrainingProgram
 from sk_mtl._train.program_cache import acquire_program, release_program
 from sk_mtl._train.resume import Progress, ResumePoint
 from sk_mtl._train.state import TrainingState
-from sk_mtl._train.steps import StepRange, Table, UnlabelledRows, place_features
+from sk_mtl._train.steps import StepRange, Table, UnlabelledRows, place, place_features
 from sk_mtl._train.teacher import ramp_up
 from sk_mtl.weighting import FixedWeighting, TaskWeighting
 
@@ -128,14 +128,14 @@ def _run_epochs(
     if validation is not None:
         is_same = validation.X is training.X
         validation_table = _place_table(validation, table.features if is_same else None)
-        validation_rows = tf.constant(validation.rows, tf.int32)
+        validation_rows = place(validation.rows, tf.int32)
     if resume_point is None:
         progress = Progress(run.make_monitor())
     else:
         progress = resume_point.resume(program, run)
     callbacks = start_callbacks(plan, program, len(training.rows))
     order = _make_order(run, training)
-    weights = None if unlabelled is None else tf.constant(unlabelled.weight, tf.float32)
+    weights = None if unlabelled is None else place(unlabelled.weight, tf.float32)
     # The program reads its own averages where they are; only what runs the model needs them there.
     is_run = program.average is None or validation is not None or bool(plan.parts.callbacks)
     averaged = program.averaged if is_run else nullcontext
@@ -212,8 +212,8 @@ def _place_table(subset: Subset, features: tuple[tf.Tensor, ...] | None = None) 
     """Return the arrays as tensors; features that are already placed are used again."""
     return Table(
         place_features(subset.X) if features is None else features,
-        tf.constant(subset.codes, tf.int32),
-        tf.constant(subset.weight, tf.float32),
+        place(subset.codes, tf.int32),
+        place(subset.weight, tf.float32),
     )
 
 
@@ -227,9 +227,9 @@ def _order_unlabelled(
     factor = run.unlabelled_weight * ramp_up(number)
     return UnlabelledRows(
         weights,
-        tf.constant(order, tf.int32),
-        tf.constant(factor, tf.float32),
-        tf.constant(run.unlabelled_batch_size, tf.int32),
+        place(order, tf.int32),
+        place(factor, tf.float32),
+        place(run.unlabelled_batch_size, tf.int32),
     )
 
 
@@ -244,7 +244,7 @@ def _run_epoch(
     """Train one epoch in one call, or in a call per batch if a callback asks for batches."""
     batch_size = plan.run.batch_size
     n_steps = -(-len(order) // batch_size)
-    rows = tf.constant(order)
+    rows = place(order, tf.int32)
     if not wants_batches(plan.parts.callbacks):
         sums = _run(program, table, rows, (0, n_steps, batch_size), unlabelled)
         return training_logs(plan, program, sums, n_steps)
@@ -269,7 +269,7 @@ def _run(
     unlabelled: UnlabelledRows | None,
 ) -> list[np.ndarray]:
     """Train on steps of an epoch: first, end and batch size are given as counts."""
-    steps = StepRange(rows, *(tf.constant(count, tf.int32) for count in counts))
+    steps = StepRange(rows, *(place(count, tf.int32) for count in counts))
     sums = program.run_steps(table, steps, unlabelled)
     return [s.numpy() for s in sums]
 

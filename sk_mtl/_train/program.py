@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from sk_mtl._compat.interrupts import interrupts_deferred
 from sk_mtl._compat.keras_internals import dismantle_graphs
 from sk_mtl._model.build import build_network, network_variables
 from sk_mtl._model.ensemble import member_model
@@ -139,6 +140,7 @@ class TrainingProgram:
     # Values
     # --------------------------------------------------------------------------------------------
 
+    @interrupts_deferred()
     def load(self, state: TrainingState, run: RunConfig) -> None:
         """Assign the values that a run starts or continues from."""
         for variable, value in zip(network_variables(self.model), state.network, strict=True):

@@ -13,9 +13,11 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import keras
+import numpy.typing as npt
 import scipy.sparse as sp
 import tensorflow as tf
 
+from sk_mtl._compat.interrupts import interrupts_deferred
 from sk_mtl._model.build import logits_of
 from sk_mtl._model.layers import NoiseDropout
 from sk_mtl._train.averaging import WeightAverage
@@ -38,6 +40,7 @@ __all__ = [
     "TrainingSteps",
     "UnlabelledRows",
     "dropout_layers",
+    "place",
     "place_features",
     "signature_of",
 ]
@@ -279,15 +282,21 @@ def _add_up(first: Any, end: Any, step: Callable[[Any], Any], start: Any) -> tup
 # ------------------------------------------------------------------------------------------------
 
 
+@interrupts_deferred()
+def place(values: npt.ArrayLike, dtype: tf.DType) -> tf.Tensor:
+    """Return values as a tensor."""
+    return tf.constant(values, dtype)
+
+
 def place_features(X: Any) -> tuple[tf.Tensor, ...]:
     """Return X as tensors: one matrix, or the three arrays of a CSR matrix."""
     if sp.issparse(X):
         return (
-            tf.constant(X.data, tf.float32),
-            tf.constant(X.indices, tf.int64),
-            tf.constant(X.indptr, tf.int64),
+            place(X.data, tf.float32),
+            place(X.indices, tf.int64),
+            place(X.indptr, tf.int64),
         )
-    return (tf.constant(X, tf.float32),)
+    return (place(X, tf.float32),)
 
 
 def signature_of(config: ProgramConfig) -> tuple[Table, StepRange, UnlabelledRows]:

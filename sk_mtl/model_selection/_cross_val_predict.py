@@ -253,7 +253,7 @@ def _join_columns(
     joined = np.full((n_samples, len(classes)), of_unknown, dtype=dtype)
     for part, (_, own), test in zip(parts, predictions, tests, strict=True):
         if len(own):
-            joined[np.ix_(test, np.searchsorted(classes, own))] = part
+            joined[test[:, None], np.searchsorted(classes, own)] = part
         is_untrained = np.isnan(part).all(axis=1)
         joined[test[is_untrained]] = np.nan
     return joined
