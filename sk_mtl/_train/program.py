@@ -48,6 +48,7 @@ class TrainingProgram:
         As the configuration describes it.
     """
 
+    @interrupts_deferred()
     def __init__(
         self,
         config: ProgramConfig,
@@ -127,6 +128,7 @@ class TrainingProgram:
         table, steps, _ = signature_of(self.config)
         return self._compile(self._steps.evaluate, (table, steps.order))
 
+    @interrupts_deferred()
     def _compile(self, function: Any, signature: Sequence[Any]) -> Any:
         """Return a function traced once, for one signature: nothing can make it trace again."""
         compiled = tf.function(function, input_signature=signature, autograph=False)
