@@ -35,7 +35,7 @@ from sk_mtl._routing import RoutedParamsMixin
 from sk_mtl._save.pickles import pickle_fitted, unpickle_fitted
 from sk_mtl._summary import FitSummary, summarize_fit
 from sk_mtl._task_view import TaskView
-from sk_mtl._tasks import PerTask, resolve_task
+from sk_mtl._tasks import PerTask, make_class_index, resolve_task
 
 if TYPE_CHECKING:
     from sk_mtl._fit.settings import Settings
@@ -870,6 +870,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             for label in classes.tolist()
         ]
         names = pd.MultiIndex.from_tuples(columns, names=["task", "class"])
+        kinds = {classes.dtype.kind for classes in fitted.schema.classes}
+        if list(names) != columns or ("b" in kinds and kinds & set("iuf")):
+            # pandas has rounded integers beside floats, or made 1 and True one label.
+            names = make_class_index(columns)
         return pd.DataFrame(np.hstack(probabilities), index=index, columns=names)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_consistent_length
 from sk_mtl._compat.user_warnings import warn_user
 from sk_mtl._data.categories import Categories
 from sk_mtl._data.class_weight import class_frequencies, class_weight_factors, weigh_classes
-from sk_mtl._data.classes import read_classes
+from sk_mtl._data.classes import index_labels, read_classes
 from sk_mtl._data.labels import LabelTable, read_labels
 from sk_mtl._data.sample_weight import read_cell_weight, read_missing_weight
 from sk_mtl._data.schema import EncodedTargets, TargetSchema
@@ -184,7 +184,9 @@ def check_same_classes(schema: TargetSchema, classes: Any) -> None:
     """Refuse classes other than those that a stream began with."""
     for t, new in read_classes(classes, schema.task_names, None).items():
         old = schema.classes[t]
-        if new is not None and not np.array_equal(old, new):
+        if new is None:
+            continue
+        if not np.array_equal(index_labels(new, old), np.arange(len(old))):
             raise ValueError(
                 f"classes of task {schema.task_names[t]!r} must be those of the first call to "
                 f"partial_fit, {enumerate_some([repr(c) for c in old.tolist()])}. "
