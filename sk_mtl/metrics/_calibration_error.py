@@ -94,10 +94,11 @@ def as_class_probabilities(y_proba: Any) -> np.ndarray:
     return np.column_stack([1 - proba, proba]) if proba.ndim == 1 else proba
 
 
-def check_probabilities(proba: np.ndarray) -> None:
+def check_probabilities(proba: np.ndarray, task_name: Any = None) -> None:
     """Raise ValueError unless all values (n_samples, n_classes) are between 0 and 1."""
     if len(proba) and not (proba.min() >= 0 and proba.max() <= 1 + 1e-6):
+        of_task = "" if task_name is None else f" of task {task_name!r}"
         raise ValueError(
-            "Probabilities must be between 0 and 1. Got values from "
+            f"Probabilities{of_task} must be between 0 and 1. Got values from "
             f"{proba.min():.3g} to {proba.max():.3g}."
         )

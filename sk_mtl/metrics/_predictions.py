@@ -83,6 +83,7 @@ def match_predictions(
             listed = known[t]
             if listed is None:
                 listed = _guess_classes(name, true, values.shape[1], table.form.categories[t])
+            _refuse_incomplete(name, values, rows)
             labels, codes, coded = _code_probabilities(name, true, values[rows], listed)
         cell_weight = None if weight_of_task is None else weight_of_task[rows]
         cells = TaskCells(name, labels, codes, coded, cell_weight)
@@ -273,6 +274,17 @@ def _code_probabilities(
     padded = np.zeros((len(proba), len(labels)), dtype=proba.dtype)
     padded[:, codes[: len(known)]] = proba
     return labels, codes[len(known) :], padded
+
+
+def _refuse_incomplete(name: Any, proba: np.ndarray, rows: np.ndarray) -> None:
+    """Raise ValueError if rows to score have a probability of some classes only."""
+    bad = rows[~np.isfinite(proba[rows]).all(axis=1)]
+    if len(bad):
+        raise ValueError(
+            f"The probabilities of task {name!r} must be finite, or NaN for all classes of a row "
+            f"that has no prediction. Got NaN or infinity for some classes in {len(bad)} labelled "
+            f"row(s), the first in row {bad[0]}."
+        )
 
 
 def _guess_classes(

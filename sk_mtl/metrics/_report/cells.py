@@ -131,6 +131,8 @@ def _predict_constant(cells: TaskCells, training: LabelTable | None, t: int) -> 
     shares = shares / shares.sum()
     n_cells = len(cells.true)
     if cells.predicted.ndim == 2:
+        # In the dtype of the model's: scikit-learn's log_loss depends on it.
+        shares = shares.astype(cells.predicted.dtype)
         return ScoredTask(replace(cells, predicted=np.tile(shares, (n_cells, 1))))
     return ScoredTask(replace(cells, predicted=np.full(n_cells, shares.argmax())))
 
