@@ -14,6 +14,7 @@ import pandas as pd
 __all__ = [
     "as_comparable",
     "as_integers",
+    "as_objects",
     "as_whole_numbers",
     "common_dtype",
     "concatenate_labels",
@@ -26,7 +27,7 @@ _LARGEST_EXACT_FLOAT = 2**53
 
 
 def in_native_order(values: np.ndarray) -> np.ndarray:
-    """Return values in the byte order of this machine, the only one that pandas looks up."""
+    """Return values in the byte order of this machine, the only one that pandas can look up."""
     return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
@@ -56,6 +57,14 @@ def as_whole_numbers(values: np.ndarray) -> np.ndarray:
     return as_integers(integers) if (integers == values).all() else values
 
 
+def as_objects(values: np.ndarray) -> np.ndarray:
+    """Return labels as objects; NumPy alone would turn times into integers."""
+    if values.dtype.kind in "OUS" or values.dtype == "M8[D]":  # dates, which are no timestamps
+        return values.astype(object, copy=False)
+    objects = pd.Index(in_native_order(values).ravel(), dtype=object).to_numpy()
+    return objects.reshape(values.shape)
+
+
 def as_comparable(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Return arrays of labels in one dtype, in which labels of equal value are equal."""
     dtype = common_dtype(arrays)
@@ -65,13 +74,13 @@ def as_comparable(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         for integer in (np.int64, np.uint64):
             if all(_holds(integer, a) for a in arrays):
                 return [a.astype(integer) for a in arrays]
-    return [_as_objects(a) if dtype.kind == "O" else a.astype(dtype, copy=False) for a in arrays]
+    return [as_objects(a) if dtype.kind == "O" else a.astype(dtype, copy=False) for a in arrays]
 
 
 def concatenate_labels(arrays: Sequence[np.ndarray]) -> np.ndarray:
     """Concatenate labels in their common dtype, in objects if that would change some."""
     dtype = common_dtype(arrays)
-    return np.concatenate([_as_objects(a) if dtype.kind == "O" else a for a in arrays])
+    return np.concatenate([as_objects(a) if dtype.kind == "O" else a for a in arrays])
 
 
 def factorize_labels(arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -93,14 +102,6 @@ def common_dtype(arrays: Sequence[np.ndarray]) -> np.dtype:
         if len(a)
     )
     return np.dtype(object) if is_rounded else common
-
-
-def _as_objects(values: np.ndarray) -> np.ndarray:
-    """Return labels as objects; NumPy alone would turn times into integers."""
-    if values.dtype.kind in "OUS":
-        return values.astype(object, copy=False)
-    objects = pd.Index(in_native_order(values).ravel(), dtype=object).to_numpy()
-    return objects.reshape(values.shape)
 
 
 def _holds(dtype: type[np.integer], values: np.ndarray) -> bool:

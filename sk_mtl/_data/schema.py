@@ -21,9 +21,9 @@ from sk_mtl._data.classes import (
     refuse_other_kind,
     sort_classes,
 )
-from sk_mtl._data.label_values import as_comparable, common_dtype
+from sk_mtl._data.label_values import as_comparable, as_objects, common_dtype
 from sk_mtl._data.labels import LabelTable, TargetForm, equals_sentinel
-from sk_mtl._tasks import enumerate_some
+from sk_mtl._tasks import enumerate_some, make_class_index
 
 __all__ = ["EncodedTargets", "TargetSchema"]
 
@@ -72,6 +72,20 @@ class TargetSchema:
     def n_classes(self) -> tuple[int, ...]:
         """Number of classes of each task."""
         return tuple(len(c) for c in self.classes)
+
+    def class_index(self) -> pd.MultiIndex:
+        """Return an index of the (task, class) pairs."""
+        pairs = [
+            (name, label)
+            for name, classes in zip(self.task_names, self.classes, strict=True)
+            for label in as_objects(classes).tolist()
+        ]
+        numbers = [c for c in self.classes if len(c) and c.dtype.kind in "biuf"]
+        kinds = {c.dtype.kind for c in numbers}
+        # pandas alone would round integers beside floats, and take True and 1 for one label.
+        if numbers and (common_dtype(numbers).kind == "O" or ("b" in kinds and len(kinds) > 1)):
+            return make_class_index(pairs)
+        return pd.MultiIndex.from_tuples(pairs, names=["task", "class"])
 
     def align(self, table: LabelTable) -> LabelTable:
         """Return a table with its columns in the order of the tasks of this schema."""

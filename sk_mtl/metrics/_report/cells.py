@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sk_mtl._data.label_values import factorize_labels
+from sk_mtl._data.label_values import as_objects, factorize_labels
 from sk_mtl._data.labels import LabelTable, read_labels
 from sk_mtl._data.sample_weight import read_cell_weight
 from sk_mtl._tasks import enumerate_some, make_class_index
@@ -157,7 +157,7 @@ def describe_labels(
         # The last are those of the probabilities, which include all classes of the model.
         labels, number = count_labels(values, listed[-1] if listed else values[:0])
         _, weight = count_labels(values, labels, true.weight_of(t))
-        index += [(name, label) for label in labels.tolist()]
+        index += [(name, label) for label in as_objects(labels).tolist()]
         numbers.append(number)
         shares.append(weight / max(weight.sum(), np.finfo(float).tiny))
     n_classes = [len(number) for number in numbers]
