@@ -507,6 +507,12 @@ def test_a_probability_that_is_missing_for_some_classes_names_the_task():
             multitask_score(metric, y, proba)
 
 
+def test_calibration_error_compares_long_integers_by_value():
+    labels, y_true = np.array([2**60 + 1, 2**60 + 2]), np.array([2**60 + 1, 2**60 + 1], dtype="u8")
+    proba = np.array([[1.0, 0.0], [0.0, 1.0]])
+    assert calibration_error(y_true, proba, labels=labels) == 0.5
+
+
 # -- What is refused -----------------------------------------------------------------------------
 
 
