@@ -17,6 +17,7 @@ from sk_mtl._compat.sklearn_guard import check_asker
 from sk_mtl._data.categories import Categories, find_categorical, learn_categories
 from sk_mtl._data.dataset import (
     Dataset,
+    check_class_weight,
     check_same_classes,
     declare_schema,
     encode_dataset,
@@ -136,7 +137,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     class_weight : {None, "balanced"} or dict, default=None
         Loss: "balanced" weights each task's classes inversely to their frequency among its labelled
         cells. A dict gives "balanced" or ``{label: weight}`` by task; for a 1-D y it may be
-        ``{label: weight}`` itself. Class weights multiply the sample weights, in validation too.
+        ``{label: weight}`` itself. Class weights multiply the sample weights, in validation too. A
+        label that no row has is warned of, and is an error if the classes of the task are declared
+        (`classes`, a categorical column, `partial_fit`) without it.
     loss : {"cross_entropy", "focal"}, default="cross_entropy"
         Loss: the loss :math:`\ell_{it}` of a cell with the probability :math:`p` of its true class:
         :math:`-\log p`, or :math:`-(1 - p)^\gamma \log p`, which reduces the weight of
@@ -557,7 +560,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         Warns
         -----
         UserWarning
-            If a task has no label, or one class.
+            If a task has no label, or one class, or if `class_weight` names a class that no label
+            has.
         """
         check_parameters(self)
         previous = self._fitted if self.warm_start and self._is_fitted() else None
@@ -567,6 +571,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             require_labels(table)
             schema = None if previous is None else previous.schema
             dataset = self._encode(X, table, sample_weight, schema, categories)
+            check_class_weight(dataset, self.classes)
             if previous is None:
                 warn_of_degenerate_tasks(dataset)
             validation = None
@@ -624,6 +629,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 if classes is not None:
                     check_same_classes(schema, classes)
             dataset = self._encode(X, table, sample_weight, schema, categories)
+            check_class_weight(dataset, is_stream=True)
             # Imported here, as it imports TensorFlow.
             from sk_mtl._fit.rounds import train_one_epoch
 
@@ -864,12 +870,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         index = X.index if isinstance(X, pd.DataFrame) else None
         fitted, X = self._checked(X)
         probabilities = fitted.probabilities(X)
-        columns = [
-            (name, label)
-            for name, classes in zip(fitted.schema.task_names, fitted.schema.classes, strict=True)
-            for label in classes.tolist()
-        ]
-        names = pd.MultiIndex.from_tuples(columns, names=["task", "class"])
+        names = fitted.schema.class_index()
         return pd.DataFrame(np.hstack(probabilities), index=index, columns=names)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:

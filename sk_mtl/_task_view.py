@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from sk_mtl._data.classes import index_labels, refuse_other_kind
 from sk_mtl._data.labels import read_labels
 from sk_mtl._tasks import resolve_task
 from sk_mtl._wrappers import find_missing_label
@@ -170,10 +171,14 @@ class TaskView(ClassifierMixin, BaseEstimator):
         accuracy : float
             Share of labelled rows that are predicted right; NaN if none is labelled.
         """
-        labelled = read_labels(y, missing_label=find_missing_label(self.estimator)).label_mask[:, 0]
+        table = read_labels(y, missing_label=find_missing_label(self.estimator))
+        labelled = table.label_mask[:, 0]
         if not labelled.any():
             return float("nan")
-        hits = np.asarray(self.predict(X))[labelled] == np.asarray(y)[labelled]
+        truth = table.columns[0][labelled]
+        refuse_other_kind(truth, self.classes_, self.task)
+        codes = index_labels(self.predict(X)[labelled], self.classes_)
+        hits = codes == index_labels(truth, self.classes_)
         weight = None if sample_weight is None else np.asarray(sample_weight)[labelled]
         return float(np.average(hits, weights=weight))
 

@@ -9,10 +9,11 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from sk_mtl._names import did_you_mean
 
-__all__ = ["PerTask", "enumerate_some", "name_series", "resolve_task"]
+__all__ = ["PerTask", "enumerate_some", "make_class_index", "name_series", "resolve_task"]
 
 
 class PerTask(list):
@@ -100,6 +101,16 @@ def enumerate_some(words: Iterable[Any], limit: int = 5) -> str:
     if len(listed) <= limit:
         return ", ".join(listed)
     return f"{', '.join(listed[:limit])} and {len(listed) - limit} more"
+
+
+def make_class_index(pairs: list[tuple[Any, Any]]) -> pd.MultiIndex:
+    """Return an index of (task, class) pairs that keeps names and labels as they are."""
+    levels = []
+    for values in ([task for task, _ in pairs], [label for _, label in pairs]):
+        as_objects = np.empty(len(values), dtype=object)
+        as_objects[:] = values
+        levels.append(pd.Index(as_objects, dtype=object, tupleize_cols=False))
+    return pd.MultiIndex.from_arrays(levels, names=["task", "class"])
 
 
 def name_series(task_names: Sequence[Hashable]) -> tuple[str, ...]:

@@ -13,8 +13,10 @@ import pytest
 import scipy.sparse as sp
 from helpers import assert_same_arrays, make_tiny
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
 
 from sk_mtl import PerTask
+from sk_mtl.model_selection import MultiTaskStratifiedKFold
 
 N = 40
 
@@ -418,6 +420,46 @@ def test_balanced_weights_of_validation_data_are_those_of_training(X, Y):
 def test_class_weights_that_leave_a_task_nothing_are_refused(X, Y, class_weight):
     with pytest.raises(ValueError, match=r"class_weight.*zero"):
         fit(X, Y, class_weight=class_weight)
+
+
+def test_a_weighted_class_that_the_rows_lack_changes_nothing_but_warns(X, Y):
+    Y = Y.assign(rare=0, empty=np.nan)
+    weights = {"flag": {0: 2}, "rare": {0: 1, 1: 20}, "empty": {0: 1, 1: 20}}
+    with pytest.warns(UserWarning, match="no label|one class"):
+        plain = fit(X, Y, class_weight={"flag": {0: 2}})
+    with pytest.warns(UserWarning, match="class_weight|no label|one class") as caught:
+        weighted = fit(X, Y, class_weight=weights)
+    assert [w for w in caught if ": 1 of task 'rare'." in str(w.message)]
+    np.testing.assert_array_equal(weighted.predict_proba(X)["flag"], plain.predict_proba(X)["flag"])
+
+
+def test_a_weighted_class_that_the_rows_lack_is_no_news_if_it_is_declared(X, Y):
+    Y = Y.assign(rare=pd.Categorical([0] * N, [0, 1]))
+    fit(X, Y, class_weight={"rare": {0: 1, 1: 20}})
+    fit(X, Y.astype({"rare": int}), class_weight={"rare": {1: 20}}, classes={"rare": [0, 1]})
+
+
+def test_a_class_weight_of_zero_is_accepted_where_nothing_is_learned(X, Y):
+    with pytest.warns(UserWarning, match="one class|no label of y has"):
+        fit(X, Y.assign(rare=0), class_weight={"rare": {0: 0, 1: 1}})
+
+
+@pytest.mark.filterwarnings("ignore:.*class.*:UserWarning")
+def test_a_search_scores_folds_that_lack_a_weighted_class(X, Y):
+    Y = Y.assign(rare=(np.arange(N) == 3).astype(int))
+    folds = MultiTaskStratifiedKFold(3)
+    searches = [
+        GridSearchCV(make(epochs=1), {"class_weight": [weight]}, cv=folds).fit(X, Y)
+        for weight in (None, {"rare": {0: 1, 1: 1}})
+    ]
+    scores = [search.cv_results_["mean_test_score"].item() for search in searches]
+    assert scores[0] == scores[1]
+
+
+@pytest.mark.parametrize("labels", [0, np.nan], ids=["one class", "no label"])
+def test_validation_labels_of_a_task_that_is_not_learned_do_not_stop_a_fit(X, Y, labels):
+    with pytest.warns(UserWarning, match="one class|no label"):
+        fit(X, Y.assign(rare=labels), validation_data=(X, Y.assign(rare=np.arange(N) % 2)))
 
 
 def test_the_step_of_a_rare_task_does_not_depend_on_its_coverage_when_divided_by_task(X, Y):

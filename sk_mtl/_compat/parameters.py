@@ -116,6 +116,8 @@ def check_parameters(estimator: Any) -> None:
         except InvalidParameterError as error:
             words = [w for c in allowed[name] if isinstance(c, _Choice) for w in c.options]
             hint = did_you_mean(params[name], words)
+            if name == "class_weight" and isinstance(params[name], (list, tuple)):
+                hint = " Several tasks take a dict by task: dict(zip(Y.columns, class_weight))."
             raise InvalidParameterError(f"{error}{hint}") from None
     _check_combinations(type(estimator), params)
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from sk_mtl._data.label_values import in_native_order, in_native_order_series
 from sk_mtl._tasks import enumerate_some
 
 __all__ = [
@@ -153,13 +154,13 @@ def change_codes(X: np.ndarray, new_codes: list[tuple[int, np.ndarray]]) -> np.n
 def _factorize(X: Any, position: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the position of each value among the distinct ones, -1 if missing, and these."""
     if isinstance(X, pd.DataFrame):
-        column = X.iloc[:, position]
+        column = in_native_order_series(X.iloc[:, position])
     elif nw.dependencies.is_into_dataframe(X):
         series = nw.from_native(X, eager_only=True)[:, position]
         column = np.empty(len(series), dtype=object)
         column[:] = series.to_list()
     else:
-        column = _as_array(X)[:, position]
+        column = in_native_order(_as_array(X)[:, position])
     try:
         codes, distinct = pd.factorize(column)
     except TypeError as error:

@@ -6,17 +6,24 @@ Owns the meaning of the parameter `class_weight`. Does not know how sample weigh
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from numbers import Number, Real
 from typing import Any
 
 import numpy as np
 
+from sk_mtl._compat.user_warnings import warn_user
 from sk_mtl._data.classes import index_labels
 from sk_mtl._data.labels import array_of_sequence
 from sk_mtl._data.schema import EncodedTargets, TargetSchema
 from sk_mtl._names import did_you_mean
 from sk_mtl._tasks import enumerate_some, resolve_task
 
-__all__ = ["class_frequencies", "class_weight_factors", "weigh_classes"]
+__all__ = [
+    "check_weighted_classes",
+    "class_frequencies",
+    "class_weight_factors",
+    "weigh_classes",
+]
 
 _MAX_CLASS_WEIGHT = 1e9  # so that float32 holds the sums of weights
 
@@ -50,13 +57,45 @@ def class_weight_factors(
             present = counts > 0
             factors[t][present] = counts.sum() / (present.sum() * counts[present])
         counts = _class_totals(targets, rows, t, len(factors[t]))
-        if counts.any() and not (counts * factors[t]).any():
+        is_learned = len(factors[t]) > 1  # of a single class, nothing is
+        if is_learned and counts.any() and not (counts * factors[t]).any():
             raise ValueError(
                 f"class_weight makes the weight of every labelled cell of task "
                 f"{schema.task_names[t]!r} zero: a class that has labels must keep a positive "
                 "weight."
             )
     return factors
+
+
+def check_weighted_classes(class_weight: Any, schema: TargetSchema, declared: set[int]) -> None:
+    """Refuse weights of labels outside the declared classes; warn of labels that y lacks."""
+    if not isinstance(class_weight, Mapping):
+        return
+    absent, hint = [], ""
+    for t, wanted in _class_weight_by_task(class_weight, schema).items():
+        name, classes = schema.task_names[t], schema.classes[t]
+        if not isinstance(wanted, Mapping) or not len(classes):
+            continue
+        found = index_labels(array_of_sequence(list(wanted)), classes)
+        strangers = [label for label, i in zip(wanted, found, strict=True) if i < 0]
+        # Text never equals a number, whichever rows there are.
+        others = [x for x in strangers if _is_number(x) != _is_number(classes.tolist()[0])]
+        if others or (strangers and t in declared):
+            raise ValueError(
+                f"class_weight of task {name!r} names "
+                f"{enumerate_some([repr(x) for x in others or strangers])}, not among its classes "
+                f"{enumerate_some([repr(c) for c in classes.tolist()])}."
+                f"{did_you_mean((others or strangers)[0], classes.tolist())}"
+            )
+        absent += [f"{label!r} of task {name!r}" for label in strangers]
+        hint = hint or "".join(did_you_mean(label, classes.tolist()) for label in strangers[:1])
+    if absent:
+        # No error: the training rows of a fold may lack a rare class.
+        warn_user(
+            f"class_weight names {len(absent)} class(es) that no label of y has, so that their "
+            f"weights have no effect: {enumerate_some(absent)}.{hint} Correct them if they are "
+            "misspelt. If only these rows lack them, list all classes in `classes`."
+        )
 
 
 def _class_totals(targets: EncodedTargets, rows: np.ndarray, t: int, n: int) -> np.ndarray:
@@ -82,6 +121,14 @@ def _class_weight_by_task(class_weight: Any, schema: TargetSchema) -> dict[int, 
         return dict.fromkeys(range(len(schema.classes)), class_weight)
     if schema.is_1d and not any(isinstance(v, (Mapping, str)) for v in class_weight.values()):
         return {0: class_weight}
+    names = schema.task_names
+    are_numbers = all(isinstance(v, Real) for v in class_weight.values())
+    if class_weight and are_numbers and not all(key in names for key in class_weight):
+        raise ValueError(
+            "class_weight must be given by task, since each task of a table has classes of its "
+            f"own: write {{{names[0]!r}: {class_weight!r}}} for task {names[0]!r}. "
+            f"Got {class_weight!r}."
+        )
     by_task = {
         resolve_task(task, schema.task_names, parameter="class_weight"): wanted
         for task, wanted in class_weight.items()
@@ -96,29 +143,25 @@ def _class_weight_by_task(class_weight: Any, schema: TargetSchema) -> dict[int, 
 
 
 def _listed_class_weight(wanted: Mapping[Any, Any], classes: np.ndarray, name: Hashable) -> Any:
-    """Return a factor per class from {label: weight}."""
-    labels = array_of_sequence(list(wanted))
-    found = index_labels(labels, classes)
-    if (found < 0).any():
-        strangers = [repr(label) for label, i in zip(wanted, found, strict=True) if i < 0]
-        raise ValueError(
-            f"class_weight of task {name!r} names {enumerate_some(strangers)}, not among its "
-            f"classes {enumerate_some([repr(c) for c in classes.tolist()])}."
-            f"{did_you_mean(labels[np.argmax(found < 0)], classes.tolist())}"
-        )
-    factors = np.ones(len(classes))
+    """Return a factor per class from {label: weight}; labels that are no class have no effect."""
     try:
-        factors[found] = [np.nan if w is None else w for w in wanted.values()]
+        given = np.array([np.nan if w is None else w for w in wanted.values()], dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"class_weight of task {name!r} must be numbers. Got {wanted!r}."
         ) from error
-    in_range = (factors == 0) | (
-        (factors >= 1 / _MAX_CLASS_WEIGHT) & (factors <= _MAX_CLASS_WEIGHT)
-    )
+    in_range = (given == 0) | ((given >= 1 / _MAX_CLASS_WEIGHT) & (given <= _MAX_CLASS_WEIGHT))
     if not in_range.all():
         raise ValueError(
             f"class_weight of task {name!r} must be finite and not negative, and 0 or between 1e-9 "
             f"and 1e9. Got {wanted!r}."
         )
+    found = index_labels(array_of_sequence(list(wanted)), classes)
+    factors = np.ones(len(classes))
+    factors[found[found >= 0]] = given[found >= 0]
     return factors
+
+
+def _is_number(label: Any) -> bool:
+    """Return whether a label is a number or a boolean, and so never equals text."""
+    return isinstance(label, (Number, np.bool_))

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sk_mtl._data.label_values import as_comparable, in_native_order
 from sk_mtl._data.labels import array_of_sequence, equals_sentinel, natural_dtype
 from sk_mtl._tasks import resolve_task
 
 __all__ = [
-    "as_hashable",
     "index_labels",
     "read_classes",
     "refuse_identifiers",
@@ -62,7 +62,8 @@ def _read_task_classes(labels: Any, name: Hashable, missing_label: Any) -> np.nd
     """Return the sorted classes listed for one task."""
     if not pd.api.types.is_list_like(labels):
         raise ValueError(f"classes of task {name!r} must be a sequence of labels. Got {labels!r}.")
-    raw = labels if isinstance(labels, np.ndarray) else array_of_sequence(list(labels))
+    is_array = isinstance(labels, np.ndarray)
+    raw = in_native_order(labels) if is_array else array_of_sequence(list(labels))
     is_usable = raw.ndim == 1 and len(raw) > 0 and not pd.isna(raw).any()
     if not is_usable or equals_sentinel(raw, missing_label).any():
         raise ValueError(
@@ -76,7 +77,7 @@ def _read_task_classes(labels: Any, name: Hashable, missing_label: Any) -> np.nd
 
 def sort_classes(values: np.ndarray, name: Hashable) -> np.ndarray:
     """Return the distinct labels of a task, sorted."""
-    distinct = np.asarray(pd.unique(as_hashable(values)))
+    distinct = np.asarray(pd.unique(as_comparable([values])[0]))
     try:
         # sorted() and not np.sort for objects: its error names the types.
         ordered = (
@@ -95,16 +96,12 @@ def index_labels(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """Return the position of each label among the classes, -1 if it is not one of them."""
     if len(classes) == 0 or len(labels) == 0:
         return np.full(len(labels), -1, dtype=np.int32)
-    if classes.dtype.kind in "biuf" and labels.dtype.kind in "biuf":
+    classes, labels = as_comparable([classes, labels])
+    if classes.dtype.kind in "biuf":
         positions = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
         return np.where(classes[positions] == labels, positions, -1).astype(np.int32)
-    index = pd.Index(as_hashable(classes), dtype=object)
-    return index.get_indexer(pd.Index(as_hashable(labels), dtype=object)).astype(np.int32)
-
-
-def as_hashable(values: np.ndarray) -> np.ndarray:
-    """Return text as objects, which pandas looks up faster and without its own dtype."""
-    return values.astype(object) if values.dtype.kind in "US" else values
+    index = pd.Index(classes, dtype=object)
+    return index.get_indexer(pd.Index(labels, dtype=object)).astype(np.int32)
 
 
 def refuse_identifiers(classes: np.ndarray, n_labels: int, name: Hashable) -> None:

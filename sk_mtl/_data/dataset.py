@@ -18,8 +18,13 @@ from sklearn.utils.validation import check_consistent_length
 
 from sk_mtl._compat.user_warnings import warn_user
 from sk_mtl._data.categories import Categories
-from sk_mtl._data.class_weight import class_frequencies, class_weight_factors, weigh_classes
-from sk_mtl._data.classes import read_classes
+from sk_mtl._data.class_weight import (
+    check_weighted_classes,
+    class_frequencies,
+    class_weight_factors,
+    weigh_classes,
+)
+from sk_mtl._data.classes import index_labels, read_classes
 from sk_mtl._data.labels import LabelTable, read_labels
 from sk_mtl._data.sample_weight import read_cell_weight, read_missing_weight
 from sk_mtl._data.schema import EncodedTargets, TargetSchema
@@ -29,6 +34,7 @@ __all__ = [
     "Dataset",
     "Subset",
     "UnlabelledSubset",
+    "check_class_weight",
     "check_same_classes",
     "declare_schema",
     "encode_dataset",
@@ -184,12 +190,26 @@ def check_same_classes(schema: TargetSchema, classes: Any) -> None:
     """Refuse classes other than those that a stream began with."""
     for t, new in read_classes(classes, schema.task_names, None).items():
         old = schema.classes[t]
-        if new is not None and not np.array_equal(old, new):
+        if new is None:
+            continue
+        if not np.array_equal(index_labels(new, old), np.arange(len(old))):
             raise ValueError(
                 f"classes of task {schema.task_names[t]!r} must be those of the first call to "
                 f"partial_fit, {enumerate_some([repr(c) for c in old.tolist()])}. "
                 f"Got {enumerate_some([repr(c) for c in new.tolist()])}."
             )
+
+
+def check_class_weight(dataset: Dataset, classes: Any = None, *, is_stream: bool = False) -> None:
+    """Check the labels that class weights name; those of a stream are declared for each task."""
+    schema = dataset.schema
+    listed = read_classes(classes, schema.task_names, None)
+    declared = {
+        t
+        for t, categories in enumerate(schema.form.categories)
+        if is_stream or listed.get(t) is not None or (categories is not None and len(categories[0]))
+    }
+    check_weighted_classes(dataset.class_weight, schema, declared)
 
 
 def warn_of_degenerate_tasks(dataset: Dataset) -> None:
@@ -226,7 +246,9 @@ def read_validation(
         )
     X, y, weight = (*validation_data, None)[:3]
     try:
-        table = read_labels(y, missing_label=missing_label)
+        table = dataset.schema.align(read_labels(y, missing_label=missing_label))
+        # Labels of a task that is not learned are not in the loss, whatever classes they have.
+        table = replace(table, label_mask=table.label_mask & dataset.is_learnable)
         X = check_X(X)
         if sp.issparse(X) and not sp.issparse(dataset.X):
             X = X.toarray()

@@ -15,6 +15,13 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from sk_mtl._data.label_values import (
+    as_comparable,
+    as_integers,
+    as_whole_numbers,
+    in_native_order,
+    in_native_order_series,
+)
 from sk_mtl._tasks import enumerate_some
 
 __all__ = [
@@ -157,6 +164,9 @@ def _column_of_series(
     """Return a raw column (None or NaN where missing), its dtype and its categories."""
     native = series.to_native()
     is_pandas = nw.dependencies.is_pandas_like_series(native)
+    if isinstance(native, pd.Series):
+        native = in_native_order_series(native)
+        series = nw.from_native(native, series_only=True)
     dtype = native.dtype if is_pandas else series.dtype
     if is_pandas and isinstance(native.dtype, pd.CategoricalDtype):
         fixed = (np.asarray(native.cat.categories), bool(native.cat.ordered))
@@ -166,6 +176,8 @@ def _column_of_series(
         categories = series.dtype.categories if isinstance(series.dtype, nw.Enum) else None
         raw = np.asarray(series.cast(nw.String).to_list(), dtype=object)
         return raw, dtype, None if categories is None else (np.asarray(categories), True)
+    if series.dtype in (nw.Int128, nw.UInt128):  # which NumPy does not have
+        return np.asarray(series.to_list(), dtype=object), dtype, None
     if series.dtype.is_nested():
         raise ValueError(f"The labels of task {series.name!r} must be scalars. Got {series.dtype}.")
     is_null = series.is_null().to_numpy()
@@ -184,7 +196,7 @@ def _columns_of_array(
         raise ValueError("y holds structured records; labels must be scalars.")
     if isinstance(y, np.ma.MaskedArray):
         hidden = np.ma.getmaskarray(y)
-        values = y.data.astype(object)
+        values = y.data.astype(y.dtype if y.dtype.kind in "Mm" else object)
         values[hidden] = None
     elif isinstance(y, (list, tuple)):
         # As objects first: NumPy would turn [“a”, nan] into two strings.
@@ -216,13 +228,10 @@ def array_of_sequence(y: Sequence[Any]) -> np.ndarray:
         raise ValueError(
             "y must be 1-D or 2-D with rows of equal length. Got a ragged sequence."
         ) from error
-    if values.ndim <= 2 and pd.api.types.infer_dtype(values.ravel(), skipna=False) in (
-        "string",
-        "integer",
-        "boolean",
-    ):
-        return np.array(y)
-    return values
+    kind = pd.api.types.infer_dtype(values.ravel(), skipna=False) if values.ndim <= 2 else ""
+    if kind == "integer":  # np.array would round where a column of int64 stands beside uint64
+        return as_integers(values.ravel()).reshape(values.shape)
+    return np.array(y) if kind in ("string", "boolean") else values
 
 
 def _refuse_stringified_nan(values: np.ndarray, missing_label: Any) -> None:
@@ -246,6 +255,7 @@ def _labels_of_column(
         raise ValueError(f"Complex data not supported: task {name!r} of y holds complex numbers.")
     if raw.dtype.kind == "V":
         raise ValueError(f"Task {name!r} of y holds structured records; labels must be scalars.")
+    raw = in_native_order(raw)  # first: pandas sees no NaT in another byte order
     mask = ~np.asarray(pd.isna(raw)) & ~equals_sentinel(raw, missing_label)
     values = natural_dtype(raw, mask, name) if raw.dtype.kind == "O" else raw
     if values.dtype.kind == "f":
@@ -272,6 +282,8 @@ def equals_sentinel(raw: np.ndarray, missing_label: Any) -> np.ndarray:
     fits = wanted.get(raw.dtype.kind, (int, float, bool, np.number, np.bool_))
     if is_bool != (raw.dtype.kind == "b") or not isinstance(missing_label, fits):
         return nowhere
+    if raw.dtype.kind in "iu":
+        raw, (missing_label,) = as_comparable([raw, np.asarray([missing_label])])
     if raw.dtype.kind in "Mm":
         missing_label = getattr(missing_label, "to_numpy", lambda: missing_label)()
     return np.asarray(raw == missing_label)
@@ -281,19 +293,17 @@ def natural_dtype(raw: np.ndarray, mask: np.ndarray, name: Hashable) -> np.ndarr
     """Return an object column as numbers or booleans if it holds only those."""
     present = raw[mask]
     kind = pd.api.types.infer_dtype(present, skipna=False)
-    dtype = {
-        "boolean": np.bool_,
-        "integer": np.int64,
-        "floating": np.float64,
-        "mixed-integer-float": np.float64,
-        "decimal": np.float64,
+    convert = {
+        "boolean": lambda labels: labels.astype(np.bool_),
+        "integer": as_integers,
+        "floating": lambda labels: labels.astype(np.float64),
+        "mixed-integer-float": as_whole_numbers,
+        "decimal": as_whole_numbers,
     }.get(kind)
-    if dtype is not None:
-        values: np.ndarray = np.zeros(len(raw), dtype=dtype)
-        try:
-            values[mask] = present.astype(dtype)
-        except OverflowError:  # integers beyond int64
-            return raw
+    if convert is not None:
+        converted = convert(present)
+        values: np.ndarray = np.zeros(len(raw), dtype=converted.dtype)
+        values[mask] = converted
         return values
     nested = sorted({type(v).__name__ for v in present if pd.api.types.is_list_like(v)})
     if kind.startswith("mixed") and nested:

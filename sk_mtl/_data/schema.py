@@ -15,15 +15,15 @@ import numpy as np
 import pandas as pd
 
 from sk_mtl._data.classes import (
-    as_hashable,
     index_labels,
     read_classes,
     refuse_identifiers,
     refuse_other_kind,
     sort_classes,
 )
+from sk_mtl._data.label_values import as_comparable, as_objects, common_dtype
 from sk_mtl._data.labels import LabelTable, TargetForm, equals_sentinel
-from sk_mtl._tasks import enumerate_some
+from sk_mtl._tasks import enumerate_some, make_class_index
 
 __all__ = ["EncodedTargets", "TargetSchema"]
 
@@ -73,6 +73,20 @@ class TargetSchema:
         """Number of classes of each task."""
         return tuple(len(c) for c in self.classes)
 
+    def class_index(self) -> pd.MultiIndex:
+        """Return an index of the (task, class) pairs."""
+        pairs = [
+            (name, label)
+            for name, classes in zip(self.task_names, self.classes, strict=True)
+            for label in as_objects(classes).tolist()
+        ]
+        numbers = [c for c in self.classes if len(c) and c.dtype.kind in "biuf"]
+        kinds = {c.dtype.kind for c in numbers}
+        # pandas alone would round integers beside floats, and take True and 1 for one label.
+        if numbers and (common_dtype(numbers).kind == "O" or ("b" in kinds and len(kinds) > 1)):
+            return make_class_index(pairs)
+        return pd.MultiIndex.from_tuples(pairs, names=["task", "class"])
+
     def align(self, table: LabelTable) -> LabelTable:
         """Return a table with its columns in the order of the tasks of this schema."""
         names = self.task_names
@@ -109,7 +123,7 @@ class TargetSchema:
             present = table.label_mask[:, t]
             found = index_labels(column[present], classes)
             if unknown == "error" and (found < 0).any():
-                strangers = pd.unique(as_hashable(column[present][found < 0]))
+                strangers = pd.unique(as_comparable([column[present][found < 0]])[0])
                 raise ValueError(
                     f"Task {self.task_names[t]!r} has {int((found < 0).sum())} label(s) outside "
                     f"its classes {enumerate_some([repr(c) for c in classes.tolist()])}: "
@@ -140,7 +154,13 @@ class TargetSchema:
         if self.is_1d:
             return arrays[0]
         kinds = {a.dtype.kind for a in arrays}
-        if len({a.dtype for a in arrays}) == 1 or kinds <= set("iuf") or kinds == {"U"}:
+        # Of the classes, so that the rows do not decide whether integers would be rounded.
+        known = [
+            a if column is None else c
+            for a, column, c in zip(arrays, columns, self.classes, strict=True)
+        ]
+        are_numbers = kinds <= set("iuf") and common_dtype(known).kind != "O"
+        if len({a.dtype for a in arrays}) == 1 or are_numbers or kinds == {"U"}:
             return np.column_stack(arrays)
         return np.column_stack([a.astype(object) for a in arrays])
 
@@ -202,7 +222,7 @@ def _pandas_column(
         # NumPy's integers and booleans know no missing label.
         return series if is_numpy and dtype.kind in "biu" else _cast(series, dtype)
     series = pd.Series(column)
-    if column.dtype.kind in "iu" and str(dtype).lower().startswith("float"):
+    if column.dtype.kind in "iu" and pd.api.types.is_float_dtype(dtype):
         return series
     if isinstance(dtype, pd.DatetimeTZDtype):
         return series.dt.tz_localize("UTC").astype(dtype)

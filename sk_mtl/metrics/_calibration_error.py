@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import check_consistent_length
 
 from sk_mtl._compat.arguments import check_integer
+from sk_mtl._data.label_values import factorize_labels
 
 
 def calibration_error(
@@ -75,7 +76,9 @@ def calibration_error(
     check_probabilities(proba)
     weight = np.ones(len(y_true)) if sample_weight is None else np.asarray(sample_weight, float)
     confidence = proba.max(axis=1).astype(np.float64)
-    correct = (labels[proba.argmax(axis=1)] == y_true).astype(np.float64)
+    codes, _ = factorize_labels([labels, y_true])
+    of_columns, of_rows = np.split(codes, [len(labels)])
+    correct = (of_columns[proba.argmax(axis=1)] == of_rows).astype(np.float64)
     bins = equal_width_bins(confidence, n_bins)
     gap = np.bincount(bins, weights=weight * (correct - confidence), minlength=n_bins)
     return float(np.abs(gap).sum() / weight.sum())
@@ -94,10 +97,11 @@ def as_class_probabilities(y_proba: Any) -> np.ndarray:
     return np.column_stack([1 - proba, proba]) if proba.ndim == 1 else proba
 
 
-def check_probabilities(proba: np.ndarray) -> None:
+def check_probabilities(proba: np.ndarray, task_name: Any = None) -> None:
     """Raise ValueError unless all values (n_samples, n_classes) are between 0 and 1."""
     if len(proba) and not (proba.min() >= 0 and proba.max() <= 1 + 1e-6):
+        of_task = "" if task_name is None else f" of task {task_name!r}"
         raise ValueError(
-            "Probabilities must be between 0 and 1. Got values from "
+            f"Probabilities{of_task} must be between 0 and 1. Got values from "
             f"{proba.min():.3g} to {proba.max():.3g}."
         )

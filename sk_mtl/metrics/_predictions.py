@@ -13,7 +13,8 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-from sk_mtl._data.labels import LabelTable, read_labels
+from sk_mtl._data.label_values import factorize_labels, in_native_order
+from sk_mtl._data.labels import LabelTable, array_of_sequence, natural_dtype, read_labels
 from sk_mtl._data.sample_weight import read_cell_weight
 from sk_mtl._tasks import PerTask, enumerate_some, resolve_task
 from sk_mtl.metrics._calibration_error import as_class_probabilities
@@ -82,6 +83,7 @@ def match_predictions(
             listed = known[t]
             if listed is None:
                 listed = _guess_classes(name, true, values.shape[1], table.form.categories[t])
+            _refuse_incomplete(name, values, rows)
             labels, codes, coded = _code_probabilities(name, true, values[rows], listed)
         cell_weight = None if weight_of_task is None else weight_of_task[rows]
         cells = TaskCells(name, labels, codes, coded, cell_weight)
@@ -144,7 +146,7 @@ def _read_probabilities(
 def _is_binary(table: LabelTable, known: np.ndarray | None) -> bool:
     """Return whether the only task has two classes, so that one column stands for the second."""
     labels = table.columns[0][table.label_mask[:, 0]] if known is None else known
-    return len(labels) > 0 and len(_factorize([labels])[1]) == 2
+    return len(labels) > 0 and len(factorize_labels([labels])[1]) == 2
 
 
 def _split_by_task(y_pred: Any, n_tasks: int) -> tuple[Sequence[Any] | None, list[Any]]:
@@ -213,7 +215,8 @@ def _classes_of_tasks(classes: Any, table: LabelTable) -> list[np.ndarray | None
         return known
     if isinstance(classes, Mapping):
         for name, labels in classes.items():
-            known[resolve_task(name, table.task_names)] = _as_labels(labels)
+            t = resolve_task(name, table.task_names)
+            known[t] = _as_labels(labels, table.task_names[t])
         return known
     items = list(classes)
     if isinstance(classes, PerTask) and len(items) == table.n_tasks:
@@ -226,16 +229,16 @@ def _classes_of_tasks(classes: Any, table: LabelTable) -> list[np.ndarray | None
             f"classes must hold the classes of each of the {table.n_tasks} task(s): a sequence "
             f"with an array per task, or {{task: labels}}. Got {classes!r}."
         )
-    return [_as_labels(labels) for labels in items]
+    return [_as_labels(labels, name) for labels, name in zip(items, table.task_names, strict=True)]
 
 
-def _as_labels(labels: Any) -> np.ndarray:
-    """Return class labels as an array, without turning numbers into text."""
-    if isinstance(labels, np.ndarray):
-        return labels
-    as_objects = np.array(list(labels), dtype=object)
-    inferred = np.array(as_objects.tolist())
-    return inferred if inferred.dtype.kind in "biuf" else as_objects
+def _as_labels(labels: Any, name: Any) -> np.ndarray:
+    """Return the class labels of a task as an array of their natural dtype."""
+    is_array = isinstance(labels, np.ndarray)
+    raw = in_native_order(labels) if is_array else array_of_sequence(list(labels))
+    if raw.dtype.kind != "O":
+        return raw
+    return natural_dtype(raw, np.ones(len(raw), dtype=bool), name)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -249,7 +252,7 @@ def _code_labels(
     """Return all labels, and the codes of the true and of the predicted labels."""
     listed = true[:0] if known is None else known
     _check_same_kind(name, true, predicted)
-    codes, labels = _factorize([listed, true, predicted])
+    codes, labels = factorize_labels([listed, true, predicted])
     ends = np.cumsum([len(listed), len(true)])
     _, true_codes, predicted_codes = np.split(codes, ends)
     return labels, true_codes, predicted_codes
@@ -267,17 +270,28 @@ def _code_probabilities(
         )
     if len(known):
         _check_same_kind(name, true, known)
-    codes, labels = _factorize([known, true])
+    codes, labels = factorize_labels([known, true])
     padded = np.zeros((len(proba), len(labels)), dtype=proba.dtype)
     padded[:, codes[: len(known)]] = proba
     return labels, codes[len(known) :], padded
+
+
+def _refuse_incomplete(name: Any, proba: np.ndarray, rows: np.ndarray) -> None:
+    """Raise ValueError if rows to score have a probability of some classes only."""
+    bad = rows[~np.isfinite(proba[rows]).all(axis=1)]
+    if len(bad):
+        raise ValueError(
+            f"The probabilities of task {name!r} must be finite, or NaN for all classes of a row "
+            f"that has no prediction. Got NaN or infinity for some classes in {len(bad)} labelled "
+            f"row(s), the first in row {bad[0]}."
+        )
 
 
 def _guess_classes(
     name: Any, true: np.ndarray, n_columns: int, categories: tuple[np.ndarray, bool] | None
 ) -> np.ndarray:
     """Infer the classes of a task if they were not given."""
-    found = _factorize([true])[1]
+    found = factorize_labels([true])[1]
     if len(found) == n_columns:
         return found
     if categories is not None and len(categories[0]) == n_columns:
@@ -304,12 +318,3 @@ def _check_same_kind(name: Any, true: np.ndarray, other: np.ndarray) -> None:
 def _kind_of_object(labels: np.ndarray) -> str:
     """Return the dtype kind that the first label of an object array has."""
     return np.asarray(labels[0]).dtype.kind if len(labels) else "O"
-
-
-def _factorize(arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the codes of the labels in all arrays together, and the sorted labels."""
-    together = np.concatenate(
-        [a.astype(object) if a.dtype.kind in "USO" else a for a in arrays if len(a)]
-    )
-    codes, labels = pd.factorize(together, sort=True)
-    return codes, np.asarray(labels)

@@ -41,6 +41,10 @@ def multitask_score(
     A true label that the model has not seen in training counts as an error: it becomes an
     additional class with probability 0.
 
+    Labels are compared by value: 1, 1.0 and True are the same label, in whatever dtypes, and
+    integers above 2**53 are not rounded. The log loss counts probabilities below 1.2e-7, the
+    resolution of float32, as 1.2e-7, whatever the dtype; scikit-learn's takes that of the dtype.
+
     Parameters
     ----------
     metric : str or callable

@@ -10,7 +10,11 @@ import numpy as np
 import sklearn.metrics
 
 from sk_mtl._compat.arguments import check_choice
+from sk_mtl._compat.user_warnings import warn_user
 from sk_mtl.metrics._calibration_error import calibration_error, check_probabilities
+
+# Smaller probabilities are clipped to it: the resolution of those that a network predicts.
+_EPSILON = float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True)
@@ -127,30 +131,31 @@ def _one_against_rest(function: Callable[..., float]) -> Callable[..., float]:
     return score
 
 
+def log_losses(cells: TaskCells) -> np.ndarray:
+    """Return the log loss of each cell, (n_cells,), which does not depend on the dtype."""
+    # log_loss of scikit-learn clips at the epsilon of the dtype: a label that is predicted with
+    # probability 0 costs 15.9 in float32 and 36.0 in float64.
+    proba = cells.predicted[np.arange(len(cells.true)), cells.true].astype(np.float64)
+    return np.abs(np.log(np.clip(proba, _EPSILON, 1)))
+
+
 def _log_loss(cells: TaskCells) -> float:
-    proba = cells.predicted
-    if cells.n_classes == 1:  # log_loss needs two classes; the second one has probability 0
-        proba = np.column_stack([proba, np.zeros_like(proba)])
-    return float(
-        sklearn.metrics.log_loss(
-            cells.true, proba, sample_weight=cells.weight, labels=np.arange(proba.shape[1])
-        )
-    )
+    check_probabilities(cells.predicted, cells.task_name)
+    _warn_of_sums(cells)
+    return float(np.average(log_losses(cells), weights=cells.weight))
+
+
+def brier_scores(cells: TaskCells) -> np.ndarray:
+    """Return the Brier score of each cell, (n_cells,)."""
+    # As in scikit-learn, that of two classes is of the second one only.
+    codes = np.arange(cells.n_classes)[1 if cells.n_classes == 2 else 0 :]
+    is_true = cells.true[:, None] == codes
+    return ((cells.predicted[:, codes].astype(np.float64) - is_true) ** 2).sum(axis=1)
 
 
 def _brier_score(cells: TaskCells) -> float:
-    proba = cells.predicted
-    if cells.n_classes == 2:
-        return float(
-            sklearn.metrics.brier_score_loss(
-                cells.true, proba[:, 1], sample_weight=cells.weight, pos_label=1
-            )
-        )
-    # brier_score_loss takes more than two classes only since scikit-learn 1.7.
-    check_probabilities(proba)
-    is_true = cells.true[:, None] == np.arange(cells.n_classes)
-    distance = ((proba.astype(np.float64) - is_true) ** 2).sum(axis=1)
-    return float(np.average(distance, weights=cells.weight))
+    check_probabilities(cells.predicted, cells.task_name)
+    return float(np.average(brier_scores(cells), weights=cells.weight))
 
 
 def _calibration_error(cells: TaskCells, n_bins: int = 15) -> float:
@@ -161,6 +166,19 @@ def _calibration_error(cells: TaskCells, n_bins: int = 15) -> float:
         n_bins=n_bins,
         sample_weight=cells.weight,
     )
+
+
+def _warn_of_sums(cells: TaskCells) -> None:
+    """Warn of rows whose probabilities do not sum to 1, with the tolerance of scikit-learn."""
+    sums = cells.predicted.sum(axis=1, dtype=np.float64)
+    epsilon = max(_EPSILON, float(np.finfo(cells.predicted.dtype).eps))
+    is_off = np.abs(sums - 1) > np.sqrt(epsilon)
+    if is_off.any():
+        warn_user(
+            f"The probabilities of task {cells.task_name!r} do not sum to 1 in "
+            f"{int(is_off.sum())} of {len(sums)} labelled row(s); the first of these sums to "
+            f"{sums[is_off][0]:.3g}. Make sure to pass probabilities."
+        )
 
 
 def _require_two_classes(cells: TaskCells) -> None:

@@ -19,6 +19,8 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.parallel import Parallel, delayed
 
+from sk_mtl._data.classes import index_labels
+from sk_mtl._data.label_values import concatenate_labels, factorize_labels
 from sk_mtl._tasks import PerTask
 from sk_mtl.model_selection._k_fold import MultiTaskStratifiedKFold
 from sk_mtl.model_selection._rows import count_rows, take_rows
@@ -191,7 +193,7 @@ def _join_labels(predictions: Sequence[Any], tests: Sequence[np.ndarray], X: Any
         return _join_pandas(predictions, tests, X)
     if nw.dependencies.is_into_dataframe(predictions[0]):
         return take_rows(_join_frames(predictions), order)
-    return np.concatenate([np.asarray(p) for p in predictions])[order]
+    return concatenate_labels([np.asarray(p) for p in predictions])[order]
 
 
 def _join_frames(predictions: Sequence[Any]) -> Any:
@@ -223,8 +225,11 @@ def _join_pandas(predictions: Sequence[Any], tests: Sequence[np.ndarray], X: Any
 def _join_series(parts: Sequence[pd.Series], tests: Sequence[np.ndarray], n: int) -> pd.Series:
     """Join the parts of one column; parts without labels do not affect its dtype."""
     placed = [p.set_axis(test) for p, test in zip(parts, tests, strict=True)]
-    labelled = [p for p in placed if p.notna().any()]
-    return pd.concat(labelled or placed).reindex(np.arange(n))
+    joined = pd.concat([p for p in placed if p.notna().any()] or placed)
+    is_integer = isinstance(joined.dtype, np.dtype) and joined.dtype.kind in "iu"
+    if len(joined) < n and is_integer and joined.abs().max() > 2**53:
+        joined = joined.astype(object)  # NaN beside them would turn them into floats
+    return joined.reindex(np.arange(n))
 
 
 def _join_probabilities(
@@ -247,13 +252,13 @@ def _join_columns(
     """Join the probabilities of one task."""
     parts = [np.asarray(p) for p, _ in predictions]
     known = [c for _, c in predictions if len(c)]
-    classes = np.unique(np.concatenate(known)) if known else np.empty(0)
+    classes = factorize_labels(known)[1] if known else np.empty(0)
     n_samples = sum(len(test) for test in tests)
     dtype = np.result_type(*parts)
     joined = np.full((n_samples, len(classes)), of_unknown, dtype=dtype)
     for part, (_, own), test in zip(parts, predictions, tests, strict=True):
         if len(own):
-            joined[test[:, None], np.searchsorted(classes, own)] = part
+            joined[test[:, None], index_labels(own, classes)] = part
         is_untrained = np.isnan(part).all(axis=1)
         joined[test[is_untrained]] = np.nan
     return joined

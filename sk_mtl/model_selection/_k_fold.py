@@ -14,6 +14,7 @@ import pandas as pd
 from sklearn.utils import check_consistent_length
 
 from sk_mtl._compat.arguments import as_random_state, check_flags, check_integer
+from sk_mtl._data.label_values import in_native_order
 from sk_mtl.model_selection._groups import assign_groups
 from sk_mtl.model_selection._iterative import assign_folds, index_columns
 from sk_mtl.model_selection._labels import CodedLabels
@@ -175,7 +176,8 @@ class MultiTaskStratifiedGroupKFold(_MultiTaskKFold):
         if groups is None:
             raise ValueError("The 'groups' parameter should not be None.")
         check_consistent_length(labels.codes, groups)
-        group_of_row, names = pd.factorize(np.asarray(groups), use_na_sentinel=True)
+        groups = in_native_order(np.asarray(groups))
+        group_of_row, names = pd.factorize(groups, use_na_sentinel=True)
         if (group_of_row < 0).any():
             raise ValueError(
                 f"groups must have a group for every row. {int((group_of_row < 0).sum())} of "

@@ -572,11 +572,10 @@ def test_class_weight_of_a_1d_y_may_name_labels_or_the_task(class_weight, y):
 
 BAD_CLASS_WEIGHTS = {
     "unknown task": ({"c": "balanced"}, "There is no task 'c'"),
-    "unknown label": ({"a": {5: 1}}, "'a' names 5, not among its classes 0, 1"),
-    "label of another type": ({"a": {"0": 1}}, "'a' names '0', not among its classes"),
     "other word": ({"a": "auto"}, "'a' must be 'balanced', None or"),
     "number for a task": ({"a": 2.0}, "'a' must be 'balanced', None or"),
-    "labels for two tasks": ({"u": 2.0}, "There is no task 'u'"),
+    "labels for two tasks": ({"u": 2.0}, "must be given by task"),
+    "unknown task and known task": ({"a": None, "u": 2.0}, "There is no task 'u'"),
     "negative": ({"a": {0: -1}}, "'a' must be finite and not negative"),
     "NaN": ({"a": {0: np.nan}}, "'a' must be finite and not negative"),
     "infinite": ({"a": {0: np.inf}}, "'a' must be finite and not negative"),
@@ -591,6 +590,22 @@ BAD_CLASS_WEIGHTS = {
 def test_unusable_class_weights_are_refused(class_weight, words):
     with pytest.raises(ValueError, match=words):
         factors_of(class_weight, pd.DataFrame({"a": [0, 1], "b": ["u", "v"]}))
+
+
+def test_weights_of_labels_that_are_no_class_have_no_effect():
+    y = pd.DataFrame({"a": [0, 1], "b": [None, None]})
+    assert factors_of({"a": {0: 3, 5: 9}, "b": {"u": 2}}, y) == [[3, 1], []]
+
+
+@pytest.mark.parametrize(
+    "key", [np.uint64(2**60 + 1), np.array([2**60 + 1], ">i8")[0], float(2**60 + 256)]
+)
+def test_a_class_weight_finds_its_class_by_value(key):
+    y = pd.Series([2**60 + 1, 2**60 + 256, 2**60 + 2], dtype="Int64")
+    wanted = {int(key): 5.0}
+    classes = [2**60 + 1, 2**60 + 2, 2**60 + 256]
+    assert factors_of({key: 5}, y) == [[wanted.get(c, 1.0) for c in classes]]
+    assert factors_of({key: 5, 2**60 + 2: 7}, y)[0][1] == 7
 
 
 def test_class_weights_multiply_cell_weights_and_leave_the_targets_alone():

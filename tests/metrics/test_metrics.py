@@ -27,6 +27,7 @@ from sk_mtl.metrics import (
     get_multitask_scorer,
     get_multitask_scorer_names,
     make_multitask_scorer,
+    multitask_report,
     multitask_score,
     per_task_scorers,
 )
@@ -51,6 +52,11 @@ Y = pd.DataFrame(
     }
 )
 CLASSES = PerTask([np.array([0, 1]), np.array([2, 5, 7]), np.array(["x", "y"])], Y.columns)
+
+
+def swap(values):
+    """Return an array in the byte order that the machine does not have."""
+    return values.astype(values.dtype.newbyteorder("S"))
 
 
 def make_predictions(seed=0):
@@ -414,11 +420,66 @@ def test_one_binary_task_may_have_one_column_of_probabilities(classes):
     assert multitask_score("log_loss", Y, second, classes=classes) == expected
 
 
-def test_probabilities_keep_their_float_type():
-    # In double precision, log_loss would find that single-precision rows do not sum to one.
+@pytest.mark.parametrize("metric", PROBABILITY_METRICS)
+@pytest.mark.parametrize("weight", [None, np.arange(1.0, 11.0)])
+def test_the_same_probabilities_have_the_same_score_in_any_dtype(metric, weight):
     single = [p.astype(np.float32) for p in PROBA]
+    double = [p.astype(np.float64) for p in single]
 
-    assert_allclose(score("log_loss", y_pred=single), score("log_loss"), rtol=1e-6)
+    found = score(metric, y_pred=single, sample_weight=weight)
+    assert found == score(metric, y_pred=double, sample_weight=weight)
+    assert found == score(metric, y_pred=[swap(p) for p in single], sample_weight=weight)
+    assert_allclose(found, score(metric, sample_weight=weight), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_a_label_of_probability_zero_costs_the_same_in_any_dtype(dtype):
+    proba = np.array([[1, 0], [1, 0], [0.5, 0.5]], dtype=dtype)
+    wanted = (0 + np.log(2.0**23) + np.log(2)) / 3  # float32's epsilon is 2**-23
+
+    assert_allclose(multitask_score("log_loss", [0, 1, 0], proba), wanted)
+    # As scikit-learn has it for the dtype of a network's probabilities.
+    assert_allclose(skm.log_loss([0, 1, 0], proba.astype(np.float32)), wanted, rtol=1e-6)
+    boot = multitask_report([0, 1, 0], y_proba=proba, metrics=["log_loss"], n_bootstraps=1)
+    assert_allclose(boot.frame["log_loss", "score"]["y0"], wanted)
+
+
+def test_an_unseen_label_costs_model_and_constant_the_same():
+    # Both predict "new" with probability 0, and the others with their shares.
+    proba = np.tile(np.array([0.5, 0.5], dtype=np.float32), (4, 1))
+    report = multitask_report(
+        ["a", "b", "new", "a"],
+        y_proba=proba,
+        y_train=["a", "b"],
+        metrics=["log_loss", "brier_score"],
+        n_bootstraps=20,
+        random_state=0,
+    )
+    for metric in ("log_loss", "brier_score"):
+        assert_allclose(report.frame[metric, "score"], report.frame[metric, "constant"])
+    assert_allclose(report.frame["log_loss", "score"]["y0"], (3 * np.log(2) + np.log(2**23)) / 4)
+    assert report.frame["log_loss", "upper"]["y0"] < np.log(2**23)
+
+
+def test_a_function_gets_the_constant_in_the_dtype_of_the_model():
+    scorer = make_multitask_scorer(
+        skm.log_loss,
+        response_method="predict_proba",
+        greater_is_better=False,
+        metric_params={"labels": ["a", "b", "new"]},
+    )
+    proba = np.tile(np.array([0.5, 0.5], dtype=np.float32), (4, 1))
+    report = multitask_report(
+        ["a", "b", "new", "a"], y_proba=proba, y_train=["a", "b"], metrics={"loss": scorer}
+    )
+    assert_allclose(report.frame["loss", "score"], report.frame["loss", "constant"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_probabilities_that_do_not_sum_to_one_are_warned_of_by_task(dtype):
+    proba = np.array([[0.5, 0.3], [0.5, 0.5], [0.4, 0.6]], dtype=dtype)
+    with pytest.warns(UserWarning, match=r"task 'y0' do not sum to 1 in 1 of 3 .* sums to 0\.8\."):
+        multitask_score("log_loss", [0, 1, 0], proba)
 
 
 def test_classes_of_zeros_and_ones_are_known_when_one_is_absent():
@@ -433,6 +494,23 @@ def test_classes_of_a_categorical_column_are_its_categories():
 
     expected = multitask_score("log_loss", y, proba, classes=np.array(["a", "b", "c"]))
     assert multitask_score("log_loss", y, proba) == expected
+
+
+def test_a_probability_that_is_missing_for_some_classes_names_the_task():
+    y = Y.copy()
+    proba = PerTask([p.copy() for p in PROBA], Y.columns)
+    proba["b"][4] = [0.5, np.nan, 0.5]  # the row has no label of the task
+    assert multitask_score("log_loss", y, proba) == score("log_loss")
+    proba["b"][2] = [0.5, np.nan, 0.5]
+    for metric in PROBABILITY_METRICS:
+        with pytest.raises(ValueError, match=r"task 'b' must be finite.* 1 labelled row.* row 2\."):
+            multitask_score(metric, y, proba)
+
+
+def test_calibration_error_compares_long_integers_by_value():
+    labels, y_true = np.array([2**60 + 1, 2**60 + 2]), np.array([2**60 + 1, 2**60 + 1], dtype="u8")
+    proba = np.array([[1.0, 0.0], [0.0, 1.0]])
+    assert calibration_error(y_true, proba, labels=labels) == 0.5
 
 
 # -- What is refused -----------------------------------------------------------------------------
@@ -450,7 +528,8 @@ def test_classes_of_a_categorical_column_are_its_categories():
         (("accuracy", Y, list(PROBA)), "computed from predicted labels"),
         (("roc_auc", Y, LABELS), "computed from probabilities"),
         (("accuracy", Y["c"], Y["a"].fillna(0)), "cannot be compared: 'x' and 0.0"),
-        (("brier_score", Y["b"], PROBA["b"] * 9), "must be between 0 and 1"),
+        (("brier_score", Y["b"], PROBA["b"] * 9), "Probabilities of task 'b' must be between 0"),
+        (("log_loss", Y["b"], PROBA["b"] * 9), "Probabilities of task 'b' must be between 0"),
     ],
 )
 def test_score_refuses_what_does_not_fit(arguments, message):

@@ -16,7 +16,14 @@ import scipy.sparse as sp
 from sklearn.exceptions import UndefinedMetricWarning
 
 from sk_mtl.metrics._calibration_error import equal_width_bins
-from sk_mtl.metrics._task_metrics import METRICS, Metric, TaskCells, UndefinedScore
+from sk_mtl.metrics._task_metrics import (
+    METRICS,
+    Metric,
+    TaskCells,
+    UndefinedScore,
+    brier_scores,
+    log_losses,
+)
 
 # Numbers in the table of rows by resamples that is worked on at once; 16 MiB of float64.
 _BATCH_SIZE = 2**21
@@ -191,18 +198,11 @@ def _average_precision(positive: np.ndarray, every: np.ndarray) -> np.ndarray:
 
 
 def _log_loss(cells: TaskCells, weight: np.ndarray) -> np.ndarray:
-    proba = cells.predicted[np.arange(len(cells.true)), cells.true]
-    limit = np.finfo(proba.dtype).eps
-    return _weighted_mean(weight, -np.log(np.clip(proba, limit, 1 - limit)))
+    return _weighted_mean(weight, log_losses(cells))
 
 
 def _brier_score(cells: TaskCells, weight: np.ndarray) -> np.ndarray:
-    codes = np.arange(cells.n_classes)
-    if cells.n_classes == 2:  # scikit-learn uses the second of two classes only
-        codes = codes[1:]
-    is_true = cells.true[:, None] == codes
-    distance = ((cells.predicted[:, codes].astype(np.float64) - is_true) ** 2).sum(axis=1)
-    return _weighted_mean(weight, distance)
+    return _weighted_mean(weight, brier_scores(cells))
 
 
 def _calibration_error(cells: TaskCells, weight: np.ndarray, n_bins: int = 15) -> np.ndarray:

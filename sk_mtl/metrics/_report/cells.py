@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sk_mtl._data.label_values import as_objects, factorize_labels
 from sk_mtl._data.labels import LabelTable, read_labels
 from sk_mtl._data.sample_weight import read_cell_weight
-from sk_mtl._tasks import enumerate_some
+from sk_mtl._tasks import enumerate_some, make_class_index
 from sk_mtl.metrics._predictions import ScoredTask, match_predictions
 from sk_mtl.metrics._report.request import LABELS
 from sk_mtl.metrics._task_metrics import TaskCells
@@ -101,12 +102,10 @@ def count_labels(
     values: np.ndarray, labels: np.ndarray, weight: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the sorted labels, those listed and those found, and the number or weight of each."""
-    parts = [a.astype(object) if a.dtype.kind in "USO" else a for a in (labels, values) if len(a)]
-    if not parts:
+    if not len(labels) and not len(values):
         return labels, np.zeros(0, dtype=np.intp)
-    codes, found = pd.factorize(np.concatenate(parts), sort=True)
-    own = codes[len(labels) :]
-    return np.asarray(found), np.bincount(own, weight, minlength=len(found))
+    codes, found = factorize_labels([labels, values])
+    return found, np.bincount(codes[len(labels) :], weight, minlength=len(found))
 
 
 # ------------------------------------------------------------------------------------------------
@@ -132,6 +131,8 @@ def _predict_constant(cells: TaskCells, training: LabelTable | None, t: int) -> 
     shares = shares / shares.sum()
     n_cells = len(cells.true)
     if cells.predicted.ndim == 2:
+        # In the dtype of the model's: scikit-learn's log_loss depends on it.
+        shares = shares.astype(cells.predicted.dtype)
         return ScoredTask(replace(cells, predicted=np.tile(shares, (n_cells, 1))))
     return ScoredTask(replace(cells, predicted=np.full(n_cells, shares.argmax())))
 
@@ -155,10 +156,8 @@ def describe_labels(
         values = true.labels_of(t)
         # The last are those of the probabilities, which include all classes of the model.
         labels, number = count_labels(values, listed[-1] if listed else values[:0])
-        if labels.dtype.kind == "f" and values.dtype.kind in "iu":
-            labels = labels.astype(values.dtype)  # predictions may have integers as floats
         _, weight = count_labels(values, labels, true.weight_of(t))
-        index += [(name, label) for label in labels.tolist()]
+        index += [(name, label) for label in as_objects(labels).tolist()]
         numbers.append(number)
         shares.append(weight / max(weight.sum(), np.finfo(float).tiny))
     n_classes = [len(number) for number in numbers]
@@ -169,16 +168,6 @@ def describe_labels(
     }
     class_counts = pd.DataFrame(
         {"count": np.concatenate(numbers).astype(np.intp), "share": np.concatenate(shares)},
-        index=_make_class_index(index),
+        index=make_class_index(index),
     )
     return columns, class_counts
-
-
-def _make_class_index(pairs: list[tuple[Any, Any]]) -> pd.MultiIndex:
-    """Return an index of (task, class) pairs that keeps names and labels as they are."""
-    levels = []
-    for values in ([task for task, _ in pairs], [label for _, label in pairs]):
-        as_objects = np.empty(len(values), dtype=object)
-        as_objects[:] = values
-        levels.append(pd.Index(as_objects, dtype=object, tupleize_cols=False))
-    return pd.MultiIndex.from_arrays(levels, names=["task", "class"])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from bad_input import BOTH, X, Y, assert_refused
+from bad_input import BOTH, X, Y, assert_refused, make
 
 # parameter, its value, the error and its message
 PARAMETERS = [
@@ -104,7 +104,8 @@ PARAMETERS = [
         [{0: 1}],
         ValueError,
         "The 'class_weight' parameter of MultiTaskClassifier must be a str among "
-        "{'balanced'}, an instance of 'dict' or None. Got [{0: 1}] instead.",
+        "{'balanced'}, an instance of 'dict' or None. Got [{0: 1}] instead. Several tasks take "
+        "a dict by task: dict(zip(Y.columns, class_weight)).",
     ),
     (
         "class_weight",
@@ -130,20 +131,20 @@ PARAMETERS = [
         "class_weight",
         {0: 1, 1: 2},
         ValueError,
-        "class_weight of task 'flag' must be 'balanced', None or {label: weight}. Got 1.",
+        "class_weight must be given by task, since each task of a table has classes of its own: "
+        "write {'flag': {0: 1, 1: 2}} for task 'flag'. Got {0: 1, 1: 2}.",
     ),
     (
         "class_weight",
-        {"flag": {7: 1}},
+        {"flag": {"0": 1}},
         ValueError,
-        "class_weight of task 'flag' names 7, not among its classes 0, 1.",
+        "class_weight of task 'flag' names '0', not among its classes 0, 1.",
     ),
     (
         "class_weight",
-        {"colour": {"rde": 2}},
+        {"colour": {1: 2}},
         ValueError,
-        "class_weight of task 'colour' names 'rde', not among its classes 'blue', 'green', "
-        "'red'. Did you mean 'red'?",
+        "class_weight of task 'colour' names 1, not among its classes 'blue', 'green', 'red'.",
     ),
     (
         "class_weight",
@@ -218,3 +219,36 @@ PARAMETERS = [
 )
 def test_unusable_parameters_are_refused(name, value, error, message, state):
     assert_refused(lambda clf: clf.fit(X, Y), error, message, state, {name: value})
+
+
+OUTSIDE = (
+    {"colour": {"rde": 2}},
+    "class_weight of task 'colour' names 'rde', not among its classes 'blue', 'green', 'red'. Did "
+    "you mean 'red'?",
+)
+
+
+def test_weights_of_labels_outside_the_declared_classes_are_refused():
+    class_weight, message = OUTSIDE
+    declared = {"class_weight": class_weight, "classes": {"colour": ["red", "green", "blue"]}}
+    assert_refused(lambda clf: clf.fit(X, Y), ValueError, message, "new", declared)
+    categorical = Y.astype({"colour": "category"})
+    params = {"class_weight": class_weight}
+    assert_refused(lambda clf: clf.fit(X, categorical), ValueError, message, "new", params)
+    classes = {"flag": [0, 1], "colour": ["red", "green", "blue"]}
+
+    def stream(clf):
+        clf.partial_fit(X, Y, classes=classes)
+
+    assert_refused(stream, ValueError, message, "new", params)
+
+
+def test_weights_of_labels_that_no_row_has_are_warned_of():
+    class_weight = {"flag": {7: 1, 0: 2}, "colour": {"rde": 2}}
+    with pytest.warns(UserWarning, match="class_weight") as caught:
+        make(class_weight=class_weight).fit(X, Y)
+    assert [str(w.message) for w in caught] == [
+        "class_weight names 2 class(es) that no label of y has, so that their weights have no "
+        "effect: 7 of task 'flag', 'rde' of task 'colour'. Did you mean 'red'? Correct them if "
+        "they are misspelt. If only these rows lack them, list all classes in `classes`."
+    ]
