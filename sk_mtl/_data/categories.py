@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from sk_mtl._data.known_categories import check_known_categories, warn_of_alike_categories
 from sk_mtl._tasks import enumerate_some
 
 __all__ = [
@@ -106,6 +107,7 @@ def learn_categories(X: Any, is_categorical: np.ndarray) -> Categories:
             values = values[
                 np.array(sorted(range(len(values)), key=lambda i: _order(values[i])), int)
             ]
+            warn_of_alike_categories(_name_of(X, position), values)
         found.append(values)
     return tuple(found)
 
@@ -117,8 +119,10 @@ def split_columns(X: Any, categories: Categories) -> tuple[Any, np.ndarray]:
     chosen = ((j, c) for j, c in enumerate(categories) if c is not None)
     for k, (position, known) in enumerate(chosen):
         index, distinct = _factorize(X, position)
-        if len(known) and len(distinct):
+        if len(distinct):
             code = pd.Index(known, dtype=object).get_indexer(pd.Index(distinct, dtype=object))
+            n_cells = int((index >= 0).sum())
+            check_known_categories(_name_of(X, position), known, distinct, code >= 0, n_cells)
             code = np.append(np.where(code < 0, np.nan, code), np.nan)  # -1 is a missing one
             codes[:, k] = code[index]
     if isinstance(X, pd.DataFrame):
@@ -169,6 +173,15 @@ def _factorize(X: Any, position: int) -> tuple[np.ndarray, np.ndarray]:
     values = np.empty(len(distinct), dtype=object)
     values[:] = np.asarray(distinct, dtype=object)
     return np.asarray(codes), values
+
+
+def _name_of(X: Any, position: int) -> Any:
+    """Return the name of a feature; its position if X is an array."""
+    if isinstance(X, pd.DataFrame):
+        return X.columns[position]
+    if nw.dependencies.is_into_dataframe(X):
+        return nw.from_native(X, eager_only=True).columns[position]
+    return position
 
 
 def _order(value: Any) -> tuple[str, Any]:

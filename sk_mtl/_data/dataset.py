@@ -21,6 +21,7 @@ from sk_mtl._data.categories import Categories
 from sk_mtl._data.class_weight import class_frequencies, class_weight_factors, weigh_classes
 from sk_mtl._data.classes import read_classes
 from sk_mtl._data.labels import LabelTable, read_labels
+from sk_mtl._data.row_order import warn_of_other_order
 from sk_mtl._data.sample_weight import read_cell_weight, read_missing_weight
 from sk_mtl._data.schema import EncodedTargets, TargetSchema
 from sk_mtl._tasks import enumerate_some, name_series
@@ -225,6 +226,8 @@ def read_validation(
             f"Got {type(validation_data).__name__}{count}."
         )
     X, y, weight = (*validation_data, None)[:3]
+    of = "of validation_data"
+    warn_of_other_order({f"X {of}": X, f"y {of}": y, f"sample_weight {of}": weight})
     try:
         table = read_labels(y, missing_label=missing_label)
         X = check_X(X)

@@ -23,6 +23,10 @@ def cell(value):
 
 
 IMPUTE = "Set standardize=True, which allows missing cells, or impute them."
+DERIVE = (
+    "Derive numbers from them: skrub's TableVectorizer does so for dates, total_seconds() for "
+    "durations."
+)
 # name: X, the error and its message, parameters
 FEATURES = {
     "NaN": (
@@ -123,17 +127,17 @@ FEATURES = {
     "times": (
         lambda: X.assign(u=pd.Timestamp("2020")),
         TypeError,
-        "X must be numeric. Got times in 1 of 3 column(s): 'u'. Derive features from them.",
+        "X must be numeric. Got times in 1 of 3 column(s): 'u'. " + DERIVE,
     ),
     "durations": (
         lambda: X.assign(u=pd.Timedelta(1)),
         TypeError,
-        "X must be numeric. Got times in 1 of 3 column(s): 'u'. Derive features from them.",
+        "X must be numeric. Got times in 1 of 3 column(s): 'u'. " + DERIVE,
     ),
     "an array of times": (
         lambda: np.full((N, 2), np.datetime64("2020")),
         TypeError,
-        "X must be numeric. Got datetime64[Y]; derive features from the times.",
+        "X must be numeric. Got times in 2 of 2 column(s): 0, 1. " + DERIVE,
     ),
     "a list in a cell": (
         lambda: X.assign(u=[[1]] * N),
@@ -201,7 +205,7 @@ FEATURES = {
     "a lazy frame": (
         lambda: pl.DataFrame(A).lazy(),
         TypeError,
-        "X must be in memory. Got a lazy frame; call collect() on it.",
+        "X must be in memory. Got LazyFrame, which is lazy: call collect() on it first.",
     ),
     "one feature, 1-D": (
         lambda: [1.0, 2.0],
