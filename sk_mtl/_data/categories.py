@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from sk_mtl._data.columns import feature_names
 from sk_mtl._data.known_categories import check_known_categories, warn_of_alike_categories
 from sk_mtl._tasks import enumerate_some
 
@@ -45,8 +46,7 @@ def find_categorical(X: Any, categorical_features: Any) -> np.ndarray | None:
     elif categorical_features is None:
         return None
     else:
-        names = list(X.columns) if is_frame else None
-        is_categorical = _read_choice(categorical_features, _shape_of(X)[1], names)
+        is_categorical = _read_choice(categorical_features, _shape_of(X)[1], feature_names(X))
     if not is_categorical.any():
         return None
     if sp.issparse(X):
@@ -177,11 +177,8 @@ def _factorize(X: Any, position: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _name_of(X: Any, position: int) -> Any:
     """Return the name of a feature; its position if X is an array."""
-    if isinstance(X, pd.DataFrame):
-        return X.columns[position]
-    if nw.dependencies.is_into_dataframe(X):
-        return nw.from_native(X, eager_only=True).columns[position]
-    return position
+    names = feature_names(X)
+    return position if names is None else names[position]
 
 
 def _order(value: Any) -> tuple[str, Any]:

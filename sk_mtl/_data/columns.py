@@ -11,16 +11,25 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-__all__ = ["columns_of", "find_times"]
+__all__ = ["columns_of", "feature_names", "find_times"]
 
 _TIMES = (np.datetime64, np.timedelta64, dt.date, dt.time, dt.timedelta, pd.Period)
 
 
+def feature_names(X: Any) -> list[Any] | None:
+    """Return the names of the columns of a DataFrame; None of any other table."""
+    if isinstance(X, pd.DataFrame):  # whose names may repeat, which narwhals does not take
+        return list(X.columns)
+    if nw.dependencies.is_into_dataframe(X):
+        return list(nw.from_native(X, eager_only=True).columns)
+    return None
+
+
 def columns_of(X: Any) -> tuple[list[Any], list[np.ndarray]] | None:
     """Return the names and the columns, as objects, of a dense table; None for anything else."""
-    if nw.dependencies.is_into_dataframe(X):
+    names = feature_names(X)
+    if names is not None:
         frame = nw.from_native(X, eager_only=True)
-        names = list(X.columns) if isinstance(X, pd.DataFrame) else list(frame.columns)
         return names, [np.asarray(frame[:, i].to_list(), object) for i in range(len(names))]
     if sp.issparse(X):
         return None

@@ -6,7 +6,6 @@ Does not know how categories are coded.
 from __future__ import annotations
 
 import datetime as dt
-import reprlib
 from collections.abc import Iterable
 from decimal import Decimal
 from numbers import Number
@@ -17,6 +16,8 @@ import numpy as np
 from sk_mtl._compat.user_warnings import warn_user
 
 __all__ = ["check_known_categories", "warn_of_alike_categories"]
+
+_LONGEST_SHOWN = 60  # characters of a value in a message
 
 # Values of two kinds are never equal.
 _KINDS: tuple[tuple[str, tuple[type, ...]], ...] = (
@@ -89,4 +90,7 @@ def _as_printed(value: Any) -> str:
 
 
 def _describe(values: Any) -> str:
-    return f"{_kind_of(type(values[0]))} such as {reprlib.repr(values[0])}"
+    """Return the type of the values, with the first of them."""
+    shown = repr(values[0])
+    shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[: _LONGEST_SHOWN - 3]}..."
+    return f"{_kind_of(type(values[0]))} such as {shown}"
