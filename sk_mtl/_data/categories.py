@@ -130,7 +130,8 @@ def split_columns(X: Any, categories: Categories) -> tuple[Any, np.ndarray]:
     if nw.dependencies.is_into_dataframe(X):
         frame = nw.from_native(X, eager_only=True)
         return frame[:, numeric].to_native() if numeric else np.empty((len(codes), 0)), codes
-    return _as_array(X)[:, numeric], codes
+    # With the positions that messages name.
+    return pd.DataFrame(_as_array(X)[:, numeric], columns=numeric), codes
 
 
 def used_categories(categories: Categories, X: np.ndarray, rows: np.ndarray) -> Categories:

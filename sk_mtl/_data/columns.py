@@ -58,6 +58,8 @@ def find_times(X: Any) -> tuple[list[Any], int]:
             if dtype.is_temporal() or (dtype == nw.Object and _holds_times(frame[name].to_list()))
         ]
         return found, len(frame.columns)
+    if getattr(getattr(X, "dtype", None), "kind", "") in ("M", "m") and X.ndim == 2:
+        return list(range(X.shape[1])), X.shape[1]
     if not _may_hold_times(X):
         return [], 0
     _, columns = columns_of(X) or ([], [])
@@ -68,10 +70,7 @@ def _may_hold_times(X: Any) -> bool:
     """Return whether an array or a list has a time in some cell, before it is cut into columns."""
     if isinstance(X, (list, tuple)):
         return any(_holds_times(row) for row in X if isinstance(row, (list, tuple)))
-    dtype = getattr(X, "dtype", None)
-    if not isinstance(dtype, np.dtype) or sp.issparse(X):
-        return False
-    return dtype.kind in "Mm" or (dtype.kind == "O" and _holds_times(np.ravel(X)))
+    return getattr(X, "dtype", None) == object and not sp.issparse(X) and _holds_times(np.ravel(X))
 
 
 def _holds_times(values: Iterable[Any]) -> bool:

@@ -86,21 +86,21 @@ def test_equal_values_and_single_unknown_ones_say_nothing(known, found, expected
         (
             ["a", "b", "b"],
             ["c", None, "d"],
-            "No category of feature 'x' is known, so that all its 2 cells count as missing. X has "
-            "2: text such as 'c'; training had 2: text such as 'a'.",
+            "No category of feature 'x' is known, so that all its 2 cells count as missing. X "
+            "has 2: text such as 'c'; training had 2: text such as 'a'.",
         ),
         (
             [None, None],
             ["c", "c"],
-            "No category of feature 'x' is known, so that all its 2 cells count as missing. X has "
-            "1: text such as 'c'; training had none.",
+            "No category of feature 'x' is known, so that all its 2 cells count as missing. X "
+            "has 1: text such as 'c'; training had none.",
         ),
         (
             [NOON],
             [NOON.replace(tzinfo=dt.UTC)] * 2,
-            "No category of feature 'x' is known, so that all its 2 cells count as missing. X has "
-            "1: timestamps such as Timestamp('2020-01-01 12:00:00+0000', tz='UTC'); training had 1: "
-            "timestamps such as Timestamp('2020-01-01 12:00:00').",
+            "No category of feature 'x' is known, so that all its 2 cells count as missing. X "
+            "has 1: timestamps such as Timestamp('2020-01-01 12:00:00+0000', tz='UTC'); training "
+            "had 1: timestamps such as Timestamp('2020-01-01 12:00:00').",
         ),
     ],
 )
@@ -160,9 +160,7 @@ def test_arrays_with_categories_of_another_type_are_refused():
     codes = np.arange(70)[:, None]
     clf = make_tiny(categorical_features=[0]).fit(codes, np.arange(70) % 2)
     for X in (codes.astype(str), codes.astype(str).tolist(), codes.astype(str).astype(object)):
-        with pytest.raises(
-            TypeError, match=r"feature 0 must .*: numbers such as 0\. Got text such"
-        ):
+        with pytest.raises(TypeError, match=r"feature 0 .*: numbers such as 0\. Got text such"):
             clf.predict(X)
     clf = make_tiny(categorical_features=[0]).fit(codes.astype(str), np.arange(70) % 2)
     with pytest.raises(TypeError, match=r"feature 0 must .*: text such as '0'\. Got numbers such"):
