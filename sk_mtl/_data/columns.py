@@ -58,8 +58,10 @@ def find_times(X: Any) -> tuple[list[Any], int]:
             if dtype.is_temporal() or (dtype == nw.Object and _holds_times(frame[name].to_list()))
         ]
         return found, len(frame.columns)
-    if getattr(getattr(X, "dtype", None), "kind", "") in ("M", "m") and X.ndim == 2:
-        return list(range(X.shape[1])), X.shape[1]
+    arrays = X if isinstance(X, (list, tuple)) else [X]
+    if any(_dtype_kind(a) in ("M", "m") for a in arrays) and np.ndim(X) == 2:
+        n_columns = np.shape(X)[1]
+        return list(range(n_columns)), n_columns
     if not _may_hold_times(X):
         return [], 0
     _, columns = columns_of(X) or ([], [])
@@ -70,7 +72,11 @@ def _may_hold_times(X: Any) -> bool:
     """Return whether an array or a list has a time in some cell, before it is cut into columns."""
     if isinstance(X, (list, tuple)):
         return any(_holds_times(row) for row in X if isinstance(row, (list, tuple)))
-    return getattr(X, "dtype", None) == object and not sp.issparse(X) and _holds_times(np.ravel(X))
+    return isinstance(X, np.ndarray) and X.dtype.kind == "O" and _holds_times(X.flat)
+
+
+def _dtype_kind(X: Any) -> str:
+    return getattr(getattr(X, "dtype", None), "kind", "")
 
 
 def _holds_times(values: Iterable[Any]) -> bool:

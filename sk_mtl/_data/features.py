@@ -65,13 +65,13 @@ def check_features(
         refusal = _refuse_columns(X)
         if refusal is not None:
             raise refusal from error
-        table = columns_of(X)
-        if table is None or not _holds_na(table[1]):
+        named = columns_of(X)
+        if named is None or not _holds_na(named[1]):
             raise
         # NumPy converts None to a missing number, but not NA and NaT.
         validate_data(estimator, X, reset=reset, skip_check_array=True)
-        columns = [np.where(pd.isna(cells), None, cells) for cells in table[1]]
-        X = pd.DataFrame(np.column_stack(columns), columns=table[0])
+        columns = [np.where(pd.isna(cells), None, cells) for cells in named[1]]
+        X = pd.DataFrame(np.column_stack(columns), columns=named[0])
         with np.errstate(over="ignore"):
             checked = check_array(X, dtype=np.float32, ensure_all_finite=False)
     if not _is_finite(checked, allow_nan):

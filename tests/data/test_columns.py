@@ -72,7 +72,8 @@ def test_times_are_found_by_dtype_or_by_value(column, found):
 @pytest.mark.parametrize("unit", ["datetime64[ns]", "datetime64[D]", "timedelta64[ns]"])
 def test_times_of_numpy_are_found(unit):
     times = np.ones((2, 2), dtype=unit)
-    assert find_times(times) == ([0, 1], 2)
+    for X in (times, list(times)):
+        assert find_times(X) == ([0, 1], 2)
     # float() takes those of nanoseconds for numbers.
     cells = np.array([[1.0, times[0, 0]], [2.0, times[0, 1]]], dtype=object)
     assert find_times(cells) == ([1], 2)
