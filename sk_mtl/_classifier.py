@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from sk_mtl._compat.parameters import check_parameters
 from sk_mtl._compat.sklearn_guard import check_asker
 from sk_mtl._data.categories import Categories, find_categorical, learn_categories
+from sk_mtl._data.containers import open_table
 from sk_mtl._data.dataset import (
     Dataset,
     check_class_weight,
@@ -27,6 +28,7 @@ from sk_mtl._data.dataset import (
 )
 from sk_mtl._data.features import check_features
 from sk_mtl._data.labels import LabelTable, has_missing_labels, read_labels
+from sk_mtl._data.row_order import row_labels, warn_of_other_order
 from sk_mtl._data.sample_weight import read_cell_weight
 from sk_mtl._data.schema import TargetSchema
 from sk_mtl._fit.best import choose_best
@@ -567,6 +569,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         previous = self._fitted if self.warm_start and self._is_fitted() else None
         with self._same_features_on_error():
             table = read_labels(y, missing_label=self.missing_label)
+            warn_of_other_order({"X": X, "y": y, "sample_weight": sample_weight})
             X, categories = self._read_features(X, previous)
             require_labels(table)
             schema = None if previous is None else previous.schema
@@ -619,6 +622,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         previous = self._fitted if self._is_fitted() else None
         with self._same_features_on_error():
             table = read_labels(y, missing_label=self.missing_label)
+            warn_of_other_order({"X": X, "y": y, "sample_weight": sample_weight})
             X, categories = self._read_features(X, previous)
             if previous is None:
                 if self.calibrate and self.calibrate != "auto":
@@ -643,6 +647,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
 
     def _read_features(self, X: Any, previous: FittedModel | None) -> tuple[Any, Categories | None]:
         """Return X to train on as numbers, and the categories that its codes stand for."""
+        X = open_table(X, "X")
         # A stream that has brought no label yet has learned nothing of X.
         if previous is not None and previous.n_iter > 0:
             categories = previous.encoder.categories
@@ -679,7 +684,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             allow_nan = fitted.allows_nan
         return check_features(
             self,
-            X,
+            open_table(X, "X"),
             reset=False,
             allow_nan=allow_nan,
             keep_float64=keep_float64,
@@ -867,7 +872,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         probabilities : pandas.DataFrame of shape (n_samples, sum of n_classes_t)
             With (task, class) columns, and the index of a pandas X.
         """
-        index = X.index if isinstance(X, pd.DataFrame) else None
+        index = row_labels(X)
         fitted, X = self._checked(X)
         probabilities = fitted.probabilities(X)
         names = fitted.schema.class_index()
@@ -892,6 +897,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             In [0, 1]. Tasks without labelled cells, here or in training, are left out; NaN if all
             are.
         """
+        warn_of_other_order({"X": X, "y": y, "sample_weight": sample_weight})
         fitted, X = self._checked(X)
         codes = fitted.codes(X)
         table = fitted.schema.align(read_labels(y, missing_label=self.missing_label))

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sk_mtl._data.classes import index_labels, refuse_other_kind
 from sk_mtl._data.labels import read_labels
+from sk_mtl._data.row_order import warn_of_other_order
 from sk_mtl._tasks import resolve_task
 from sk_mtl._wrappers import find_missing_label
 
@@ -171,6 +172,7 @@ class TaskView(ClassifierMixin, BaseEstimator):
         accuracy : float
             Share of labelled rows that are predicted right; NaN if none is labelled.
         """
+        warn_of_other_order({"X": X, "y": y, "sample_weight": sample_weight})
         table = read_labels(y, missing_label=find_missing_label(self.estimator))
         labelled = table.label_mask[:, 0]
         if not labelled.any():

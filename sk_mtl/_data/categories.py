@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from sk_mtl._data.columns import feature_names
+from sk_mtl._data.known_categories import check_known_categories, warn_of_alike_categories
 from sk_mtl._data.label_values import in_native_order, in_native_order_series
 from sk_mtl._tasks import enumerate_some
 
@@ -45,8 +47,7 @@ def find_categorical(X: Any, categorical_features: Any) -> np.ndarray | None:
     elif categorical_features is None:
         return None
     else:
-        names = list(X.columns) if is_frame else None
-        is_categorical = _read_choice(categorical_features, _shape_of(X)[1], names)
+        is_categorical = _read_choice(categorical_features, _shape_of(X)[1], feature_names(X))
     if not is_categorical.any():
         return None
     if sp.issparse(X):
@@ -107,6 +108,7 @@ def learn_categories(X: Any, is_categorical: np.ndarray) -> Categories:
             values = values[
                 np.array(sorted(range(len(values)), key=lambda i: _order(values[i])), int)
             ]
+            warn_of_alike_categories(_name_of(X, position), values)
         found.append(values)
     return tuple(found)
 
@@ -118,8 +120,10 @@ def split_columns(X: Any, categories: Categories) -> tuple[Any, np.ndarray]:
     chosen = ((j, c) for j, c in enumerate(categories) if c is not None)
     for k, (position, known) in enumerate(chosen):
         index, distinct = _factorize(X, position)
-        if len(known) and len(distinct):
+        if len(distinct):
             code = pd.Index(known, dtype=object).get_indexer(pd.Index(distinct, dtype=object))
+            n_cells = int((index >= 0).sum())
+            check_known_categories(_name_of(X, position), known, distinct, code >= 0, n_cells)
             code = np.append(np.where(code < 0, np.nan, code), np.nan)  # -1 is a missing one
             codes[:, k] = code[index]
     if isinstance(X, pd.DataFrame):
@@ -127,7 +131,8 @@ def split_columns(X: Any, categories: Categories) -> tuple[Any, np.ndarray]:
     if nw.dependencies.is_into_dataframe(X):
         frame = nw.from_native(X, eager_only=True)
         return frame[:, numeric].to_native() if numeric else np.empty((len(codes), 0)), codes
-    return _as_array(X)[:, numeric], codes
+    # With the positions that messages name.
+    return pd.DataFrame(_as_array(X)[:, numeric], columns=numeric), codes
 
 
 def used_categories(categories: Categories, X: np.ndarray, rows: np.ndarray) -> Categories:
@@ -170,6 +175,12 @@ def _factorize(X: Any, position: int) -> tuple[np.ndarray, np.ndarray]:
     values = np.empty(len(distinct), dtype=object)
     values[:] = np.asarray(distinct, dtype=object)
     return np.asarray(codes), values
+
+
+def _name_of(X: Any, position: int) -> Any:
+    """Return the name of a feature; its position if X is an array."""
+    names = feature_names(X)
+    return position if names is None else names[position]
 
 
 def _order(value: Any) -> tuple[str, Any]:

@@ -26,6 +26,7 @@ from sk_mtl._data.class_weight import (
 )
 from sk_mtl._data.classes import index_labels, read_classes
 from sk_mtl._data.labels import LabelTable, read_labels
+from sk_mtl._data.row_order import warn_of_other_order
 from sk_mtl._data.sample_weight import read_cell_weight, read_missing_weight
 from sk_mtl._data.schema import EncodedTargets, TargetSchema
 from sk_mtl._tasks import enumerate_some, name_series
@@ -245,6 +246,8 @@ def read_validation(
             f"Got {type(validation_data).__name__}{count}."
         )
     X, y, weight = (*validation_data, None)[:3]
+    of = "of validation_data"
+    warn_of_other_order({f"X {of}": X, f"y {of}": y, f"sample_weight {of}": weight})
     try:
         table = dataset.schema.align(read_labels(y, missing_label=missing_label))
         # Labels of a task that is not learned are not in the loss, whatever classes they have.

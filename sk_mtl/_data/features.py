@@ -6,10 +6,10 @@ Owns which X are accepted. Does not look at y.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from numbers import Real
 from typing import Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
@@ -18,6 +18,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from sk_mtl._data.categories import Categories, split_columns
+from sk_mtl._data.columns import columns_of, feature_names, find_times
 from sk_mtl._tasks import enumerate_some
 
 __all__ = ["check_features", "describe_too_large"]
@@ -48,6 +49,8 @@ def check_features(
                 _Throwaway(), numbers, reset=True, allow_nan=allow_nan
             )
         return check_array(table, ensure_all_finite=False)
+    _refuse_times(X)
+    X = _without_sparse_columns(X)
     wanted: Any = [np.float32, np.float64] if keep_float64 else np.float32
     order = None if keep_float64 else "C"
     checks = {"accept_sparse": "csr", "ensure_all_finite": False}
@@ -60,9 +63,17 @@ def check_features(
                 checked = check_array(checked, dtype=np.float32, **checks)
     except (TypeError, ValueError, OverflowError) as error:
         refusal = _refuse_columns(X)
-        if refusal is None:
+        if refusal is not None:
+            raise refusal from error
+        named = columns_of(X)
+        if named is None or not _holds_na(named[1]):
             raise
-        raise refusal from error
+        # NumPy converts None to a missing number, but not NA and NaT.
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        columns = [np.where(pd.isna(cells), None, cells) for cells in named[1]]
+        X = pd.DataFrame(np.column_stack(columns), columns=named[0])
+        with np.errstate(over="ignore"):
+            checked = check_array(X, dtype=np.float32, ensure_all_finite=False)
     if not _is_finite(checked, allow_nan):
         raise _refuse_cells(X, checked, allow_nan)
     return checked
@@ -82,7 +93,8 @@ def describe_too_large(number: float) -> str:
 
 def _refuse_other_than_tables(X: Any) -> None:
     """Refuse what scikit-learn would misread, or describe in part."""
-    if X is None or isinstance(X, (str, bytes, dict, set, frozenset, Iterator)):
+    is_mapping = isinstance(X, dict) and not sp.issparse(X)  # a DOK matrix is a dict
+    if X is None or is_mapping or isinstance(X, (str, bytes, set, frozenset, Iterator)):
         raise TypeError(
             "X must be a table of numbers, of shape (n_samples, n_features): an array, a "
             f"DataFrame or a sparse matrix. Got {type(X).__name__}."
@@ -101,54 +113,53 @@ def _refuse_other_than_tables(X: Any) -> None:
         )
     if kind == "V":
         raise TypeError("X must be numeric. Got structured records; pass a DataFrame of them.")
-    if kind in ("M", "m"):
-        raise TypeError(f"X must be numeric. Got {X.dtype}; derive features from the times.")
     if getattr(X, "ndim", 2) > 2:
         raise ValueError(f"X must be 2-D. Got {X.ndim} dimensions.")
     if isinstance(X, pd.DataFrame) and not X.shape[1]:
         raise ValueError(f"X must have at least one feature. Got a frame of shape {X.shape}.")
     if isinstance(X, pd.DataFrame):
-        kinds = zip(X.columns, X.dtypes, strict=True)
-        times = [repr(name) for name, dtype in kinds if getattr(dtype, "kind", "") in ("M", "m")]
-        if times:
-            raise TypeError(
-                f"X must be numeric. Got times in {len(times)} of {X.shape[1]} column(s): "
-                f"{enumerate_some(times)}. Derive features from them."
-            )
         twice = X.columns[X.columns.duplicated()].unique().tolist()
         if twice:
             raise ValueError(
                 "The column names of X must be unique: there are several columns named "
                 f"{enumerate_some([repr(name) for name in twice])}. Rename them."
             )
-    elif not isinstance(X, np.ndarray) and isinstance(
-        nw.from_native(X, pass_through=True), nw.LazyFrame
-    ):
-        raise TypeError("X must be in memory. Got a lazy frame; call collect() on it.")
 
 
-def _columns_of(X: Any) -> tuple[list[Any], list[np.ndarray]] | None:
-    """Return the names and the columns of a dense table; None for anything else."""
-    if nw.dependencies.is_into_dataframe(X):
-        frame = nw.from_native(X, eager_only=True)
-        names = list(X.columns) if isinstance(X, pd.DataFrame) else list(frame.columns)
-        return names, [np.asarray(frame[:, i].to_list(), object) for i in range(len(names))]
-    if sp.issparse(X):
-        return None
-    try:
-        cells = np.array(X, dtype=object)
-    except (TypeError, ValueError):
-        return None
-    return None if cells.ndim != 2 else (list(range(cells.shape[1])), list(cells.T))
+def _refuse_times(X: Any) -> None:
+    """Refuse columns of times, which would become numbers of some unit since some origin."""
+    times, n_columns = find_times(X)
+    if times:
+        raise TypeError(
+            f"X must be numeric. Got times in {len(times)} of {n_columns} column(s): "
+            f"{enumerate_some(map(repr, times))}. Derive numbers from them: skrub's "
+            "TableVectorizer does so for dates, total_seconds() for durations."
+        )
+
+
+def _without_sparse_columns(X: Any) -> Any:
+    """Return a DataFrame with dense columns in place of sparse ones that are no sparse matrix."""
+    if not isinstance(X, pd.DataFrame):
+        return X
+    sparse = {name: dtype for name, dtype in X.dtypes.items() if isinstance(dtype, pd.SparseDtype)}
+    is_matrix = len(sparse) == X.shape[1] and not any(dtype.fill_value for dtype in sparse.values())
+    if not sparse or is_matrix:
+        return X
+    return X.astype({name: dtype.subtype for name, dtype in sparse.items()})
+
+
+def _holds_na(columns: list[np.ndarray]) -> bool:
+    """Return whether an object column holds pandas' NA or NaT."""
+    return any(v is pd.NA or v is pd.NaT for cells in columns for v in cells)
 
 
 def _why_no_number(value: Any) -> Exception | None:
-    """Return the error of converting a value to a number; None is a missing number."""
-    if value is None or value is pd.NA:
+    """Return the error of converting a value to a number; None, NA and NaT are missing ones."""
+    if value is None or value is pd.NA or value is pd.NaT:
         return None
     if isinstance(value, np.generic):
         value = value.item()
-    if not isinstance(value, (str, bytes, Real)):
+    if not isinstance(value, (str, bytes, Real, Decimal)):
         name = type(value).__name__
         return TypeError(f"float() argument must be a string or a real number, not {name!r}")
     try:
@@ -162,7 +173,7 @@ def _refuse_columns(X: Any) -> Exception | None:
     """Return the error for columns with cells that are not numbers; None without such."""
     if isinstance(X, (list, tuple)) and len({np.size(row) for row in X}) > 1:
         return ValueError("X must be 2-D with rows of equal length. Got a ragged sequence.")
-    table = _columns_of(X)
+    table = columns_of(X)
     if table is None:
         return None
     found = {}
@@ -203,7 +214,7 @@ def _refuse_cells(X: Any, checked: Any, allow_nan: bool) -> ValueError:
     found = [np.isnan(values), np.isinf(values)]
     what, is_bad = ("NaN", found[0]) if found[0].any() and not allow_nan else ("infinity", found[1])
     columns = checked.indices[is_bad] if sp.issparse(checked) else np.nonzero(is_bad)[1]
-    names = list(X.columns) if hasattr(X, "columns") else range(checked.shape[1])
+    names = feature_names(X) or range(checked.shape[1])
     named = enumerate_some([repr(names[i]) for i in np.unique(columns)])
     advice = "Replace them, or leave out their rows"
     if what == "NaN":

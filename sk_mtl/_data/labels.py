@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from sk_mtl._data.containers import open_table
 from sk_mtl._data.label_values import (
     as_comparable,
     as_integers,
@@ -76,6 +77,7 @@ def read_labels(y: Any, *, missing_label: Any = None) -> LabelTable:
             "This estimator requires y to be passed, but the target y is None. "
             "Pass one column of class labels per task, NaN where a label is missing."
         )
+    y = open_table(y, "y")
     if not pd.api.types.is_scalar(missing_label):
         raise TypeError(
             "missing_label must be a scalar or None (NaN, None, NaT and NA are always missing). "
@@ -95,8 +97,6 @@ def read_labels(y: Any, *, missing_label: Any = None) -> LabelTable:
         y = pd.Series(y)
     if isinstance(y, pd.DataFrame):
         _refuse_duplicates(tuple(y.columns))
-    elif isinstance(nw.from_native(y, pass_through=True), nw.LazyFrame):
-        raise TypeError("y must be in memory. Got a lazy frame; call collect() on it.")
     if nw.dependencies.is_into_dataframe(y):
         raw, names, form = _columns_of_frame(nw.from_native(y, eager_only=True))
     elif nw.dependencies.is_into_series(y):

@@ -11,6 +11,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import scipy.sparse as sp
 
+from sk_mtl._data.containers import open_table
 from sk_mtl._data.labels import LabelTable
 from sk_mtl._tasks import enumerate_some
 
@@ -74,6 +75,7 @@ def read_missing_weight(sample_weight: Any, table: LabelTable) -> np.ndarray:
 def _shape_weight(sample_weight: Any, table: LabelTable) -> np.ndarray:
     """Return weights of shape (n_samples, n_tasks), unchecked; match a DataFrame by column name."""
     shape = table.label_mask.shape
+    sample_weight = open_table(sample_weight, "sample_weight")
     if nw.dependencies.is_into_dataframe(sample_weight):
         frame = nw.from_native(sample_weight, eager_only=True)
         names = list(frame.columns)

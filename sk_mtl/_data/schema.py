@@ -23,6 +23,7 @@ from sk_mtl._data.classes import (
 )
 from sk_mtl._data.label_values import as_comparable, as_objects, common_dtype
 from sk_mtl._data.labels import LabelTable, TargetForm, equals_sentinel
+from sk_mtl._data.row_order import row_labels
 from sk_mtl._tasks import enumerate_some, make_class_index
 
 __all__ = ["EncodedTargets", "TargetSchema"]
@@ -168,7 +169,7 @@ class TargetSchema:
         """Return decoded columns as a DataFrame of the library of y."""
         form = self.form
         if form.backend == "pandas":
-            index = like.index if isinstance(like, (pd.DataFrame, pd.Series)) else None
+            index = row_labels(like)
             series = [
                 _pandas_column(column, n, form.dtypes[t], form.categories[t], self.classes[t])
                 for t, column in enumerate(columns)

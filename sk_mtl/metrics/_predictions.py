@@ -13,6 +13,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
+from sk_mtl._data.containers import open_table
 from sk_mtl._data.label_values import factorize_labels, in_native_order
 from sk_mtl._data.labels import LabelTable, array_of_sequence, natural_dtype, read_labels
 from sk_mtl._data.sample_weight import read_cell_weight
@@ -57,6 +58,7 @@ def match_predictions(
     task: Any = None,
 ) -> dict[Any, ScoredTask]:
     """Do the same from labels and cell weights (n_samples, n_tasks) that are already read."""
+    y_pred = open_table(y_pred, "y_pred")
     known = _classes_of_tasks(classes, table)
     if response_method == "predict":
         predicted = _read_predicted_labels(y_pred, table)

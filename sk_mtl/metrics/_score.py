@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 
 from sk_mtl._compat.arguments import check_choice
+from sk_mtl._data.row_order import warn_of_other_order
 from sk_mtl._tasks import enumerate_some
 from sk_mtl.metrics._predictions import ScoredTask, gather_tasks
 from sk_mtl.metrics._task_metrics import Metric, UndefinedScore, find_metric
@@ -115,6 +116,7 @@ def multitask_score(
     """
     check_choice("multitask_score", "average", average, AVERAGES)
     found = find_metric(metric, response_method)
+    warn_of_other_order({"y_true": y_true, "y_pred": y_pred, "sample_weight": sample_weight})
     tasks = gather_tasks(
         y_true,
         y_pred,

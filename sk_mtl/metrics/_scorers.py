@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.metadata_routing import UNUSED
 
 from sk_mtl._compat.arguments import check_choice
+from sk_mtl._data.row_order import warn_of_other_order
 from sk_mtl.metrics._predictions import gather_tasks
 from sk_mtl.metrics._score import AVERAGES, average_scores, score_tasks, warn_of_left_out
 from sk_mtl.metrics._task_metrics import METRICS, Metric, find_metric
@@ -110,6 +111,7 @@ class MultiTaskScorer(BaseEstimator):
             If a task is left out, or if some of its cells have no prediction.
         """
         metric = self._find_metric()
+        warn_of_other_order({"X": X, "y": y, "sample_weight": sample_weight})
         tasks = gather_tasks(
             y,
             getattr(estimator, metric.response_method)(X),

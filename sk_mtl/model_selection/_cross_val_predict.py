@@ -21,6 +21,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from sk_mtl._data.classes import index_labels
 from sk_mtl._data.label_values import concatenate_labels, factorize_labels
+from sk_mtl._data.row_order import warn_of_other_order
 from sk_mtl._tasks import PerTask
 from sk_mtl.model_selection._k_fold import MultiTaskStratifiedKFold
 from sk_mtl.model_selection._rows import count_rows, take_rows
@@ -112,6 +113,7 @@ def cross_val_predict(
         raise ValueError(
             f"method must be 'predict', 'predict_proba' or 'predict_log_proba'. Got {method!r}."
         )
+    warn_of_other_order({"X": X, "y": y, "groups": groups, **(params or {})})
     check_consistent_length(X, y)
     if cv is None or isinstance(cv, (int, np.integer)):
         cv = MultiTaskStratifiedKFold(5 if cv is None else int(cv), missing_label=missing_label)

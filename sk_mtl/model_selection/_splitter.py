@@ -13,6 +13,8 @@ import numpy as np
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import indexable
 
+from sk_mtl._data.containers import open_table
+from sk_mtl._data.row_order import warn_of_other_order
 from sk_mtl.model_selection._labels import CodedLabels, read_codes
 
 Split = tuple[np.ndarray, np.ndarray]
@@ -72,6 +74,8 @@ class MultiTaskSplitter(BaseCrossValidator):
                 UserWarning,
                 stacklevel=2,
             )
+        groups = open_table(groups, "groups")
+        warn_of_other_order({"X": X, "y": y, "groups": groups})
         labels = read_codes(y, self.missing_label)
         if X is not None:
             indexable(X, labels.codes)

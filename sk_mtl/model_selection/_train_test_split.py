@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import check_consistent_length
 
 from sk_mtl._compat.arguments import as_random_state
+from sk_mtl._data.row_order import warn_of_other_order
 from sk_mtl.model_selection._labels import read_codes
 from sk_mtl.model_selection._rows import count_rows, take_rows
 from sk_mtl.model_selection._shuffle_split import draw_split, size_of_parts
@@ -77,6 +78,7 @@ def train_test_split(
     """
     if not arrays:
         raise ValueError("At least one array is required as input.")
+    warn_of_other_order({f"arrays[{i}]": array for i, array in enumerate(arrays)})
     check_consistent_length(*arrays)
     n_samples = count_rows(arrays[0])
     if test_size is None and train_size is None:

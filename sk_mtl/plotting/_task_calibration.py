@@ -152,7 +152,7 @@ class TaskCalibrationDisplay(TaskPanels):
         """
         return cls.from_predictions(
             y,
-            **predict_probabilities(estimator, X, missing_label),
+            **predict_probabilities(estimator, X, y, missing_label),
             kind=kind,
             n_bins=n_bins,
             strategy=strategy,

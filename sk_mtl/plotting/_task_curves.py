@@ -77,7 +77,7 @@ class TaskCurves(TaskPanels):
         """
         return cls.from_predictions(
             y,
-            **predict_probabilities(estimator, X, missing_label),
+            **predict_probabilities(estimator, X, y, missing_label),
             sample_weight=sample_weight,
             drop_intermediate=drop_intermediate,
             tasks=tasks,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from sk_mtl._data.row_order import warn_of_other_order
 from sk_mtl.metrics._predictions import ScoredTask, gather_tasks
 from sk_mtl.metrics._score import score_tasks, warn_of_left_out
 from sk_mtl.metrics._task_metrics import find_metric
@@ -52,6 +53,7 @@ class TaskPanels:
         cls, y_true: Any, y_proba: Any, params: Mapping[str, Any], **reading: Any
     ) -> tuple[dict[Any, ScoredTask], dict[Any, float], dict[Any, str]]:
         """Return, by task, the cells, the scores and the reasons why scores are undefined."""
+        warn_of_other_order({"y_true": y_true, "y_proba": y_proba})
         cells = gather_tasks(y_true, y_proba, response_method="predict_proba", **reading)
         metric = find_metric(cls._metric)
         scores, reasons = score_tasks(metric, cells, params)
@@ -109,9 +111,10 @@ class TaskPanels:
         return "best"
 
 
-def predict_probabilities(estimator: Any, X: Any, missing_label: Any) -> dict[str, Any]:
+def predict_probabilities(estimator: Any, X: Any, y: Any, missing_label: Any) -> dict[str, Any]:
     """Return the arguments of `from_predictions` that are read from a fitted estimator."""
     check_is_fitted(estimator)
+    warn_of_other_order({"X": X, "y": y})
     return {
         "y_proba": estimator.predict_proba(X),
         "missing_label": read_missing_label(estimator, missing_label),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from sk_mtl._data.row_order import warn_of_other_order
 from sk_mtl.metrics._report.cells import gather_predictions, read_true_labels
 from sk_mtl.metrics._report.scores import score_constant
 from sk_mtl.metrics._score import score_tasks, warn_of_left_out
@@ -127,6 +128,7 @@ class TaskScoresDisplay(SingleAxes):
             The display, drawn.
         """
         check_is_fitted(estimator)
+        warn_of_other_order({"X": X, "y": y, "sample_weight": sample_weight})
         method = find_metric(metric).response_method
         return cls.from_predictions(
             y,

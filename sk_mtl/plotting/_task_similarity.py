@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sk_mtl._compat.arguments import check_choice
 from sk_mtl._data.labels import read_labels
+from sk_mtl._data.row_order import warn_of_other_order
 from sk_mtl._data.schema import TargetSchema
 from sk_mtl._tasks import enumerate_some
 from sk_mtl.plotting._colors import diverging_colormap, text_color_on
@@ -276,6 +277,7 @@ class TaskSimilarityDisplay(SingleAxes):
                 raise ValueError(
                     "measure='gradients' needs the labels of X: pass y, or use measure='logits'."
                 )
+            warn_of_other_order({"X": X, "y": y, "sample_weight": sample_weight})
             table = read_labels(y, missing_label=read_missing_label(estimator, missing_label))
             names, similarity, counts = compare_heads(estimator, X, table, sample_weight)
         name, signed = _MEASURES[measure]

@@ -12,6 +12,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import check_is_fitted
 
 from sk_mtl._compat.arguments import check_integer
+from sk_mtl._data.row_order import warn_of_other_order
 from sk_mtl.metrics._report.cells import describe_labels, gather_predictions, read_true_labels
 from sk_mtl.metrics._report.request import (
     LABELS,
@@ -153,6 +154,7 @@ class MultiTaskReport:
         offered = [m for m in ("predict", "predict_proba") if hasattr(estimator, m)]
         reported = find_reported_metrics(metrics, offered)
         used = {r.metric.response_method for r in reported}
+        warn_of_other_order({"X": X, "y": y, "sample_weight": sample_weight})
         predictions = {m: getattr(estimator, m)(X) for m in offered if m in used}
         return _make_report(y, predictions, reported, options)
 
@@ -357,6 +359,8 @@ def multitask_report(
         confidence_level=confidence_level,
         random_state=random_state,
     )
+    tables = {"y_true": y_true, "y_pred": y_pred, "y_proba": y_proba}
+    warn_of_other_order(tables | {"sample_weight": sample_weight})
     given = {"predict": y_pred, "predict_proba": y_proba}
     predictions = {method: p for method, p in given.items() if p is not None}
     reported = find_reported_metrics(metrics, predictions)

@@ -1,8 +1,12 @@
 """X that cannot be learned from is refused with its message."""
 
+import datetime as dt
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 from bad_input import BOTH, ENCODE, A, N, X, Y, assert_refused
@@ -23,6 +27,10 @@ def cell(value):
 
 
 IMPUTE = "Set standardize=True, which allows missing cells, or impute them."
+DERIVE = (
+    "Derive numbers from them: skrub's TableVectorizer does so for dates, total_seconds() for "
+    "durations."
+)
 # name: X, the error and its message, parameters
 FEATURES = {
     "NaN": (
@@ -123,17 +131,70 @@ FEATURES = {
     "times": (
         lambda: X.assign(u=pd.Timestamp("2020")),
         TypeError,
-        "X must be numeric. Got times in 1 of 3 column(s): 'u'. Derive features from them.",
+        "X must be numeric. Got times in 1 of 3 column(s): 'u'. " + DERIVE,
     ),
     "durations": (
         lambda: X.assign(u=pd.Timedelta(1)),
         TypeError,
-        "X must be numeric. Got times in 1 of 3 column(s): 'u'. Derive features from them.",
+        "X must be numeric. Got times in 1 of 3 column(s): 'u'. " + DERIVE,
     ),
     "an array of times": (
         lambda: np.full((N, 2), np.datetime64("2020")),
         TypeError,
-        "X must be numeric. Got datetime64[Y]; derive features from the times.",
+        "X must be numeric. Got times in 2 of 2 column(s): 0, 1. " + DERIVE,
+    ),
+    "polars times": (
+        lambda: pl.DataFrame({"u": [dt.datetime(2020, 1, 1)] * N, "v": [1.0] * N}),
+        TypeError,
+        "X must be numeric. Got times in 1 of 2 column(s): 'u'. " + DERIVE,
+    ),
+    "Arrow dates": (
+        lambda: pa.table({"u": [dt.date(2020, 1, 1)] * N, "v": [1.0] * N}),
+        TypeError,
+        "X must be numeric. Got times in 1 of 2 column(s): 'u'. " + DERIVE,
+    ),
+    "times as objects": (
+        lambda: X.assign(u=pd.Series([dt.time(1)] * N, dtype=object)),
+        TypeError,
+        "X must be numeric. Got times in 1 of 3 column(s): 'u'. " + DERIVE,
+    ),
+    "NA": (
+        lambda: cell(pd.NA),
+        ValueError,
+        "Input X contains NaN: 1 cell(s) of column(s) 'u'. The network needs finite numbers. "
+        + IMPUTE,
+        {"standardize": False},
+    ),
+    "NA beside text": (
+        lambda: cell(pd.NA).assign(v="a"),
+        ValueError,
+        "X must be numeric. Other values in 1 of 3 column(s): 'v' (could not convert string "
+        "to float: 'a'). " + ENCODE,
+    ),
+    "decimals beside text": (
+        lambda: X.assign(u=[Decimal(1)] * N, v="a"),
+        ValueError,
+        "X must be numeric. Other values in 1 of 3 column(s): 'v' (could not convert string "
+        "to float: 'a'). " + ENCODE,
+    ),
+    "infinity in a DOK matrix": (
+        lambda: sp.dok_array(at(np.inf)),
+        ValueError,
+        "Input X contains infinity: 1 cell(s) of column(s) 1. The network needs finite "
+        "numbers. Replace them, or leave out their rows.",
+    ),
+    "infinity in an Arrow table": (
+        lambda: pa.table({"u": [1.0] * N, "v": [np.inf] * N}),
+        ValueError,
+        "Input X contains infinity: 20 cell(s) of column(s) 'v'. The network needs finite "
+        "numbers. Replace them, or leave out their rows.",
+    ),
+    "text behind a category": (
+        lambda: np.array([["a", 1.0, "x"]] * N, dtype=object),
+        ValueError,
+        "X must be numeric. Other values in 1 of 2 column(s): 2 (could not convert string to "
+        "float: 'x'). " + ENCODE,
+        {"categorical_features": [0]},
     ),
     "a list in a cell": (
         lambda: X.assign(u=[[1]] * N),
@@ -201,7 +262,7 @@ FEATURES = {
     "a lazy frame": (
         lambda: pl.DataFrame(A).lazy(),
         TypeError,
-        "X must be in memory. Got a lazy frame; call collect() on it.",
+        "X must be in memory. Got LazyFrame, which is lazy: call collect() on it first.",
     ),
     "one feature, 1-D": (
         lambda: [1.0, 2.0],

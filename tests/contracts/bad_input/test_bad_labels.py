@@ -56,7 +56,7 @@ LABELS = {
     "a lazy frame": (
         lambda: pl.DataFrame({"a": [0, 1]}).lazy(),
         TypeError,
-        "y must be in memory. Got a lazy frame; call collect() on it.",
+        "y must be in memory. Got LazyFrame, which is lazy: call collect() on it first.",
     ),
     "sparse": (
         lambda: sp.csr_matrix(np.eye(N, 2)),
