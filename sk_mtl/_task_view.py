@@ -70,7 +70,7 @@ class TaskView(ClassifierMixin, BaseEstimator):
     def classes_(self) -> np.ndarray:
         """The sorted classes of the task."""
         classes = self.estimator.classes_
-        return classes[self._position()] if isinstance(classes, list) else classes
+        return list(classes)[self._position()] if isinstance(classes, list) else classes
 
     @property
     def n_features_in_(self) -> int:
@@ -134,7 +134,7 @@ class TaskView(ClassifierMixin, BaseEstimator):
         """
         probabilities = self.estimator.predict_proba(X)
         if isinstance(probabilities, list):
-            return probabilities[self._position()]
+            return list(probabilities)[self._position()]
         return probabilities
 
     def predict_log_proba(self, X: Any) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from numbers import Number
 from types import FrameType
 from typing import Any
 
@@ -68,7 +69,17 @@ def check_asker(has_missing: _Test) -> None:
 
 def _refuse_out_of_fold(asked: _Asked, has_missing: _Test, owners: list[Any]) -> _Refusal:
     wants_columns = asked["method"] in ("predict_proba", "predict_log_proba")
-    if not wants_columns or asked["y"] is None or not has_missing(asked["y"]):
+    if not wants_columns or asked["y"] is None:
+        return None
+    names = list(getattr(asked["y"], "columns", ()))
+    numbers = [name for name in names if isinstance(name, Number)]
+    if numbers and names != list(range(len(names))):
+        return RuntimeError(
+            f"scikit-learn's cross_val_predict(method={asked['method']!r}) takes the items of the "
+            f"tasks by position, and here {numbers[0]!r} is the name of a task. Use "
+            "sk_mtl.model_selection.cross_val_predict."
+        )
+    if not has_missing(asked["y"]):
         return None
     return MissingLabelsError(
         f"scikit-learn's cross_val_predict(method={asked['method']!r}) would take the missing "

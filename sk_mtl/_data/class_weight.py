@@ -14,7 +14,7 @@ from sk_mtl._data.classes import index_labels
 from sk_mtl._data.labels import array_of_sequence
 from sk_mtl._data.schema import EncodedTargets, TargetSchema
 from sk_mtl._names import did_you_mean
-from sk_mtl._tasks import enumerate_some, resolve_task
+from sk_mtl._tasks import enumerate_some, resolve_tasks
 
 __all__ = ["class_frequencies", "class_weight_factors", "weigh_classes"]
 
@@ -82,10 +82,7 @@ def _class_weight_by_task(class_weight: Any, schema: TargetSchema) -> dict[int, 
         return dict.fromkeys(range(len(schema.classes)), class_weight)
     if schema.is_1d and not any(isinstance(v, (Mapping, str)) for v in class_weight.values()):
         return {0: class_weight}
-    by_task = {
-        resolve_task(task, schema.task_names, parameter="class_weight"): wanted
-        for task, wanted in class_weight.items()
-    }
+    by_task = resolve_tasks(class_weight, schema.task_names, parameter="class_weight")
     for t, wanted in by_task.items():
         if wanted is not None and wanted != "balanced" and not isinstance(wanted, Mapping):
             raise ValueError(
