@@ -201,7 +201,7 @@ def test_per_task_used_as_an_array_names_the_task_and_the_view(arrays, use):
 
 def test_per_task_has_the_attributes_of_a_list_only(arrays):
     assert not hasattr(arrays, "shape")
-    with pytest.raises(AttributeError, match="no attribute 'shapes'$"):
+    with pytest.raises(AttributeError, match=r"no attribute 'shapes'$"):
         _ = arrays.shapes
 
 

@@ -528,7 +528,7 @@ BOTH_COLUMNS = ["d2_log_loss_score", "neg_log_loss", "neg_brier_score"]
 @pytest.mark.parametrize("name", SECOND_COLUMN)
 def test_scorer_of_one_column_is_refused_in_favour_of_ours_or_the_view(name, wrap):
     y = LABELS["complete task"]
-    with pytest.raises(RuntimeError, match="make_multitask_scorer.*task_view"):
+    with pytest.raises(RuntimeError, match=r"make_multitask_scorer.*task_view"):
         SCORING["cross_val_score"](WRAPPED[wrap](make_tiny()), y, name)
 
 
@@ -560,7 +560,7 @@ def test_own_metric_gets_the_list_of_all_tasks():
 
 @pytest.mark.parametrize("name", BOTH_COLUMNS)
 def test_scorer_of_probabilities_is_refused_with_several_complete_tasks(name):
-    with pytest.raises(RuntimeError, match="make_multitask_scorer.*task_view"):
+    with pytest.raises(RuntimeError, match=r"make_multitask_scorer.*task_view"):
         SCORING["cross_val_score"](make_tiny(), LABELS["complete"], name)
 
 
