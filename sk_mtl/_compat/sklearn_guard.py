@@ -21,6 +21,7 @@ from sklearn.utils.fixes import parse_version
 __all__ = [
     "MissingLabelsError",
     "check_asker",
+    "check_asker_of_view",
 ]
 
 
@@ -65,6 +66,26 @@ def check_asker(has_missing: _Test) -> None:
                     raise error
             found_asker = True
         frame = frame.f_back
+
+
+def check_asker_of_view(view: Any) -> None:
+    """Refuse hard voting on a view that predicts other labels than encoded ones."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_name in _PASSING_ON:
+        frame = frame.f_back
+    if frame is None or frame.f_code.co_name != "_validate_estimators":
+        return
+    tool = frame.f_locals.get("self")
+    if getattr(tool, "voting", None) != "hard":
+        return
+    classes = np.asarray(view.classes_)
+    if classes.tolist() != list(range(len(classes))):
+        raise RuntimeError(
+            f"{type(tool).__name__}(voting='hard') counts the labels 0, 1 and so on that it has "
+            f"encoded, and the view of task {view.task!r} predicts its own, such as "
+            f"{classes[:1].tolist()}. Set voting='soft', which averages the probabilities of its "
+            "task_view."
+        )
 
 
 def _refuse_out_of_fold(asked: _Asked, has_missing: _Test, owners: list[Any]) -> _Refusal:

@@ -201,7 +201,8 @@ def test_displays_draw_the_name(names):
     curves = LearningCurvesDisplay.from_estimator(clf, tasks=[names[2]])
     assert np.ravel(curves.axes_)[-1].get_title(loc="left") == str(names[2])
     roc = TaskRocCurveDisplay.from_estimator(clf, X, y, tasks=[names[0]])
-    assert roc.task_names == [names[0]]
+    [title] = [ax.get_title(loc="left") for ax in np.ravel(roc.axes_)]
+    assert title.startswith(f"{names[0]}\n")
     plt.close("all")
 
 
