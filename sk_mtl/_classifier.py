@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sk_mtl._compat.parameters import check_parameters
 from sk_mtl._compat.sklearn_callbacks import CallbackSupportMixin, calling_callbacks
+from sk_mtl._compat.sklearn_doc_links import DocLinkMixin
 from sk_mtl._compat.sklearn_guard import check_asker
 from sk_mtl._data.categories import Categories, find_categorical, learn_categories
 from sk_mtl._data.dataset import (
@@ -57,7 +58,7 @@ SHOWN_ATTRIBUTES = (
 )
 
 
-class MultiTaskClassifier(CallbackSupportMixin, RoutedParamsMixin, BaseEstimator):
+class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin, BaseEstimator):
     r"""Classify several tasks with one network, from labels of which some are missing.
 
     The network has layers shared by all tasks, then a head for each task. Each task is binary or
@@ -241,7 +242,8 @@ class MultiTaskClassifier(CallbackSupportMixin, RoutedParamsMixin, BaseEstimator
         Running: whether `fit` continues from the weights of the previous fit.
     callbacks : keras.callbacks.Callback, class, list or dict of these, default=None
         Running: called as in `keras.Model.fit`; the settings of classes are routed:
-        ``callbacks__patience=3``, ``callbacks__0__patience=3``.
+        ``callbacks__patience=3``, ``callbacks__0__patience=3``. Those of scikit-learn 1.9 are set
+        by `set_callbacks`.
     checkpoint : path-like, default=None
         Running: a folder in which `fit` records its progress. If it is killed and called again with
         the same data and parameters, it continues from there and ends with the same bits. Needs a

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from sk_mtl._compat.sklearn_doc_links import DocLinkMixin
 from sk_mtl._compat.sklearn_guard import check_asker_of_view
 from sk_mtl._data.labels import read_labels
 from sk_mtl._tasks import resolve_task
@@ -22,7 +23,7 @@ from sk_mtl._wrappers import find_missing_label
 __all__ = ["TaskView"]
 
 
-class TaskView(ClassifierMixin, BaseEstimator):
+class TaskView(DocLinkMixin, ClassifierMixin, BaseEstimator):
     """One task of a fitted estimator, for single-task tools.
 
     Tools such as displays, `CalibratedClassifierCV` on a `FrozenEstimator`,
