@@ -13,6 +13,8 @@ from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sk_mtl._compat.parameters import check_parameters
+from sk_mtl._compat.sklearn_callbacks import CallbackSupportMixin, calling_callbacks
+from sk_mtl._compat.sklearn_doc_links import DocLinkMixin
 from sk_mtl._compat.sklearn_guard import check_asker
 from sk_mtl._data.categories import Categories, find_categorical, learn_categories
 from sk_mtl._data.containers import open_table
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SHOWN_ATTRIBUTES", "MultiTaskClassifier"]
 
-# Public attributes that show the fitted model; `_set_fitted` sets them.
+# Public attributes that show the fitted model, as `_shown_attributes` returns them.
 SHOWN_ATTRIBUTES = (
     "best_iter_",
     "classes_",
@@ -59,7 +61,7 @@ SHOWN_ATTRIBUTES = (
 )
 
 
-class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
+class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin, BaseEstimator):
     r"""Classify several tasks with one network, from labels of which some are missing.
 
     The network has layers shared by all tasks, then a head for each task. Each task is binary or
@@ -245,7 +247,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         Running: whether `fit` continues from the weights of the previous fit.
     callbacks : keras.callbacks.Callback, class, list or dict of these, default=None
         Running: called as in `keras.Model.fit`; the settings of classes are routed:
-        ``callbacks__patience=3``, ``callbacks__0__patience=3``.
+        ``callbacks__patience=3``, ``callbacks__0__patience=3``. Those of scikit-learn 1.9 are set
+        by `set_callbacks`.
     checkpoint : path-like, default=None
         Running: a folder in which `fit` records its progress. If it is killed and called again with
         the same data and parameters, it continues from there and ends with the same bits. Needs a
@@ -567,7 +570,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         """
         check_parameters(self)
         previous = self._fitted if self.warm_start and self._is_fitted() else None
-        with self._same_features_on_error():
+        calling = calling_callbacks(self, X, y, sample_weight, _shown_attributes)
+        with calling as tasks, self._same_features_on_error():
             table = read_labels(y, missing_label=self.missing_label)
             warn_of_other_order({"X": X, "y": y, "sample_weight": sample_weight})
             X, categories = self._read_features(X, previous)
@@ -588,8 +592,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             from sk_mtl._fit.rounds import fit_model
 
             seed = self._draw_seed() if previous is None else previous.seed
-            fitted = fit_model(self._settings(), dataset, validation, seed, previous)
-        return self._set_fitted(fitted)
+            fitted = fit_model(self._settings(), dataset, validation, seed, previous, tasks)
+            self._set_fitted(fitted)
+        return self
 
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
@@ -750,19 +755,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
 
     def _set_fitted(self, fitted: FittedModel) -> Self:
         """Take a fitted model, and the public attributes that show it."""
-        schema = fitted.schema
-        public = {
-            "task_names_": _object_array(schema.task_names),
-            "n_tasks_": len(schema.task_names),
-            "classes_": _by_task(list(schema.classes), schema),
-            "n_classes_": _by_task(list(schema.n_classes), schema),
-            "label_coverage_": fitted.labelled_cells / fitted.n_rows,
-            "task_weights_": fitted.task_weights,
-            "history_": fitted.history,
-            "n_iter_": fitted.n_iter,
-            "best_iter_": fitted.best_iter,
-        }
-        self.__dict__ = {**vars(self), **public, "_fitted": fitted}
+        self.__dict__ = {**vars(self), **_shown_attributes(fitted)}
         return self
 
     def _checked(self, X: Any) -> tuple[FittedModel, Any]:
@@ -998,6 +991,23 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         if "_fitted" in state:
             name = type(self).__name__
             self._set_fitted(unpickle_fitted(state["_fitted"], self.n_features_in_, name))
+
+
+def _shown_attributes(fitted: FittedModel) -> dict[str, Any]:
+    """Return the attributes of an estimator with a fitted model: itself, and the public ones."""
+    schema = fitted.schema
+    return {
+        "task_names_": _object_array(schema.task_names),
+        "n_tasks_": len(schema.task_names),
+        "classes_": _by_task(list(schema.classes), schema),
+        "n_classes_": _by_task(list(schema.n_classes), schema),
+        "label_coverage_": fitted.labelled_cells / fitted.n_rows,
+        "task_weights_": fitted.task_weights,
+        "history_": fitted.history,
+        "n_iter_": fitted.n_iter,
+        "best_iter_": fitted.best_iter,
+        "_fitted": fitted,
+    }
 
 
 def _by_task(items: list[Any], schema: TargetSchema) -> Any:

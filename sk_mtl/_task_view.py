@@ -9,9 +9,13 @@ from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from sk_mtl._compat.sklearn_doc_links import DocLinkMixin
+from sk_mtl._compat.sklearn_guard import check_asker_of_view
 from sk_mtl._data.classes import index_labels, refuse_other_kind
 from sk_mtl._data.labels import read_labels
 from sk_mtl._data.row_order import warn_of_other_order
@@ -21,13 +25,14 @@ from sk_mtl._wrappers import find_missing_label
 __all__ = ["TaskView"]
 
 
-class TaskView(ClassifierMixin, BaseEstimator):
+class TaskView(DocLinkMixin, ClassifierMixin, BaseEstimator):
     """One task of a fitted estimator, for single-task tools.
 
     Tools such as displays, `CalibratedClassifierCV` on a `FrozenEstimator`,
     `TunedThresholdClassifierCV` and `permutation_importance` with any scorer take it as a fitted
     classifier. It holds the estimator itself: `fit` does not train, and a clone is the same view.
-    In a `VotingClassifier`, use ``voting="soft"``: hard voting counts encoded labels.
+    In a `VotingClassifier`, use ``voting="soft"``: hard voting counts encoded labels, and is
+    refused unless the classes are 0, 1 and so on.
 
     Parameters
     ----------
@@ -72,7 +77,7 @@ class TaskView(ClassifierMixin, BaseEstimator):
     def classes_(self) -> np.ndarray:
         """The sorted classes of the task."""
         classes = self.estimator.classes_
-        return classes[self._position()] if isinstance(classes, list) else classes
+        return list(classes)[self._position()] if isinstance(classes, list) else classes
 
     @property
     def n_features_in_(self) -> int:
@@ -80,9 +85,16 @@ class TaskView(ClassifierMixin, BaseEstimator):
         return self.estimator.n_features_in_
 
     @property
-    def feature_names_in_(self) -> np.ndarray:
-        """Names of the features that the estimator was fitted on."""
+    def feature_names_in_(self) -> np.ndarray | None:
+        """Names of the features that the estimator was fitted on; None if that was set."""
+        if "_feature_names_in" in vars(self):
+            return self._feature_names_in
         return self.estimator.feature_names_in_
+
+    @feature_names_in_.setter
+    def feature_names_in_(self, names: np.ndarray | None) -> None:
+        # Of the view only. shap sets None, as it passes arrays without names.
+        self._feature_names_in = names
 
     def fit(self, X: Any = None, y: Any = None, **kwargs: Any) -> TaskView:
         """Do nothing: the estimator is fitted already.
@@ -131,13 +143,16 @@ class TaskView(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        probabilities : ndarray of float32 of shape (n_samples, n_classes)
-            In the order of `classes_`.
+        probabilities : ndarray of float64 of shape (n_samples, n_classes)
+            In the order of `classes_`: those of the estimator, divided by their sum in float64, as
+            metrics expect of this type.
         """
-        probabilities = self.estimator.predict_proba(X)
+        probabilities = self.estimator.predict_proba(self._with_names(X))
         if isinstance(probabilities, list):
-            return probabilities[self._position()]
-        return probabilities
+            probabilities = list(probabilities)[self._position()]
+        probabilities = np.asarray(probabilities, dtype=np.float64)
+        # scikit-learn's log loss warns of sums that are 1 to the precision of float32 only.
+        return probabilities / probabilities.sum(axis=1, keepdims=True)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict the logarithms of the task's class probabilities.
@@ -149,7 +164,7 @@ class TaskView(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        log_probabilities : ndarray of float32 of shape (n_samples, n_classes)
+        log_probabilities : ndarray of float64 of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
         with np.errstate(divide="ignore"):
@@ -183,6 +198,19 @@ class TaskView(ClassifierMixin, BaseEstimator):
         hits = codes == index_labels(truth, self.classes_)
         weight = None if sample_weight is None else np.asarray(sample_weight)[labelled]
         return float(np.average(hits, weights=weight))
+
+    def __sklearn_tags__(self) -> Any:
+        check_asker_of_view(self)
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self.estimator).input_tags
+        tags.input_tags.allow_nan, tags.input_tags.sparse = inner.allow_nan, inner.sparse
+        return tags
+
+    def _with_names(self, X: Any) -> Any:
+        """Return an array with the names that the estimator expects, where none were set."""
+        if vars(self).get("_feature_names_in", X) is not None or not isinstance(X, np.ndarray):
+            return X
+        return pd.DataFrame(X, columns=getattr(self.estimator, "feature_names_in_", None))
 
     def _position(self) -> int:
         classes = self.estimator.classes_

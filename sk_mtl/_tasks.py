@@ -5,7 +5,8 @@ Owns the names of tasks in results, in the history and in messages. Does not kno
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from numbers import Integral, Number
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,24 @@ import pandas as pd
 
 from sk_mtl._names import did_you_mean
 
-__all__ = ["PerTask", "enumerate_some", "make_class_index", "name_series", "resolve_task"]
+__all__ = [
+    "PerTask",
+    "enumerate_some",
+    "make_class_index",
+    "name_series",
+    "resolve_task",
+    "resolve_tasks",
+]
+
+_MAX_LINES = 20  # of a PerTask's repr
+_MAX_WIDTH = 60  # of an item's own repr in it
 
 
 class PerTask(list):
     """One item per task: a list with access by task name, too.
+
+    A name comes before a position. Where names of tasks are numbers, an integer is a name only, as
+    in the columns of a pandas DataFrame: convert to a list for positions, ``list(items)[0]``.
 
     Parameters
     ----------
@@ -34,6 +48,10 @@ class PerTask(list):
     (5, 2)
     >>> dict(n_classes.items())
     {'income': 2, 'education': 5}
+    >>> n_classes
+    PerTask of 2 tasks:
+      'income': 2
+      'education': 5
     """
 
     def __init__(self, items: Iterable[Any], task_names: Sequence[Hashable]):
@@ -46,13 +64,51 @@ class PerTask(list):
             )
 
     def __getitem__(self, key: Any) -> Any:
-        """Return the item at a position (int, slice) or of a task (any other key)."""
-        is_position = isinstance(key, (int, np.integer)) and -len(self) <= key < len(self)
-        if is_position or isinstance(key, slice):
+        """Return the item of a task, by name or by position, or a list of those of a slice."""
+        if isinstance(key, slice):
             return super().__getitem__(key)
-        if isinstance(key, (int, np.integer)) and key not in self.task_names:
-            raise IndexError(f"There are {len(self)} tasks, and none is named {key}.")
+        if isinstance(key, tuple) and any(isinstance(k, slice) or k is Ellipsis for k in key):
+            raise KeyError(self._describe_no_array("PerTask has one axis"))
+        if _is_integer(key) and not _have_numbers(self.task_names):
+            try:
+                return super().__getitem__(key)
+            except IndexError:
+                raise IndexError(f"There are {len(self)} tasks, and none is named {key}.") from None
         return super().__getitem__(resolve_task(key, self.task_names, KeyError))
+
+    def __getattr__(self, name: str) -> Any:
+        """Say what to use in place of an attribute that arrays have."""
+        message = f"{type(self).__name__!r} object has no attribute {name!r}"
+        if hasattr(np.ndarray, name) and not name.startswith("__"):
+            message = self._describe_no_array(message)
+        raise AttributeError(message)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        """Return the items as one array, as that of a list; refuse items of different shapes."""
+        options = {} if copy is None else {"copy": copy}
+        try:
+            return np.array(list(self), dtype=dtype, **options)
+        except ValueError as error:
+            if len({np.shape(item) for item in self}) == 1:
+                raise
+            what = "The items of the tasks have different shapes, and make no array"
+            raise ValueError(self._describe_no_array(what)) from error
+
+    def __repr__(self) -> str:
+        lines = [f"  {name!r}: {_describe(item)}" for name, item in self.items()]
+        if len(lines) > _MAX_LINES:
+            n_shown = _MAX_LINES - 1
+            lines[n_shown:] = [f"  and {len(lines) - n_shown} more"]
+        return "\n".join([f"PerTask of {len(self)} task{'s' * (len(self) != 1)}:", *lines])
+
+    def _describe_no_array(self, what: str) -> str:
+        """Return the sentences for a use as an array."""
+        name = repr(self.task_names[0]) if self.task_names else "task"
+        return (
+            f"{what}: it is a list with one item per task. Take one task by its name, as in "
+            f"[{name}][:, 1], or use the estimator's task_view({name}), which predicts that task "
+            "alone, as an ordinary classifier."
+        )
 
     def keys(self) -> tuple[Hashable, ...]:
         """Return the task names.
@@ -82,17 +138,68 @@ def resolve_task(
     *,
     parameter: str | None = None,
 ) -> int:
-    """Return the position of a task, given its name or, if no task has that name, its position."""
+    """Return the position of a task, given its name or, if that is unambiguous, its position.
+
+    Where names are numbers, an integer is a name only, as in pandas.
+    """
     names = list(task_names)
-    if key in names:
-        return names.index(key)
-    if isinstance(key, (int, np.integer)) and not isinstance(key, bool) and 0 <= key < len(names):
-        return int(key)
+    if isinstance(key, Hashable) and key in names:
+        position = names.index(key)
+        if _is_bool(key) == _is_bool(names[position]):  # True is not 1 here
+            return position
+    have_numbers = _have_numbers(names)
+    if _is_integer(key) and not have_numbers and 0 <= key < len(names):
+        return int(key)  # type: ignore[call-overload]
     where = "" if parameter is None else f", named in {parameter}"
+    hint = did_you_mean(key, names)
+    if _is_integer(key) and have_numbers:
+        hint = (
+            " Since names of tasks are numbers, an integer is a name and not a position: name the "
+            f"task, or go by position in a list, list(...)[{key}]."
+        )
     raise error(
-        f"There is no task {key!r}{where}.{did_you_mean(key, names)} "
+        f"There is no task {key!r}{where}.{hint} "
         f"The tasks are {enumerate_some([repr(n) for n in names])}."
     )
+
+
+def resolve_tasks(
+    by_task: Mapping[Hashable, Any],
+    task_names: Sequence[Hashable],
+    error: type[Exception] = ValueError,
+    *,
+    parameter: str,
+) -> dict[int, Any]:
+    """Return what a parameter gives by task as {position: value}; refuse two for one task."""
+    found: dict[int, Any] = {}
+    for task, value in by_task.items():
+        t = resolve_task(task, task_names, error, parameter=parameter)
+        if t in found:
+            raise error(f"{parameter} names task {task_names[t]!r} twice.")
+        found[t] = value
+    return found
+
+
+def _have_numbers(names: Iterable[Any]) -> bool:
+    return any(isinstance(name, Number) or _is_bool(name) for name in names)
+
+
+def _is_integer(key: Any) -> bool:
+    return isinstance(key, Integral) and not isinstance(key, bool)
+
+
+def _is_bool(key: Any) -> bool:
+    return isinstance(key, (bool, np.bool_))
+
+
+def _describe(item: Any) -> str:
+    """Return an item as a line of text: its value if that is short, or its shape."""
+    text = repr(item)
+    if np.ndim(item) < 2 and len(text) <= _MAX_WIDTH and "\n" not in text:
+        return text
+    if isinstance(item, np.ndarray):
+        return f"array of shape {item.shape}, {item.dtype}"
+    return f"{type(item).__name__}{f' of {len(item)} items' if hasattr(item, '__len__') else ''}"
 
 
 def enumerate_some(words: Iterable[Any], limit: int = 5) -> str:
@@ -118,7 +225,9 @@ def name_series(task_names: Sequence[Hashable]) -> tuple[str, ...]:
     labels: list[str] = []
     for position, name in enumerate(task_names):
         label = str(name)
-        if label in ("", "val") or label.startswith("val_") or label in labels:
+        if label in ("", "val") or label.startswith("val_"):
+            label = f"task{position}:{label}"
+        while label in labels:
             label = f"task{position}:{label}"
         labels.append(label)
     return tuple(labels)

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from sklearn.base import clone, is_classifier
 from sklearn.calibration import CalibratedClassifierCV, CalibrationDisplay
 from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
@@ -36,7 +37,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
-from sklearn.utils import estimator_html_repr
+from sklearn.utils import estimator_html_repr, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from sk_mtl import MultiTaskClassifier, TaskView
@@ -111,7 +112,7 @@ def axes():
 def test_view_predicts_as_the_estimator(task, form):
     estimator = FORMS[form]()
     view = TaskView(estimator, task)
-    np.testing.assert_array_equal(view.predict_proba(X), estimator.predict_proba(X)[task])
+    np.testing.assert_allclose(view.predict_proba(X), estimator.predict_proba(X)[task], rtol=2e-7)
     np.testing.assert_array_equal(view.predict(X), estimator.predict(X)[task].to_numpy())
     np.testing.assert_array_equal(view.classes_, estimator.classes_[task])
     assert view.predict_proba(X).sum(axis=1) == pytest.approx(1)
@@ -138,7 +139,7 @@ def test_view_of_an_unfitted_estimator_is_refused():
 def test_view_of_one_dimensional_y_is_the_task(fitted):
     clf = make_tiny().fit(X, Y["grade"])
     view = clf.task_view("grade")
-    np.testing.assert_array_equal(view.predict_proba(X), clf.predict_proba(X))
+    np.testing.assert_allclose(view.predict_proba(X), clf.predict_proba(X), rtol=2e-7)
     assert view.classes_.tolist() == [1, 2, 3]
 
 
@@ -155,6 +156,57 @@ def test_view_tells_the_features_of_its_estimator(view):
 
 def test_view_has_no_feature_names_when_the_estimator_has_none():
     assert not hasattr(make_tiny().fit(X.to_numpy(), Y).task_view(0), "feature_names_in_")
+
+
+def test_feature_names_of_a_view_can_be_set_without_changing_the_estimator(fitted):
+    # shap sets them to None, and passes arrays.
+    view = copy.deepcopy(fitted.task_view("fits"))
+    before = view.predict_proba(X)
+    view.feature_names_in_ = None
+    assert view.feature_names_in_ is None
+    assert view.estimator.feature_names_in_.tolist() == ["width", "height"]
+    np.testing.assert_array_equal(view.predict_proba(X.to_numpy()), before)  # and no warning
+    again = pickle.loads(pickle.dumps(view))
+    np.testing.assert_array_equal(again.predict_proba(X.to_numpy()), before)
+    assert view.fit().feature_names_in_ is None
+    assert fitted.task_view("fits").feature_names_in_.tolist() == ["width", "height"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("standardize", [True, False])
+def test_view_accepts_what_its_estimator_accepts(standardize, form):
+    estimator = FORMS[form]()
+    inner = estimator[-1] if form == "pipeline" else estimator
+    inner.set_params(**{f"{'estimator__' * (form == 'search')}standardize": standardize})
+    of_estimator, of_view = (
+        get_tags(e).input_tags for e in (estimator, TaskView(estimator, "fits"))
+    )
+    assert (of_view.allow_nan, of_view.sparse) == (of_estimator.allow_nan, of_estimator.sparse)
+    if form == "estimator":
+        assert (of_view.allow_nan, of_view.sparse) == (standardize, True)
+
+
+def test_view_takes_cells_that_are_missing_and_sparse_rows(fitted):
+    holes = X.to_numpy(copy=True)
+    holes[::7, 0] = np.nan
+    clf = make_tiny().fit(holes, Y)
+    for rows in (holes, sp.csr_array(X.to_numpy())):
+        np.testing.assert_allclose(
+            clf.task_view("fits").predict_proba(rows), clf.predict_proba(rows)["fits"], rtol=2e-7
+        )
+
+
+def test_probabilities_of_a_view_are_those_of_the_estimator_as_float64(fitted, view):
+    single = fitted.predict_proba(X)["fits"]
+    assert single.dtype == np.float32
+    assert view.predict_proba(X).dtype == view.predict_log_proba(X).dtype == np.float64
+    np.testing.assert_allclose(view.predict_proba(X), single, rtol=2e-7)
+    # scikit-learn's log loss warns of sums that are 1 to the precision of float32 only.
+    assert np.abs(view.predict_proba(X).sum(axis=1) - 1).max() < 1e-15
+    # As fairlearn does, with pandas 3: part of a column of scores is replaced by float64.
+    column = pd.Series(view.predict_proba(X)[:, 1])
+    column.iloc[:5] = np.float64(1) / 3
+    assert column.iloc[0] == 1 / 3
 
 
 def test_view_is_kept_by_fit_and_clone(view):
@@ -284,6 +336,21 @@ def test_soft_voting_averages_the_view_with_others(fitted, task):
     mean = (view.predict_proba(X) + line.fit(rows, y).predict_proba(X)) / 2
     np.testing.assert_allclose(vote.predict_proba(X), mean, rtol=1e-5)
     np.testing.assert_array_equal(vote.predict(X), view.classes_[mean.argmax(axis=1)])
+
+
+@pytest.mark.parametrize("wrap", [lambda view: view, FrozenEstimator], ids=["view", "frozen"])
+@pytest.mark.parametrize("task", ["colour", "grade"])
+def test_hard_voting_on_labels_that_are_not_encoded_is_refused(fitted, task, wrap):
+    rows, y = subset(task)
+    vote = VotingClassifier([("mtl", wrap(fitted.task_view(task)))], voting="hard")
+    with pytest.raises(RuntimeError, match=rf"voting='hard'.*task '{task}'.*voting='soft'"):
+        vote.fit(rows, y)
+
+
+def test_hard_voting_on_labels_from_zero_is_the_view(view):
+    rows, y = subset("fits")
+    vote = VotingClassifier([("mtl", view), ("again", view)], voting="hard").fit(rows, y)
+    np.testing.assert_array_equal(vote.predict(X), view.predict(X))
 
 
 @pytest.mark.parametrize("task", TASKS)

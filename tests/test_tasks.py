@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from sk_mtl._tasks import PerTask, enumerate_some, name_series, resolve_task
+from sk_mtl._tasks import PerTask, enumerate_some, name_series, resolve_task, resolve_tasks
 
 # ------------------------------------------------------------------------------------------------
 # Names of tasks
@@ -18,6 +18,55 @@ def test_a_task_is_found_by_name_before_position():
     assert resolve_task(1, ["a", "b"]) == 1
     assert resolve_task(np.int64(1), ["a", "b"]) == 1
     assert resolve_task(0, [1, 0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "names", "position"),
+    [
+        (1, [1, 2, 3], 0),
+        (np.int64(3), [1, 2, 3], 2),
+        (3, np.array([1, 2, 3]), 2),
+        (1, ["1", 1], 1),
+        ("1", [1, "1"], 1),
+        (2.0, [1, 2], 1),
+        (2, [0.5, 2.0], 1),
+        (True, [True, "a"], 0),
+        (False, [True, False], 1),
+    ],
+)
+def test_a_name_that_is_a_number_is_found_by_its_value(key, names, position):
+    assert resolve_task(key, names) == position
+    assert PerTask(range(len(names)), names)[key] == position
+
+
+@pytest.mark.parametrize(
+    ("key", "names"),
+    [
+        (0, [1, 2, 3]),
+        (-1, [1, 2, 3]),
+        (np.int64(0), [10, "b"]),
+        (1, ["a", 0.5]),
+        (1, [True, False]),
+    ],
+)
+def test_an_integer_is_no_position_where_names_are_numbers(key, names):
+    how = rf"an integer is a name and not a position.*list\(\.\.\.\)\[{key}\]"
+    with pytest.raises(ValueError, match=how):
+        resolve_task(key, names)
+    with pytest.raises(KeyError, match=how):
+        PerTask(names, names)[key]
+
+
+def test_true_is_no_position_and_not_the_name_one():
+    for names in (["a", "b"], [1, 2]):
+        with pytest.raises(KeyError, match="no task True"):
+            PerTask(["x", "y"], names)[True]
+
+
+def test_a_task_given_by_name_and_by_position_is_refused():
+    assert resolve_tasks({"b": 1, 0: 2}, ["a", "b"], parameter="here") == {1: 1, 0: 2}
+    with pytest.raises(ValueError, match="here names task 'a' twice"):
+        resolve_tasks({"a": 1, 0: 2}, ["a", "b"], parameter="here")
 
 
 @pytest.mark.parametrize("key", ["c", 2, -1, None, 0.5, True, ("a",), ["a"]])
@@ -104,6 +153,64 @@ def test_per_task_as_a_dict_agrees_with_its_items_when_names_look_like_positions
     assert dict(PerTask(["x", "y"], [1, 0]).items()) == {1: "x", 0: "y"}
 
 
+def test_per_task_of_integer_names_keeps_slices_iteration_and_the_list():
+    by_number = PerTask(["x", "y", "z"], [2, 1, 0])
+    assert list(by_number) == ["x", "y", "z"]
+    assert by_number[1:] == ["y", "z"]
+    assert list(by_number)[-1] == "z"
+    assert dict(by_number) == {2: "x", 1: "y", 0: "z"}
+
+
+def test_per_task_shows_a_line_per_task(arrays):
+    assert repr(arrays).splitlines() == [
+        "PerTask of 2 tasks:",
+        "  'income': array of shape (2, 2), float64",
+        "  'education': array of shape (2, 3), float64",
+    ]
+    assert repr(PerTask([np.array(["S", "M"])], [("a", 1)])).splitlines() == [
+        "PerTask of 1 task:",
+        "  ('a', 1): array(['S', 'M'], dtype='<U1')",
+    ]
+    assert repr(PerTask([], [])) == "PerTask of 0 tasks:"
+
+
+def test_per_task_shows_the_first_tasks_of_many():
+    lines = repr(PerTask(range(617), range(617))).splitlines()
+    assert len(lines) == 21
+    assert lines[-2:] == ["  18: 18", "  and 598 more"]
+
+
+AS_ARRAY = {
+    "column": lambda items: items[:, 1],
+    "ellipsis": lambda items: items[..., 1],
+    "shape": lambda items: items.shape,
+    "argmax": lambda items: items.argmax(axis=1),
+    "astype": lambda items: items.astype(float),
+    "asarray": np.asarray,
+    "array of a type": lambda items: np.array(items, dtype=np.float32),
+}
+
+
+@pytest.mark.parametrize("use", AS_ARRAY)
+def test_per_task_used_as_an_array_names_the_task_and_the_view(arrays, use):
+    with pytest.raises((KeyError, AttributeError, ValueError)) as caught:
+        AS_ARRAY[use](arrays)
+    assert "['income'][:, 1]" in str(caught.value)
+    assert "task_view('income')" in str(caught.value)
+
+
+def test_per_task_has_the_attributes_of_a_list_only(arrays):
+    assert not hasattr(arrays, "shape")
+    with pytest.raises(AttributeError, match=r"no attribute 'shapes'$"):
+        _ = arrays.shapes
+
+
+def test_per_task_of_equal_shapes_is_the_array_of_its_list():
+    items = [np.zeros((2, 2)), np.ones((2, 2))]
+    np.testing.assert_array_equal(np.asarray(PerTask(items, "ab")), np.array(items))
+    assert np.asarray(PerTask([2, 5], "ab")).tolist() == [2, 5]
+
+
 def test_per_task_needs_an_item_per_name():
     with pytest.raises(ValueError, match="2 items for 1 task names"):
         PerTask([1, 2], ["a"])
@@ -122,6 +229,7 @@ def test_per_task_needs_an_item_per_name():
         (["a", "val_a"], ("a", "task1:val_a")),
         ([0, "0"], ("0", "task1:0")),
         ([""], ("task0:",)),
+        (["task2:0", "0", 0], ("task2:0", "0", "task2:task2:0")),
     ],
 )
 def test_series_are_named_after_tasks_but_where_names_would_meet(names, labels):

@@ -16,7 +16,7 @@ from sk_mtl._data.classes import index_labels
 from sk_mtl._data.labels import array_of_sequence
 from sk_mtl._data.schema import EncodedTargets, TargetSchema
 from sk_mtl._names import did_you_mean
-from sk_mtl._tasks import enumerate_some, resolve_task
+from sk_mtl._tasks import enumerate_some, resolve_tasks
 
 __all__ = [
     "check_weighted_classes",
@@ -129,10 +129,7 @@ def _class_weight_by_task(class_weight: Any, schema: TargetSchema) -> dict[int, 
             f"own: write {{{names[0]!r}: {class_weight!r}}} for task {names[0]!r}. "
             f"Got {class_weight!r}."
         )
-    by_task = {
-        resolve_task(task, schema.task_names, parameter="class_weight"): wanted
-        for task, wanted in class_weight.items()
-    }
+    by_task = resolve_tasks(class_weight, schema.task_names, parameter="class_weight")
     for t, wanted in by_task.items():
         if wanted is not None and wanted != "balanced" and not isinstance(wanted, Mapping):
             raise ValueError(

@@ -13,7 +13,7 @@ import pandas as pd
 
 from sk_mtl._data.label_values import as_comparable, in_native_order
 from sk_mtl._data.labels import array_of_sequence, equals_sentinel, natural_dtype
-from sk_mtl._tasks import resolve_task
+from sk_mtl._tasks import resolve_tasks
 
 __all__ = [
     "index_labels",
@@ -36,11 +36,7 @@ def read_classes(
     n_tasks = len(task_names)
     given: dict[int, Any] = {}
     if isinstance(classes, Mapping):
-        for task, labels in classes.items():
-            t = resolve_task(task, task_names, parameter="classes")
-            if t in given:
-                raise ValueError(f"classes names task {task_names[t]!r} twice.")
-            given[t] = labels
+        given = resolve_tasks(classes, task_names, parameter="classes")
     else:
         items = list(classes)
         nested = bool(items) and all(pd.api.types.is_list_like(c) for c in items)

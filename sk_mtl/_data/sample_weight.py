@@ -78,16 +78,9 @@ def _shape_weight(sample_weight: Any, table: LabelTable) -> np.ndarray:
     sample_weight = open_table(sample_weight, "sample_weight")
     if nw.dependencies.is_into_dataframe(sample_weight):
         frame = nw.from_native(sample_weight, eager_only=True)
-        names = list(frame.columns)
-        wanted = [str(n) if not isinstance(n, str) else n for n in table.task_names]
-        if table.form.kind == "frame" and set(wanted) == {str(n) for n in names}:
-            frame = frame[:, [[str(n) for n in names].index(w) for w in wanted]]
-        elif table.form.kind == "frame":
-            raise ValueError(
-                "The columns of sample_weight must be the tasks of y "
-                f"({enumerate_some([repr(n) for n in table.task_names])}). "
-                f"Got {enumerate_some([repr(n) for n in names])}."
-            )
+        if table.form.kind == "frame":
+            # narwhals's names of a pandas DataFrame are those of the DataFrame, of any type.
+            frame = frame[:, _order_of_columns(list(frame.columns), table)]
         sample_weight = frame.to_numpy()
     weight = _as_numbers(sample_weight)
     if weight.ndim == 0:
@@ -100,6 +93,21 @@ def _shape_weight(sample_weight: Any, table: LabelTable) -> np.ndarray:
             f"(one per cell). Got {weight.shape}."
         )
     return weight
+
+
+def _order_of_columns(names: list[Any], table: LabelTable) -> list[int]:
+    """Return the position of each task's column of weights, by name or by the name's text."""
+    if set(names) == set(table.task_names):
+        return [names.index(name) for name in table.task_names]
+    # Other libraries have text only; tasks named 1 and "1" have one text.
+    found, wanted = [str(name) for name in names], [str(name) for name in table.task_names]
+    if sorted(found) != sorted(wanted) or len(set(wanted)) < len(wanted):
+        raise ValueError(
+            "The columns of sample_weight must be the tasks of y "
+            f"({enumerate_some([repr(n) for n in table.task_names])}). "
+            f"Got {enumerate_some([repr(n) for n in names])}."
+        )
+    return [found.index(name) for name in wanted]
 
 
 def _scale_weight(weight: np.ndarray, largest: float) -> np.ndarray:

@@ -7,8 +7,8 @@ parameters but by their settings, nor the estimator.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from sk_mtl._compat.processes import refuse_fork
+from sk_mtl._compat.sklearn_callbacks import FitTasks
 from sk_mtl._data.dataset import Dataset, Subset, UnlabelledSubset
 from sk_mtl._data.input_encoder import InputEncoder
 from sk_mtl._fit.fitted import FittedModel
@@ -29,7 +30,13 @@ from sk_mtl._train.early_stopping import (
     compute_best_epochs,
     mean_history,
 )
-from sk_mtl._train.loop import NonFiniteLossError, TrainingResult, draw_start, train
+from sk_mtl._train.loop import (
+    EpochWatch,
+    NonFiniteLossError,
+    TrainingResult,
+    draw_start,
+    train,
+)
 from sk_mtl._train.plan import TrainingPlan, make_plan, resolve_jit_compile
 from sk_mtl._train.resume import ResumePoint, open_resume_point
 from sk_mtl._train.state import TrainingState
@@ -68,13 +75,14 @@ def fit_model(
     validation: Subset | None,
     seed: int,
     previous: FittedModel | None,
+    tasks: FitTasks | None = None,
 ) -> FittedModel:
     """Fit, by early stopping on `validation`, on held-out rows, by folds, or without."""
     start = _start_of(previous, keeps_optimizer=False)
     if settings.early_stopping == "cv":
         _check_folds(dataset, validation)
     with _removed_at_the_end() as resume_points:
-        fit = _Fit(settings, dataset, seed, start, resume_points)
+        fit = _Fit(settings, dataset, seed, start, resume_points, previous, tasks)
         by_folds = settings.stops_by_folds(dataset, validation is not None, start is not None)
         last, temperatures = fit.by_folds() if by_folds else fit.once(validation)
     n_folds = _N_FOLDS if by_folds else 0
@@ -101,6 +109,8 @@ class _Fit:
     seed: int
     start: _Start | None
     resume_points: list[ResumePoint] | None = field(repr=False)
+    previous: FittedModel | None = field(default=None, repr=False)
+    tasks: FitTasks | None = None  # what callbacks of scikit-learn are told
 
     def all_rows(self) -> Subset:
         """Return all rows with labels, to train on."""
@@ -131,6 +141,7 @@ class _Fit:
                 "validation_data is never trained on. Put these rows into X and y, or set "
                 "refit=False."
             )
+        self.begin_tasks(2 if settings.refit and validation is not None else 1)
         stopping = settings.stopping() if stops_early else None
         first = self.train(training, validation, stopping)
         if first is None or validation is None:
@@ -147,6 +158,7 @@ class _Fit:
         settings, dataset = self.settings, self.dataset
         histories, validated = [], []
         fold: _Round | None = None
+        self.begin_tasks(_N_FOLDS + 1)
         for training, validation in split_folds(dataset, _N_FOLDS, self.seed):
             fold = self.train(training, validation, settings.stopping())
             assert fold is not None  # there is a task to learn
@@ -166,6 +178,11 @@ class _Fit:
         found = replace(fold, result=result)
         temperatures = _fit_temperatures(found, validated) if validated else None
         return self.train_on_all(found, best.task_epochs), temperatures
+
+    def begin_tasks(self, n_trainings: int) -> None:
+        """Tell callbacks of scikit-learn that the fit begins."""
+        if self.tasks is not None:
+            self.tasks.begin(n_trainings, int(self.settings.epochs))
 
     def train_on_all(self, found: _Round, task_epochs: tuple[int, ...] = ()) -> _Round:
         """Train afresh on all rows for the epochs found; the history stays that of the search."""
@@ -253,8 +270,22 @@ class _Fit:
         if not len(training.rows):  # a stream may bring a batch without any label
             return _Round(plan, encoder, TrainingResult.untrained(state, plan.run))
         resume_point = self._open_resume_point(plan, state, training, validation, unlabelled)
-        result = train(plan, state, training, validation, resume_point, unlabelled)
+        watch = None if self.tasks is None else self._watch(self.tasks, plan, encoder)
+        with nullcontext() if self.tasks is None else self.tasks.training(plan.run.epochs):
+            result = train(plan, state, training, validation, resume_point, unlabelled, watch)
         return _Round(plan, encoder, result)
+
+    def _watch(self, tasks: FitTasks, plan: TrainingPlan, encoder: InputEncoder) -> EpochWatch:
+        """Return what tells callbacks of scikit-learn about the epochs of a training."""
+
+        def end(result_so_far: Callable[[], TrainingResult]) -> bool:
+            def fit_so_far() -> FittedModel:
+                last = _Round(plan, encoder, result_so_far())
+                return _assemble(self.dataset, last, self.seed, self.previous, None)
+
+            return tasks.end_epoch(fit_so_far)
+
+        return EpochWatch(tasks.begin_epoch, end)
 
     def _encoder_for(self, training: Subset) -> tuple[InputEncoder, dict[str, np.ndarray]]:
         """Return the encoder of a round, and the values of new input layers."""

@@ -29,7 +29,7 @@ from sk_mtl._model.custom_serialization import serialize_model
 from sk_mtl._model.keras_objects import make_callbacks, make_optimizer
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._model.task_layout import TaskLayout
-from sk_mtl._tasks import resolve_task
+from sk_mtl._tasks import resolve_task, resolve_tasks
 from sk_mtl._train.config import UnlabelledSpec
 from sk_mtl._train.early_stopping import StoppingConfig
 from sk_mtl._train.optimizer import inner_optimizer
@@ -236,8 +236,8 @@ class Settings:
         if not isinstance(given, Mapping):
             return (_layer_sizes(given, parameter),) * len(dataset.learnable_names)
         by_name = {
-            names[resolve_task(task, names, parameter=parameter)]: _layer_sizes(sizes, parameter)
-            for task, sizes in given.items()
+            names[t]: _layer_sizes(sizes, parameter)
+            for t, sizes in resolve_tasks(given, names, parameter=parameter).items()
         }
         return tuple(by_name.get(name, ()) for name in dataset.learnable_names)
 

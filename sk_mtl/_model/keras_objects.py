@@ -265,6 +265,8 @@ def _describe_no_callback(item: Any, label: str) -> str:
         f"{label} must be a keras.callbacks.Callback, a subclass of it, or a list, tuple or dict "
         f"of these. Got {item!r}."
     )
+    if hasattr(item, "on_fit_task_begin"):
+        return f"{expected} Callbacks of scikit-learn are set by the method set_callbacks."
     if not isinstance(item, str):
         return expected
     classes = [name for name, value in vars(keras.callbacks).items() if inspect.isclass(value)]

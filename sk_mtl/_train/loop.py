@@ -7,9 +7,10 @@ estimator.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 
 import keras
 import numpy as np
@@ -36,7 +37,7 @@ from sk_mtl._train.steps import StepRange, Table, UnlabelledRows, place, place_f
 from sk_mtl._train.teacher import ramp_up
 from sk_mtl.weighting import FixedWeighting, TaskWeighting
 
-__all__ = ["NonFiniteLossError", "TrainingResult", "draw_start", "train"]
+__all__ = ["EpochWatch", "NonFiniteLossError", "TrainingResult", "draw_start", "train"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,15 @@ class TrainingResult:
     def untrained(cls, start: TrainingState, run: RunConfig) -> TrainingResult:
         """Return the result of a training without rows."""
         return cls(start, {}, 0, 0, stopping=run.make_monitor().result())
+
+
+@dataclass(frozen=True)
+class EpochWatch:
+    """Functions to call around each epoch; unlike Keras's callbacks, they need no model."""
+
+    begin: Callable[[], None]
+    # Given what returns the result as if training ended now; returns whether it should.
+    end: Callable[[Callable[[], TrainingResult]], bool]
 
 
 class NonFiniteLossError(ValueError):
@@ -83,12 +93,13 @@ def train(
     validation: Subset | None = None,
     resume_point: ResumePoint | None = None,
     unlabelled: UnlabelledSubset | None = None,
+    watch: EpochWatch | None = None,
 ) -> TrainingResult:
     """Train a network from a state, or from a resume point if its file exists."""
     program = acquire_program(plan)
     program.load(_with_weighting_of(plan, start), plan.run)
     try:
-        result = _run_epochs(program, plan, training, validation, resume_point, unlabelled)
+        result = _run_epochs(program, plan, training, validation, resume_point, unlabelled, watch)
     finally:
         release_callbacks(plan.parts)
     # A program that was interrupted is not released: its state is unknown.
@@ -120,6 +131,7 @@ def _run_epochs(
     validation: Subset | None,
     resume_point: ResumePoint | None,
     unlabelled: UnlabelledSubset | None,
+    watch: EpochWatch | None,
 ) -> TrainingResult:
     """Run epochs until the last one, a stop, or a callback's wish."""
     run = plan.run
@@ -142,6 +154,8 @@ def _run_epochs(
     for epoch in range(progress.epoch + 1, run.epochs + 1):
         number = run.first_epoch + epoch
         callbacks.on_epoch_begin(number - 1)
+        if watch is not None:
+            watch.begin()
         rng = np.random.default_rng([run.seed, 1, number])
         rows = training.rows[order.draw(rng)].astype(np.int32)
         more = None
@@ -156,6 +170,9 @@ def _run_epochs(
             for name, value in logs.items():
                 progress.history.setdefault(name, []).append(value)
             _keep_best(program, progress, logs)
+            is_told_to_stop = watch is not None and watch.end(
+                partial(_result_so_far, program, progress)
+            )
             if program.average is not None:
                 # What a callback saves is then what was measured. An optimizer's own averages are
                 # left to its own callbacks.
@@ -165,7 +182,7 @@ def _run_epochs(
         if not np.isfinite(logs["objective"]):
             _handle_divergence(run, logs, epoch, progress.best_epoch)
             break
-        if program.model.stop_training or progress.monitor.should_stop:
+        if program.model.stop_training or progress.monitor.should_stop or is_told_to_stop:
             break
         if resume_point is not None and epoch < run.epochs:
             resume_point.save_if_due(program, progress)
@@ -187,6 +204,11 @@ def _run_epochs(
     return TrainingResult(
         state, progress.history, progress.epoch, progress.best_epoch, best_weights, stopping
     )
+
+
+def _result_so_far(program: TrainingProgram, progress: Progress) -> TrainingResult:
+    """Return the result as if training ended with this epoch and its weights."""
+    return TrainingResult(program.read(), progress.history, progress.epoch, progress.epoch)
 
 
 def _keep_best(program: TrainingProgram, progress: Progress, logs: dict[str, float]) -> None:

@@ -17,7 +17,7 @@ from sk_mtl._data.containers import open_table
 from sk_mtl._data.label_values import factorize_labels, in_native_order
 from sk_mtl._data.labels import LabelTable, array_of_sequence, natural_dtype, read_labels
 from sk_mtl._data.sample_weight import read_cell_weight
-from sk_mtl._tasks import PerTask, enumerate_some, resolve_task
+from sk_mtl._tasks import PerTask, enumerate_some, resolve_task, resolve_tasks
 from sk_mtl.metrics._calibration_error import as_class_probabilities
 from sk_mtl.metrics._task_metrics import TaskCells
 
@@ -104,7 +104,7 @@ TaskPrediction = tuple[np.ndarray, np.ndarray]
 def _read_predicted_labels(y_pred: Any, table: LabelTable) -> list[TaskPrediction]:
     """Return the predicted labels of each task of y_true."""
     if isinstance(y_pred, Mapping) or (
-        isinstance(y_pred, list) and len(y_pred) and np.ndim(y_pred[0]) == 2
+        isinstance(y_pred, list) and len(y_pred) and np.ndim(next(iter(y_pred))) == 2
     ):
         raise ValueError(
             "This metric is computed from predicted labels, as `predict` returns them. Got "
@@ -159,8 +159,8 @@ def _split_by_task(y_pred: Any, n_tasks: int) -> tuple[Sequence[Any] | None, lis
         frame = nw.from_native(y_pred, eager_only=True)
         names = list(y_pred.columns) if isinstance(y_pred, pd.DataFrame) else frame.columns
         return names, list(frame.to_numpy().T)
-    if isinstance(y_pred, (list, tuple)) and y_pred and np.ndim(y_pred[0]) > 0:
-        is_one_array = len(y_pred) == 1 and np.ndim(y_pred[0]) == 2
+    if isinstance(y_pred, (list, tuple)) and y_pred and np.ndim(next(iter(y_pred))) > 0:
+        is_one_array = len(y_pred) == 1 and np.ndim(next(iter(y_pred))) == 2
         if n_tasks == 1 and not is_one_array:  # rows of one task
             return None, [np.asarray(y_pred)]
         return getattr(y_pred, "task_names", None), list(y_pred)
@@ -216,8 +216,7 @@ def _classes_of_tasks(classes: Any, table: LabelTable) -> list[np.ndarray | None
     if classes is None:
         return known
     if isinstance(classes, Mapping):
-        for name, labels in classes.items():
-            t = resolve_task(name, table.task_names)
+        for t, labels in resolve_tasks(classes, table.task_names, parameter="classes").items():
             known[t] = _as_labels(labels, table.task_names[t])
         return known
     items = list(classes)

@@ -77,6 +77,12 @@ class MultiTaskScorer(BaseEstimator):
         self.greater_is_better = greater_is_better
         self.metric_params = metric_params
 
+    @property
+    def __name__(self) -> str:
+        """The name of the metric, as scikit-learn's displays of curves show it."""
+        name = find_metric(self.metric, self.response_method).name
+        return name if self.greater_is_better else f"neg_{name}"
+
     def __call__(
         self, estimator: Any, X: Any, y: Any, sample_weight: Any = None
     ) -> float | dict[Any, float]:
@@ -130,6 +136,11 @@ class MultiTaskScorer(BaseEstimator):
             raise ValueError(
                 f"With average=None the scores have an additional entry {MEAN!r}, which is the "
                 "name of a task of y, too. Rename the task, or pass task= to score one task."
+            )
+        if len({str(name) for name in scores}) < len(scores):
+            raise ValueError(
+                "With average=None searches name the score of a task by the text of its name, "
+                "which two tasks of y share. Rename them, or pass task= to score one task."
             )
         return {**scores, MEAN: average_scores(scores, tasks, "macro")}
 

@@ -241,9 +241,10 @@ def _join_probabilities(
     first = predictions[0][0]
     if not isinstance(first, list):
         return _join_columns(predictions, tests, of_unknown)
+    # By position: a list by task takes integers for names where there are such names.
+    by_fold = [list(zip(p, c, strict=True)) for p, c in predictions]
     joined = [
-        _join_columns([(p[t], c[t]) for p, c in predictions], tests, of_unknown)
-        for t in range(len(first))
+        _join_columns(list(of_task), tests, of_unknown) for of_task in zip(*by_fold, strict=True)
     ]
     return PerTask(joined, first.task_names) if isinstance(first, PerTask) else joined
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sk_mtl._tasks import resolve_task
+from sk_mtl._tasks import resolve_tasks
 from sk_mtl.weighting._base import TaskWeighting
 from sk_mtl.weighting._fixed import FixedWeighting
 from sk_mtl.weighting._uncertainty import UncertaintyWeighting
@@ -21,10 +21,7 @@ def make_weighting(
 ) -> TaskWeighting:
     """Return the strategy over the learnable tasks that `task_weighting=` names or is."""
     if isinstance(task_weighting, Mapping):
-        positions = {
-            resolve_task(task, task_names, parameter="task_weighting"): factor
-            for task, factor in task_weighting.items()
-        }
+        positions = resolve_tasks(task_weighting, task_names, parameter="task_weighting")
         return _check_factors(
             [positions.get(t, 1) for t in range(len(task_names))], task_names, is_learnable
         )

@@ -246,7 +246,7 @@ def test_scorer_passes_where_it_works(kind, scorer):
 @pytest.mark.parametrize("name", ["roc_auc", "average_precision"])
 def test_scorer_of_one_complete_task_is_ours_where_theirs_wants_a_classifier(name):
     y = LABELS["complete task"]
-    with pytest.raises(ValueError, match=r"y should be a 1d array|should either be a classifier"):
+    with pytest.raises(RuntimeError, match=r"make_multitask_scorer.*\.task_view\(task\)"):
         SCORING["cross_val_score"](make_tiny(), y, name)
     scores = SCORING["cross_val_score"](make_tiny(), y, get_multitask_scorer(name))
     assert np.isfinite(scores).all()
@@ -435,6 +435,136 @@ def test_tool_of_one_task_takes_a_classifier_around_the_estimator(name):
 
 
 # ------------------------------------------------------------------------------------------------
+# What asks for probabilities: those of a classifier with two classes are its second column
+# ------------------------------------------------------------------------------------------------
+
+# Since 1.9, scikit-learn hands on whatever an estimator predicts that is not a classifier.
+HANDS_ON = parse_version(sklearn.__version__) >= parse_version("1.9")
+METHODS = ["sigmoid", "isotonic", *(["temperature"] if HANDS_ON else [])]
+CALIBRATORS = {
+    "frozen": lambda clf, y, method: CalibratedClassifierCV(
+        FrozenEstimator(clf.fit(X, y)), method=method
+    ),
+    "folds": lambda clf, y, method: CalibratedClassifierCV(clf, method=method, cv=2),
+    "one network": lambda clf, y, method: CalibratedClassifierCV(
+        clf, method=method, cv=2, ensemble=False
+    ),
+}
+LEARNS = {"epochs": 40, "optimizer__learning_rate": 0.05}
+
+
+@pytest.mark.parametrize("wrap", WRAPPED)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("how", CALIBRATORS)
+def test_calibrator_of_one_binary_task_is_refused_in_favour_of_the_view(how, method, wrap):
+    y = LABELS["complete task"]
+    calibrator = CALIBRATORS[how](WRAPPED[wrap](make_tiny()), y, method)
+    with pytest.raises(RuntimeError, match=r"is refused here.*estimator\.task_view\(task\)"):
+        calibrator.fit(X, y)
+
+
+def test_calibrator_of_one_binary_task_is_refused_within_a_search():
+    search = model_selection.GridSearchCV(
+        CalibratedClassifierCV(make_tiny(), ensemble=False, cv=2),
+        {"method": ["sigmoid"]},
+        cv=2,
+        error_score="raise",
+    )
+    with pytest.raises(RuntimeError, match="task_view"):
+        search.fit(X, LABELS["complete task"])
+
+
+@pytest.mark.parametrize("how", ["frozen", "one network"])
+@pytest.mark.parametrize("kind", ["numbers", "text"])
+def test_calibrator_of_the_view_keeps_the_classes_apart(kind, how):
+    y = np.where(X["width"] > 0, "above", "below") if kind == "text" else (X["width"] > 0) * 1
+    view = make_tiny(**LEARNS).fit(X, y).task_view(0)
+    calibrator = CalibratedClassifierCV(FrozenEstimator(view), ensemble=how == "frozen", cv=2)
+    assert np.mean(calibrator.fit(X, y).predict(X) == np.asarray(y)) > 0.8
+
+
+@pytest.mark.parametrize("how", CALIBRATORS)
+def test_calibrator_of_three_classes_passes_where_it_works(how):
+    y = np.digitize(X["width"], [-0.5, 0.5])
+    calibrator = CALIBRATORS[how](make_tiny(**LEARNS), y, "sigmoid")
+    if HANDS_ON:
+        assert np.mean(calibrator.fit(X, y).predict(X) == y) > 0.6
+    else:
+        with pytest.raises(RuntimeError, match="task_view"):
+            calibrator.fit(X, y)
+
+
+def test_calibrator_of_a_classifier_around_the_estimator_passes():
+    y = (X["width"] > 0).to_numpy() * 1
+    bag = ensemble.BaggingClassifier(make_tiny(**LEARNS), n_estimators=2, random_state=0)
+    for ensemble_of_calibrators in (True, False):
+        calibrator = CalibratedClassifierCV(bag, cv=2, ensemble=ensemble_of_calibrators)
+        assert np.mean(calibrator.fit(X.to_numpy(), y).predict(X.to_numpy()) == y) > 0.8
+
+
+@pytest.mark.parametrize("threshold", ["fixed", "tuned"])
+def test_threshold_of_one_binary_task_is_refused_in_favour_of_the_view(threshold):
+    y, clf = LABELS["complete task"], make_tiny()
+    tools = {
+        "fixed": model_selection.FixedThresholdClassifier(clf, threshold=0.3),
+        "tuned": model_selection.TunedThresholdClassifierCV(clf, cv=2),
+    }
+    with pytest.raises(RuntimeError, match="task_view"):
+        tools[threshold].fit(X, y).predict(X)
+
+
+def test_chain_of_probabilities_is_refused_in_favour_of_the_view():
+    y = LABELS["complete"].assign(grade=LABELS["complete"]["grade"] > 0).astype(int)
+    chain = multioutput.ClassifierChain(make_tiny()).fit(X.to_numpy(), y.to_numpy())
+    with pytest.raises(RuntimeError, match="task_view"):
+        chain.predict_proba(X.to_numpy())
+
+
+SECOND_COLUMN = ["average_precision", "roc_auc", "roc_auc_ovr", "top_k_accuracy"]
+BOTH_COLUMNS = ["d2_log_loss_score", "neg_log_loss", "neg_brier_score"]
+
+
+@pytest.mark.parametrize("wrap", WRAPPED)
+@pytest.mark.parametrize("name", SECOND_COLUMN)
+def test_scorer_of_one_column_is_refused_in_favour_of_ours_or_the_view(name, wrap):
+    y = LABELS["complete task"]
+    with pytest.raises(RuntimeError, match=r"make_multitask_scorer.*task_view"):
+        SCORING["cross_val_score"](WRAPPED[wrap](make_tiny()), y, name)
+
+
+@pytest.mark.skipif(not HANDS_ON, reason="older versions refuse what is not a classifier")
+@pytest.mark.parametrize("name", BOTH_COLUMNS)
+def test_scorer_of_both_columns_scores_one_task_as_its_view(name):
+    y = LABELS["complete task"]
+    clf = make_tiny().fit(X, y)
+    score = sklearn.metrics.get_scorer(name)
+    assert score(clf, X, y) == pytest.approx(score(clf.task_view(0), X, y), rel=1e-6)
+
+
+def test_own_metric_of_probabilities_is_refused_where_it_would_get_both_columns():
+    y = LABELS["complete task"]
+    confidence = make_scorer(lambda y, p: np.mean(p[y == 1]), response_method="predict_proba")
+    with pytest.raises(RuntimeError, match="task_view"):
+        confidence(make_tiny().fit(X, y), X, y)
+    view = make_tiny().fit(X, y).task_view(0)
+    assert confidence(view, X, y) == pytest.approx(view.predict_proba(X)[y == 1, 1].mean())
+
+
+@pytest.mark.skipif(not HANDS_ON, reason="older versions refuse what is not a classifier")
+def test_own_metric_gets_the_list_of_all_tasks():
+    names = make_scorer(
+        lambda y, p: float(p.keys() == ("grade", "fits")), response_method="predict_proba"
+    )
+    assert names(make_tiny().fit(X, Y), X, Y) == 1
+
+
+@pytest.mark.parametrize("name", BOTH_COLUMNS)
+def test_scorer_of_probabilities_is_refused_with_several_complete_tasks(name):
+    with pytest.raises(RuntimeError, match=r"make_multitask_scorer.*task_view"):
+        SCORING["cross_val_score"](make_tiny(), LABELS["complete"], name)
+
+
+# ------------------------------------------------------------------------------------------------
 # The guide's table
 # ------------------------------------------------------------------------------------------------
 
@@ -457,12 +587,11 @@ GUIDED = {
     "TransformedTargetRegressor": TransformedTargetRegressor,
     "X": X,
     "Y": Y,
-    "y_binary": LABELS["complete task"],
 }
 
 
 def test_guide_has_rows():
-    assert len(read_rows_of_the_guide()) >= 14
+    assert len(read_rows_of_the_guide()) >= 13
 
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
