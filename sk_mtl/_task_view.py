@@ -192,10 +192,11 @@ class TaskView(DocLinkMixin, ClassifierMixin, BaseEstimator):
         labelled = table.label_mask[:, 0]
         if not labelled.any():
             return float("nan")
-        truth = table.columns[0][labelled]
-        refuse_other_kind(truth, self.classes_, self.task)
-        codes = index_labels(self.predict(X)[labelled], self.classes_)
-        hits = codes == index_labels(truth, self.classes_)
+        truth, classes = table.columns[0][labelled], self.classes_
+        codes = index_labels(truth, classes)
+        if (codes < 0).all():
+            refuse_other_kind(truth, classes, self.task)
+        hits = codes == index_labels(self.predict(X)[labelled], classes)
         weight = None if sample_weight is None else np.asarray(sample_weight)[labelled]
         return float(np.average(hits, weights=weight))
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from sk_mtl._compat.user_warnings import warn_user
 from sk_mtl._data.classes import index_labels
+from sk_mtl._data.label_values import as_objects
 from sk_mtl._data.labels import array_of_sequence
 from sk_mtl._data.schema import EncodedTargets, TargetSchema
 from sk_mtl._names import did_you_mean
@@ -79,7 +80,8 @@ def check_weighted_classes(class_weight: Any, schema: TargetSchema, declared: se
         found = index_labels(array_of_sequence(list(wanted)), classes)
         strangers = [label for label, i in zip(wanted, found, strict=True) if i < 0]
         # Text never equals a number, whichever rows there are.
-        others = [x for x in strangers if _is_number(x) != _is_number(classes.tolist()[0])]
+        are_numbers = _is_number(as_objects(classes[:1])[0])
+        others = [x for x in strangers if _is_number(x) != are_numbers]
         if others or (strangers and t in declared):
             raise ValueError(
                 f"class_weight of task {name!r} names "

@@ -159,6 +159,7 @@ def _brier_score(cells: TaskCells) -> float:
 
 
 def _calibration_error(cells: TaskCells, n_bins: int = 15) -> float:
+    check_probabilities(cells.predicted, cells.task_name)
     return calibration_error(
         cells.true,
         cells.predicted,

@@ -12,7 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils.fixes import parse_version
 
-from sk_mtl._data.class_weight import class_frequencies, class_weight_factors, weigh_classes
+from sk_mtl._data.class_weight import (
+    check_weighted_classes,
+    class_frequencies,
+    class_weight_factors,
+    weigh_classes,
+)
 from sk_mtl._data.labels import read_labels
 from sk_mtl._data.sample_weight import read_cell_weight
 from sk_mtl._data.schema import (
@@ -606,6 +611,14 @@ def test_a_class_weight_finds_its_class_by_value(key):
     classes = [2**60 + 1, 2**60 + 2, 2**60 + 256]
     assert factors_of({key: 5}, y) == [[wanted.get(c, 1.0) for c in classes]]
     assert factors_of({key: 5, 2**60 + 2: 7}, y)[0][1] == 7
+
+
+def test_class_weights_of_times_are_found_and_a_time_that_no_row_has_is_no_mistake():
+    times = pd.to_datetime(["2020-01-01", "2021-01-01", "2022-01-01"]).as_unit("ns")
+    schema, _ = encode(pd.DataFrame({"a": times[:2]}))
+    assert factors_of({"a": {times[1]: 5}}, pd.DataFrame({"a": times[:2]})) == [[1, 5]]
+    with pytest.warns(UserWarning, match="names 1 class"):
+        check_weighted_classes({"a": {times[2]: 5}}, schema, set())
 
 
 def test_class_weights_multiply_cell_weights_and_leave_the_targets_alone():

@@ -530,6 +530,7 @@ def test_calibration_error_compares_long_integers_by_value():
         (("accuracy", Y["c"], Y["a"].fillna(0)), "cannot be compared: 'x' and 0.0"),
         (("brier_score", Y["b"], PROBA["b"] * 9), "Probabilities of task 'b' must be between 0"),
         (("log_loss", Y["b"], PROBA["b"] * 9), "Probabilities of task 'b' must be between 0"),
+        (("calibration_error", Y["b"], PROBA["b"] * 9), "Probabilities of task 'b' must be"),
     ],
 )
 def test_score_refuses_what_does_not_fit(arguments, message):

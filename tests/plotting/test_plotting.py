@@ -302,6 +302,16 @@ def test_constant_predictor_learns_from_training_labels_by_task_name():
     np.testing.assert_allclose(display.constant_scores, [1 / 3, 1 / 3])
 
 
+def test_an_unseen_label_costs_the_constant_predictor_what_it_costs_the_model():
+    proba = np.tile(np.array([0.5, 0.5], dtype=np.float32), (4, 1))
+
+    display = TaskScoresDisplay.from_predictions(
+        ["a", "b", "new", "a"], proba, metric="log_loss", y_train=["a", "b"]
+    )
+
+    np.testing.assert_allclose(display.constant_scores, display.scores["model"])
+
+
 def test_constant_predictor_has_no_score_for_a_task_without_training_labels():
     y_true = pd.DataFrame({"a": [0, 1], "b": [0, 1]})
     y_train = pd.DataFrame({"a": [0, 1], "b": [np.nan, np.nan]})
