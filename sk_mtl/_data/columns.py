@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -71,7 +72,8 @@ def find_times(X: Any) -> tuple[list[Any], int]:
 def _may_hold_times(X: Any) -> bool:
     """Return whether an array or a list has a time in some cell, before it is cut into columns."""
     if isinstance(X, (list, tuple)):
-        return any(_holds_times(row) for row in X if isinstance(row, (list, tuple)))
+        rows = (row for row in X if isinstance(row, (list, tuple)))
+        return _holds_times(itertools.chain.from_iterable(rows))
     return isinstance(X, np.ndarray) and X.dtype.kind == "O" and _holds_times(X.flat)
 
 

@@ -65,13 +65,11 @@ def check_features(
         refusal = _refuse_columns(X)
         if refusal is not None:
             raise refusal from error
-        named = columns_of(X)
-        if named is None or not _holds_na(named[1]):
+        without_na = _without_na(X)
+        if without_na is None:
             raise
-        # NumPy converts None to a missing number, but not NA and NaT.
         validate_data(estimator, X, reset=reset, skip_check_array=True)
-        columns = [np.where(pd.isna(cells), None, cells) for cells in named[1]]
-        X = pd.DataFrame(np.column_stack(columns), columns=named[0])
+        X = without_na
         with np.errstate(over="ignore"):
             checked = check_array(X, dtype=np.float32, ensure_all_finite=False)
     if not _is_finite(checked, allow_nan):
@@ -148,9 +146,13 @@ def _without_sparse_columns(X: Any) -> Any:
     return X.astype({name: dtype.subtype for name, dtype in sparse.items()})
 
 
-def _holds_na(columns: list[np.ndarray]) -> bool:
-    """Return whether an object column holds pandas' NA or NaT."""
-    return any(v is pd.NA or v is pd.NaT for cells in columns for v in cells)
+def _without_na(X: Any) -> pd.DataFrame | None:
+    """Return a table of objects with None, which NumPy converts, for NA and NaT; None without."""
+    names, columns = columns_of(X) or ([], [])
+    if not any(v is pd.NA or v is pd.NaT for cells in columns for v in cells):
+        return None
+    table = pd.DataFrame(np.column_stack(columns), columns=names)
+    return table.where(table.notna(), None)
 
 
 def _why_no_number(value: Any) -> Exception | None:
