@@ -132,16 +132,13 @@ class PerTask(list):
 
 
 def resolve_task(
-    key: Hashable,
+    key: Any,
     task_names: Sequence[Hashable],
     error: type[Exception] = ValueError,
     *,
     parameter: str | None = None,
 ) -> int:
-    """Return the position of a task, given its name or, if that is unambiguous, its position.
-
-    Where names are numbers, an integer is a name only, as in pandas.
-    """
+    """Return the position of a task, given its name or, unless names are numbers, its position."""
     names = list(task_names)
     if isinstance(key, Hashable) and key in names:
         position = names.index(key)
@@ -149,7 +146,7 @@ def resolve_task(
             return position
     have_numbers = _have_numbers(names)
     if _is_integer(key) and not have_numbers and 0 <= key < len(names):
-        return int(key)  # type: ignore[call-overload]
+        return int(key)
     where = "" if parameter is None else f", named in {parameter}"
     hint = did_you_mean(key, names)
     if _is_integer(key) and have_numbers:

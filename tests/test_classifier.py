@@ -254,7 +254,7 @@ def test_polars_in_polars_out(X, Y):
 def test_tasks_of_any_name_can_be_asked_for(X, Y, names):
     clf = fit(X, Y.set_axis(names, axis=1), head_hidden_layer_sizes={names[1]: 3})
     proba = clf.predict_proba(X)
-    np.testing.assert_array_equal(proba[names[1]], proba[1])
+    np.testing.assert_array_equal(proba[names[1]], list(proba)[1])
     assert clf.predict(X).columns.equals(pd.Index(names))
     assert clf.task_view(names[1]).predict_proba(X).shape == (N, 3)
     assert clf.predict_proba_frame(X).shape == (N, 5)

@@ -53,7 +53,7 @@ class FitTasks:
         attributes_of: Callable[[Any], dict[str, Any]],
     ):
         self._given = {"estimator": estimator, **data}
-        self._attributes_of = attributes_of
+        self._attributes_of = attributes_of  # what a fitted model sets on the estimator
         self._root: Any = None
         self._training: Any = None
         self._epoch: Any = None
@@ -87,10 +87,8 @@ class FitTasks:
         self._epoch.call_on_fit_task_begin(**self._given)
 
     def end_epoch(self, fit_so_far: Callable[[], Any]) -> bool:
-        """End an epoch, and return whether a callback wants the training to stop.
-
-        `fit_so_far` returns the fitted model, for callbacks that ask for a fitted estimator.
-        """
+        """End an epoch, and return whether a callback wants the training to stop."""
+        # The fitted model is made only for callbacks that ask for a fitted estimator.
         return self._epoch.call_on_fit_task_end(
             **self._given, reconstruction_attributes=lambda: self._attributes_of(fit_so_far())
         )
@@ -109,10 +107,7 @@ def calling_callbacks(
     sample_weight: Any,
     attributes_of: Callable[[Any], dict[str, Any]],
 ) -> Iterator[FitTasks | None]:
-    """Call the callbacks around a fit, which is done at the end; None if there are none.
-
-    `attributes_of` returns what a fitted model sets on the estimator.
-    """
+    """Call the callbacks around a fit, in a `with` block; its value is None if there are none."""
     # The second: within a search or Pipeline, whose tree of tasks this fit is part of.
     if not {"_skl_callbacks", "_parent_callback_ctx"} & vars(estimator).keys():
         yield None

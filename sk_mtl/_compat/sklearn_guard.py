@@ -200,10 +200,7 @@ def _is_transparent(owners: list[Any]) -> bool:
 
 
 def _kind_of_response(estimator: Any, response_method: Any, owners: list[Any]) -> str | None:
-    """Return of what kind probabilities are that scikit-learn would misread; None if it would not.
-
-    {"binary", "several classes", "several tasks"}
-    """
+    """Return the kind of probabilities that scikit-learn would misread; None if it would not."""
     # scikit-learn 1.9 hands on whatever an estimator predicts that is not a classifier; older
     # versions refuse all but labels.
     methods = [response_method] if isinstance(response_method, str) else response_method
