@@ -13,7 +13,7 @@ from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sk_mtl._compat.parameters import check_parameters
-from sk_mtl._compat.sklearn_guard import check_asker
+from sk_mtl._compat.sklearn_guard import check_asker, is_fitting_fold
 from sk_mtl._data.categories import Categories, find_categorical, learn_categories
 from sk_mtl._data.dataset import (
     Dataset,
@@ -23,6 +23,7 @@ from sk_mtl._data.dataset import (
     read_validation,
     require_labels,
     warn_of_degenerate_tasks,
+    warn_of_suspect_classes,
 )
 from sk_mtl._data.features import check_features
 from sk_mtl._data.labels import LabelTable, has_missing_labels, read_labels
@@ -111,8 +112,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         Data: the classes of the tasks: of a 1-D y itself, one array-like per task, or by task.
         Other tasks have the categories of a categorical column, or else the labels found; more than
         1,000 of these, with hardly two labels each, are refused as identifiers of the rows.
-    missing_label : scalar, default=None
-        Data: a label that means "missing", such as -1, besides NaN, None, NaT and NA. Within
+    missing_label : scalar, list-like of scalars or dict, default=None
+        Data: the labels that mean "missing", such as -1 or ``[8, 9]``, besides NaN, None, NaT and
+        NA. A dict gives them by task; other tasks have none. Within
         estimators that encode y themselves (stacking, bagging), mark missing labels with NaN: they
         would treat the sentinel as a class.
     ensemble_size : int, default=1
@@ -562,13 +564,15 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         check_parameters(self)
         previous = self._fitted if self.warm_start and self._is_fitted() else None
         with self._same_features_on_error():
-            table = read_labels(y, missing_label=self.missing_label)
+            table = self._read_labels(y, previous)
             X, categories = self._read_features(X, previous)
             require_labels(table)
             schema = None if previous is None else previous.schema
             dataset = self._encode(X, table, sample_weight, schema, categories)
             if previous is None:
                 warn_of_degenerate_tasks(dataset)
+                is_part = is_fitting_fold()
+                warn_of_suspect_classes(dataset, table, self.classes, is_part=is_part)
             validation = None
             if validation_data is not None and dataset.learnable_names:
 
@@ -613,17 +617,20 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         check_parameters(self)
         previous = self._fitted if self._is_fitted() else None
         with self._same_features_on_error():
-            table = read_labels(y, missing_label=self.missing_label)
+            table = self._read_labels(y, previous)
             X, categories = self._read_features(X, previous)
             if previous is None:
                 if self.calibrate and self.calibrate != "auto":
                     require_validation(None)
-                schema = declare_schema(table, self.classes if classes is None else classes)
+                listed = self.classes if classes is None else classes
+                schema = declare_schema(table, listed)
             else:
                 schema = previous.schema
                 if classes is not None:
                     check_same_classes(schema, classes)
             dataset = self._encode(X, table, sample_weight, schema, categories)
+            if previous is None:
+                warn_of_suspect_classes(dataset, table, listed, is_part=True)
             # Imported here, as it imports TensorFlow.
             from sk_mtl._fit.rounds import train_one_epoch
 
@@ -634,6 +641,11 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     # --------------------------------------------------------------------------------------------
     # Reading what was passed
     # --------------------------------------------------------------------------------------------
+
+    def _read_labels(self, y: Any, fitted: FittedModel | None) -> LabelTable:
+        """Return y as read, its tasks known by the names seen before."""
+        names = None if fitted is None else fitted.schema.task_names
+        return read_labels(y, missing_label=self.missing_label, task_names=names)
 
     def _read_features(self, X: Any, previous: FittedModel | None) -> tuple[Any, Categories | None]:
         """Return X to train on as numbers, and the categories that its codes stand for."""
@@ -893,7 +905,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         """
         fitted, X = self._checked(X)
         codes = fitted.codes(X)
-        table = fitted.schema.align(read_labels(y, missing_label=self.missing_label))
+        table = fitted.schema.align(self._read_labels(y, fitted))
         check_consistent_length(codes, np.empty(table.n_samples))
         weight = read_cell_weight(sample_weight, table)
         truth = fitted.schema.encode(table, weight, unknown="keep")

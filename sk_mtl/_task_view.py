@@ -5,14 +5,16 @@ Owns only the adaptation; the estimator predicts.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sk_mtl._data.labels import read_labels
+from sk_mtl._data.classes import index_labels
+from sk_mtl._data.labels import LabelTable, read_labels
+from sk_mtl._data.missing_labels import missing_by_task, refuse_missing_words
 from sk_mtl._tasks import resolve_task
 from sk_mtl._wrappers import find_missing_label
 
@@ -170,14 +172,30 @@ class TaskView(ClassifierMixin, BaseEstimator):
         accuracy : float
             Share of labelled rows that are predicted right; NaN if none is labelled.
         """
-        labelled = read_labels(y, missing_label=find_missing_label(self.estimator)).label_mask[:, 0]
+        table = self._read_labels(y)
+        labelled = table.label_mask[:, 0]
         if not labelled.any():
             return float("nan")
         hits = np.asarray(self.predict(X))[labelled] == np.asarray(y)[labelled]
         weight = None if sample_weight is None else np.asarray(sample_weight)[labelled]
         return float(np.average(hits, weights=weight))
 
+    def _read_labels(self, y: Any) -> LabelTable:
+        """Return the task's labels as read; its missing labels may be given by task."""
+        missing_label = find_missing_label(self.estimator)
+        if isinstance(missing_label, Mapping):
+            is_one = not isinstance(self.estimator.classes_, list)
+            names = tuple(missing_label) if is_one else self._task_names()
+            t = 0 if is_one else self._position()
+            missing_label = (*missing_by_task(missing_label, names), ())[t]
+        table = read_labels(y, missing_label=missing_label)
+        labels = table.columns[0][table.label_mask[:, 0]]
+        refuse_missing_words(labels[index_labels(labels, self.classes_) < 0], self.task)
+        return table
+
     def _position(self) -> int:
+        return resolve_task(self.task, self._task_names())
+
+    def _task_names(self) -> tuple[Hashable, ...]:
         classes = self.estimator.classes_
-        names = getattr(classes, "task_names", tuple(f"y{t}" for t in range(len(classes))))
-        return resolve_task(self.task, names)
+        return getattr(classes, "task_names", tuple(f"y{t}" for t in range(len(classes))))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sk_mtl._names import did_you_mean
+from sk_mtl._quoting import quote, shorten
 
 __all__ = ["PerTask", "enumerate_some", "name_series", "resolve_task"]
 
@@ -89,7 +90,7 @@ def resolve_task(
         return int(key)
     where = "" if parameter is None else f", named in {parameter}"
     raise error(
-        f"There is no task {key!r}{where}.{did_you_mean(key, names)} "
+        f"There is no task {quote(key)}{where}.{did_you_mean(key, names)} "
         f"The tasks are {enumerate_some([repr(n) for n in names])}."
     )
 
@@ -97,9 +98,8 @@ def resolve_task(
 def enumerate_some(words: Iterable[Any], limit: int = 5) -> str:
     """Return words as a comma-separated phrase: the first few, and the number of the rest."""
     listed = [str(w) for w in words]
-    if len(listed) <= limit:
-        return ", ".join(listed)
-    return f"{', '.join(listed[:limit])} and {len(listed) - limit} more"
+    first = ", ".join(shorten(word) for word in listed[:limit]) or "none"
+    return first if len(listed) <= limit else f"{first} and {len(listed) - limit} more"
 
 
 def name_series(task_names: Sequence[Hashable]) -> tuple[str, ...]:

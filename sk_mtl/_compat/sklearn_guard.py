@@ -17,6 +17,7 @@ from sklearn.utils import check_array
 __all__ = [
     "MissingLabelsError",
     "check_asker",
+    "is_fitting_fold",
 ]
 
 
@@ -59,6 +60,16 @@ def check_asker(has_missing: _Test) -> None:
                     raise error
             found_asker = True
         frame = frame.f_back
+
+
+def is_fitting_fold() -> bool:
+    """Return whether a cross-validation fits the estimator, to a part of the rows."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if (frame.f_globals.get("__name__"), frame.f_code.co_name) in _FOLD_FITTERS:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _refuse_out_of_fold(asked: _Asked, has_missing: _Test, owners: list[Any]) -> _Refusal:
@@ -197,4 +208,10 @@ _ENCODERS: dict[tuple[Any, str], _Refuse] = {
     ("sklearn.ensemble._stacking", "fit"): _refuse_encoding,
     ("sklearn.ensemble._weight_boosting", "fit"): _refuse_encoding,
     ("sklearn.multiclass", "fit"): _refuse_encoding,
+}
+# Functions that fit an estimator to the training rows of a fold.
+_FOLD_FITTERS = {
+    ("sklearn.model_selection._validation", "_fit_and_predict"),
+    ("sklearn.model_selection._validation", "_fit_and_score"),
+    ("sk_mtl.model_selection._cross_val_predict", "_fit_and_predict"),
 }

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sk_mtl._data.labels import array_of_sequence, equals_sentinel, natural_dtype
+from sk_mtl._data.labels import array_of_sequence, equals_any, natural_dtype
 from sk_mtl._tasks import resolve_task
 
 __all__ = [
@@ -28,7 +28,7 @@ _MAX_CLASSES_BY_ROW = 1000
 
 
 def read_classes(
-    classes: Any, task_names: Sequence[Hashable], missing_label: Any
+    classes: Any, task_names: Sequence[Hashable], missing: Sequence[tuple[Any, ...]]
 ) -> dict[int, np.ndarray | None]:
     """Read the parameter `classes`: the sorted classes of the listed tasks, by position."""
     if classes is None:
@@ -53,18 +53,18 @@ def read_classes(
             )
         given = dict(enumerate(items))
     return {
-        t: None if labels is None else _read_task_classes(labels, task_names[t], missing_label)
+        t: None if labels is None else _read_task_classes(labels, task_names[t], missing[t])
         for t, labels in given.items()
     }
 
 
-def _read_task_classes(labels: Any, name: Hashable, missing_label: Any) -> np.ndarray:
+def _read_task_classes(labels: Any, name: Hashable, missing: tuple[Any, ...]) -> np.ndarray:
     """Return the sorted classes listed for one task."""
     if not pd.api.types.is_list_like(labels):
         raise ValueError(f"classes of task {name!r} must be a sequence of labels. Got {labels!r}.")
     raw = labels if isinstance(labels, np.ndarray) else array_of_sequence(list(labels))
     is_usable = raw.ndim == 1 and len(raw) > 0 and not pd.isna(raw).any()
-    if not is_usable or equals_sentinel(raw, missing_label).any():
+    if not is_usable or equals_any(raw, missing).any():
         raise ValueError(
             f"classes of task {name!r} must be a non-empty 1-D sequence of labels without "
             f"missing ones. Got {labels!r}."

@@ -21,8 +21,10 @@ from sk_mtl._data.categories import Categories
 from sk_mtl._data.class_weight import class_frequencies, class_weight_factors, weigh_classes
 from sk_mtl._data.classes import read_classes
 from sk_mtl._data.labels import LabelTable, read_labels
+from sk_mtl._data.missing_labels import looks_missing
 from sk_mtl._data.sample_weight import read_cell_weight, read_missing_weight
 from sk_mtl._data.schema import EncodedTargets, TargetSchema
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some, name_series
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "read_validation",
     "require_labels",
     "warn_of_degenerate_tasks",
+    "warn_of_suspect_classes",
 ]
 
 
@@ -165,7 +168,7 @@ def encode_dataset(
 def declare_schema(table: LabelTable, classes: Any) -> TargetSchema:
     """Return a schema for a stream, whose classes must all be listed or categorical."""
     schema = TargetSchema.from_table(table, classes)
-    given = read_classes(classes, table.task_names, table.missing_label)
+    given = read_classes(classes, table.task_names, table.missing)
     undeclared = [
         repr(name)
         for t, name in enumerate(table.task_names)
@@ -182,7 +185,8 @@ def declare_schema(table: LabelTable, classes: Any) -> TargetSchema:
 
 def check_same_classes(schema: TargetSchema, classes: Any) -> None:
     """Refuse classes other than those that a stream began with."""
-    for t, new in read_classes(classes, schema.task_names, None).items():
+    no_sentinels = ((),) * len(schema.task_names)
+    for t, new in read_classes(classes, schema.task_names, no_sentinels).items():
         old = schema.classes[t]
         if new is not None and not np.array_equal(old, new):
             raise ValueError(
@@ -213,6 +217,42 @@ def warn_of_degenerate_tasks(dataset: Dataset) -> None:
         )
 
 
+def warn_of_suspect_classes(
+    dataset: Dataset, table: LabelTable, classes: Any, *, is_part: bool
+) -> None:
+    """Warn of categories without any label, and of codes among which -1 may mean missing."""
+    listed = read_classes(classes, table.task_names, table.missing)
+    for t, name in enumerate(table.task_names):
+        if listed.get(t) is not None or not table.label_mask[:, t].any():
+            continue
+        known = dataset.schema.classes[t].tolist()
+        codes = dataset.targets.codes[dataset.targets.label_mask[:, t], t]
+        counts = np.bincount(codes, minlength=len(known))
+        labelled = [label for label, count in zip(known, counts, strict=True) if count]
+        if labelled == [-1, *range(len(labelled) - 1)] and len(labelled) > 2:
+            if not table.missing[t] and not table.declares(t):
+                warn_user(
+                    f"Task {quote(name)} has the labels -1 ({counts[0]} cell(s)) and 0 to "
+                    f"{len(labelled) - 2}. Other tools write -1 where a label is missing, for "
+                    "instance pandas.factorize and cat.codes. If so, set missing_label=-1. If it "
+                    "is a class, list all classes of the task in `classes`."
+                )
+        # A part of the rows may lack any category, and an order is given to a list of them.
+        is_meant = is_part or table.declares(t)
+        empty = [
+            label
+            for label, count in zip(known, counts, strict=True)
+            if not count and (not is_meant or looks_missing(label, labelled, table.missing[t]))
+        ]
+        if empty:
+            warn_user(
+                f"Task {quote(name)} has {len(empty)} category(s) without any label: "
+                f"{enumerate_some(map(repr, empty))}. They are classes, and get probabilities. "
+                "Call cat.remove_unused_categories() on the column to drop them, or list all "
+                "classes of the task in `classes` to keep them."
+            )
+
+
 def read_validation(
     validation_data: Any, dataset: Dataset, check_X: Any, missing_label: Any
 ) -> Subset:
@@ -226,7 +266,8 @@ def read_validation(
         )
     X, y, weight = (*validation_data, None)[:3]
     try:
-        table = read_labels(y, missing_label=missing_label)
+        names = dataset.schema.task_names
+        table = read_labels(y, missing_label=missing_label, task_names=names)
         X = check_X(X)
         if sp.issparse(X) and not sp.issparse(dataset.X):
             X = X.toarray()

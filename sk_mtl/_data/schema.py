@@ -22,7 +22,9 @@ from sk_mtl._data.classes import (
     refuse_other_kind,
     sort_classes,
 )
-from sk_mtl._data.labels import LabelTable, TargetForm, equals_sentinel
+from sk_mtl._data.labels import LabelTable, TargetForm, equals_any
+from sk_mtl._data.missing_labels import refuse_missing_words
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 
 __all__ = ["EncodedTargets", "TargetSchema"]
@@ -48,14 +50,15 @@ class TargetSchema:
     @classmethod
     def from_table(cls, table: LabelTable, classes: Any = None) -> TargetSchema:
         """Take the classes of each task from `classes`, its categories, or its labels."""
-        fixed = read_classes(classes, table.task_names, table.missing_label)
+        fixed = read_classes(classes, table.task_names, table.missing)
+        table.check_labels({t for t, given in fixed.items() if given is not None})
         found: list[np.ndarray] = []
         for t, column in enumerate(table.columns):
             categories, given = table.form.categories[t], fixed.get(t)
             if given is not None:
                 found.append(given)
             elif categories is not None and len(categories[0]):
-                hidden = equals_sentinel(np.asarray(categories[0]), table.missing_label)
+                hidden = equals_any(np.asarray(categories[0]), table.missing[t])
                 found.append(sort_classes(categories[0][~hidden], table.task_names[t]))
             else:
                 present = column[table.label_mask[:, t]]
@@ -92,7 +95,11 @@ class TargetSchema:
         order = [table.task_names.index(n) for n in names]
         columns = tuple(table.columns[i] for i in order)
         return replace(
-            table, columns=columns, label_mask=table.label_mask[:, order], task_names=names
+            table,
+            columns=columns,
+            label_mask=table.label_mask[:, order],
+            task_names=names,
+            missing=tuple(table.missing[i] for i in order),
         )
 
     def encode(
@@ -108,13 +115,14 @@ class TargetSchema:
         for t, (column, classes) in enumerate(zip(table.columns, self.classes, strict=True)):
             present = table.label_mask[:, t]
             found = index_labels(column[present], classes)
+            refuse_missing_words(column[present][found < 0], self.task_names[t])
             if unknown == "error" and (found < 0).any():
                 strangers = pd.unique(as_hashable(column[present][found < 0]))
                 raise ValueError(
-                    f"Task {self.task_names[t]!r} has {int((found < 0).sum())} label(s) outside "
-                    f"its classes {enumerate_some([repr(c) for c in classes.tolist()])}: "
-                    f"{enumerate_some([repr(s) for s in strangers.tolist()])}. Correct them, or "
-                    "list every class in `classes`."
+                    f"Task {quote(self.task_names[t])} has {int((found < 0).sum())} label(s) that "
+                    f"are not among its classes ({enumerate_some(map(repr, classes.tolist()))}): "
+                    f"{enumerate_some(map(repr, strangers.tolist()))}. Correct them, or list every "
+                    "class in `classes`."
                 )
             if unknown == "keep" and (found < 0).all():
                 refuse_other_kind(column[present], classes, self.task_names[t])

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from sk_mtl._data.labels import LabelTable, read_labels
+from sk_mtl._data.missing_labels import refuse_missing_words, warn_of_doubtful_labels
 from sk_mtl._data.sample_weight import read_cell_weight
 from sk_mtl._tasks import PerTask, enumerate_some, resolve_task
 from sk_mtl.metrics._calibration_error import as_class_probabilities
@@ -70,6 +71,9 @@ def match_predictions(
         if weight_of_task is not None:
             counts = counts & (weight_of_task > 0)
         values, is_predicted = predicted[t]
+        _check_words(table, t, table.columns[t][table.label_mask[:, t]], known[t])
+        if response_method == "predict":
+            _check_words(table, t, values[is_predicted], known[t])
         rows = np.flatnonzero(counts & is_predicted)
         n_unpredicted = int(counts.sum()) - len(rows)
         if not len(rows):
@@ -106,7 +110,8 @@ def _read_predicted_labels(y_pred: Any, table: LabelTable) -> list[TaskPredictio
             "This metric is computed from predicted labels, as `predict` returns them. Got "
             f"{type(y_pred).__name__}, as `predict_proba` returns for several tasks."
         )
-    predicted = read_labels(y_pred, missing_label=table.missing_label)
+    missing = dict(zip(table.task_names, table.missing, strict=True))
+    predicted = read_labels(y_pred, missing_label=missing, task_names=table.task_names)
     _check_same_rows(predicted.n_samples, table)
     if predicted.n_tasks != table.n_tasks:
         raise ValueError(
@@ -241,6 +246,15 @@ def _as_labels(labels: Any) -> np.ndarray:
 # ------------------------------------------------------------------------------------------------
 # Coding
 # ------------------------------------------------------------------------------------------------
+
+
+def _check_words(table: LabelTable, t: int, labels: np.ndarray, known: np.ndarray | None) -> None:
+    """Refuse the text of missing labels that is none of the given or declared classes."""
+    if known is not None:
+        refuse_missing_words(labels[~pd.Series(labels).isin(known.tolist())], table.task_names[t])
+    elif not table.declares(t):
+        refuse_missing_words(labels, table.task_names[t])
+        warn_of_doubtful_labels(labels, table.missing[t], table.task_names[t])
 
 
 def _code_labels(

@@ -67,8 +67,8 @@ def multitask_score(
         cells. None gives the score of each task.
     sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
         Weight per row or per cell. Weight 2 is the same as repeating the row or cell.
-    missing_label : scalar, default=None
-        A further value that means "missing", besides NaN, None, NaT and NA.
+    missing_label : scalar, list-like of scalars or dict, default=None
+        Further values that mean "missing", besides NaN, None, NaT and NA.
     classes : PerTask, sequence of arrays, mapping of {task: labels} or array, default=None
         The classes of each task in the order of the columns of its probabilities, such as
         ``model.classes_``. None means those found in `y_true`; their number must fit.

@@ -34,8 +34,8 @@ class MultiTaskScorer(BaseEstimator):
         and their unweighted mean as "mean", for ``refit="mean"``.
     task : hashable, default=None
         The name or position of the only task to score.
-    missing_label : scalar, default=None
-        A further value in y that means "missing", besides NaN, None, NaT and NA.
+    missing_label : scalar, list-like of scalars or dict, default=None
+        Further values in y that mean "missing", besides NaN, None, NaT and NA.
     response_method : {"predict", "predict_proba"}, default=None
         The predictions that a function given as `metric` takes; None means "predict".
     greater_is_better : bool, default=True
@@ -182,8 +182,8 @@ def make_multitask_scorer(
         number, such as `cross_val_score`, cannot use it.
     task : hashable, default=None
         The name or position of the only task to score.
-    missing_label : scalar, default=None
-        A further value in y that means "missing", besides NaN, None, NaT and NA.
+    missing_label : scalar, list-like of scalars or dict, default=None
+        Further values in y that mean "missing", besides NaN, None, NaT and NA.
     response_method : {"predict", "predict_proba"}, default=None
         The predictions that a function given as `metric` takes; None means "predict".
     greater_is_better : bool, default=True
@@ -253,8 +253,8 @@ def per_task_scorers(
         A name or a function, as in `make_multitask_scorer`.
     task_names : iterable of hashable
         The tasks: the columns of y, or positions.
-    missing_label : scalar, default=None
-        A further value in y that means "missing", besides NaN, None, NaT and NA.
+    missing_label : scalar, list-like of scalars or dict, default=None
+        Further values in y that mean "missing", besides NaN, None, NaT and NA.
     response_method : {"predict", "predict_proba"}, default=None
         The predictions that a function given as `metric` takes; None means "predict".
     greater_is_better : bool, default=True

@@ -76,8 +76,8 @@ def cross_val_predict(
         As in joblib.
     method : {"predict", "predict_proba", "predict_log_proba"}, default="predict"
         The method of the fitted estimators to call.
-    missing_label : scalar, default=None
-        One more value in y that means "missing"; used to stratify if `cv` is None or an int.
+    missing_label : scalar, list-like of scalars or dict, default=None
+        Further values in y that mean "missing"; used to stratify if `cv` is None or an int.
 
     Returns
     -------

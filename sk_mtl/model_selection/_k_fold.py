@@ -85,8 +85,8 @@ class MultiTaskStratifiedKFold(_MultiTaskKFold):
     random_state : int, RandomState or None, default=None
         The seed of the shuffling; with ``shuffle=True``, an int gives the same folds each time
         ``split`` is called, which successive halving requires.
-    missing_label : scalar, default=None
-        One more value in y that means "missing", beside NaN, None, NaT and NA.
+    missing_label : scalar, list-like of scalars or dict, default=None
+        Further values in y that mean "missing", besides NaN, None, NaT and NA.
 
     See Also
     --------
@@ -140,8 +140,8 @@ class MultiTaskStratifiedGroupKFold(_MultiTaskKFold):
     random_state : int, RandomState or None, default=None
         The seed of the shuffling; with ``shuffle=True``, an int gives the same folds each time
         ``split`` is called.
-    missing_label : scalar, default=None
-        One more value in y that means "missing", beside NaN, None, NaT and NA.
+    missing_label : scalar, list-like of scalars or dict, default=None
+        Further values in y that mean "missing", besides NaN, None, NaT and NA.
 
     See Also
     --------
@@ -201,8 +201,8 @@ class RepeatedMultiTaskStratifiedKFold(MultiTaskSplitter):
         Number of repetitions.
     random_state : int, RandomState or None, default=None
         The seed of the shuffling; an int gives the same folds each time ``split`` is called.
-    missing_label : scalar, default=None
-        One more value in y that means "missing", beside NaN, None, NaT and NA.
+    missing_label : scalar, list-like of scalars or dict, default=None
+        Further values in y that mean "missing", besides NaN, None, NaT and NA.
 
     See Also
     --------

@@ -163,8 +163,8 @@ class TaskSimilarityDisplay(SingleAxes):
             Class labels; NaN, None, NaT or NA where missing.
         measure : {"auto", "phi", "cramers_v"}, default="auto"
             The measure; "auto" is "phi" if no task has more than two classes, else "cramers_v".
-        missing_label : scalar, default=None
-            A further value that means "missing".
+        missing_label : scalar, list-like of scalars or dict, default=None
+            Further values that mean "missing".
         min_common : int, default=30
             Pairs with fewer rows that have both labels are hatched.
         order : {"given", "clustered"}, default="given"
@@ -238,8 +238,8 @@ class TaskSimilarityDisplay(SingleAxes):
             The measure; see Notes of the class.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weight per row or per cell, for "gradients".
-        missing_label : scalar, default=None
-            A further value that means "missing"; None means that of the estimator.
+        missing_label : scalar, list-like of scalars or dict, default=None
+            Further values that mean "missing"; None means those of the estimator.
         min_common : int, default=30
             Pairs with fewer rows that have both labels are hatched.
         order : {"given", "clustered"}, default="given"

@@ -52,7 +52,7 @@ def read_true_labels(
     counts = table.label_mask if weight is None else table.label_mask & (weight > 0)
     if y_train is None:
         return TrueLabels(table, weight, counts, None)
-    training = read_labels(y_train, missing_label=missing_label)
+    training = read_labels(y_train, missing_label=missing_label, task_names=table.task_names)
     order = list(range(training.n_tasks))
     have_names = table.form.kind == training.form.kind == "frame"
     if have_names and set(table.task_names) <= set(training.task_names):
@@ -69,6 +69,7 @@ def read_true_labels(
         label_mask=training.label_mask[:, order],
         task_names=table.task_names,
         form=form,
+        missing=tuple(training.missing[i] for i in order),
     )
     return TrueLabels(table, weight, counts, training)
 
@@ -76,6 +77,7 @@ def read_true_labels(
 def gather_predictions(predicted: Any, method: str, true: TrueLabels, classes: Any) -> Predictions:
     """Match labels with predictions of a method, and add those of the constant predictor."""
     if classes is None and true.training is not None:
+        true.training.check_labels()
         classes = _classes_of_table(true.training)
     tasks = match_predictions(true.table, true.weight, predicted, method, classes=classes)
     constant = {
