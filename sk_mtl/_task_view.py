@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from sk_mtl._data.classes import index_labels
 from sk_mtl._data.labels import LabelTable, read_labels
 from sk_mtl._data.missing_labels import missing_by_task, refuse_missing_words
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import resolve_task
 from sk_mtl._wrappers import find_missing_label
 
@@ -118,7 +119,9 @@ class TaskView(ClassifierMixin, BaseEstimator):
         """
         probabilities = self.predict_proba(X)
         if np.isnan(probabilities).any() or not probabilities.shape[1]:
-            raise ValueError(f"Task {self.task!r} had no label in training: nothing to predict.")
+            raise ValueError(
+                f"Task {quote(self.task)} had no label in training: nothing to predict."
+            )
         return self.classes_[probabilities.argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 
 __all__ = [
@@ -63,7 +64,7 @@ def _read_choice(chosen: Any, n_features: int, names: list[Any] | None) -> np.nd
     if given.ndim != 1 or not (is_mask or is_text or given.dtype.kind in "iu"):
         raise ValueError(
             "categorical_features must be 'from_dtype', None, or a list of names, positions or "
-            f"booleans. Got {chosen!r}."
+            f"booleans. Got {quote(chosen)}."
         )
     if is_mask:
         if len(given) != n_features:

@@ -14,6 +14,7 @@ from sk_mtl._data.classes import index_labels
 from sk_mtl._data.labels import array_of_sequence
 from sk_mtl._data.schema import EncodedTargets, TargetSchema
 from sk_mtl._names import did_you_mean
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some, resolve_task
 
 __all__ = ["class_frequencies", "class_weight_factors", "weigh_classes"]
@@ -53,7 +54,7 @@ def class_weight_factors(
         if counts.any() and not (counts * factors[t]).any():
             raise ValueError(
                 f"class_weight makes the weight of every labelled cell of task "
-                f"{schema.task_names[t]!r} zero: a class that has labels must keep a positive "
+                f"{quote(schema.task_names[t])} zero: a class that has labels must keep a positive "
                 "weight."
             )
     return factors
@@ -89,8 +90,8 @@ def _class_weight_by_task(class_weight: Any, schema: TargetSchema) -> dict[int, 
     for t, wanted in by_task.items():
         if wanted is not None and wanted != "balanced" and not isinstance(wanted, Mapping):
             raise ValueError(
-                f"class_weight of task {schema.task_names[t]!r} must be 'balanced', None or "
-                f"{{label: weight}}. Got {wanted!r}.{did_you_mean(wanted, ['balanced'])}"
+                f"class_weight of task {quote(schema.task_names[t])} must be 'balanced', None or "
+                f"{{label: weight}}. Got {quote(wanted)}.{did_you_mean(wanted, ['balanced'])}"
             )
     return {t: wanted for t, wanted in by_task.items() if wanted is not None}
 
@@ -102,8 +103,8 @@ def _listed_class_weight(wanted: Mapping[Any, Any], classes: np.ndarray, name: H
     if (found < 0).any():
         strangers = [repr(label) for label, i in zip(wanted, found, strict=True) if i < 0]
         raise ValueError(
-            f"class_weight of task {name!r} names {enumerate_some(strangers)}, not among its "
-            f"classes {enumerate_some([repr(c) for c in classes.tolist()])}."
+            f"class_weight of task {quote(name)} names {enumerate_some(strangers)}, not among its "
+            f"classes ({enumerate_some([repr(c) for c in classes.tolist()])})."
             f"{did_you_mean(labels[np.argmax(found < 0)], classes.tolist())}"
         )
     factors = np.ones(len(classes))
@@ -111,14 +112,14 @@ def _listed_class_weight(wanted: Mapping[Any, Any], classes: np.ndarray, name: H
         factors[found] = [np.nan if w is None else w for w in wanted.values()]
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"class_weight of task {name!r} must be numbers. Got {wanted!r}."
+            f"class_weight of task {quote(name)} must be numbers. Got {quote(wanted)}."
         ) from error
     in_range = (factors == 0) | (
         (factors >= 1 / _MAX_CLASS_WEIGHT) & (factors <= _MAX_CLASS_WEIGHT)
     )
     if not in_range.all():
         raise ValueError(
-            f"class_weight of task {name!r} must be finite and not negative, and 0 or between 1e-9 "
-            f"and 1e9. Got {wanted!r}."
+            f"class_weight of task {quote(name)} must be finite and not negative, and 0 or "
+            f"between 1e-9 and 1e9. Got {quote(wanted)}."
         )
     return factors

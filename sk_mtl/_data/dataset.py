@@ -190,7 +190,7 @@ def check_same_classes(schema: TargetSchema, classes: Any) -> None:
         old = schema.classes[t]
         if new is not None and not np.array_equal(old, new):
             raise ValueError(
-                f"classes of task {schema.task_names[t]!r} must be those of the first call to "
+                f"classes of task {quote(schema.task_names[t])} must be those of the first call to "
                 f"partial_fit, {enumerate_some([repr(c) for c in old.tolist()])}. "
                 f"Got {enumerate_some([repr(c) for c in new.tolist()])}."
             )
@@ -206,7 +206,7 @@ def warn_of_degenerate_tasks(dataset: Dataset) -> None:
             f"{enumerate_some(empty)}. They are left untrained and predicted as missing."
         )
     single = [
-        f"{name!r} (only {classes.tolist()[0]!r}, {count} label(s))"
+        f"{quote(name)} (only {quote(classes.tolist()[0])}, {count} label(s))"
         for name, classes, count in zip(schema.task_names, schema.classes, counts, strict=True)
         if len(classes) == 1 and count > 0
     ]
@@ -229,16 +229,17 @@ def warn_of_suspect_classes(
         codes = dataset.targets.codes[dataset.targets.label_mask[:, t], t]
         counts = np.bincount(codes, minlength=len(known))
         labelled = [label for label, count in zip(known, counts, strict=True) if count]
-        if labelled == [-1, *range(len(labelled) - 1)] and len(labelled) > 2:
-            if not table.missing[t] and not table.declares(t):
-                warn_user(
-                    f"Task {quote(name)} has the labels -1 ({counts[0]} cell(s)) and 0 to "
-                    f"{len(labelled) - 2}. Other tools write -1 where a label is missing, for "
-                    "instance pandas.factorize and cat.codes. If so, set missing_label=-1. If it "
-                    "is a class, list all classes of the task in `classes`."
-                )
+        is_declared = table.declares(t)
+        are_codes = len(labelled) > 2 and labelled == [-1, *range(len(labelled) - 1)]
+        if are_codes and not table.missing[t] and not is_declared:
+            warn_user(
+                f"Task {quote(name)} has the labels -1 (in {counts[0]} cell(s)) and 0 to "
+                f"{len(labelled) - 2}. Other tools write -1 where a label is missing, for instance "
+                "pandas.factorize and cat.codes. If so, set missing_label=-1. If it is a class, "
+                "list all classes of the task in `classes`."
+            )
         # A part of the rows may lack any category, and an order is given to a list of them.
-        is_meant = is_part or table.declares(t)
+        is_meant = is_part or is_declared
         empty = [
             label
             for label, count in zip(known, counts, strict=True)

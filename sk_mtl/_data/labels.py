@@ -199,7 +199,9 @@ def _column_of_series(
         raw = np.asarray(series.cast(nw.String).to_list(), dtype=object)
         return raw, dtype, None if categories is None else (np.asarray(categories), True)
     if series.dtype.is_nested():
-        raise ValueError(f"The labels of task {series.name!r} must be scalars. Got {series.dtype}.")
+        raise ValueError(
+            f"The labels of task {quote(series.name)} must be scalars. Got {series.dtype}."
+        )
     is_null = series.is_null().to_numpy()
     if not is_null.any() or series.dtype.is_float() or series.dtype.is_temporal():
         return np.asarray(series.to_numpy()), dtype, None
@@ -266,9 +268,13 @@ def _labels_of_column(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return a column's labels in their natural dtype, and its mask."""
     if raw.dtype.kind == "c":
-        raise ValueError(f"Complex data not supported: task {name!r} of y holds complex numbers.")
+        raise ValueError(
+            f"Complex data not supported: task {quote(name)} of y holds complex numbers."
+        )
     if raw.dtype.kind == "V":
-        raise ValueError(f"Task {name!r} of y holds structured records; labels must be scalars.")
+        raise ValueError(
+            f"Task {quote(name)} of y holds structured records; labels must be scalars."
+        )
     mask = ~np.asarray(pd.isna(raw)) & ~equals_any(raw, missing)
     values = natural_dtype(raw, mask, name) if raw.dtype.kind == "O" else raw
     if values.dtype.kind == "f":
@@ -327,7 +333,7 @@ def natural_dtype(raw: np.ndarray, mask: np.ndarray, name: Hashable) -> np.ndarr
     nested = sorted({type(v).__name__ for v in present if pd.api.types.is_list_like(v)})
     if kind.startswith("mixed") and nested:
         raise ValueError(
-            f"The labels of task {name!r} must be scalars. Got {enumerate_some(nested)}."
+            f"The labels of task {quote(name)} must be scalars. Got {enumerate_some(nested)}."
         )
     if kind not in ("empty", "string", "bytes", "date", "datetime", "datetime64", "categorical"):
         types = sorted({type(v).__name__ for v in present})
@@ -335,7 +341,7 @@ def natural_dtype(raw: np.ndarray, mask: np.ndarray, name: Hashable) -> np.ndarr
             refuse_missing_words(present, name)
             raise ValueError(
                 f"Unknown label type: unknown. The labels of a task must be of one type; task "
-                f"{name!r} mixes {enumerate_some(types)}. Convert the column to one type."
+                f"{quote(name)} mixes {enumerate_some(types)}. Convert the column to one type."
             )
     return raw
 
@@ -348,22 +354,22 @@ def _integral_floats(
     n_infinite = int(np.isinf(present).sum())
     if n_infinite:
         raise ValueError(
-            f"Input y contains infinity: task {name!r} has {n_infinite} infinite value(s). Labels "
-            "must be finite; NaN marks a missing one."
+            f"Input y contains infinity: task {quote(name)} has {n_infinite} infinite value(s). "
+            "Labels must be finite; NaN marks a missing one."
         )
     fractional = present[present != np.floor(present)]
     if len(fractional):
         raise ValueError(
-            f"Unknown label type: continuous. Task {quote(name)} holds {len(fractional)} non-integral "
-            f"number(s), such as {fractional[0].item()!r}; class labels must be discrete. "
-            f"{_advise(present)}"
+            f"Unknown label type: continuous. Task {quote(name)} holds {len(fractional)} "
+            f"non-integral number(s), such as {quote(fractional[0].item())}; class labels must be "
+            f"discrete. {_advise(present)}"
         )
     if mask.all() and not floated:
         return values
     if len(present) and float(np.abs(present).max()) > 2**53:
         raise ValueError(
-            f"Task {name!r} holds floats above 2**53, where not every integer has its own float. "
-            "Use an integer column that can hold missing values, such as Int64, or text."
+            f"Task {quote(name)} holds floats above 2**53, where not every integer has its own "
+            "float. Use an integer column that can hold missing values, such as Int64, or text."
         )
     integers = np.zeros(len(values), dtype=np.int64)
     integers[mask] = present.astype(np.int64)

@@ -16,6 +16,7 @@ import pandas as pd
 from sk_mtl._data.labels import LabelTable, read_labels
 from sk_mtl._data.missing_labels import refuse_missing_words, warn_of_doubtful_labels
 from sk_mtl._data.sample_weight import read_cell_weight
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import PerTask, enumerate_some, resolve_task
 from sk_mtl.metrics._calibration_error import as_class_probabilities
 from sk_mtl.metrics._task_metrics import TaskCells
@@ -179,7 +180,7 @@ def _read_task_probabilities(values: Any, t: int, table: LabelTable) -> TaskPred
         raise ValueError(
             "This metric is computed from probabilities, as `predict_proba` returns them: of shape "
             f"(n_samples, n_classes). Got {values.dtype} of shape {values.shape} for task "
-            f"{table.task_names[t]!r}."
+            f"{quote(table.task_names[t])}."
         )
     proba = as_class_probabilities(values)
     _check_same_rows(len(proba), table)
@@ -229,7 +230,7 @@ def _classes_of_tasks(classes: Any, table: LabelTable) -> list[np.ndarray | None
     elif not is_nested or len(items) != table.n_tasks:
         raise ValueError(
             f"classes must hold the classes of each of the {table.n_tasks} task(s): a sequence "
-            f"with an array per task, or {{task: labels}}. Got {classes!r}."
+            f"with an array per task, or {{task: labels}}. Got {quote(classes)}."
         )
     return [_as_labels(labels) for labels in items]
 
@@ -276,8 +277,9 @@ def _code_probabilities(
     # A true label that the model does not know is an additional class with probability 0.
     if len(known) != proba.shape[1]:
         raise ValueError(
-            f"The probabilities of task {name!r} must have one column per class, {len(known)}: "
-            f"{enumerate_some([repr(c) for c in known.tolist()])}. Got {proba.shape[1]} column(s)."
+            f"The probabilities of task {quote(name)} must have one column per class, "
+            f"{len(known)}: {enumerate_some([repr(c) for c in known.tolist()])}. Got "
+            f"{proba.shape[1]} column(s)."
         )
     if len(known):
         _check_same_kind(name, true, known)
@@ -299,9 +301,9 @@ def _guess_classes(
     if n_columns == 2 and found.dtype.kind in "biu" and np.isin(found, [0, 1]).all():
         return np.array([0, 1]).astype(found.dtype)
     raise ValueError(
-        f"The probabilities of task {name!r} have {n_columns} column(s), but its labelled cells "
-        f"hold {len(found)} class(es): {enumerate_some([repr(c) for c in found.tolist()])}. Pass "
-        "the classes of each task as classes=, such as classes=model.classes_."
+        f"The probabilities of task {quote(name)} have {n_columns} column(s), but its labelled "
+        f"cells hold {len(found)} class(es): {enumerate_some([repr(c) for c in found.tolist()])}. "
+        "Pass the classes of each task as classes=, such as classes=model.classes_."
     )
 
 
@@ -310,8 +312,9 @@ def _check_same_kind(name: Any, true: np.ndarray, other: np.ndarray) -> None:
     kinds = [a.dtype.kind if a.dtype.kind != "O" else _kind_of_object(a) for a in (true, other)]
     if ("U" in kinds) and any(kind in "biuf" for kind in kinds):
         raise ValueError(
-            f"The true labels of task {name!r} and those predicted cannot be compared: "
-            f"{true.tolist()[0]!r} and {other.tolist()[0]!r}. Give both as text or both as numbers."
+            f"The true labels of task {quote(name)} and those predicted cannot be compared: "
+            f"{quote(true.tolist()[0])} and {quote(other.tolist()[0])}. Give both as text or both "
+            "as numbers."
         )
 
 

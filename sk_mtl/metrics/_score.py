@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 
 from sk_mtl._compat.arguments import check_choice
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 from sk_mtl.metrics._predictions import ScoredTask, gather_tasks
 from sk_mtl.metrics._task_metrics import Metric, UndefinedScore, find_metric
@@ -173,7 +174,7 @@ def warn_of_left_out(
             effect = "scored as NaN"
         elif len(reasons) == len(tasks):
             effect = "left out, so that the score is NaN"
-        phrases = [f"{name!r} ({reason})" for name, reason in reasons.items()]
+        phrases = [f"{quote(name)} ({reason})" for name, reason in reasons.items()]
         sentences.append(
             f"{metric.name} is undefined for {len(reasons)} of {len(tasks)} task(s), {effect}: "
             f"{enumerate_some(phrases)}."
@@ -185,7 +186,7 @@ def warn_of_left_out(
 
 def explain_unpredicted(tasks: Mapping[Any, ScoredTask], where: str = "") -> list[str]:
     """Return a sentence on the labelled cells without a prediction, if there are any."""
-    partial = [f"{name!r} ({t.n_unpredicted})" for name, t in tasks.items() if t.n_unpredicted]
+    partial = [f"{quote(name)} ({t.n_unpredicted})" for name, t in tasks.items() if t.n_unpredicted]
     if not partial:
         return []
     return [

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.metadata_routing import UNUSED
 
 from sk_mtl._compat.arguments import check_choice
+from sk_mtl._quoting import quote
 from sk_mtl.metrics._predictions import gather_tasks
 from sk_mtl.metrics._score import AVERAGES, average_scores, score_tasks, warn_of_left_out
 from sk_mtl.metrics._task_metrics import METRICS, Metric, find_metric
@@ -137,14 +138,14 @@ class MultiTaskScorer(BaseEstimator):
         metric = find_metric(self.metric, self.response_method)
         if not metric.greater_is_better:
             raise ValueError(
-                f"{self.metric!r} is a loss, and searches look for the greatest score: use "
+                f"{quote(self.metric)} is a loss, and searches look for the greatest score: use "
                 f"'neg_{metric.name}'."
             )
         if self.greater_is_better:
             return metric
         if not callable(self.metric):
             raise ValueError(
-                f"greater_is_better=False is for functions. {self.metric!r} is a name, whose "
+                f"greater_is_better=False is for functions. {quote(self.metric)} is a name, whose "
                 "direction is known."
             )
         return Metric(metric.name, metric.score, metric.response_method, sign=-1)

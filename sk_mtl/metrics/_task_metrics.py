@@ -10,6 +10,7 @@ import numpy as np
 import sklearn.metrics
 
 from sk_mtl._compat.arguments import check_choice
+from sk_mtl._quoting import quote
 from sk_mtl.metrics._calibration_error import calibration_error, check_probabilities
 
 
@@ -93,7 +94,7 @@ def _of_positive_class(function: Callable[..., float]) -> Callable[..., float]:
             average = "binary" if cells.n_classes == 2 else "macro"
         if average == "binary" and not (cells.true == 1).any():
             positive = cells.labels.tolist()[1]
-            raise UndefinedScore(f"no labelled cell of its positive class {positive!r}")
+            raise UndefinedScore(f"no labelled cell of its positive class {quote(positive)}")
         return float(
             function(
                 cells.true,
@@ -168,7 +169,7 @@ def _require_two_classes(cells: TaskCells) -> None:
     found = np.unique(cells.true)
     if len(found) < 2:
         raise UndefinedScore(
-            f"only class {cells.labels.tolist()[found[0]]!r} in its labelled cells"
+            f"only class {quote(cells.labels.tolist()[found[0]])} in its labelled cells"
         )
 
 
@@ -223,16 +224,16 @@ def find_metric(metric: Any, response_method: str | None = None) -> Metric:
         name = getattr(metric, "__name__", repr(metric))
         return Metric(name, _apply_function(metric), response_method or "predict")
     if not isinstance(metric, str):
-        raise TypeError(f"metric must be a name or a function. Got {metric!r}.")
+        raise TypeError(f"metric must be a name or a function. Got {quote(metric)}.")
     found = METRICS.get(_OTHER_NAMES.get(metric, metric))
     if found is None:
         raise ValueError(
-            f"There is no metric {metric!r}. The names are {', '.join(METRICS)}; or pass a "
+            f"There is no metric {quote(metric)}. The names are {', '.join(METRICS)}; or pass a "
             "function metric(y_true, y_pred, sample_weight=...)."
         )
     if response_method not in (None, found.response_method):
         raise ValueError(
-            f"{metric!r} is computed from {found.response_method}, not {response_method}."
+            f"{quote(metric)} is computed from {found.response_method}, not {response_method}."
         )
     return found
 

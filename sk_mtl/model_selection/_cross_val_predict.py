@@ -19,6 +19,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.parallel import Parallel, delayed
 
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import PerTask
 from sk_mtl.model_selection._k_fold import MultiTaskStratifiedKFold
 from sk_mtl.model_selection._rows import count_rows, take_rows
@@ -108,7 +109,8 @@ def cross_val_predict(
     """
     if method not in ("predict", *_OF_UNKNOWN_CLASS):
         raise ValueError(
-            f"method must be 'predict', 'predict_proba' or 'predict_log_proba'. Got {method!r}."
+            f"method must be 'predict', 'predict_proba' or 'predict_log_proba'. Got "
+            f"{quote(method)}."
         )
     check_consistent_length(X, y)
     if cv is None or isinstance(cv, (int, np.integer)):

@@ -14,6 +14,7 @@ import pandas as pd
 from sklearn.utils import check_consistent_length
 
 from sk_mtl._compat.arguments import as_random_state, check_flags, check_integer
+from sk_mtl._quoting import quote
 from sk_mtl.model_selection._groups import assign_groups
 from sk_mtl.model_selection._iterative import assign_folds, index_columns
 from sk_mtl.model_selection._labels import CodedLabels
@@ -39,7 +40,7 @@ class _MultiTaskKFold(MultiTaskSplitter):
         if not shuffle and random_state is not None:
             raise ValueError(
                 "random_state has no effect since shuffle is False. Leave random_state at None, "
-                f"or set shuffle=True. Got {random_state!r}."
+                f"or set shuffle=True. Got {quote(random_state)}."
             )
         self.n_splits = n_splits
         self.shuffle = shuffle

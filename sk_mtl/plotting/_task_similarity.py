@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from sk_mtl._compat.arguments import check_choice
 from sk_mtl._data.labels import read_labels
 from sk_mtl._data.schema import TargetSchema
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 from sk_mtl.plotting._colors import diverging_colormap, text_color_on
 from sk_mtl.plotting._figures import SingleAxes, import_pyplot, name_rows, name_size, row_height
@@ -188,7 +189,7 @@ class TaskSimilarityDisplay(SingleAxes):
         schema = TargetSchema.from_table(table)
         targets = schema.encode(table)
         larger = [
-            f"{name!r} ({n})"
+            f"{quote(name)} ({n})"
             for name, n in zip(table.task_names, schema.n_classes, strict=True)
             if n > 2
         ]

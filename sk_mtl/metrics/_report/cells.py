@@ -11,6 +11,7 @@ import pandas as pd
 
 from sk_mtl._data.labels import LabelTable, read_labels
 from sk_mtl._data.sample_weight import read_cell_weight
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 from sk_mtl.metrics._predictions import ScoredTask, match_predictions
 from sk_mtl.metrics._report.request import LABELS
@@ -126,8 +127,8 @@ def _predict_constant(cells: TaskCells, training: LabelTable | None, t: int) -> 
         if len(labels) != cells.n_classes:
             unknown = sorted(set(labels.tolist()) - set(cells.labels.tolist()))
             raise ValueError(
-                f"y_train has labels of task {cells.task_name!r} that are not among its classes: "
-                f"{enumerate_some(map(repr, unknown))}. Correct them, or the classes."
+                f"y_train has labels of task {quote(cells.task_name)} that are not among its "
+                f"classes: {enumerate_some(map(repr, unknown))}. Correct them, or the classes."
             )
         if not len(present):
             return ScoredTask(None, "no label in y_train")
