@@ -572,7 +572,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             if previous is None:
                 warn_of_degenerate_tasks(dataset)
                 is_part = is_fitting_fold()
-                warn_of_suspect_classes(dataset, table, self.classes, is_part=is_part)
+                warn_of_suspect_classes(dataset.schema, table, self.classes, is_part=is_part)
             validation = None
             if validation_data is not None and dataset.learnable_names:
 
@@ -624,13 +624,12 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                     require_validation(None)
                 listed = self.classes if classes is None else classes
                 schema = declare_schema(table, listed)
+                warn_of_suspect_classes(schema, table, listed, is_part=True)
             else:
                 schema = previous.schema
                 if classes is not None:
                     check_same_classes(schema, classes)
             dataset = self._encode(X, table, sample_weight, schema, categories)
-            if previous is None:
-                warn_of_suspect_classes(dataset, table, listed, is_part=True)
             # Imported here, as it imports TensorFlow.
             from sk_mtl._fit.rounds import train_one_epoch
 

@@ -98,7 +98,7 @@ def resolve_task(
 def enumerate_some(words: Iterable[Any], limit: int = 5) -> str:
     """Return words as a comma-separated phrase: the first few, and the number of the rest."""
     listed = [str(w) for w in words]
-    first = ", ".join(shorten(word) for word in listed[:limit]) or "none"
+    first = ", ".join(shorten(word) for word in listed[:limit])
     return first if len(listed) <= limit else f"{first} and {len(listed) - limit} more"
 
 

@@ -104,7 +104,7 @@ def _listed_class_weight(wanted: Mapping[Any, Any], classes: np.ndarray, name: H
         strangers = [repr(label) for label, i in zip(wanted, found, strict=True) if i < 0]
         raise ValueError(
             f"class_weight of task {quote(name)} names {enumerate_some(strangers)}, not among its "
-            f"classes ({enumerate_some([repr(c) for c in classes.tolist()])})."
+            f"classes ({enumerate_some([repr(c) for c in classes.tolist()]) or 'none'})."
             f"{did_you_mean(labels[np.argmax(found < 0)], classes.tolist())}"
         )
     factors = np.ones(len(classes))

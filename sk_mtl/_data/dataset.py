@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_consistent_length
 from sk_mtl._compat.user_warnings import warn_user
 from sk_mtl._data.categories import Categories
 from sk_mtl._data.class_weight import class_frequencies, class_weight_factors, weigh_classes
-from sk_mtl._data.classes import read_classes
+from sk_mtl._data.classes import index_labels, read_classes
 from sk_mtl._data.labels import LabelTable, read_labels
 from sk_mtl._data.missing_labels import looks_missing
 from sk_mtl._data.sample_weight import read_cell_weight, read_missing_weight
@@ -218,20 +218,20 @@ def warn_of_degenerate_tasks(dataset: Dataset) -> None:
 
 
 def warn_of_suspect_classes(
-    dataset: Dataset, table: LabelTable, classes: Any, *, is_part: bool
+    schema: TargetSchema, table: LabelTable, classes: Any, *, is_part: bool
 ) -> None:
     """Warn of categories without any label, and of codes among which -1 may mean missing."""
     listed = read_classes(classes, table.task_names, table.missing)
     for t, name in enumerate(table.task_names):
-        if listed.get(t) is not None or not table.label_mask[:, t].any():
+        present, missing = table.columns[t][table.label_mask[:, t]], table.missing[t]
+        if listed.get(t) is not None or not len(present):
             continue
-        known = dataset.schema.classes[t].tolist()
-        codes = dataset.targets.codes[dataset.targets.label_mask[:, t], t]
-        counts = np.bincount(codes, minlength=len(known))
-        labelled = [label for label, count in zip(known, counts, strict=True) if count]
+        found = index_labels(present, schema.classes[t])
+        counts = np.bincount(found, minlength=len(schema.classes[t]))
+        labelled, empty = (schema.classes[t][c].tolist() for c in (counts > 0, counts == 0))
         is_declared = table.declares(t)
         are_codes = len(labelled) > 2 and labelled == [-1, *range(len(labelled) - 1)]
-        if are_codes and not table.missing[t] and not is_declared:
+        if are_codes and not missing and not is_declared:
             warn_user(
                 f"Task {quote(name)} has the labels -1 (in {counts[0]} cell(s)) and 0 to "
                 f"{len(labelled) - 2}. Other tools write -1 where a label is missing, for instance "
@@ -239,18 +239,14 @@ def warn_of_suspect_classes(
                 "list all classes of the task in `classes`."
             )
         # A part of the rows may lack any category, and an order is given to a list of them.
-        is_meant = is_part or is_declared
-        empty = [
-            label
-            for label, count in zip(known, counts, strict=True)
-            if not count and (not is_meant or looks_missing(label, labelled, table.missing[t]))
-        ]
+        if is_part or is_declared:
+            empty = [category for category in empty if looks_missing(category, labelled, missing)]
         if empty:
             warn_user(
                 f"Task {quote(name)} has {len(empty)} category(s) without any label: "
-                f"{enumerate_some(map(repr, empty))}. They are classes, and get probabilities. "
-                "Call cat.remove_unused_categories() on the column to drop them, or list all "
-                "classes of the task in `classes` to keep them."
+                f"{enumerate_some(map(repr, empty))}. Each is a class, with probabilities. Call "
+                "cat.remove_unused_categories() on the column to drop them, or list all classes of "
+                "the task in `classes` to keep them."
             )
 
 

@@ -119,8 +119,8 @@ class TargetSchema:
             if unknown == "error" and (found < 0).any():
                 strangers = pd.unique(as_hashable(column[present][found < 0]))
                 raise ValueError(
-                    f"Task {quote(self.task_names[t])} has {int((found < 0).sum())} label(s) that "
-                    f"are not among its classes ({enumerate_some(map(repr, classes.tolist()))}): "
+                    f"Task {quote(self.task_names[t])} has {int((found < 0).sum())} label(s) outside "
+                    f"its classes ({enumerate_some(map(repr, classes.tolist())) or 'none'}): "
                     f"{enumerate_some(map(repr, strangers.tolist()))}. Correct them, or list every "
                     "class in `classes`."
                 )

@@ -213,7 +213,7 @@ def test_the_same_labels_of_another_type_get_the_same_codes(fitted, later):
 
 def test_labels_outside_the_classes_are_refused_with_their_count():
     schema = learn(pd.DataFrame({"a": [0, 1]}))
-    words = r"Task 'a' has 2 label\(s\) outside its classes 0, 1: 7\. .*`classes`"
+    words = r"Task 'a' has 2 label\(s\) outside its classes \(0, 1\): 7\. .*`classes`"
     with pytest.raises(ValueError, match=words):
         schema.encode(read_labels(pd.DataFrame({"a": [7, 1, 7]})))
 
@@ -572,7 +572,7 @@ def test_class_weight_of_a_1d_y_may_name_labels_or_the_task(class_weight, y):
 
 BAD_CLASS_WEIGHTS = {
     "unknown task": ({"c": "balanced"}, "There is no task 'c'"),
-    "unknown label": ({"a": {5: 1}}, "'a' names 5, not among its classes 0, 1"),
+    "unknown label": ({"a": {5: 1}}, r"'a' names 5, not among its classes \(0, 1\)"),
     "label of another type": ({"a": {"0": 1}}, "'a' names '0', not among its classes"),
     "other word": ({"a": "auto"}, "'a' must be 'balanced', None or"),
     "number for a task": ({"a": 2.0}, "'a' must be 'balanced', None or"),

@@ -136,7 +136,7 @@ PARAMETERS = [
         "class_weight",
         {"flag": {7: 1}},
         ValueError,
-        "class_weight of task 'flag' names 7, not among its classes 0, 1.",
+        "class_weight of task 'flag' names 7, not among its classes (0, 1).",
     ),
     (
         "class_weight",
