@@ -119,8 +119,9 @@ class TargetSchema:
             if unknown == "error" and (found < 0).any():
                 strangers = pd.unique(as_hashable(column[present][found < 0]))
                 raise ValueError(
-                    f"Task {quote(self.task_names[t])} has {int((found < 0).sum())} label(s) outside "
-                    f"its classes ({enumerate_some(map(repr, classes.tolist())) or 'none'}): "
+                    f"Task {quote(self.task_names[t])} has {int((found < 0).sum())} label(s) "
+                    "outside its classes "
+                    f"({enumerate_some(map(repr, classes.tolist())) or 'none'}): "
                     f"{enumerate_some(map(repr, strangers.tolist()))}. Correct them, or list every "
                     "class in `classes`."
                 )

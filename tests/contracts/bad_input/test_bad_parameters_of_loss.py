@@ -142,8 +142,8 @@ PARAMETERS = [
         "class_weight",
         {"colour": {"rde": 2}},
         ValueError,
-        "class_weight of task 'colour' names 'rde', not among its classes 'blue', 'green', "
-        "'red'. Did you mean 'red'?",
+        "class_weight of task 'colour' names 'rde', not among its classes ('blue', 'green', "
+        "'red'). Did you mean 'red'?",
     ),
     (
         "class_weight",

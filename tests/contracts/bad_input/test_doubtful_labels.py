@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from bad_input import N, X, Y, make
 from sklearn.ensemble import BaggingClassifier
-from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from sk_mtl import MissingLabelsError
 from sk_mtl.metrics import multitask_report, multitask_score
