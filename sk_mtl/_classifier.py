@@ -26,9 +26,9 @@ from sk_mtl._data.dataset import (
     warn_of_suspect_classes,
 )
 from sk_mtl._data.features import check_features
-from sk_mtl._data.labels import LabelTable, has_missing_labels, read_labels
+from sk_mtl._data.labels import LabelTable, read_labels
 from sk_mtl._data.sample_weight import read_cell_weight
-from sk_mtl._data.schema import TargetSchema
+from sk_mtl._data.schema import TargetSchema, has_missing_labels
 from sk_mtl._fit.best import choose_best
 from sk_mtl._fit.fitted import FittedModel
 from sk_mtl._fit.temperature_scaling import require_validation
@@ -972,7 +972,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         return network.model
 
     def __sklearn_tags__(self) -> Any:
-        check_asker(lambda y: has_missing_labels(y, missing_label=self.missing_label))
+        read = {"missing_label": self.missing_label, "classes": self.classes}
+        check_asker(lambda y: has_missing_labels(y, **read))
         tags = super().__sklearn_tags__()
         tags.estimator_type = None
         tags.input_tags.sparse = True

@@ -16,7 +16,6 @@ import pandas as pd
 import scipy.sparse as sp
 
 from sk_mtl._data.missing_labels import (
-    find_missing_words,
     missing_by_task,
     refuse_missing_words,
     warn_of_doubtful_labels,
@@ -27,7 +26,6 @@ from sk_mtl._tasks import enumerate_some
 __all__ = [
     "LabelTable",
     "equals_any",
-    "has_missing_labels",
     "read_labels",
 ]
 
@@ -140,20 +138,6 @@ def read_labels(
     ]
     columns, masks = zip(*read, strict=True)
     return LabelTable(columns, np.column_stack(masks), names, form, missing)
-
-
-def has_missing_labels(y: Any, *, missing_label: Any = None) -> bool:
-    """Return whether any label of y is missing, or its text is; False if y cannot be read."""
-    try:
-        table = read_labels(y, missing_label=missing_label)
-    except (ValueError, TypeError):
-        return False
-    if not table.label_mask.all():
-        return True
-    return any(
-        not table.declares(t) and find_missing_words(column)
-        for t, column in enumerate(table.columns)
-    )
 
 
 def _refuse_duplicates(names: tuple[Hashable, ...]) -> None:

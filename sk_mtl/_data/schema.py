@@ -22,12 +22,12 @@ from sk_mtl._data.classes import (
     refuse_other_kind,
     sort_classes,
 )
-from sk_mtl._data.labels import LabelTable, TargetForm, equals_any
-from sk_mtl._data.missing_labels import refuse_missing_words
+from sk_mtl._data.labels import LabelTable, TargetForm, equals_any, read_labels
+from sk_mtl._data.missing_labels import find_missing_words, refuse_missing_words
 from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 
-__all__ = ["EncodedTargets", "TargetSchema"]
+__all__ = ["EncodedTargets", "TargetSchema", "has_missing_labels"]
 
 
 @dataclass(frozen=True)
@@ -176,6 +176,19 @@ class TargetSchema:
                 dtype = nw.Int64()
             made.append(_narwhals_column(str(self.task_names[t]), values, dtype, form.backend))
         return nw.from_dict({s.name: s for s in made}).to_native()
+
+
+def has_missing_labels(y: Any, *, missing_label: Any = None, classes: Any = None) -> bool:
+    """Return whether any label of y is missing, or its text is; False if y cannot be read."""
+    try:
+        table = read_labels(y, missing_label=missing_label)
+        listed = read_classes(classes, table.task_names, table.missing)
+    except (ValueError, TypeError):
+        return False
+    return not table.label_mask.all() or any(
+        listed.get(t) is None and not table.declares(t) and find_missing_words(column)
+        for t, column in enumerate(table.columns)
+    )
 
 
 def _narwhals_column(name: str, values: list[Any], dtype: Any, backend: Any) -> Any:

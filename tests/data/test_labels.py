@@ -12,8 +12,9 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sk_mtl._data.labels import array_of_sequence, has_missing_labels, read_labels
+from sk_mtl._data.labels import array_of_sequence, read_labels
 from sk_mtl._data.sample_weight import read_cell_weight, read_missing_weight
+from sk_mtl._data.schema import has_missing_labels
 
 HOLE = [True, False, True, True]  # the mask of what most tests read: the second label is missing
 

@@ -8,9 +8,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from sk_mtl._data.labels import has_missing_labels, read_labels
+from sk_mtl._data.labels import read_labels
 from sk_mtl._data.missing_labels import looks_missing
-from sk_mtl._data.schema import TargetSchema
+from sk_mtl._data.schema import TargetSchema, has_missing_labels
 
 # ------------------------------------------------------------------------------------------------
 # missing_label

@@ -228,3 +228,8 @@ def test_declared_words_are_classes_wherever_labels_are_read():
 def test_scikit_learn_is_kept_from_encoding_text_of_missing_labels():
     with pytest.raises(MissingLabelsError, match="would take the missing labels"):
         BaggingClassifier(make(), n_estimators=1).fit(X, WORDS["flag"])
+
+
+def test_scikit_learn_encodes_declared_words():
+    clf = make(classes=["None", "no", "yes"])
+    assert np.isfinite(cross_val_score(clf, X, WORDS["flag"], cv=2, scoring="accuracy")).all()
