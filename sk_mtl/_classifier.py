@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from sk_mtl._compat.parameters import check_parameters
 from sk_mtl._compat.sklearn_callbacks import CallbackSupportMixin, calling_callbacks
 from sk_mtl._compat.sklearn_doc_links import DocLinkMixin
-from sk_mtl._compat.sklearn_guard import check_asker
+from sk_mtl._compat.sklearn_guard import check_asker, is_fitting_fold
 from sk_mtl._data.categories import Categories, find_categorical, learn_categories
 from sk_mtl._data.containers import open_table
 from sk_mtl._data.dataset import (
@@ -27,12 +27,13 @@ from sk_mtl._data.dataset import (
     read_validation,
     require_labels,
     warn_of_degenerate_tasks,
+    warn_of_suspect_classes,
 )
 from sk_mtl._data.features import check_features
-from sk_mtl._data.labels import LabelTable, has_missing_labels, read_labels
+from sk_mtl._data.labels import LabelTable, read_labels
 from sk_mtl._data.row_order import row_labels, warn_of_other_order
 from sk_mtl._data.sample_weight import read_cell_weight
-from sk_mtl._data.schema import TargetSchema
+from sk_mtl._data.schema import TargetSchema, has_missing_labels
 from sk_mtl._fit.best import choose_best
 from sk_mtl._fit.fitted import FittedModel
 from sk_mtl._fit.temperature_scaling import require_validation
@@ -116,8 +117,9 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
         Data: the classes of the tasks: of a 1-D y itself, one array-like per task, or by task.
         Other tasks have the categories of a categorical column, or else the labels found; more than
         1,000 of these, with hardly two labels each, are refused as identifiers of the rows.
-    missing_label : scalar, default=None
-        Data: a label that means "missing", such as -1, besides NaN, None, NaT and NA. Within
+    missing_label : scalar, list-like of scalars or dict, default=None
+        Data: the labels that mean "missing", such as -1 or ``[8, 9]``, besides NaN, None, NaT and
+        NA. A dict gives them by task; other tasks have none. Within
         estimators that encode y themselves (stacking, bagging), mark missing labels with NaN: they
         would treat the sentinel as a class.
     ensemble_size : int, default=1
@@ -572,7 +574,7 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
         previous = self._fitted if self.warm_start and self._is_fitted() else None
         calling = calling_callbacks(self, X, y, sample_weight, _shown_attributes)
         with calling as tasks, self._same_features_on_error():
-            table = read_labels(y, missing_label=self.missing_label)
+            table = self._read_labels(y, previous)
             warn_of_other_order({"X": X, "y": y, "sample_weight": sample_weight})
             X, categories = self._read_features(X, previous)
             require_labels(table)
@@ -581,6 +583,8 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
             check_class_weight(dataset, self.classes)
             if previous is None:
                 warn_of_degenerate_tasks(dataset)
+                is_part = is_fitting_fold()
+                warn_of_suspect_classes(dataset.schema, table, self.classes, is_part=is_part)
             validation = None
             if validation_data is not None and dataset.learnable_names:
 
@@ -626,13 +630,15 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
         check_parameters(self)
         previous = self._fitted if self._is_fitted() else None
         with self._same_features_on_error():
-            table = read_labels(y, missing_label=self.missing_label)
+            table = self._read_labels(y, previous)
             warn_of_other_order({"X": X, "y": y, "sample_weight": sample_weight})
             X, categories = self._read_features(X, previous)
             if previous is None:
                 if self.calibrate and self.calibrate != "auto":
                     require_validation(None)
-                schema = declare_schema(table, self.classes if classes is None else classes)
+                listed = self.classes if classes is None else classes
+                schema = declare_schema(table, listed)
+                warn_of_suspect_classes(schema, table, listed, is_part=True)
             else:
                 schema = previous.schema
                 if classes is not None:
@@ -649,6 +655,11 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
     # --------------------------------------------------------------------------------------------
     # Reading what was passed
     # --------------------------------------------------------------------------------------------
+
+    def _read_labels(self, y: Any, fitted: FittedModel | None) -> LabelTable:
+        """Return y as read, its tasks known by the names seen before."""
+        names = None if fitted is None else fitted.schema.task_names
+        return read_labels(y, missing_label=self.missing_label, task_names=names)
 
     def _read_features(self, X: Any, previous: FittedModel | None) -> tuple[Any, Categories | None]:
         """Return X to train on as numbers, and the categories that its codes stand for."""
@@ -893,7 +904,7 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
         warn_of_other_order({"X": X, "y": y, "sample_weight": sample_weight})
         fitted, X = self._checked(X)
         codes = fitted.codes(X)
-        table = fitted.schema.align(read_labels(y, missing_label=self.missing_label))
+        table = fitted.schema.align(self._read_labels(y, fitted))
         check_consistent_length(codes, np.empty(table.n_samples))
         weight = read_cell_weight(sample_weight, table)
         truth = fitted.schema.encode(table, weight, unknown="keep")
@@ -961,7 +972,8 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
         return network.model
 
     def __sklearn_tags__(self) -> Any:
-        check_asker(lambda y: has_missing_labels(y, missing_label=self.missing_label))
+        read = {"missing_label": self.missing_label, "classes": self.classes}
+        check_asker(lambda y: has_missing_labels(y, **read))
         tags = super().__sklearn_tags__()
         tags.estimator_type = None
         tags.input_tags.sparse = True

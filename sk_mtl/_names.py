@@ -10,6 +10,9 @@ from collections.abc import Iterable
 
 __all__ = ["did_you_mean", "suggest_name"]
 
+# The time to compare two names grows with the square of their length.
+_MAX_LENGTH = 100
+
 
 def suggest_name(name: str, known: Iterable[str]) -> str | None:
     """Return the known name nearest to a mistyped one; swapped letters and initials are near."""
@@ -28,7 +31,8 @@ def suggest_name(name: str, known: Iterable[str]) -> str | None:
 
 def did_you_mean(name: object, known: Iterable[object]) -> str:
     """Return the hint of an error, such as ``" Did you mean 'adam'?"``, or an empty string."""
-    if not isinstance(name, str):
+    if not isinstance(name, str) or len(name) > _MAX_LENGTH:
         return ""
-    nearest = suggest_name(name, [candidate for candidate in known if isinstance(candidate, str)])
+    words = [word for word in known if isinstance(word, str) and len(word) <= _MAX_LENGTH]
+    nearest = suggest_name(name, words)
     return f" Did you mean {nearest!r}?" if nearest is not None else ""

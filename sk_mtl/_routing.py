@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sk_mtl._names import suggest_name
+from sk_mtl._quoting import quote
 
 __all__ = ["RoutedParamsMixin"]
 
@@ -147,14 +148,14 @@ class RoutedParamsMixin:
     def _describe_unknown(self, name: str) -> str:
         """Return the sentence for a name that is neither a parameter nor routed."""
         own = list(self._get_param_names())  # type: ignore[attr-defined]
-        head = f"{type(self).__name__} has no parameter {name!r}."
+        head = f"{type(self).__name__} has no parameter {quote(name)}."
         prefix, delimiter, setting = name.partition("__")
         if delimiter and prefix in self._routed_prefixes:
             return f"{head} Name the setting behind the underscores: {prefix}__<setting>."
         if delimiter and prefix in _REFUSED_PREFIXES:
             meant = setting if setting in own else _FOREIGN_NAMES.get(setting)
             if meant in own:
-                return f"{head} Use {meant!r}."
+                return f"{head} Use {quote(meant)}."
             return f"{head} {_REFUSED_PREFIXES[prefix]}"
         if delimiter:
             nearest = suggest_name(prefix, self._routed_prefixes)
@@ -163,7 +164,7 @@ class RoutedParamsMixin:
             meant = _FOREIGN_NAMES.get(name)
             if meant is None or meant.partition("__")[0] not in own:
                 meant = suggest_name(name, own)
-        hint = f" Did you mean {meant!r}?" if meant else ""
+        hint = f" Did you mean {quote(meant)}?" if meant else ""
         if "model" not in own:
             return head + hint
         return (

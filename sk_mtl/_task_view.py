@@ -5,7 +5,7 @@ Owns only the adaptation; the estimator predicts.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,10 @@ from sklearn.utils.validation import check_is_fitted
 from sk_mtl._compat.sklearn_doc_links import DocLinkMixin
 from sk_mtl._compat.sklearn_guard import check_asker_of_view
 from sk_mtl._data.classes import index_labels, refuse_other_kind
-from sk_mtl._data.labels import read_labels
+from sk_mtl._data.labels import LabelTable, read_labels
+from sk_mtl._data.missing_labels import missing_by_task, refuse_missing_words
 from sk_mtl._data.row_order import warn_of_other_order
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import resolve_task
 from sk_mtl._wrappers import find_missing_label
 
@@ -130,7 +132,9 @@ class TaskView(DocLinkMixin, ClassifierMixin, BaseEstimator):
         """
         probabilities = self.predict_proba(X)
         if np.isnan(probabilities).any() or not probabilities.shape[1]:
-            raise ValueError(f"Task {self.task!r} had no label in training: nothing to predict.")
+            raise ValueError(
+                f"Task {quote(self.task)} had no label in training: nothing to predict."
+            )
         return self.classes_[probabilities.argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -188,7 +192,7 @@ class TaskView(DocLinkMixin, ClassifierMixin, BaseEstimator):
             Share of labelled rows that are predicted right; NaN if none is labelled.
         """
         warn_of_other_order({"X": X, "y": y, "sample_weight": sample_weight})
-        table = read_labels(y, missing_label=find_missing_label(self.estimator))
+        table = self._read_labels(y)
         labelled = table.label_mask[:, 0]
         if not labelled.any():
             return float("nan")
@@ -213,7 +217,22 @@ class TaskView(DocLinkMixin, ClassifierMixin, BaseEstimator):
             return X
         return pd.DataFrame(X, columns=getattr(self.estimator, "feature_names_in_", None))
 
+    def _read_labels(self, y: Any) -> LabelTable:
+        """Return the task's labels as read; its missing labels may be given by task."""
+        missing_label = find_missing_label(self.estimator)
+        if isinstance(missing_label, Mapping):
+            is_one = not isinstance(self.estimator.classes_, list)
+            names = tuple(missing_label) if is_one else self._task_names()
+            t = 0 if is_one else self._position()
+            missing_label = (*missing_by_task(missing_label, names), ())[t]
+        table = read_labels(y, missing_label=missing_label)
+        labels = table.columns[0][table.label_mask[:, 0]]
+        refuse_missing_words(labels[index_labels(labels, self.classes_) < 0], self.task)
+        return table
+
     def _position(self) -> int:
+        return resolve_task(self.task, self._task_names())
+
+    def _task_names(self) -> tuple[Hashable, ...]:
         classes = self.estimator.classes_
-        names = getattr(classes, "task_names", tuple(f"y{t}" for t in range(len(classes))))
-        return resolve_task(self.task, names)
+        return getattr(classes, "task_names", tuple(f"y{t}" for t in range(len(classes))))

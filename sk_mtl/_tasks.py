@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from sk_mtl._names import did_you_mean
+from sk_mtl._quoting import quote, shorten
 
 __all__ = [
     "PerTask",
@@ -155,7 +156,7 @@ def resolve_task(
             f"task, or go by position in a list, list(...)[{key}]."
         )
     raise error(
-        f"There is no task {key!r}{where}.{hint} "
+        f"There is no task {quote(key)}{where}.{hint} "
         f"The tasks are {enumerate_some([repr(n) for n in names])}."
     )
 
@@ -172,7 +173,7 @@ def resolve_tasks(
     for task, value in by_task.items():
         t = resolve_task(task, task_names, error, parameter=parameter)
         if t in found:
-            raise error(f"{parameter} names task {task_names[t]!r} twice.")
+            raise error(f"{parameter} names task {quote(task_names[t])} twice.")
         found[t] = value
     return found
 
@@ -202,9 +203,8 @@ def _describe(item: Any) -> str:
 def enumerate_some(words: Iterable[Any], limit: int = 5) -> str:
     """Return words as a comma-separated phrase: the first few, and the number of the rest."""
     listed = [str(w) for w in words]
-    if len(listed) <= limit:
-        return ", ".join(listed)
-    return f"{', '.join(listed[:limit])} and {len(listed) - limit} more"
+    first = ", ".join(shorten(word) for word in listed[:limit])
+    return first if len(listed) <= limit else f"{first} and {len(listed) - limit} more"
 
 
 def make_class_index(pairs: list[tuple[Any, Any]]) -> pd.MultiIndex:

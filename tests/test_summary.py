@@ -427,7 +427,7 @@ def test_html_has_the_numbers_of_the_text(stopped):
 def test_names_and_labels_are_shown_as_they_are_on_one_line(name, shown):
     y = pd.DataFrame({"a": np.where(X[:, 0] > 0, f"{name}", "b")})
     y.columns = pd.Index([name], dtype=object)
-    summary = make_tiny(epochs=1).fit(X, y).summary()
+    summary = make_tiny(epochs=1, classes=[[f"{name}", "b"]]).fit(X, y).summary()
     rows = read_html(summary)
     assert shown in [row[0] for row in rows]
     assert any(line.startswith(f"{shown} ") for line in str(summary).splitlines())

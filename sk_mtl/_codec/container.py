@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from sk_mtl._quoting import quote
+
 __all__ = ["ARCHIVE_VERSION", "check_start", "pack", "read_json", "unpack"]
 
 ARCHIVE_VERSION = 1
@@ -185,7 +187,7 @@ def _read_arrays(entries: dict[str, Any], buffer: memoryview) -> dict[str, np.nd
     end = 0
     for name, entry in entries.items():
         if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-            raise ValueError(_damaged(f"the entry of array {name[:80]!r} has unexpected keys"))
+            raise ValueError(_damaged(f"the entry of array {quote(name)} has unexpected keys"))
         dtype = _DTYPES.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
         shape, span = entry["shape"], entry["data_offsets"]
         if (
@@ -197,11 +199,11 @@ def _read_arrays(entries: dict[str, Any], buffer: memoryview) -> dict[str, np.nd
             or span != [end, end + math.prod(shape) * dtype.itemsize]
             or span[1] > len(buffer)
         ):
-            raise ValueError(_damaged(f"the entry of array {name[:80]!r} is invalid"))
+            raise ValueError(_damaged(f"the entry of array {quote(name)} is invalid"))
         start, end = span
         array = np.frombuffer(buffer[start:end], dtype).reshape(shape)
         if dtype.kind == "b" and (array.view(np.uint8) > 1).any():
-            raise ValueError(_damaged(f"array {name[:80]!r} holds invalid booleans"))
+            raise ValueError(_damaged(f"array {quote(name)} holds invalid booleans"))
         arrays[name] = array.astype(dtype.newbyteorder("="))
     if end != len(buffer):
         raise ValueError(_damaged(f"it has {len(buffer) - end} bytes too many"))

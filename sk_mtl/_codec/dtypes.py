@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from sk_mtl._codec.values import decode_time_zone, encode_time_zone, plain_dtype
+from sk_mtl._quoting import quote
 
 __all__ = ["decode_dtype", "encode_dtype"]
 
@@ -44,7 +45,7 @@ def encode_dtype(dtype: Any, name: str) -> Any:
     """Encode a dtype of NumPy, pandas or narwhals, or None, as JSON; `name` is for the error."""
     node = None if dtype is None else _encode(dtype, name)
     if dtype is not None and node is None:
-        raise TypeError(f"{name} has the dtype {dtype!r}")
+        raise TypeError(f"{name} has the dtype {quote(dtype)}")
     return node
 
 

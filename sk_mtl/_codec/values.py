@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import PerTask
 
 __all__ = [
@@ -147,7 +148,7 @@ def encode_time_zone(zone: Any, name: str) -> str:
     """Return the name of a time zone, such as "Europe/Berlin" or "UTC+02:00"."""
     text = str(zone)
     if not _TIME_ZONE.fullmatch(text):
-        raise TypeError(f"{name} holds the time zone {text!r}, which has no plain name")
+        raise TypeError(f"{name} holds the time zone {quote(text)}, which has no plain name")
     return text
 
 
@@ -155,6 +156,7 @@ _ENCODERS: dict[type, Callable[[Any, str, dict[str, np.ndarray]], Any]] = {
     float: _encode_float,
     list: _encode_list,
     tuple: lambda value, name, arrays: {"tuple": _encode_items(value, name, arrays)},
+    set: lambda value, name, arrays: {"set": _encode_items(sorted(value, key=repr), name, arrays)},
     dict: lambda value, name, arrays: {"dict": _encode_pairs(value.items(), name, arrays)},
     PerTask: lambda value, name, arrays: {"per_task": _encode_pairs(value.items(), name, arrays)},
     bytes: lambda value, name, arrays: {"bytes": value.hex()},
@@ -194,10 +196,10 @@ def decode_value(node: Any, arrays: dict[str, np.ndarray]) -> Any:
 def plain_dtype(text: Any) -> np.dtype:
     """Return the dtype of an untrusted ``dtype.str`` of numbers, booleans, text, bytes or times."""
     if not isinstance(text, str) or not _PLAIN_DTYPE.fullmatch(text):
-        raise ValueError(f"{str(text)[:80]!r} is not a plain dtype")
+        raise ValueError(f"{quote(str(text))} is not a plain dtype")
     dtype = np.dtype(text)
     if dtype.str != text:
-        raise ValueError(f"{text!r} is not the canonical name of a dtype")
+        raise ValueError(f"{quote(text)} is not the canonical name of a dtype")
     return dtype
 
 
@@ -205,7 +207,7 @@ def decode_time_zone(text: Any) -> str:
     """Return an untrusted name of a time zone, if it is one and not a file."""
     # pandas opens the file that a name behind "dateutil/" gives.
     if not isinstance(text, str) or not _TIME_ZONE.fullmatch(text) or text.startswith("dateutil"):
-        raise ValueError(f"{str(text)[:80]!r} is not a time zone")
+        raise ValueError(f"{quote(str(text))} is not a time zone")
     return text
 
 
@@ -279,9 +281,9 @@ def _decode_timedelta(node: Any, arrays: dict[str, np.ndarray]) -> pd.Timedelta:
 def _moment(text: Any, number: Any, kind: str) -> Any:
     """Return a number of pandas's units of time as a NumPy scalar."""
     if text not in [f"<{kind}8[{unit}]" for unit in ("s", "ms", "us", "ns")]:
-        raise ValueError(f"{str(text)[:80]!r} is not a time dtype of pandas")
+        raise ValueError(f"{quote(str(text))} is not a time dtype of pandas")
     if type(number) is not int:
-        raise ValueError(f"{number!r} is not an integer")
+        raise ValueError(f"{quote(number)} is not an integer")
     return np.int64(number).astype(text)
 
 
@@ -324,6 +326,7 @@ _DECODERS: dict[Any, Callable[[Any, dict[str, np.ndarray]], Any]] = {
     "float": _decode_float,
     "floats": _decode_floats,
     "tuple": lambda node, arrays: tuple(decode_value(item, arrays) for item in _list(node)),
+    "set": lambda node, arrays: {decode_value(item, arrays) for item in _list(node)},
     "dict": _decode_dict,
     "per_task": _decode_per_task,
     "bytes": lambda node, arrays: bytes.fromhex(node),

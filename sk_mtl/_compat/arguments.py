@@ -14,6 +14,8 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import InvalidParameterError
 
+from sk_mtl._quoting import quote
+
 __all__ = [
     "as_random_state",
     "check_choice",
@@ -81,5 +83,5 @@ def as_random_state(random_state: Any) -> np.random.RandomState:
 def _require(condition: object, caller: str, name: str, must: str, value: object) -> None:
     if not condition:
         raise InvalidParameterError(
-            f"The {name!r} parameter of {caller} must be {must}. Got {value!r} instead."
+            f"The {name!r} parameter of {caller} must be {must}. Got {quote(value)} instead."
         )

@@ -20,6 +20,7 @@ from sklearn.utils._param_validation import (
 )
 
 from sk_mtl._names import did_you_mean
+from sk_mtl._quoting import quote
 
 __all__ = ["PARAMETER_CONSTRAINTS", "check_parameters"]
 
@@ -118,7 +119,8 @@ def check_parameters(estimator: Any) -> None:
             hint = did_you_mean(params[name], words)
             if name == "class_weight" and isinstance(params[name], (list, tuple)):
                 hint = " Several tasks take a dict by task: dict(zip(Y.columns, class_weight))."
-            raise InvalidParameterError(f"{error}{hint}") from None
+            message = str(error).replace(repr(params[name]), quote(params[name]))
+            raise InvalidParameterError(f"{message}{hint}") from None
     _check_combinations(type(estimator), params)
 
 
@@ -130,8 +132,8 @@ def _check_combinations(cls: type, params: Mapping[str, Any]) -> None:
         default = _default_of(cls, name)
         if params[name] is not default and params[name] != default:
             raise InvalidParameterError(
-                f"{name}={params[name]!r} has no effect: it acts only if {condition}. Leave it at "
-                f"its default, {default!r}, or change the other parameter."
+                f"{name}={quote(params[name])} has no effect: it acts only if {condition}. Leave "
+                f"it at its default, {default!r}, or change the other parameter."
             )
 
 

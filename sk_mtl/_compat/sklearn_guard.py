@@ -18,10 +18,13 @@ import sklearn
 from sklearn.utils import check_array
 from sklearn.utils.fixes import parse_version
 
+from sk_mtl._quoting import quote
+
 __all__ = [
     "MissingLabelsError",
     "check_asker",
     "check_asker_of_view",
+    "is_fitting_fold",
 ]
 
 
@@ -82,10 +85,20 @@ def check_asker_of_view(view: Any) -> None:
     if classes.tolist() != list(range(len(classes))):
         raise RuntimeError(
             f"{type(tool).__name__}(voting='hard') counts the labels 0, 1 and so on that it has "
-            f"encoded, and the view of task {view.task!r} predicts its own, such as "
+            f"encoded, and the view of task {quote(view.task)} predicts its own, such as "
             f"{classes[:1].tolist()}. Set voting='soft', which averages the probabilities of its "
             "task_view."
         )
+
+
+def is_fitting_fold() -> bool:
+    """Return whether a cross-validation fits the estimator, to a part of the rows."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if (frame.f_globals.get("__name__"), frame.f_code.co_name) in _FOLD_FITTERS:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _refuse_out_of_fold(asked: _Asked, has_missing: _Test, owners: list[Any]) -> _Refusal:
@@ -290,4 +303,10 @@ _ENCODERS: dict[tuple[Any, str], _Refuse] = {
     ("sklearn.ensemble._stacking", "fit"): _refuse_encoding,
     ("sklearn.ensemble._weight_boosting", "fit"): _refuse_encoding,
     ("sklearn.multiclass", "fit"): _refuse_encoding,
+}
+# Functions that fit an estimator to the training rows of a fold.
+_FOLD_FITTERS = {
+    ("sklearn.model_selection._validation", "_fit_and_predict"),
+    ("sklearn.model_selection._validation", "_fit_and_score"),
+    ("sk_mtl.model_selection._cross_val_predict", "_fit_and_predict"),
 }

@@ -15,6 +15,7 @@ import scipy.sparse as sp
 from sk_mtl._data.columns import feature_names
 from sk_mtl._data.known_categories import check_known_categories, warn_of_alike_categories
 from sk_mtl._data.label_values import in_native_order, in_native_order_series
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 
 __all__ = [
@@ -65,7 +66,7 @@ def _read_choice(chosen: Any, n_features: int, names: list[Any] | None) -> np.nd
     if given.ndim != 1 or not (is_mask or is_text or given.dtype.kind in "iu"):
         raise ValueError(
             "categorical_features must be 'from_dtype', None, or a list of names, positions or "
-            f"booleans. Got {chosen!r}."
+            f"booleans. Got {quote(chosen)}."
         )
     if is_mask:
         if len(given) != n_features:

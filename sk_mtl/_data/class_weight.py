@@ -17,6 +17,7 @@ from sk_mtl._data.label_values import as_objects
 from sk_mtl._data.labels import array_of_sequence
 from sk_mtl._data.schema import EncodedTargets, TargetSchema
 from sk_mtl._names import did_you_mean
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some, resolve_tasks
 
 __all__ = [
@@ -62,7 +63,7 @@ def class_weight_factors(
         if is_learned and counts.any() and not (counts * factors[t]).any():
             raise ValueError(
                 f"class_weight makes the weight of every labelled cell of task "
-                f"{schema.task_names[t]!r} zero: a class that has labels must keep a positive "
+                f"{quote(schema.task_names[t])} zero: a class that has labels must keep a positive "
                 "weight."
             )
     return factors
@@ -84,12 +85,12 @@ def check_weighted_classes(class_weight: Any, schema: TargetSchema, declared: se
         others = [x for x in strangers if _is_number(x) != are_numbers]
         if others or (strangers and t in declared):
             raise ValueError(
-                f"class_weight of task {name!r} names "
+                f"class_weight of task {quote(name)} names "
                 f"{enumerate_some([repr(x) for x in others or strangers])}, not among its classes "
-                f"{enumerate_some([repr(c) for c in classes.tolist()])}."
+                f"({enumerate_some([repr(c) for c in classes.tolist()])})."
                 f"{did_you_mean((others or strangers)[0], classes.tolist())}"
             )
-        absent += [f"{label!r} of task {name!r}" for label in strangers]
+        absent += [f"{quote(label)} of task {quote(name)}" for label in strangers]
         hint = hint or "".join(did_you_mean(label, classes.tolist()) for label in strangers[:1])
     if absent:
         # No error: the training rows of a fold may lack a rare class.
@@ -128,15 +129,15 @@ def _class_weight_by_task(class_weight: Any, schema: TargetSchema) -> dict[int, 
     if class_weight and are_numbers and not all(key in names for key in class_weight):
         raise ValueError(
             "class_weight must be given by task, since each task of a table has classes of its "
-            f"own: write {{{names[0]!r}: {class_weight!r}}} for task {names[0]!r}. "
-            f"Got {class_weight!r}."
+            f"own: write {{{quote(names[0])}: {quote(class_weight)}}} for task {quote(names[0])}. "
+            f"Got {quote(class_weight)}."
         )
     by_task = resolve_tasks(class_weight, schema.task_names, parameter="class_weight")
     for t, wanted in by_task.items():
         if wanted is not None and wanted != "balanced" and not isinstance(wanted, Mapping):
             raise ValueError(
-                f"class_weight of task {schema.task_names[t]!r} must be 'balanced', None or "
-                f"{{label: weight}}. Got {wanted!r}.{did_you_mean(wanted, ['balanced'])}"
+                f"class_weight of task {quote(schema.task_names[t])} must be 'balanced', None or "
+                f"{{label: weight}}. Got {quote(wanted)}.{did_you_mean(wanted, ['balanced'])}"
             )
     return {t: wanted for t, wanted in by_task.items() if wanted is not None}
 
@@ -147,13 +148,13 @@ def _listed_class_weight(wanted: Mapping[Any, Any], classes: np.ndarray, name: H
         given = np.array([np.nan if w is None else w for w in wanted.values()], dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"class_weight of task {name!r} must be numbers. Got {wanted!r}."
+            f"class_weight of task {quote(name)} must be numbers. Got {quote(wanted)}."
         ) from error
     in_range = (given == 0) | ((given >= 1 / _MAX_CLASS_WEIGHT) & (given <= _MAX_CLASS_WEIGHT))
     if not in_range.all():
         raise ValueError(
-            f"class_weight of task {name!r} must be finite and not negative, and 0 or between 1e-9 "
-            f"and 1e9. Got {wanted!r}."
+            f"class_weight of task {quote(name)} must be finite and not negative, and 0 or "
+            f"between 1e-9 and 1e9. Got {quote(wanted)}."
         )
     found = index_labels(array_of_sequence(list(wanted)), classes)
     factors = np.ones(len(classes))

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from sk_mtl._data.label_values import as_comparable, in_native_order
-from sk_mtl._data.labels import array_of_sequence, equals_sentinel, natural_dtype
+from sk_mtl._data.labels import array_of_sequence, equals_any, natural_dtype
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import resolve_tasks
 
 __all__ = [
@@ -28,12 +29,15 @@ _MAX_CLASSES_BY_ROW = 1000
 
 
 def read_classes(
-    classes: Any, task_names: Sequence[Hashable], missing_label: Any
+    classes: Any,
+    task_names: Sequence[Hashable],
+    missing: Sequence[tuple[Any, ...]] | None = None,
 ) -> dict[int, np.ndarray | None]:
     """Read the parameter `classes`: the sorted classes of the listed tasks, by position."""
     if classes is None:
         return {}
     n_tasks = len(task_names)
+    missing = missing or ((),) * n_tasks
     given: dict[int, Any] = {}
     if isinstance(classes, Mapping):
         given = resolve_tasks(classes, task_names, parameter="classes")
@@ -45,26 +49,28 @@ def read_classes(
         elif not nested or len(items) != n_tasks:
             raise ValueError(
                 f"classes must be {{task: labels}} or one sequence of labels per task, for "
-                f"{n_tasks} task(s). Got {classes!r}."
+                f"{n_tasks} task(s). Got {quote(classes)}."
             )
         given = dict(enumerate(items))
     return {
-        t: None if labels is None else _read_task_classes(labels, task_names[t], missing_label)
+        t: None if labels is None else _read_task_classes(labels, task_names[t], missing[t])
         for t, labels in given.items()
     }
 
 
-def _read_task_classes(labels: Any, name: Hashable, missing_label: Any) -> np.ndarray:
+def _read_task_classes(labels: Any, name: Hashable, missing: tuple[Any, ...]) -> np.ndarray:
     """Return the sorted classes listed for one task."""
     if not pd.api.types.is_list_like(labels):
-        raise ValueError(f"classes of task {name!r} must be a sequence of labels. Got {labels!r}.")
+        raise ValueError(
+            f"classes of task {quote(name)} must be a sequence of labels. Got {quote(labels)}."
+        )
     is_array = isinstance(labels, np.ndarray)
     raw = in_native_order(labels) if is_array else array_of_sequence(list(labels))
     is_usable = raw.ndim == 1 and len(raw) > 0 and not pd.isna(raw).any()
-    if not is_usable or equals_sentinel(raw, missing_label).any():
+    if not is_usable or equals_any(raw, missing).any():
         raise ValueError(
-            f"classes of task {name!r} must be a non-empty 1-D sequence of labels without "
-            f"missing ones. Got {labels!r}."
+            f"classes of task {quote(name)} must be a non-empty 1-D sequence of labels without "
+            f"missing ones. Got {quote(labels)}."
         )
     if raw.dtype.kind == "O":
         raw = natural_dtype(raw, np.ones(len(raw), dtype=bool), name)
@@ -83,7 +89,8 @@ def sort_classes(values: np.ndarray, name: Hashable) -> np.ndarray:
         )
     except TypeError as error:
         raise ValueError(
-            f"Unknown label type: unknown. The labels of task {name!r} cannot be ordered: {error}."
+            f"Unknown label type: unknown. The labels of task {quote(name)} cannot be ordered: "
+            f"{error}."
         ) from error
     return ordered.astype(values.dtype, copy=False)
 
@@ -104,8 +111,8 @@ def refuse_identifiers(classes: np.ndarray, n_labels: int, name: Hashable) -> No
     """Refuse labels that identify their rows: a million classes would exhaust time or memory."""
     if len(classes) > _MAX_CLASSES_BY_ROW and 2 * len(classes) > n_labels:
         raise ValueError(
-            f"Task {name!r} has {len(classes):,} classes among {n_labels:,} labels: it looks like "
-            "a row identifier or a continuous target. Leave it out or bin it; if these are "
+            f"Task {quote(name)} has {len(classes):,} classes among {n_labels:,} labels: it looks "
+            "like a row identifier or a continuous target. Leave it out or bin it; if these are "
             "classes, list them in `classes`."
         )
 
@@ -115,6 +122,6 @@ def refuse_other_kind(labels: np.ndarray, classes: np.ndarray, name: Hashable) -
     are_numbers = [values.dtype.kind in "biuf" for values in (labels, classes)]
     if len(labels) and len(classes) and are_numbers[0] != are_numbers[1]:
         raise ValueError(
-            f"The labels of task {name!r} must be of the type seen in fit, such as "
-            f"{classes.tolist()[0]!r}. Got {labels.tolist()[0]!r}. Convert them."
+            f"The labels of task {quote(name)} must be of the type seen in fit, such as "
+            f"{quote(classes.tolist()[0])}. Got {quote(labels.tolist()[0])}. Convert them."
         )

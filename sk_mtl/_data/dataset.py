@@ -26,9 +26,11 @@ from sk_mtl._data.class_weight import (
 )
 from sk_mtl._data.classes import index_labels, read_classes
 from sk_mtl._data.labels import LabelTable, read_labels
+from sk_mtl._data.missing_labels import looks_missing
 from sk_mtl._data.row_order import warn_of_other_order
 from sk_mtl._data.sample_weight import read_cell_weight, read_missing_weight
 from sk_mtl._data.schema import EncodedTargets, TargetSchema
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some, name_series
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "read_validation",
     "require_labels",
     "warn_of_degenerate_tasks",
+    "warn_of_suspect_classes",
 ]
 
 
@@ -172,7 +175,7 @@ def encode_dataset(
 def declare_schema(table: LabelTable, classes: Any) -> TargetSchema:
     """Return a schema for a stream, whose classes must all be listed or categorical."""
     schema = TargetSchema.from_table(table, classes)
-    given = read_classes(classes, table.task_names, table.missing_label)
+    given = read_classes(classes, table.task_names, table.missing)
     undeclared = [
         repr(name)
         for t, name in enumerate(table.task_names)
@@ -189,13 +192,13 @@ def declare_schema(table: LabelTable, classes: Any) -> TargetSchema:
 
 def check_same_classes(schema: TargetSchema, classes: Any) -> None:
     """Refuse classes other than those that a stream began with."""
-    for t, new in read_classes(classes, schema.task_names, None).items():
+    for t, new in read_classes(classes, schema.task_names).items():
         old = schema.classes[t]
         if new is None:
             continue
         if not np.array_equal(index_labels(new, old), np.arange(len(old))):
             raise ValueError(
-                f"classes of task {schema.task_names[t]!r} must be those of the first call to "
+                f"classes of task {quote(schema.task_names[t])} must be those of the first call to "
                 f"partial_fit, {enumerate_some([repr(c) for c in old.tolist()])}. "
                 f"Got {enumerate_some([repr(c) for c in new.tolist()])}."
             )
@@ -204,7 +207,7 @@ def check_same_classes(schema: TargetSchema, classes: Any) -> None:
 def check_class_weight(dataset: Dataset, classes: Any = None, *, is_stream: bool = False) -> None:
     """Check the labels that class weights name; those of a stream are declared for each task."""
     schema = dataset.schema
-    listed = read_classes(classes, schema.task_names, None)
+    listed = read_classes(classes, schema.task_names)
     declared = {
         t
         for t, categories in enumerate(schema.form.categories)
@@ -223,7 +226,7 @@ def warn_of_degenerate_tasks(dataset: Dataset) -> None:
             f"{enumerate_some(empty)}. They are left untrained and predicted as missing."
         )
     single = [
-        f"{name!r} (only {classes.tolist()[0]!r}, {count} label(s))"
+        f"{quote(name)} (only {quote(classes.tolist()[0])}, {count} label(s))"
         for name, classes, count in zip(schema.task_names, schema.classes, counts, strict=True)
         if len(classes) == 1 and count > 0
     ]
@@ -232,6 +235,39 @@ def warn_of_degenerate_tasks(dataset: Dataset) -> None:
             f"{len(single)} task(s) have one class: {enumerate_some(single)}. That class is "
             "predicted for every row. List all classes in `classes` if there are others."
         )
+
+
+def warn_of_suspect_classes(
+    schema: TargetSchema, table: LabelTable, classes: Any, *, is_part: bool
+) -> None:
+    """Warn of categories without any label, and of codes among which -1 may mean missing."""
+    listed = read_classes(classes, table.task_names, table.missing)
+    for t, name in enumerate(table.task_names):
+        present, missing = table.columns[t][table.label_mask[:, t]], table.missing[t]
+        if listed.get(t) is not None or not len(present):
+            continue
+        found = index_labels(present, schema.classes[t])
+        counts = np.bincount(found, minlength=len(schema.classes[t]))
+        labelled, empty = (schema.classes[t][c].tolist() for c in (counts > 0, counts == 0))
+        is_declared = table.declares(t)
+        are_codes = len(labelled) > 2 and labelled == [-1, *range(len(labelled) - 1)]
+        if are_codes and not missing and not is_declared:
+            warn_user(
+                f"Task {quote(name)} has the labels -1 (in {counts[0]} cell(s)) and 0 to "
+                f"{len(labelled) - 2}. Other tools write -1 where a label is missing, for instance "
+                "pandas.factorize and cat.codes. If so, set missing_label=-1. If it is a class, "
+                "list all classes of the task in `classes`."
+            )
+        # A part of the rows may lack any category, and an order is given to a list of them.
+        if is_part or is_declared:
+            empty = [category for category in empty if looks_missing(category, labelled, missing)]
+        if empty:
+            warn_user(
+                f"Task {quote(name)} has {len(empty)} category(s) without any label: "
+                f"{enumerate_some(map(repr, empty))}. Each is a class, with probabilities. Call "
+                "cat.remove_unused_categories() on the column to drop them, or list all classes of "
+                "the task in `classes` to keep them."
+            )
 
 
 def read_validation(
@@ -249,7 +285,9 @@ def read_validation(
     of = "of validation_data"
     warn_of_other_order({f"X {of}": X, f"y {of}": y, f"sample_weight {of}": weight})
     try:
-        table = dataset.schema.align(read_labels(y, missing_label=missing_label))
+        names = dataset.schema.task_names
+        table = read_labels(y, missing_label=missing_label, task_names=names)
+        table = dataset.schema.align(table)
         # Labels of a task that is not learned are not in the loss, whatever classes they have.
         table = replace(table, label_mask=table.label_mask & dataset.is_learnable)
         X = check_X(X)

@@ -19,6 +19,7 @@ from sklearn.utils.validation import validate_data
 
 from sk_mtl._data.categories import Categories, split_columns
 from sk_mtl._data.columns import columns_of, feature_names, find_times
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 
 __all__ = ["check_features", "describe_too_large"]
@@ -163,7 +164,7 @@ def _why_no_number(value: Any) -> Exception | None:
         value = value.item()
     if not isinstance(value, (str, bytes, Real, Decimal)):
         name = type(value).__name__
-        return TypeError(f"float() argument must be a string or a real number, not {name!r}")
+        return TypeError(f"float() argument must be a string or a real number, not {quote(name)}")
     try:
         float(value)
     except (ValueError, OverflowError) as error:
@@ -186,7 +187,7 @@ def _refuse_columns(X: Any) -> Exception | None:
     if not found:
         return None
     kind = TypeError if any(isinstance(e, TypeError) for e in found.values()) else ValueError
-    named = enumerate_some([f"{name!r} ({error})" for name, error in found.items()])
+    named = enumerate_some([f"{quote(name)} ({error})" for name, error in found.items()])
     return kind(
         f"X must be numeric. Other values in {len(found)} of {len(table[0])} column(s): {named}. "
         "Encode them, for instance with OneHotEncoder in a ColumnTransformer, or mark them as "

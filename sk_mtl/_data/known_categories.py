@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from sk_mtl._compat.user_warnings import warn_user
+from sk_mtl._quoting import quote
 
 __all__ = ["check_known_categories", "warn_of_alike_categories"]
 
@@ -44,7 +45,7 @@ def check_known_categories(
         if alike or len(others) == len(found):
             value = (alike or others)[0]
             raise TypeError(
-                f"The categories of feature {feature!r} must have the type that they had in "
+                f"The categories of feature {quote(feature)} must have the type that they had in "
                 f"training: {_describe(known)}. Got {_describe([value])}. Convert the column, or "
                 "read it from its file as for training."
             )
@@ -52,8 +53,8 @@ def check_known_categories(
     if not is_known.any() and n_cells > 1:
         had = f"{len(known)}: {_describe(known)}" if len(known) else "none"
         warn_user(
-            f"No category of feature {feature!r} is known, so that all its {n_cells} cells count "
-            f"as missing. X has {len(found)}: {_describe(found)}; training had {had}."
+            f"No category of feature {quote(feature)} is known, so that all its {n_cells} cells "
+            f"count as missing. X has {len(found)}: {_describe(found)}; training had {had}."
         )
 
 
@@ -66,8 +67,8 @@ def warn_of_alike_categories(feature: Any, categories: np.ndarray) -> None:
         other = first.setdefault(_as_printed(value), value)
         if _kind_of(type(other)) != _kind_of(type(value)):
             warn_user(
-                f"Feature {feature!r} has {other!r} and {value!r} as different categories. Convert "
-                "the column to one type if they are the same."
+                f"Feature {quote(feature)} has {quote(other)} and {quote(value)} as different "
+                "categories. Convert the column to one type if they are the same."
             )
             return
 

@@ -6,7 +6,7 @@ Owns what a missing label is: no later module looks for one. Does not know class
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Container, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,14 +23,22 @@ from sk_mtl._data.label_values import (
     in_native_order,
     in_native_order_series,
 )
+from sk_mtl._data.missing_labels import (
+    missing_by_task,
+    refuse_missing_words,
+    warn_of_doubtful_labels,
+)
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 
 __all__ = [
     "LabelTable",
-    "equals_sentinel",
-    "has_missing_labels",
+    "equals_any",
     "read_labels",
 ]
+
+# Labels this near to whole numbers are whole numbers that a file or a computation has changed.
+_ROUNDING_ERROR = 1e-6
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,7 @@ class LabelTable:
     label_mask: np.ndarray  # of shape (n_samples, n_tasks)
     task_names: tuple[Hashable, ...]
     form: TargetForm
-    missing_label: Any = None  # missing besides NaN, None, NaT and NA
+    missing: tuple[tuple[Any, ...], ...]  # by task, besides NaN, None, NaT and NA
 
     @property
     def n_samples(self) -> int:
@@ -69,20 +77,31 @@ class LabelTable:
         """Whether y was one task in 1-D form."""
         return self.form.kind == "array_1d"
 
+    def declares(self, t: int) -> bool:
+        """Return whether a column declares its classes itself: its categories have an order."""
+        # Those of an unordered column may be what astype("category") found.
+        categories = self.form.categories[t]
+        return categories is not None and categories[1]
 
-def read_labels(y: Any, *, missing_label: Any = None) -> LabelTable:
-    """Read y in any supported form; NaN, None, NaT, NA and `missing_label` are missing labels."""
+    def check_labels(self, listed: Container[int] = ()) -> None:
+        """Refuse the text of missing labels, and warn of what may be one, but for listed tasks."""
+        for t, name in enumerate(self.task_names):
+            if t not in listed and not self.declares(t):
+                present = self.columns[t][self.label_mask[:, t]]
+                refuse_missing_words(present, name)
+                warn_of_doubtful_labels(present, self.missing[t], name)
+
+
+def read_labels(
+    y: Any, *, missing_label: Any = None, task_names: Sequence[Hashable] | None = None
+) -> LabelTable:
+    """Read y in any supported form; `task_names` are those of a y that has no names of its own."""
     if y is None:
         raise ValueError(
             "This estimator requires y to be passed, but the target y is None. "
             "Pass one column of class labels per task, NaN where a label is missing."
         )
     y = open_table(y, "y")
-    if not pd.api.types.is_scalar(missing_label):
-        raise TypeError(
-            "missing_label must be a scalar or None (NaN, None, NaT and NA are always missing). "
-            f"Got {missing_label!r}."
-        )
     if sp.issparse(y):
         raise TypeError(
             "Sparse data was passed for y, but dense labels are required: the zeros of a sparse y "
@@ -105,7 +124,7 @@ def read_labels(y: Any, *, missing_label: Any = None) -> LabelTable:
         raw, names = [column], (series.name if series.name not in (None, "") else "y0",)
         form = TargetForm("array_1d", None, (None,), (categories,))
     else:
-        raw, names, form = _columns_of_array(y, missing_label)
+        raw, names, form = _columns_of_array(y)
     if not raw or len(raw[0]) == 0:
         raise ValueError(
             f"y must have at least one row and one task. Got {len(raw[0]) if raw else 0} row(s) "
@@ -116,19 +135,16 @@ def read_labels(y: Any, *, missing_label: Any = None) -> LabelTable:
     floated = form.kind == "array_2d" and any(
         c.dtype.kind == "f" and np.isnan(c).any() for c in raw
     )
-    columns, masks = zip(
-        *(_labels_of_column(c, n, missing_label, floated) for c, n in zip(raw, names, strict=True)),
-        strict=True,
-    )
-    return LabelTable(columns, np.column_stack(masks), names, form, missing_label)
-
-
-def has_missing_labels(y: Any, *, missing_label: Any = None) -> bool:
-    """Return whether any label of y is missing; False if y cannot be read."""
-    try:
-        return not read_labels(y, missing_label=missing_label).label_mask.all()
-    except (ValueError, TypeError):
-        return False
+    known_as = names if task_names is None or set(names) == set(task_names) else task_names
+    missing = missing_by_task(missing_label, known_as)
+    # Whoever has asked for these tasks refuses another number of them.
+    missing = (*missing, *((),) * len(names))[: len(names)]
+    read = [
+        _labels_of_column(c, name, of_task, floated)
+        for c, name, of_task in zip(raw, names, missing, strict=True)
+    ]
+    columns, masks = zip(*read, strict=True)
+    return LabelTable(columns, np.column_stack(masks), names, form, missing)
 
 
 def _refuse_duplicates(names: tuple[Hashable, ...]) -> None:
@@ -179,7 +195,9 @@ def _column_of_series(
     if series.dtype in (nw.Int128, nw.UInt128):  # which NumPy does not have
         return np.asarray(series.to_list(), dtype=object), dtype, None
     if series.dtype.is_nested():
-        raise ValueError(f"The labels of task {series.name!r} must be scalars. Got {series.dtype}.")
+        raise ValueError(
+            f"The labels of task {quote(series.name)} must be scalars. Got {series.dtype}."
+        )
     is_null = series.is_null().to_numpy()
     if not is_null.any() or series.dtype.is_float() or series.dtype.is_temporal():
         return np.asarray(series.to_numpy()), dtype, None
@@ -189,7 +207,7 @@ def _column_of_series(
 
 
 def _columns_of_array(
-    y: Any, missing_label: Any
+    y: Any,
 ) -> tuple[list[np.ndarray], tuple[Hashable, ...], TargetForm]:
     """Return the raw columns of an array-like, generated names, and its form."""
     if isinstance(y, np.ndarray) and y.dtype.kind == "V":
@@ -203,10 +221,14 @@ def _columns_of_array(
         values = array_of_sequence(y)
     else:
         values = np.asarray(y)
-        _refuse_stringified_nan(values, missing_label)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim == 1 and len(values) and isinstance(values[0], (list, tuple, np.ndarray)):
+        if len({np.shape(row) for row in values}) == 1:
+            raise ValueError(
+                f"The labels of a 1-D y must be scalars. Got {type(values[0]).__name__}. For "
+                "several tasks, pass a DataFrame or y.tolist()."
+            )
         raise ValueError("y must be 1-D or 2-D with rows of equal length. Got a ragged sequence.")
     if values.ndim not in (1, 2):
         raise ValueError(
@@ -234,40 +256,37 @@ def array_of_sequence(y: Sequence[Any]) -> np.ndarray:
     return np.array(y) if kind in ("string", "boolean") else values
 
 
-def _refuse_stringified_nan(values: np.ndarray, missing_label: Any) -> None:
-    """Refuse the text "nan" in a NumPy string array: it was a missing label."""
-    written: dict[str, list[Any]] = {"U": ["nan", "None"], "S": [b"nan", b"None"]}
-    suspects = written.get(values.dtype.kind, [])
-    count = int(np.isin(values, [w for w in suspects if w != missing_label]).sum())
-    if suspects and count:
-        raise ValueError(
-            f"y is a NumPy array of text that holds 'nan' or 'None' in {count} cell(s): NumPy "
-            "turned missing labels into text. Build it with dtype=object, pass a DataFrame or a "
-            "list, or set missing_label='nan'."
-        )
-
-
 def _labels_of_column(
-    raw: np.ndarray, name: Hashable, missing_label: Any, floated: bool
+    raw: np.ndarray, name: Hashable, missing: tuple[Any, ...], floated: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return a column's labels in their natural dtype, and its mask."""
     if raw.dtype.kind == "c":
-        raise ValueError(f"Complex data not supported: task {name!r} of y holds complex numbers.")
+        raise ValueError(
+            f"Complex data not supported: task {quote(name)} of y holds complex numbers."
+        )
     if raw.dtype.kind == "V":
-        raise ValueError(f"Task {name!r} of y holds structured records; labels must be scalars.")
+        raise ValueError(
+            f"Task {quote(name)} of y holds structured records; labels must be scalars."
+        )
     raw = in_native_order(raw)  # first: pandas sees no NaT in another byte order
-    mask = ~np.asarray(pd.isna(raw)) & ~equals_sentinel(raw, missing_label)
+    mask = ~np.asarray(pd.isna(raw)) & ~equals_any(raw, missing)
     values = natural_dtype(raw, mask, name) if raw.dtype.kind == "O" else raw
     if values.dtype.kind == "f":
         values = _integral_floats(values, mask, name, floated)
     return values, mask
 
 
-def equals_sentinel(raw: np.ndarray, missing_label: Any) -> np.ndarray:
-    """Return where a column equals the sentinel; True is not 1 and False is not 0 here."""
+def equals_any(raw: np.ndarray, missing: tuple[Any, ...]) -> np.ndarray:
+    """Return where a column equals one of the values that mean "missing"."""
+    found = np.zeros(len(raw), dtype=bool)
+    for value in missing:
+        found |= _equals(raw, value)
+    return found
+
+
+def _equals(raw: np.ndarray, missing_label: Any) -> np.ndarray:
+    """Return where a column equals a missing label; True is not 1 and False is not 0 here."""
     nowhere = np.zeros(len(raw), dtype=bool)
-    if pd.isna(missing_label):
-        return nowhere
     is_bool = isinstance(missing_label, (bool, np.bool_))
     if raw.dtype.kind == "O":
         found = [
@@ -308,14 +327,15 @@ def natural_dtype(raw: np.ndarray, mask: np.ndarray, name: Hashable) -> np.ndarr
     nested = sorted({type(v).__name__ for v in present if pd.api.types.is_list_like(v)})
     if kind.startswith("mixed") and nested:
         raise ValueError(
-            f"The labels of task {name!r} must be scalars. Got {enumerate_some(nested)}."
+            f"The labels of task {quote(name)} must be scalars. Got {enumerate_some(nested)}."
         )
     if kind not in ("empty", "string", "bytes", "date", "datetime", "datetime64", "categorical"):
         types = sorted({type(v).__name__ for v in present})
         if len(types) > 1:
+            refuse_missing_words(present, name)
             raise ValueError(
                 f"Unknown label type: unknown. The labels of a task must be of one type; task "
-                f"{name!r} mixes {enumerate_some(types)}. Convert the column to one type."
+                f"{quote(name)} mixes {enumerate_some(types)}. Convert the column to one type."
             )
     return raw
 
@@ -328,23 +348,32 @@ def _integral_floats(
     n_infinite = int(np.isinf(present).sum())
     if n_infinite:
         raise ValueError(
-            f"Input y contains infinity: task {name!r} has {n_infinite} infinite value(s). Labels "
-            "must be finite; NaN marks a missing one."
+            f"Input y contains infinity: task {quote(name)} has {n_infinite} infinite value(s). "
+            "Labels must be finite; NaN marks a missing one."
         )
     fractional = present[present != np.floor(present)]
     if len(fractional):
         raise ValueError(
-            f"Unknown label type: continuous. Task {name!r} holds {len(fractional)} non-integral "
-            f"float(s), such as {fractional[0].item()!r}; class labels must be discrete. Bin "
-            "them, or convert them to strings or categories."
+            f"Unknown label type: continuous. Task {quote(name)} holds {len(fractional)} "
+            f"non-integral number(s), such as {quote(fractional[0].item())}; class labels must be "
+            f"discrete. {_advise(present)}"
         )
     if mask.all() and not floated:
         return values
     if len(present) and float(np.abs(present).max()) > 2**53:
         raise ValueError(
-            f"Task {name!r} holds floats above 2**53, where not every integer has its own float. "
-            "Use an integer column that can hold missing values, such as Int64, or text."
+            f"Task {quote(name)} holds floats above 2**53, where not every integer has its own "
+            "float. Use an integer column that can hold missing values, such as Int64, or text."
         )
     integers = np.zeros(len(values), dtype=np.int64)
     integers[mask] = present.astype(np.int64)
     return integers
+
+
+def _advise(numbers: np.ndarray) -> str:
+    """Return what to do with labels of which some are not whole numbers."""
+    if float(np.abs(numbers - np.round(numbers)).max()) <= _ROUNDING_ERROR:
+        return (
+            f"All lie within {_ROUNDING_ERROR:g} of whole numbers: round them, as y.round() does."
+        )
+    return "Bin them, or convert them to text if each number is a class."

@@ -13,6 +13,7 @@ import scipy.sparse as sp
 
 from sk_mtl._data.containers import open_table
 from sk_mtl._data.labels import LabelTable
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 
 __all__ = ["read_cell_weight", "read_missing_weight"]
@@ -65,8 +66,8 @@ def read_missing_weight(sample_weight: Any, table: LabelTable) -> np.ndarray:
         raise ValueError(
             "If unlabelled is set, sample_weight must be finite and not negative on unlabelled "
             f"cells, too. Got invalid weights in {int(is_bad.sum())} of {int(is_missing.sum())} "
-            f"unlabelled cells, the first in row {row}, task {table.task_names[task]!r}. A weight "
-            "of 0 leaves a cell out."
+            f"unlabelled cells, the first in row {row}, task {quote(table.task_names[task])}. A "
+            "weight of 0 leaves a cell out."
         )
     weight = np.where(is_missing, weight, 0)
     return _scale_weight(weight, weight.max(initial=0)).astype(np.float32)
@@ -124,7 +125,7 @@ def _count_and_place(is_bad: np.ndarray, table: LabelTable) -> str:
     row, task = np.argwhere(bad)[0]
     return (
         f"{int(bad.sum())} of {int(table.label_mask.sum())} labelled cells, the first in row "
-        f"{row}, task {table.task_names[task]!r}"
+        f"{row}, task {quote(table.task_names[task])}"
     )
 
 
@@ -135,7 +136,7 @@ def _as_numbers(sample_weight: Any) -> np.ndarray:
     if isinstance(sample_weight, (str, dict)):
         raise TypeError(
             "sample_weight must be an array with one weight per row or per cell. "
-            f"Got {sample_weight!r}; pass class weights as class_weight."
+            f"Got {quote(sample_weight)}; pass class weights as class_weight."
         )
     try:
         given = np.asarray(sample_weight)

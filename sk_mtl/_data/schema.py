@@ -22,11 +22,13 @@ from sk_mtl._data.classes import (
     sort_classes,
 )
 from sk_mtl._data.label_values import as_comparable, as_objects, common_dtype
-from sk_mtl._data.labels import LabelTable, TargetForm, equals_sentinel
+from sk_mtl._data.labels import LabelTable, TargetForm, equals_any, read_labels
+from sk_mtl._data.missing_labels import find_missing_words, refuse_missing_words
 from sk_mtl._data.row_order import row_labels
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some, make_class_index
 
-__all__ = ["EncodedTargets", "TargetSchema"]
+__all__ = ["EncodedTargets", "TargetSchema", "has_missing_labels"]
 
 
 @dataclass(frozen=True)
@@ -49,14 +51,15 @@ class TargetSchema:
     @classmethod
     def from_table(cls, table: LabelTable, classes: Any = None) -> TargetSchema:
         """Take the classes of each task from `classes`, its categories, or its labels."""
-        fixed = read_classes(classes, table.task_names, table.missing_label)
+        fixed = read_classes(classes, table.task_names, table.missing)
+        table.check_labels({t for t, given in fixed.items() if given is not None})
         found: list[np.ndarray] = []
         for t, column in enumerate(table.columns):
             categories, given = table.form.categories[t], fixed.get(t)
             if given is not None:
                 found.append(given)
             elif categories is not None and len(categories[0]):
-                hidden = equals_sentinel(np.asarray(categories[0]), table.missing_label)
+                hidden = equals_any(np.asarray(categories[0]), table.missing[t])
                 found.append(sort_classes(categories[0][~hidden], table.task_names[t]))
             else:
                 present = column[table.label_mask[:, t]]
@@ -107,7 +110,11 @@ class TargetSchema:
         order = [table.task_names.index(n) for n in names]
         columns = tuple(table.columns[i] for i in order)
         return replace(
-            table, columns=columns, label_mask=table.label_mask[:, order], task_names=names
+            table,
+            columns=columns,
+            label_mask=table.label_mask[:, order],
+            task_names=names,
+            missing=tuple(table.missing[i] for i in order),
         )
 
     def encode(
@@ -123,13 +130,15 @@ class TargetSchema:
         for t, (column, classes) in enumerate(zip(table.columns, self.classes, strict=True)):
             present = table.label_mask[:, t]
             found = index_labels(column[present], classes)
+            refuse_missing_words(column[present][found < 0], self.task_names[t])
             if unknown == "error" and (found < 0).any():
                 strangers = pd.unique(as_comparable([column[present][found < 0]])[0])
                 raise ValueError(
-                    f"Task {self.task_names[t]!r} has {int((found < 0).sum())} label(s) outside "
-                    f"its classes {enumerate_some([repr(c) for c in classes.tolist()])}: "
-                    f"{enumerate_some([repr(s) for s in strangers.tolist()])}. Correct them, or "
-                    "list every class in `classes`."
+                    f"Task {quote(self.task_names[t])} has {int((found < 0).sum())} label(s) "
+                    "outside its classes "
+                    f"({enumerate_some(map(repr, classes.tolist())) or 'none'}): "
+                    f"{enumerate_some(map(repr, strangers.tolist()))}. Correct them, or list every "
+                    "class in `classes`."
                 )
             if unknown == "keep" and (found < 0).all():
                 refuse_other_kind(column[present], classes, self.task_names[t])
@@ -188,6 +197,19 @@ class TargetSchema:
                 dtype = nw.Int64()
             made.append(_narwhals_column(str(self.task_names[t]), values, dtype, form.backend))
         return nw.from_dict({s.name: s for s in made}).to_native()
+
+
+def has_missing_labels(y: Any, *, missing_label: Any = None, classes: Any = None) -> bool:
+    """Return whether any label of y is missing, or its text is; False if y cannot be read."""
+    try:
+        table = read_labels(y, missing_label=missing_label)
+        listed = read_classes(classes, table.task_names, table.missing)
+    except (ValueError, TypeError):
+        return False
+    return not table.label_mask.all() or any(
+        listed.get(t) is None and not table.declares(t) and find_missing_words(column)
+        for t, column in enumerate(table.columns)
+    )
 
 
 def _narwhals_column(name: str, values: list[Any], dtype: Any, backend: Any) -> Any:

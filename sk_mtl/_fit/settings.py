@@ -29,6 +29,7 @@ from sk_mtl._model.custom_serialization import serialize_model
 from sk_mtl._model.keras_objects import make_callbacks, make_optimizer
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._model.task_layout import TaskLayout
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import resolve_task, resolve_tasks
 from sk_mtl._train.config import UnlabelledSpec
 from sk_mtl._train.early_stopping import StoppingConfig
@@ -115,8 +116,8 @@ class Settings:
         if dataset.is_learnable[task] and validation.weight[validation.rows, position].any():
             return position
         warn_user(
-            f"monitor names task {self.monitor!r}, which has fewer than two classes, or no label "
-            "in the validation rows. The mean over tasks is monitored instead."
+            f"monitor names task {quote(self.monitor)}, which has fewer than two classes, or no "
+            "label in the validation rows. The mean over tasks is monitored instead."
         )
         return None
 
@@ -338,10 +339,10 @@ def _layer_sizes(sizes: Any, name: str) -> tuple[int, ...]:
     listed = np.atleast_1d(np.asarray(sizes, dtype=object))
     are_widths = (type(n) is not bool and isinstance(n, Integral) for n in listed.ravel())
     if listed.ndim != 1 or not all(are_widths) or (listed < 1).any():
-        raise ValueError(f"{name} must hold integers of at least 1. Got {sizes!r}.")
+        raise ValueError(f"{name} must hold integers of at least 1. Got {quote(sizes)}.")
     if (listed > _MAX_WIDTH).any():
         raise ValueError(
             f"{name} must hold integers of at most {_MAX_WIDTH:,}: the weights of a wider layer "
-            f"would not fit into memory. Got {sizes!r}."
+            f"would not fit into memory. Got {quote(sizes)}."
         )
     return tuple(int(n) for n in listed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sk_mtl._names import did_you_mean
+from sk_mtl._quoting import quote
 
 __all__ = ["canonical_activation"]
 
@@ -24,13 +25,13 @@ def canonical_activation(activation: Any) -> str:
     except (ValueError, TypeError, AttributeError) as error:
         names = [*_SCIKIT_LEARN_ACTIVATIONS, *vars(keras.activations)]
         raise ValueError(
-            f"activation must be one that Keras knows. Got {activation!r}."
+            f"activation must be one that Keras knows. Got {quote(activation)}."
             f"{did_you_mean(activation, names)}"
         ) from error
     if not isinstance(name, str):
         raise ValueError(
             "activation must be the name of a Keras activation, or one of its functions. "
-            f"Got {activation!r}; give layers of your own by `model=`."
+            f"Got {quote(activation)}; give layers of your own by `model=`."
         )
     if name == "glu":
         raise ValueError(

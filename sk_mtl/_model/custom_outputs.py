@@ -27,6 +27,7 @@ import keras
 from keras import ops
 
 from sk_mtl._model.spec import CustomOutputs, TaskOutput
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 
 __all__ = ["classify_outputs", "outputs_to_logits"]
@@ -55,7 +56,7 @@ class _Output:
 
     def __str__(self) -> str:
         ends = f"ends in {self.activation or self.layer}"
-        return f"{(self.name if self.key is None else self.key)!r} {self.shape} {ends}"
+        return f"{quote(self.name if self.key is None else self.key)} {self.shape} {ends}"
 
 
 def classify_outputs(
@@ -93,7 +94,7 @@ class _Expectation:
 
     def failure(self, reason: str) -> ValueError:
         """Return the error for a model that is neither a whole network nor a trunk."""
-        needs = enumerate_some(f"{name!r}: {_widths_phrase(n)}" for name, n in self.tasks)
+        needs = enumerate_some(f"{quote(name)}: {_widths_phrase(n)}" for name, n in self.tasks)
         return ValueError(
             f"model= must give a whole network (one output per task, or one sigmoid column per "
             f"task of two classes) or a trunk (one output of shape (n_samples, width)). {reason} "
@@ -144,13 +145,13 @@ def _whole_output(
         return TaskOutput(position, 0, 1, kind or "logits", 1)
     if kind is None:
         raise expected.failure(
-            f"The output for task {name!r} does not tell whether it holds probabilities or logits: "
-            "end it in softmax, in sigmoid, or in a linear activation (logits)."
+            f"The output for task {quote(name)} does not tell whether it holds probabilities or "
+            "logits: end it in softmax, in sigmoid, or in a linear activation (logits)."
         )
     if not _fits(kind, width, n_classes):
         raise expected.failure(
-            f"The output for task {name!r} has {width} {kind} column(s), which does not fit its "
-            f"{n_classes} classes."
+            f"The output for task {quote(name)} has {width} {kind} column(s), which does not fit "
+            f"its {n_classes} classes."
         )
     return TaskOutput(position, 0, width, kind, n_classes if n_classes > 2 else 1)
 
@@ -169,7 +170,7 @@ def _order_by_name(
     misplaced += [key for position, key in enumerate(keys) if key in names[position + 1 :]]
     if misplaced:
         raise expected.failure(
-            f"The output named {misplaced[0]!r} stands in the place of another task: name all "
+            f"The output named {quote(misplaced[0])} stands in the place of another task: name all "
             "output layers after the tasks, or none."
         )
     return list(range(len(tasks)))

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from sk_mtl._names import did_you_mean, suggest_name
+from sk_mtl._quoting import quote, shorten
 
 __all__ = ["make_callbacks", "make_optimizer"]
 
@@ -55,7 +56,7 @@ def _refuse_unknown(cls: type, settings: Iterable[str], label: str, accepted: li
     for name in settings:
         if name not in accepted:
             raise ValueError(
-                f"{cls.__name__} takes no setting {name!r} (from {label}__{name})."
+                f"{cls.__name__} takes no setting {quote(name)} (from {label}__{shorten(name)})."
                 f"{did_you_mean(name, accepted)} It takes: {', '.join(accepted) or 'none'}."
             )
 
@@ -111,7 +112,9 @@ def _to_python_scalar(value: Any, name: str) -> Any:
         value = value.item()
     if name == "learning_rate" and isinstance(value, numbers.Real) and not isinstance(value, bool):
         if not 0 <= float(value) < float("inf"):
-            raise ValueError(f"A learning_rate must be finite and not negative. Got {value!r}.")
+            raise ValueError(
+                f"A learning_rate must be finite and not negative. Got {quote(value)}."
+            )
         return float(value)
     return value
 
@@ -143,7 +146,7 @@ def make_optimizer(
     if not (inspect.isclass(optimizer) and issubclass(optimizer, keras.optimizers.Optimizer)):
         raise TypeError(
             "optimizer must be the name of a Keras optimizer, a subclass of "
-            f"keras.optimizers.Optimizer or an instance of one. Got {optimizer!r}."
+            f"keras.optimizers.Optimizer or an instance of one. Got {quote(optimizer)}."
         )
     return _instantiate(optimizer, settings, "optimizer")
 
@@ -171,7 +174,7 @@ def _find_optimizer_class(name: str) -> type[keras.optimizers.Optimizer]:
     found = by_lower.get(name.lower()) or keras.saving.get_registered_object(name)
     if found is None:
         raise ValueError(
-            f"Keras has no optimizer named {name!r}.{did_you_mean(name, classes)} "
+            f"Keras has no optimizer named {quote(name)}.{did_you_mean(name, classes)} "
             f"It has: {', '.join(sorted(classes))}."
         )
     return found
@@ -263,7 +266,7 @@ def _describe_no_callback(item: Any, label: str) -> str:
     """Return the sentence for something that is not a callback."""
     expected = (
         f"{label} must be a keras.callbacks.Callback, a subclass of it, or a list, tuple or dict "
-        f"of these. Got {item!r}."
+        f"of these. Got {quote(item)}."
     )
     if hasattr(item, "on_fit_task_begin"):
         return f"{expected} Callbacks of scikit-learn are set by the method set_callbacks."

@@ -27,6 +27,7 @@ import numpy as np
 from sk_mtl._model.keras_objects import make_optimizer
 from sk_mtl._model.randomness import fixed_randomness
 from sk_mtl._names import suggest_name
+from sk_mtl._quoting import quote, shorten
 from sk_mtl._tasks import enumerate_some
 
 __all__ = ["as_functional", "build_custom_model", "copy_model", "describe_for_builder"]
@@ -144,7 +145,7 @@ def _check_builder(builder: Any, settings: Mapping[str, Any]) -> None:
     if not callable(builder):
         raise TypeError(
             "model must be a function that returns a keras.Model, or a keras.Model. "
-            f"Got {builder!r}."
+            f"Got {quote(builder)}."
         )
     name = getattr(builder, "__name__", type(builder).__name__)
     for setting in settings:
@@ -163,8 +164,8 @@ def _check_builder(builder: Any, settings: Mapping[str, Any]) -> None:
             nearest = suggest_name(setting, own)
             hint = f" Did you mean 'model__{nearest}'?" if nearest else ""
             raise TypeError(
-                f"The builder {name} takes no {setting!r} (from model__{setting}).{hint} "
-                f"It takes: {', '.join(own) or 'none'}."
+                f"The builder {name} takes no {quote(setting)} (from "
+                f"model__{shorten(setting)}).{hint} It takes: {', '.join(own) or 'none'}."
             )
     missing = [
         p.name

@@ -12,6 +12,7 @@ import numpy as np
 
 from sk_mtl import weighting
 from sk_mtl._codec.values import decode_value, encode_value, require
+from sk_mtl._quoting import quote, shorten
 from sk_mtl.weighting import TaskWeighting
 
 __all__ = ["decode_parameter", "encode_parameter"]
@@ -37,7 +38,8 @@ def encode_parameter(name: str, value: Any, arrays: dict[str, np.ndarray]) -> An
     except TypeError as error:
         advice = _ADVICE.get(name.partition("__")[0], "Pickle the estimator.")
         raise TypeError(
-            f"save_model cannot write the parameter {name!r} without pickle: {error}. {advice}"
+            f"save_model cannot write the parameter {quote(name)} without pickle: "
+            f"{shorten(str(error))}. {advice}"
         ) from error
 
 

@@ -12,6 +12,7 @@ from sk_mtl._codec.dtypes import decode_dtype, encode_dtype
 from sk_mtl._codec.values import AnyObjects, decode_value, encode_value, require
 from sk_mtl._data.labels import TargetForm
 from sk_mtl._data.schema import TargetSchema
+from sk_mtl._quoting import quote
 
 __all__ = ["decode_targets", "encode_targets", "is_column"]
 
@@ -32,7 +33,7 @@ def encode_targets(schema: TargetSchema, arrays: dict[str, Any]) -> dict[str, An
             "kind": form.kind,
             "backend": form.backend,
             "dtypes": [
-                _encode_dtype(dtype, f"task {name!r} of y", arrays)
+                _encode_dtype(dtype, f"task {quote(name)} of y", arrays)
                 for name, dtype in zip(schema.task_names, form.dtypes, strict=True)
             ],
             "categories": encode_value(form.categories, "categories", arrays),
@@ -76,7 +77,7 @@ def decode_targets(nodes: dict[str, Any], arrays: dict[str, Any]) -> TargetSchem
         "the targets differ in their numbers of tasks",
     )
     require(len(set(names)) == len(names), "two tasks have the same name")
-    require(kind in ("frame", "array_1d", "array_2d"), f"unknown kind of y: {str(kind)[:80]!r}")
+    require(kind in ("frame", "array_1d", "array_2d"), f"unknown kind of y: {quote(str(kind))}")
     is_known = backend in (_BACKENDS if kind == "frame" else (None,))
     require(is_known or isinstance(arrays, AnyObjects), "unknown dataframe library of y")
     require(kind != "array_1d" or len(names) == 1, "a 1-D y has one task")

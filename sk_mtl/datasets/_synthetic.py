@@ -19,6 +19,7 @@ from sk_mtl._compat.arguments import (
     check_real,
     spread_over_tasks,
 )
+from sk_mtl._quoting import quote
 
 _CALLER = "make_multitask_classification"
 # Log-odds of a missing label per standard deviation (mar), or between the end classes (mnar).
@@ -200,7 +201,7 @@ def _read_class_shares(weights: Any, class_counts: list[int]) -> list[np.ndarray
     if weights is not None and not isinstance(weights, (Sequence, np.ndarray)):
         raise TypeError(
             f"The 'weights' parameter of {_CALLER} must be a sequence with, for each task, None or "
-            f"the proportions of its classes. Got {weights!r} instead."
+            f"the proportions of its classes. Got {quote(weights)} instead."
         )
     given = spread_over_tasks(_CALLER, "weights", weights, len(class_counts))
     shares = []
@@ -212,7 +213,7 @@ def _read_class_shares(weights: Any, class_counts: list[int]) -> list[np.ndarray
         if share.shape != (count,) or not (share > 0).all() or not np.isclose(share.sum(), 1):
             raise ValueError(
                 f"The 'weights' parameter of {_CALLER} must hold, for task {t}, None or {count} "
-                f"positive proportions that sum to 1. Got {proportions!r} instead."
+                f"positive proportions that sum to 1. Got {quote(proportions)} instead."
             )
         shares.append(share)
     return shares

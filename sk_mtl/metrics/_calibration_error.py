@@ -9,6 +9,7 @@ from sklearn.utils import check_consistent_length
 
 from sk_mtl._compat.arguments import check_integer
 from sk_mtl._data.label_values import factorize_labels
+from sk_mtl._quoting import quote
 
 
 def calibration_error(
@@ -100,7 +101,7 @@ def as_class_probabilities(y_proba: Any) -> np.ndarray:
 def check_probabilities(proba: np.ndarray, task_name: Any = None) -> None:
     """Raise ValueError unless all values (n_samples, n_classes) are between 0 and 1."""
     if len(proba) and not (proba.min() >= 0 and proba.max() <= 1 + 1e-6):
-        of_task = "" if task_name is None else f" of task {task_name!r}"
+        of_task = "" if task_name is None else f" of task {quote(task_name)}"
         raise ValueError(
             f"Probabilities{of_task} must be between 0 and 1. Got values from "
             f"{proba.min():.3g} to {proba.max():.3g}."

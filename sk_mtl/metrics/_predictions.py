@@ -16,7 +16,9 @@ import pandas as pd
 from sk_mtl._data.containers import open_table
 from sk_mtl._data.label_values import factorize_labels, in_native_order
 from sk_mtl._data.labels import LabelTable, array_of_sequence, natural_dtype, read_labels
+from sk_mtl._data.missing_labels import refuse_missing_words, warn_of_doubtful_labels
 from sk_mtl._data.sample_weight import read_cell_weight
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import PerTask, enumerate_some, resolve_task, resolve_tasks
 from sk_mtl.metrics._calibration_error import as_class_probabilities
 from sk_mtl.metrics._task_metrics import TaskCells
@@ -73,6 +75,9 @@ def match_predictions(
         if weight_of_task is not None:
             counts = counts & (weight_of_task > 0)
         values, is_predicted = predicted[t]
+        _check_words(table, t, table.columns[t][table.label_mask[:, t]], known[t])
+        if response_method == "predict":
+            _check_words(table, t, values[is_predicted], known[t])
         rows = np.flatnonzero(counts & is_predicted)
         n_unpredicted = int(counts.sum()) - len(rows)
         if not len(rows):
@@ -110,7 +115,8 @@ def _read_predicted_labels(y_pred: Any, table: LabelTable) -> list[TaskPredictio
             "This metric is computed from predicted labels, as `predict` returns them. Got "
             f"{type(y_pred).__name__}, as `predict_proba` returns for several tasks."
         )
-    predicted = read_labels(y_pred, missing_label=table.missing_label)
+    missing = dict(zip(table.task_names, table.missing, strict=True))
+    predicted = read_labels(y_pred, missing_label=missing, task_names=table.task_names)
     _check_same_rows(predicted.n_samples, table)
     if predicted.n_tasks != table.n_tasks:
         raise ValueError(
@@ -178,7 +184,7 @@ def _read_task_probabilities(values: Any, t: int, table: LabelTable) -> TaskPred
         raise ValueError(
             "This metric is computed from probabilities, as `predict_proba` returns them: of shape "
             f"(n_samples, n_classes). Got {values.dtype} of shape {values.shape} for task "
-            f"{table.task_names[t]!r}."
+            f"{quote(table.task_names[t])}."
         )
     proba = as_class_probabilities(values)
     _check_same_rows(len(proba), table)
@@ -228,7 +234,7 @@ def _classes_of_tasks(classes: Any, table: LabelTable) -> list[np.ndarray | None
     elif not is_nested or len(items) != table.n_tasks:
         raise ValueError(
             f"classes must hold the classes of each of the {table.n_tasks} task(s): a sequence "
-            f"with an array per task, or {{task: labels}}. Got {classes!r}."
+            f"with an array per task, or {{task: labels}}. Got {quote(classes)}."
         )
     return [_as_labels(labels, name) for labels, name in zip(items, table.task_names, strict=True)]
 
@@ -245,6 +251,15 @@ def _as_labels(labels: Any, name: Any) -> np.ndarray:
 # ------------------------------------------------------------------------------------------------
 # Coding
 # ------------------------------------------------------------------------------------------------
+
+
+def _check_words(table: LabelTable, t: int, labels: np.ndarray, known: np.ndarray | None) -> None:
+    """Refuse the text of missing labels that is none of the given or declared classes."""
+    if known is not None:
+        refuse_missing_words(labels[~pd.Series(labels).isin(known.tolist())], table.task_names[t])
+    elif not table.declares(t):
+        refuse_missing_words(labels, table.task_names[t])
+        warn_of_doubtful_labels(labels, table.missing[t], table.task_names[t])
 
 
 def _code_labels(
@@ -266,8 +281,9 @@ def _code_probabilities(
     # A true label that the model does not know is an additional class with probability 0.
     if len(known) != proba.shape[1]:
         raise ValueError(
-            f"The probabilities of task {name!r} must have one column per class, {len(known)}: "
-            f"{enumerate_some([repr(c) for c in known.tolist()])}. Got {proba.shape[1]} column(s)."
+            f"The probabilities of task {quote(name)} must have one column per class, "
+            f"{len(known)}: {enumerate_some([repr(c) for c in known.tolist()])}. Got "
+            f"{proba.shape[1]} column(s)."
         )
     if len(known):
         _check_same_kind(name, true, known)
@@ -282,8 +298,8 @@ def _refuse_incomplete(name: Any, proba: np.ndarray, rows: np.ndarray) -> None:
     bad = rows[~np.isfinite(proba[rows]).all(axis=1)]
     if len(bad):
         raise ValueError(
-            f"The probabilities of task {name!r} must be finite, or NaN for all classes of a row "
-            f"that has no prediction. Got NaN or infinity for some classes in {len(bad)} labelled "
+            f"The probabilities of task {quote(name)} must be finite, or NaN for all classes of "
+            f"a row that has no prediction. Got NaN or infinity for some classes in {len(bad)} labelled "
             f"row(s), the first in row {bad[0]}."
         )
 
@@ -300,9 +316,9 @@ def _guess_classes(
     if n_columns == 2 and found.dtype.kind in "biu" and np.isin(found, [0, 1]).all():
         return np.array([0, 1]).astype(found.dtype)
     raise ValueError(
-        f"The probabilities of task {name!r} have {n_columns} column(s), but its labelled cells "
-        f"hold {len(found)} class(es): {enumerate_some([repr(c) for c in found.tolist()])}. Pass "
-        "the classes of each task as classes=, such as classes=model.classes_."
+        f"The probabilities of task {quote(name)} have {n_columns} column(s), but its labelled "
+        f"cells hold {len(found)} class(es): {enumerate_some([repr(c) for c in found.tolist()])}. "
+        "Pass the classes of each task as classes=, such as classes=model.classes_."
     )
 
 
@@ -311,8 +327,9 @@ def _check_same_kind(name: Any, true: np.ndarray, other: np.ndarray) -> None:
     kinds = [a.dtype.kind if a.dtype.kind != "O" else _kind_of_object(a) for a in (true, other)]
     if ("U" in kinds) and any(kind in "biuf" for kind in kinds):
         raise ValueError(
-            f"The true labels of task {name!r} and those predicted cannot be compared: "
-            f"{true.tolist()[0]!r} and {other.tolist()[0]!r}. Give both as text or both as numbers."
+            f"The true labels of task {quote(name)} and those predicted cannot be compared: "
+            f"{quote(true.tolist()[0])} and {quote(other.tolist()[0])}. Give both as text or both "
+            "as numbers."
         )
 
 

@@ -12,6 +12,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 
 from sk_mtl._compat.arguments import check_choice
 from sk_mtl._data.row_order import warn_of_other_order
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 from sk_mtl.metrics._predictions import ScoredTask, gather_tasks
 from sk_mtl.metrics._task_metrics import Metric, UndefinedScore, find_metric
@@ -72,8 +73,8 @@ def multitask_score(
         cells. None gives the score of each task.
     sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
         Weight per row or per cell. Weight 2 is the same as repeating the row or cell.
-    missing_label : scalar, default=None
-        A further value that means "missing", besides NaN, None, NaT and NA.
+    missing_label : scalar, list-like of scalars or dict, default=None
+        Further values that mean "missing", besides NaN, None, NaT and NA.
     classes : PerTask, sequence of arrays, mapping of {task: labels} or array, default=None
         The classes of each task in the order of the columns of its probabilities, such as
         ``model.classes_``. None means those found in `y_true`; their number must fit.
@@ -179,7 +180,7 @@ def warn_of_left_out(
             effect = "scored as NaN"
         elif len(reasons) == len(tasks):
             effect = "left out, so that the score is NaN"
-        phrases = [f"{name!r} ({reason})" for name, reason in reasons.items()]
+        phrases = [f"{quote(name)} ({reason})" for name, reason in reasons.items()]
         sentences.append(
             f"{metric.name} is undefined for {len(reasons)} of {len(tasks)} task(s), {effect}: "
             f"{enumerate_some(phrases)}."
@@ -191,7 +192,7 @@ def warn_of_left_out(
 
 def explain_unpredicted(tasks: Mapping[Any, ScoredTask], where: str = "") -> list[str]:
     """Return a sentence on the labelled cells without a prediction, if there are any."""
-    partial = [f"{name!r} ({t.n_unpredicted})" for name, t in tasks.items() if t.n_unpredicted]
+    partial = [f"{quote(name)} ({t.n_unpredicted})" for name, t in tasks.items() if t.n_unpredicted]
     if not partial:
         return []
     return [

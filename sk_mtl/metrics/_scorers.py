@@ -11,6 +11,7 @@ from sklearn.utils.metadata_routing import UNUSED
 
 from sk_mtl._compat.arguments import check_choice
 from sk_mtl._data.row_order import warn_of_other_order
+from sk_mtl._quoting import quote
 from sk_mtl.metrics._predictions import gather_tasks
 from sk_mtl.metrics._score import AVERAGES, average_scores, score_tasks, warn_of_left_out
 from sk_mtl.metrics._task_metrics import METRICS, Metric, find_metric
@@ -35,8 +36,8 @@ class MultiTaskScorer(BaseEstimator):
         and their unweighted mean as "mean", for ``refit="mean"``.
     task : hashable, default=None
         The name or position of the only task to score.
-    missing_label : scalar, default=None
-        A further value in y that means "missing", besides NaN, None, NaT and NA.
+    missing_label : scalar, list-like of scalars or dict, default=None
+        Further values in y that mean "missing", besides NaN, None, NaT and NA.
     response_method : {"predict", "predict_proba"}, default=None
         The predictions that a function given as `metric` takes; None means "predict".
     greater_is_better : bool, default=True
@@ -150,14 +151,14 @@ class MultiTaskScorer(BaseEstimator):
         metric = find_metric(self.metric, self.response_method)
         if not metric.greater_is_better:
             raise ValueError(
-                f"{self.metric!r} is a loss, and searches look for the greatest score: use "
+                f"{quote(self.metric)} is a loss, and searches look for the greatest score: use "
                 f"'neg_{metric.name}'."
             )
         if self.greater_is_better:
             return metric
         if not callable(self.metric):
             raise ValueError(
-                f"greater_is_better=False is for functions. {self.metric!r} is a name, whose "
+                f"greater_is_better=False is for functions. {quote(self.metric)} is a name, whose "
                 "direction is known."
             )
         return Metric(metric.name, metric.score, metric.response_method, sign=-1)
@@ -195,8 +196,8 @@ def make_multitask_scorer(
         number, such as `cross_val_score`, cannot use it.
     task : hashable, default=None
         The name or position of the only task to score.
-    missing_label : scalar, default=None
-        A further value in y that means "missing", besides NaN, None, NaT and NA.
+    missing_label : scalar, list-like of scalars or dict, default=None
+        Further values in y that mean "missing", besides NaN, None, NaT and NA.
     response_method : {"predict", "predict_proba"}, default=None
         The predictions that a function given as `metric` takes; None means "predict".
     greater_is_better : bool, default=True
@@ -266,8 +267,8 @@ def per_task_scorers(
         A name or a function, as in `make_multitask_scorer`.
     task_names : iterable of hashable
         The tasks: the columns of y, or positions.
-    missing_label : scalar, default=None
-        A further value in y that means "missing", besides NaN, None, NaT and NA.
+    missing_label : scalar, list-like of scalars or dict, default=None
+        Further values in y that mean "missing", besides NaN, None, NaT and NA.
     response_method : {"predict", "predict_proba"}, default=None
         The predictions that a function given as `metric` takes; None means "predict".
     greater_is_better : bool, default=True

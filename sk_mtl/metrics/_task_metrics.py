@@ -11,6 +11,7 @@ import sklearn.metrics
 
 from sk_mtl._compat.arguments import check_choice
 from sk_mtl._compat.user_warnings import warn_user
+from sk_mtl._quoting import quote
 from sk_mtl.metrics._calibration_error import calibration_error, check_probabilities
 
 # Smaller probabilities are clipped to it: the resolution of those that a network predicts.
@@ -97,7 +98,7 @@ def _of_positive_class(function: Callable[..., float]) -> Callable[..., float]:
             average = "binary" if cells.n_classes == 2 else "macro"
         if average == "binary" and not (cells.true == 1).any():
             positive = cells.labels.tolist()[1]
-            raise UndefinedScore(f"no labelled cell of its positive class {positive!r}")
+            raise UndefinedScore(f"no labelled cell of its positive class {quote(positive)}")
         return float(
             function(
                 cells.true,
@@ -176,7 +177,7 @@ def _warn_of_sums(cells: TaskCells) -> None:
     is_off = np.abs(sums - 1) > np.sqrt(epsilon)
     if is_off.any():
         warn_user(
-            f"The probabilities of task {cells.task_name!r} do not sum to 1 in "
+            f"The probabilities of task {quote(cells.task_name)} do not sum to 1 in "
             f"{int(is_off.sum())} of {len(sums)} labelled row(s); the first of these sums to "
             f"{sums[is_off][0]:.3g}. Make sure to pass probabilities."
         )
@@ -187,7 +188,7 @@ def _require_two_classes(cells: TaskCells) -> None:
     found = np.unique(cells.true)
     if len(found) < 2:
         raise UndefinedScore(
-            f"only class {cells.labels.tolist()[found[0]]!r} in its labelled cells"
+            f"only class {quote(cells.labels.tolist()[found[0]])} in its labelled cells"
         )
 
 
@@ -242,16 +243,16 @@ def find_metric(metric: Any, response_method: str | None = None) -> Metric:
         name = getattr(metric, "__name__", repr(metric))
         return Metric(name, _apply_function(metric), response_method or "predict")
     if not isinstance(metric, str):
-        raise TypeError(f"metric must be a name or a function. Got {metric!r}.")
+        raise TypeError(f"metric must be a name or a function. Got {quote(metric)}.")
     found = METRICS.get(_OTHER_NAMES.get(metric, metric))
     if found is None:
         raise ValueError(
-            f"There is no metric {metric!r}. The names are {', '.join(METRICS)}; or pass a "
+            f"There is no metric {quote(metric)}. The names are {', '.join(METRICS)}; or pass a "
             "function metric(y_true, y_pred, sample_weight=...)."
         )
     if response_method not in (None, found.response_method):
         raise ValueError(
-            f"{metric!r} is computed from {found.response_method}, not {response_method}."
+            f"{quote(metric)} is computed from {found.response_method}, not {response_method}."
         )
     return found
 

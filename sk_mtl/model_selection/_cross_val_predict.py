@@ -22,6 +22,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sk_mtl._data.classes import index_labels
 from sk_mtl._data.label_values import concatenate_labels, factorize_labels
 from sk_mtl._data.row_order import warn_of_other_order
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import PerTask
 from sk_mtl.model_selection._k_fold import MultiTaskStratifiedKFold
 from sk_mtl.model_selection._rows import count_rows, take_rows
@@ -79,8 +80,8 @@ def cross_val_predict(
         As in joblib.
     method : {"predict", "predict_proba", "predict_log_proba"}, default="predict"
         The method of the fitted estimators to call.
-    missing_label : scalar, default=None
-        One more value in y that means "missing"; used to stratify if `cv` is None or an int.
+    missing_label : scalar, list-like of scalars or dict, default=None
+        Further values in y that mean "missing"; used to stratify if `cv` is None or an int.
 
     Returns
     -------
@@ -111,7 +112,8 @@ def cross_val_predict(
     """
     if method not in ("predict", *_OF_UNKNOWN_CLASS):
         raise ValueError(
-            f"method must be 'predict', 'predict_proba' or 'predict_log_proba'. Got {method!r}."
+            f"method must be 'predict', 'predict_proba' or 'predict_log_proba'. Got "
+            f"{quote(method)}."
         )
     warn_of_other_order({"X": X, "y": y, "groups": groups, **(params or {})})
     check_consistent_length(X, y)

@@ -15,6 +15,7 @@ from sklearn.utils import check_consistent_length
 
 from sk_mtl._compat.arguments import as_random_state, check_flags, check_integer
 from sk_mtl._data.label_values import in_native_order
+from sk_mtl._quoting import quote
 from sk_mtl.model_selection._groups import assign_groups
 from sk_mtl.model_selection._iterative import assign_folds, index_columns
 from sk_mtl.model_selection._labels import CodedLabels
@@ -40,7 +41,7 @@ class _MultiTaskKFold(MultiTaskSplitter):
         if not shuffle and random_state is not None:
             raise ValueError(
                 "random_state has no effect since shuffle is False. Leave random_state at None, "
-                f"or set shuffle=True. Got {random_state!r}."
+                f"or set shuffle=True. Got {quote(random_state)}."
             )
         self.n_splits = n_splits
         self.shuffle = shuffle
@@ -86,8 +87,8 @@ class MultiTaskStratifiedKFold(_MultiTaskKFold):
     random_state : int, RandomState or None, default=None
         The seed of the shuffling; with ``shuffle=True``, an int gives the same folds each time
         ``split`` is called, which successive halving requires.
-    missing_label : scalar, default=None
-        One more value in y that means "missing", beside NaN, None, NaT and NA.
+    missing_label : scalar, list-like of scalars or dict, default=None
+        Further values in y that mean "missing", besides NaN, None, NaT and NA.
 
     See Also
     --------
@@ -141,8 +142,8 @@ class MultiTaskStratifiedGroupKFold(_MultiTaskKFold):
     random_state : int, RandomState or None, default=None
         The seed of the shuffling; with ``shuffle=True``, an int gives the same folds each time
         ``split`` is called.
-    missing_label : scalar, default=None
-        One more value in y that means "missing", beside NaN, None, NaT and NA.
+    missing_label : scalar, list-like of scalars or dict, default=None
+        Further values in y that mean "missing", besides NaN, None, NaT and NA.
 
     See Also
     --------
@@ -203,8 +204,8 @@ class RepeatedMultiTaskStratifiedKFold(MultiTaskSplitter):
         Number of repetitions.
     random_state : int, RandomState or None, default=None
         The seed of the shuffling; an int gives the same folds each time ``split`` is called.
-    missing_label : scalar, default=None
-        One more value in y that means "missing", beside NaN, None, NaT and NA.
+    missing_label : scalar, list-like of scalars or dict, default=None
+        Further values in y that mean "missing", besides NaN, None, NaT and NA.
 
     See Also
     --------

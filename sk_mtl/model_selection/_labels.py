@@ -13,6 +13,7 @@ import numpy as np
 
 from sk_mtl._data.labels import read_labels
 from sk_mtl._data.schema import TargetSchema
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 
 
@@ -47,7 +48,7 @@ class CodedLabels:
             rare.sort()
             names = self.schema.task_names
             phrases = [
-                f"task {names[t]!r} class {self.schema.classes[t].tolist()[code]!r} "
+                f"task {quote(names[t])} class {quote(self.schema.classes[t].tolist()[code])} "
                 f"({count} labelled cell(s), in {n_found} of {n_parts} {parts})"
                 for count, t, code, n_found in rare
             ]

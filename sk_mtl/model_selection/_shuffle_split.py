@@ -40,8 +40,8 @@ class MultiTaskStratifiedShuffleSplit(MultiTaskSplitter):
         Share or number of rows of the training part; None is the complement of `test_size`.
     random_state : int, RandomState or None, default=None
         The seed; an int gives the same splits each time ``split`` is called.
-    missing_label : scalar, default=None
-        One more value in y that means "missing", beside NaN, None, NaT and NA.
+    missing_label : scalar, list-like of scalars or dict, default=None
+        Further values in y that mean "missing", besides NaN, None, NaT and NA.
 
     See Also
     --------

@@ -48,8 +48,8 @@ def train_test_split(
     stratify : bool or array-like of shape (n_samples,) or (n_samples, n_tasks), default=True
         What to stratify by. True: the second array, which is y in ``train_test_split(X, y)``.
         None or False: nothing.
-    missing_label : scalar, default=None
-        One more value in y that means "missing", beside NaN, None, NaT and NA.
+    missing_label : scalar, list-like of scalars or dict, default=None
+        Further values in y that mean "missing", besides NaN, None, NaT and NA.
 
     Returns
     -------

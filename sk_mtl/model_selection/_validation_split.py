@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from sk_mtl._compat.arguments import as_random_state
+from sk_mtl._quoting import quote
 from sk_mtl.model_selection._iterative import assign_rows, index_columns
 
 _TRAIN, _VALIDATION = 0, 1
@@ -65,7 +66,7 @@ def stratified_holdout(
     if not 0 < holdout_fraction < 1:
         raise ValueError(
             "holdout_fraction must be a float between 0 and 1, both excluded. "
-            f"Got {holdout_fraction!r}."
+            f"Got {quote(holdout_fraction)}."
         )
     if n_samples < 2:
         raise ValueError(f"At least two rows are needed to hold some of them out. Got {n_samples}.")

@@ -116,8 +116,8 @@ class LabelCoverageDisplay:
         ----------
         y : DataFrame, Series, array-like of shape (n_samples,) or (n_samples, n_tasks)
             Class labels; NaN, None, NaT or NA where missing.
-        missing_label : scalar, default=None
-            A further value that means "missing".
+        missing_label : scalar, list-like of scalars or dict, default=None
+            Further values that mean "missing".
         rows : {"pattern", "given"} or None, default="pattern"
             As in `plot`.
         ax : matplotlib.axes.Axes, default=None
@@ -129,6 +129,7 @@ class LabelCoverageDisplay:
             The display, drawn.
         """
         table = read_labels(y, missing_label=missing_label)
+        table.check_labels()
         pair_counts = count_pairs(table.label_mask)
         display = cls(pair_counts, table.n_samples, table.task_names, table.label_mask)
         return display.plot(ax, rows=rows)

@@ -134,8 +134,8 @@ class TaskCalibrationDisplay(TaskPanels):
             Whether the bins have equal width or equal numbers of cells.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weight per row or per cell.
-        missing_label : scalar, default=None
-            A further value that means "missing"; None means that of the estimator.
+        missing_label : scalar, list-like of scalars or dict, default=None
+            Further values that mean "missing"; None means those of the estimator.
         tasks : sequence of hashable, default=None
             As in `plot`.
         ax : matplotlib.axes.Axes or array-like of Axes, default=None
@@ -196,8 +196,8 @@ class TaskCalibrationDisplay(TaskPanels):
             Whether the bins have equal width or equal numbers of cells.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weight per row or per cell.
-        missing_label : scalar, default=None
-            A further value that means "missing".
+        missing_label : scalar, list-like of scalars or dict, default=None
+            Further values that mean "missing".
         classes : PerTask, sequence of arrays, mapping of {task: labels} or array, default=None
             The classes of each task in the order of the columns of its probabilities.
         tasks : sequence of hashable, default=None

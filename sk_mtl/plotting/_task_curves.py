@@ -55,8 +55,8 @@ class TaskCurves(TaskPanels):
             Their labels; NaN, None, NaT or NA where missing.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weight per row or per cell.
-        missing_label : scalar, default=None
-            A further value that means "missing"; None means that of the estimator.
+        missing_label : scalar, list-like of scalars or dict, default=None
+            Further values that mean "missing"; None means those of the estimator.
         drop_intermediate : bool, default=True
             Whether to leave out points that lie on the line between others.
         tasks : sequence of hashable, default=None
@@ -113,8 +113,8 @@ class TaskCurves(TaskPanels):
             Probabilities in any form that `sk_mtl.metrics.multitask_score` takes.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weight per row or per cell.
-        missing_label : scalar, default=None
-            A further value that means "missing".
+        missing_label : scalar, list-like of scalars or dict, default=None
+            Further values that mean "missing".
         classes : PerTask, sequence of arrays, mapping of {task: labels} or array, default=None
             The classes of each task in the order of the columns of its probabilities.
         drop_intermediate : bool, default=True

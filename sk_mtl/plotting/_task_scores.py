@@ -113,8 +113,8 @@ class TaskScoresDisplay(SingleAxes):
             A metric of `sk_mtl.metrics.multitask_score`.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weight per row or per cell.
-        missing_label : scalar, default=None
-            A further value that means "missing"; None means that of the estimator.
+        missing_label : scalar, list-like of scalars or dict, default=None
+            Further values that mean "missing"; None means those of the estimator.
         y_train : DataFrame, Series, array-like, default=None
             Labels from which the constant predictor takes its frequencies; None means `y`.
         name : str, default=None
@@ -168,8 +168,8 @@ class TaskScoresDisplay(SingleAxes):
             A metric of `sk_mtl.metrics.multitask_score`.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weight per row or per cell.
-        missing_label : scalar, default=None
-            A further value that means "missing".
+        missing_label : scalar, list-like of scalars or dict, default=None
+            Further values that mean "missing".
         classes : PerTask, sequence of arrays, mapping of {task: labels} or array, default=None
             The classes of each task in the order of the columns of its probabilities.
         y_train : DataFrame, Series, array-like, default=None

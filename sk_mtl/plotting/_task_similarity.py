@@ -12,6 +12,7 @@ from sk_mtl._compat.arguments import check_choice
 from sk_mtl._data.labels import read_labels
 from sk_mtl._data.row_order import warn_of_other_order
 from sk_mtl._data.schema import TargetSchema
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 from sk_mtl.plotting._colors import diverging_colormap, text_color_on
 from sk_mtl.plotting._figures import SingleAxes, import_pyplot, name_rows, name_size, row_height
@@ -164,8 +165,8 @@ class TaskSimilarityDisplay(SingleAxes):
             Class labels; NaN, None, NaT or NA where missing.
         measure : {"auto", "phi", "cramers_v"}, default="auto"
             The measure; "auto" is "phi" if no task has more than two classes, else "cramers_v".
-        missing_label : scalar, default=None
-            A further value that means "missing".
+        missing_label : scalar, list-like of scalars or dict, default=None
+            Further values that mean "missing".
         min_common : int, default=30
             Pairs with fewer rows that have both labels are hatched.
         order : {"given", "clustered"}, default="given"
@@ -189,7 +190,7 @@ class TaskSimilarityDisplay(SingleAxes):
         schema = TargetSchema.from_table(table)
         targets = schema.encode(table)
         larger = [
-            f"{name!r} ({n})"
+            f"{quote(name)} ({n})"
             for name, n in zip(table.task_names, schema.n_classes, strict=True)
             if n > 2
         ]
@@ -239,8 +240,8 @@ class TaskSimilarityDisplay(SingleAxes):
             The measure; see Notes of the class.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weight per row or per cell, for "gradients".
-        missing_label : scalar, default=None
-            A further value that means "missing"; None means that of the estimator.
+        missing_label : scalar, list-like of scalars or dict, default=None
+            Further values that mean "missing"; None means those of the estimator.
         min_common : int, default=30
             Pairs with fewer rows that have both labels are hatched.
         order : {"given", "clustered"}, default="given"

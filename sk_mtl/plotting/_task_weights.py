@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.isotonic import isotonic_regression
 
 from sk_mtl._compat.arguments import check_choice
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some, name_series
 from sk_mtl.plotting._figures import (
     SingleAxes,
@@ -117,7 +118,7 @@ class TaskWeightsDisplay(SingleAxes):
         weights = {name: learner.history_[key] for name, key in keys if key in learner.history_}
         if not weights:
             fixed = zip(learner.task_names_.tolist(), learner.task_weights_, strict=True)
-            found = enumerate_some([f"{name!r}: {weight:g}" for name, weight in fixed])
+            found = enumerate_some([f"{quote(name)}: {weight:g}" for name, weight in fixed])
             raise ValueError(
                 "The task weights must change from epoch to epoch to be drawn by epoch, as with "
                 "task_weighting='uncertainty' or a custom strategy: history_ has no "

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import resolve_tasks
 from sk_mtl.weighting._base import TaskWeighting
 from sk_mtl.weighting._fixed import FixedWeighting
@@ -35,7 +36,7 @@ def make_weighting(
         return FixedWeighting()
     raise TypeError(
         "task_weighting must be 'equal', 'uncertainty', factors by task, or an instance of a "
-        f"subclass of sk_mtl.weighting.TaskWeighting. Got {task_weighting!r}."
+        f"subclass of sk_mtl.weighting.TaskWeighting. Got {quote(task_weighting)}."
     )
 
 
@@ -51,7 +52,7 @@ def _check_factors(
         if not isinstance(factor, Real) or not 0 <= float(factor) < np.inf:
             raise ValueError(
                 "task_weighting must give finite, non-negative factors. "
-                f"Got {factor!r} for {name!r}."
+                f"Got {quote(factor)} for {quote(name)}."
             )
     learned = np.asarray(factors, dtype=np.float64)[is_learnable]
     if not learned.any():

@@ -52,6 +52,9 @@ def assert_identical(value, other):
 
 
 VALUES = [
+    {7, 9},
+    {"a"},
+    set(),
     *(None, True, 0, -1, 2**70, 0.1, -0.0, 5e-324, math.inf, -math.inf, math.nan),
     *("", "a", "Ünï 𝄞 \0 \ud800", b"", b"\x00\xff"),
     *([], (), {}, [1], (1,), [0.5, 1.5], [0.5, 1], [math.nan], ([],), [[0.1], [0.2]]),
@@ -136,7 +139,7 @@ class Colour(enum.IntEnum):
         (Text("a"), "Text"),
         (Colour.red, "Colour"),
         (collections.OrderedDict(a=1), "collections.OrderedDict"),
-        ({1, 2}, "builtins.set"),
+        (frozenset({1, 2}), "builtins.frozenset"),
         # The text of an object has its address, which differs between processes.
         pytest.param(object(), "builtins.object", id="object"),
         (print, "builtins.builtin_function_or_method"),

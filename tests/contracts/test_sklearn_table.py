@@ -148,12 +148,13 @@ def test_stratified_splitter_is_refused_with_y_of_every_kind(kind):
 @pytest.mark.parametrize("kind", ["sentinel", "complete task"])
 def test_stratified_splitter_passes_where_it_works(kind, call):
     y, theirs = LABELS[kind], model_selection.StratifiedKFold(2)
+    clf = make_tiny(missing_label=-1)
     sizes = {"train_sizes": [1.0]} if call == "learning_curve" else {}
     if sizes:
-        _, _, scores = model_selection.learning_curve(make_tiny(), X, y, cv=theirs, **sizes)
+        _, _, scores = model_selection.learning_curve(clf, X, y, cv=theirs, **sizes)
         assert np.isfinite(scores).all()
     else:
-        assert SPLITTING[call](make_tiny(missing_label=-1), y, theirs) is not None
+        assert SPLITTING[call](clf, y, theirs) is not None
 
 
 @pytest.mark.slow

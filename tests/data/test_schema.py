@@ -218,7 +218,7 @@ def test_the_same_labels_of_another_type_get_the_same_codes(fitted, later):
 
 def test_labels_outside_the_classes_are_refused_with_their_count():
     schema = learn(pd.DataFrame({"a": [0, 1]}))
-    words = r"Task 'a' has 2 label\(s\) outside its classes 0, 1: 7\. .*`classes`"
+    words = r"Task 'a' has 2 label\(s\) outside its classes \(0, 1\): 7\. .*`classes`"
     with pytest.raises(ValueError, match=words):
         schema.encode(read_labels(pd.DataFrame({"a": [7, 1, 7]})))
 

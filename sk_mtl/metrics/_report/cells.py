@@ -12,6 +12,7 @@ import pandas as pd
 from sk_mtl._data.label_values import as_objects, factorize_labels
 from sk_mtl._data.labels import LabelTable, read_labels
 from sk_mtl._data.sample_weight import read_cell_weight
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some, make_class_index
 from sk_mtl.metrics._predictions import ScoredTask, match_predictions
 from sk_mtl.metrics._report.request import LABELS
@@ -53,7 +54,7 @@ def read_true_labels(
     counts = table.label_mask if weight is None else table.label_mask & (weight > 0)
     if y_train is None:
         return TrueLabels(table, weight, counts, None)
-    training = read_labels(y_train, missing_label=missing_label)
+    training = read_labels(y_train, missing_label=missing_label, task_names=table.task_names)
     order = list(range(training.n_tasks))
     have_names = table.form.kind == training.form.kind == "frame"
     if have_names and set(table.task_names) <= set(training.task_names):
@@ -70,6 +71,7 @@ def read_true_labels(
         label_mask=training.label_mask[:, order],
         task_names=table.task_names,
         form=form,
+        missing=tuple(training.missing[i] for i in order),
     )
     return TrueLabels(table, weight, counts, training)
 
@@ -77,6 +79,7 @@ def read_true_labels(
 def gather_predictions(predicted: Any, method: str, true: TrueLabels, classes: Any) -> Predictions:
     """Match labels with predictions of a method, and add those of the constant predictor."""
     if classes is None and true.training is not None:
+        true.training.check_labels()
         classes = _classes_of_table(true.training)
     tasks = match_predictions(true.table, true.weight, predicted, method, classes=classes)
     constant = {
@@ -123,8 +126,8 @@ def _predict_constant(cells: TaskCells, training: LabelTable | None, t: int) -> 
         if len(labels) != cells.n_classes:
             unknown = sorted(set(labels.tolist()) - set(cells.labels.tolist()))
             raise ValueError(
-                f"y_train has labels of task {cells.task_name!r} that are not among its classes: "
-                f"{enumerate_some(map(repr, unknown))}. Correct them, or the classes."
+                f"y_train has labels of task {quote(cells.task_name)} that are not among its "
+                f"classes: {enumerate_some(map(repr, unknown))}. Correct them, or the classes."
             )
         if not len(present):
             return ScoredTask(None, "no label in y_train")

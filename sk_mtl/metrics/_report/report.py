@@ -108,8 +108,8 @@ class MultiTaskReport:
             As in `multitask_report`. Labels and probabilities are predicted only if needed.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weight per row or per cell.
-        missing_label : scalar, default=None
-            A further value that means "missing".
+        missing_label : scalar, list-like of scalars or dict, default=None
+            Further values that mean "missing".
         y_train : DataFrame, Series, array-like, default=None
             Labels from which the constant predictor learns; None means `y`.
         n_bootstraps : int, default=None
@@ -269,8 +269,8 @@ def multitask_report(
     sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
         Weight per row or per cell, for the scores and the constant predictor. Cells of weight 0
         are not counted as labelled.
-    missing_label : scalar, default=None
-        A further value that means "missing", besides NaN, None, NaT and NA.
+    missing_label : scalar, list-like of scalars or dict, default=None
+        Further values that mean "missing", besides NaN, None, NaT and NA.
     classes : PerTask, sequence of arrays, mapping of {task: labels} or array, default=None
         The classes of each task in the order of the columns of its probabilities, such as
         ``model.classes_``. None means those of `y_train`, if given, or those found in `y_true`.

@@ -8,6 +8,7 @@ from numbers import Real
 from typing import Any
 
 from sk_mtl._compat.arguments import check_integer
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 from sk_mtl.metrics._scorers import MultiTaskScorer
 from sk_mtl.metrics._task_metrics import Metric, find_metric
@@ -45,7 +46,9 @@ class ReportOptions:
             check_integer("multitask_report", "n_bootstraps", self.n_bootstraps, 1)
         level = self.confidence_level
         if not (isinstance(level, Real) and 0 < level < 1):
-            raise ValueError(f"confidence_level must be a float between 0 and 1. Got {level!r}.")
+            raise ValueError(
+                f"confidence_level must be a float between 0 and 1. Got {quote(level)}."
+            )
 
 
 @dataclass(frozen=True)
@@ -79,14 +82,14 @@ def find_reported_metrics(metrics: Any, methods: Iterable[str]) -> list[Reported
     for r in reported:
         if r.metric.response_method not in methods:
             argument, what = ARGUMENTS[r.metric.response_method]
-            raise ValueError(f"{r.name!r} is computed from {what}: pass {argument}.")
+            raise ValueError(f"{quote(r.name)} is computed from {what}: pass {argument}.")
     return reported
 
 
 def _find_reported(name: Any, metric: Any) -> ReportedMetric:
     """Return one metric; the parameters are those of a scorer."""
     if name is not None and not isinstance(name, str):
-        raise TypeError(f"The names of metrics must be str. Got {name!r}.")
+        raise TypeError(f"The names of metrics must be str. Got {quote(name)}.")
     if isinstance(metric, MultiTaskScorer):
         found = metric._find_metric()
         return ReportedMetric(name or found.name, found, dict(metric.metric_params or {}))

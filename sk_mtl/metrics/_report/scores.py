@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import check_random_state
 
+from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 from sk_mtl.metrics._report.bootstrap import draw_row_counts, score_resamples
 from sk_mtl.metrics._report.cells import Predictions
@@ -165,7 +166,7 @@ def explain_left_out(
             for reason, metrics in metrics_by_reason.items()
         ]
         if parts:
-            phrases.append(f"{name!r} ({'; '.join(parts)})")
+            phrases.append(f"{quote(name)} ({'; '.join(parts)})")
     if phrases:
         sentences.append(
             f"Scores are undefined, NaN and left out of the mean, for {len(phrases)} of "
@@ -182,7 +183,7 @@ def explain_left_out(
     if unknown:
         sentences.append(
             f"The constant predictor is undefined for {len(unknown)} task(s): "
-            f"{enumerate_some(f'{name!r} ({reason})' for name, reason in unknown.items())}."
+            f"{enumerate_some(f'{quote(name)} ({reason})' for name, reason in unknown.items())}."
         )
     return sentences
 
@@ -205,7 +206,7 @@ def explain_numbers(
         f"{options.n_bootstraps:,} resamples of the rows."
     )
     if intervals.n_undefined:
-        phrases = [f"{name!r} ({n:,})" for name, n in intervals.n_undefined.items()]
+        phrases = [f"{quote(name)} ({n:,})" for name, n in intervals.n_undefined.items()]
         sentences.append(
             "Some resamples lack a class that a score needs, and its interval leaves them out: "
             f"{enumerate_some(phrases)}."

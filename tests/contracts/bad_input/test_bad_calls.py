@@ -217,9 +217,9 @@ CALLS = {
     "score, fractions": (
         lambda clf: clf.score(X, Y.assign(flag=0.5)),
         ValueError,
-        "Unknown label type: continuous. Task 'flag' holds 20 non-integral float(s), such as "
-        "0.5; class labels must be discrete. Bin them, or convert them to strings or "
-        "categories.",
+        "Unknown label type: continuous. Task 'flag' holds 20 non-integral number(s), such as "
+        "0.5; class labels must be discrete. Bin them, or convert them to text if each "
+        "number is a class.",
         "fitted",
     ),
     "score, None": (
@@ -267,7 +267,7 @@ CALLS = {
     "stream, a label outside the classes": (
         lambda clf: clf.partial_fit(X, Y, classes={**CLASSES, "flag": [0]}),
         ValueError,
-        "Task 'flag' has 10 label(s) outside its classes 0: 1. Correct them, or list every "
+        "Task 'flag' has 10 label(s) outside its classes (0): 1. Correct them, or list every "
         "class in `classes`.",
         "new",
     ),
@@ -281,14 +281,14 @@ CALLS = {
     "stream, an unknown label": (
         lambda clf: clf.partial_fit(X, Y.assign(flag=9)),
         ValueError,
-        "Task 'flag' has 20 label(s) outside its classes 0, 1: 9. Correct them, or list "
+        "Task 'flag' has 20 label(s) outside its classes (0, 1): 9. Correct them, or list "
         "every class in `classes`.",
         "fitted",
     ),
     "stream, text in place of numbers": (
         lambda clf: clf.partial_fit(X, Y.assign(flag="1")),
         ValueError,
-        "Task 'flag' has 20 label(s) outside its classes 0, 1: '1'. Correct them, or list "
+        "Task 'flag' has 20 label(s) outside its classes (0, 1): '1'. Correct them, or list "
         "every class in `classes`.",
         "fitted",
     ),
@@ -341,7 +341,7 @@ CALLS = {
     "warm start, an unknown label": (
         lambda clf: clf.fit(X, Y.assign(flag=7)),
         ValueError,
-        "Task 'flag' has 20 label(s) outside its classes 0, 1: 7. Correct them, or list "
+        "Task 'flag' has 20 label(s) outside its classes (0, 1): 7. Correct them, or list "
         "every class in `classes`.",
         "fitted",
         {"warm_start": True},
@@ -410,7 +410,7 @@ CALLS = {
     "validation data, an unknown label": (
         lambda clf: clf.fit(X, Y, validation_data=(X, Y.assign(flag=9))),
         ValueError,
-        "In validation_data: Task 'flag' has 20 label(s) outside its classes 0, 1: 9. "
+        "In validation_data: Task 'flag' has 20 label(s) outside its classes (0, 1): 9. "
         "Correct them, or list every class in `classes`.",
         "both",
     ),

@@ -18,6 +18,14 @@ def label(value):
     return labels
 
 
+# The end of the message about the text of a missing label.
+WORD = (
+    "Other tools write it where a label is missing, for instance astype(str) and map(str). Pass "
+    "None or NaN there, or set missing_label={}. If it is a class, list all classes of the task in "
+    "`classes`, or make the column an ordered categorical."
+).format
+NAN = f"Task 'flag' holds the text of a missing label: 'nan' in 10 cell(s). {WORD(repr('nan'))}"
+
 # name: y, the error and its message, parameters
 LABELS = {
     "None": (
@@ -97,30 +105,30 @@ LABELS = {
     "fractions": (
         lambda: A[:, 0],
         ValueError,
-        "Unknown label type: continuous. Task 'y0' holds 20 non-integral float(s), such as "
+        "Unknown label type: continuous. Task 'y0' holds 20 non-integral number(s), such as "
         "0.1257302165031433; class labels must be discrete. Bin them, or convert them to "
-        "strings or categories.",
+        "text if each number is a class.",
     ),
     "a column of fractions": (
         lambda: Y.assign(flag=0.5),
         ValueError,
-        "Unknown label type: continuous. Task 'flag' holds 20 non-integral float(s), such as "
-        "0.5; class labels must be discrete. Bin them, or convert them to strings or "
-        "categories.",
+        "Unknown label type: continuous. Task 'flag' holds 20 non-integral number(s), such as "
+        "0.5; class labels must be discrete. Bin them, or convert them to text if each "
+        "number is a class.",
     ),
     "X in place of y": (
         lambda: X,
         ValueError,
-        "Unknown label type: continuous. Task 'u' holds 20 non-integral float(s), such as "
+        "Unknown label type: continuous. Task 'u' holds 20 non-integral number(s), such as "
         "0.1257302165031433; class labels must be discrete. Bin them, or convert them to "
-        "strings or categories.",
+        "text if each number is a class.",
     ),
     "decimal fractions": (
         lambda: Y.assign(flag=[decimal.Decimal("1.5")] * N),
         ValueError,
-        "Unknown label type: continuous. Task 'flag' holds 20 non-integral float(s), such as "
-        "1.5; class labels must be discrete. Bin them, or convert them to strings or "
-        "categories.",
+        "Unknown label type: continuous. Task 'flag' holds 20 non-integral number(s), such as "
+        "1.5; class labels must be discrete. Bin them, or convert them to text if each "
+        "number is a class.",
     ),
     "infinity": (
         lambda: Y.assign(flag=np.inf),
@@ -186,9 +194,53 @@ LABELS = {
     "NaN that became text": (
         lambda: np.array(["a", "nan"] * 10),
         ValueError,
-        "y is a NumPy array of text that holds 'nan' or 'None' in 10 cell(s): NumPy turned "
-        "missing labels into text. Build it with dtype=object, pass a DataFrame or a list, "
-        "or set missing_label='nan'.",
+        "Task 'y0' holds the text of a missing label: 'nan' in 10 cell(s). " + WORD("'nan'"),
+    ),
+    "NaN that became text in a frame": (
+        lambda: Y.assign(flag=["a", "nan"] * 10),
+        ValueError,
+        NAN,
+    ),
+    "NaN that became a category": (
+        lambda: Y.assign(flag=pd.Categorical(["a", "nan"] * 10)),
+        ValueError,
+        NAN,
+    ),
+    "NaN that became text among numbers": (
+        lambda: Y.assign(flag=[0, "nan"] * 10),
+        ValueError,
+        NAN,
+    ),
+    "several words": (
+        lambda: Y.assign(flag=[b"1", b"0", b"?", b"nan"] * 5),
+        ValueError,
+        "Task 'flag' holds the text of a missing label: b'?' in 5 cell(s), b'nan' in 5 cell(s). "
+        + WORD("[b'?', b'nan']"),
+    ),
+    "a word in another task than the listed one": (
+        lambda: Y.assign(flag=["a", "nan"] * 10),
+        ValueError,
+        NAN,
+        {"classes": {"colour": ["blue", "green", "red", "nan"]}},
+    ),
+    "a word among listed classes": (
+        lambda: Y.assign(flag=["a", "nan"] * 10),
+        ValueError,
+        NAN,
+        {"classes": {"flag": ["a", "b"]}},
+    ),
+    "nearly whole numbers": (
+        lambda: Y.assign(flag=[5.397605346934028e-79, 1.0] * 10),
+        ValueError,
+        "Unknown label type: continuous. Task 'flag' holds 10 non-integral number(s), such as "
+        "5.397605346934028e-79; class labels must be discrete. All lie within 1e-06 of whole "
+        "numbers: round them, as y.round() does.",
+    ),
+    "tuples in an array": (
+        lambda: pd.Series([(0, 1)] * N).to_numpy(),
+        ValueError,
+        "The labels of a 1-D y must be scalars. Got tuple. For several tasks, pass a DataFrame "
+        "or y.tolist().",
     ),
     "a task name twice": (
         lambda: Y.set_axis(["flag", "flag"], axis=1),

@@ -138,13 +138,13 @@ PARAMETERS = [
         "class_weight",
         {"flag": {"0": 1}},
         ValueError,
-        "class_weight of task 'flag' names '0', not among its classes 0, 1.",
+        "class_weight of task 'flag' names '0', not among its classes (0, 1).",
     ),
     (
         "class_weight",
         {"colour": {1: 2}},
         ValueError,
-        "class_weight of task 'colour' names 1, not among its classes 'blue', 'green', 'red'.",
+        "class_weight of task 'colour' names 1, not among its classes ('blue', 'green', 'red').",
     ),
     (
         "class_weight",

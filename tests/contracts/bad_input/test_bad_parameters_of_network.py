@@ -46,7 +46,7 @@ PARAMETERS = [
         "classes",
         {"flag": [0]},
         ValueError,
-        "Task 'flag' has 10 label(s) outside its classes 0: 1. Correct them, or list every "
+        "Task 'flag' has 10 label(s) outside its classes (0): 1. Correct them, or list every "
         "class in `classes`.",
     ),
     (
@@ -86,17 +86,30 @@ PARAMETERS = [
     ("classes", {"flag": [0, 1], 0: [0, 1]}, ValueError, "classes names task 'flag' twice."),
     (
         "missing_label",
-        [0],
+        [[0]],
         TypeError,
-        "missing_label must be a scalar or None (NaN, None, NaT and NA are always missing). "
-        "Got [0].",
+        "missing_label must be a scalar, a list of scalars, or {task: scalar or list}; NaN, None, "
+        "NaT and NA are always missing. Got [[0]].",
     ),
     (
         "missing_label",
-        {},
+        {"flag": {"colour": 0}},
         TypeError,
-        "missing_label must be a scalar or None (NaN, None, NaT and NA are always missing). "
-        "Got {}.",
+        "missing_label must be a scalar, a list of scalars, or {task: scalar or list}; NaN, None, "
+        "NaT and NA are always missing. Got {'flag': {'colour': 0}}.",
+    ),
+    (
+        "missing_label",
+        {"flags": 0},
+        ValueError,
+        "There is no task 'flags', named in missing_label. Did you mean 'flag'? The tasks are "
+        "'flag', 'colour'.",
+    ),
+    (
+        "missing_label",
+        {"flag": 8, 0: 9},
+        ValueError,
+        "missing_label names task 'flag' twice.",
     ),
     # network
     (
