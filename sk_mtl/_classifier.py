@@ -106,7 +106,9 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
     categorical_features : "from_dtype", None or array-like, default="from_dtype"
         Data: the features that are categories, by name, by position, or as a boolean mask.
         "from_dtype" takes the columns of a DataFrame that have a categorical dtype; None takes
-        none. Categories that do not occur in the training rows count as missing.
+        none. Categories that do not occur in the training rows count as missing; if no category of
+        a column is known, a warning says so. Categories of another type than in training, such as
+        text for numbers, are refused.
     numeric_embedding : {None, "piecewise_linear", "periodic"}, default=None
         Data: additional inputs for each number with more than two values [8]_: its position in each
         of `embedding_size` bins between quantiles, or learned functions of `embedding_size` waves
@@ -567,8 +569,9 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
         Warns
         -----
         UserWarning
-            If a task has no label, or one class, or if `class_weight` names a class that no label
-            has.
+            If a task has no label, or one class; if `class_weight` names a class that no label
+            has; or if the pandas indexes of X, y and `sample_weight` hold the same labels in
+            different orders: rows are matched by position.
         """
         check_parameters(self)
         previous = self._fitted if self.warm_start and self._is_fitted() else None

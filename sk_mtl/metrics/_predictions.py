@@ -299,8 +299,8 @@ def _refuse_incomplete(name: Any, proba: np.ndarray, rows: np.ndarray) -> None:
     if len(bad):
         raise ValueError(
             f"The probabilities of task {quote(name)} must be finite, or NaN for all classes of "
-            f"a row that has no prediction. Got NaN or infinity for some classes in {len(bad)} labelled "
-            f"row(s), the first in row {bad[0]}."
+            f"a row that has no prediction. Got NaN or infinity for some classes in {len(bad)} "
+            f"labelled row(s), the first in row {bad[0]}."
         )
 
 
