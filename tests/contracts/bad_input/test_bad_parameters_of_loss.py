@@ -223,8 +223,8 @@ def test_unusable_parameters_are_refused(name, value, error, message, state):
 
 OUTSIDE = (
     {"colour": {"rde": 2}},
-    "class_weight of task 'colour' names 'rde', not among its classes ('blue', 'green', 'red'). Did "
-    "you mean 'red'?",
+    "class_weight of task 'colour' names 'rde', not among its classes ('blue', 'green', 'red'). "
+    "Did you mean 'red'?",
 )
 
 
