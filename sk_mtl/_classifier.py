@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -12,6 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sk_mtl._compat.locks import lock_of
 from sk_mtl._compat.parameters import check_parameters
 from sk_mtl._compat.sklearn_guard import check_asker
 from sk_mtl._data.categories import Categories, find_categorical, learn_categories
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SHOWN_ATTRIBUTES", "MultiTaskClassifier"]
 
+# What scikit-learn's validation of X sets.
+FEATURE_ATTRIBUTES = ("n_features_in_", "feature_names_in_")
 # Public attributes that show the fitted model; `_set_fitted` sets them.
 SHOWN_ATTRIBUTES = (
     "best_iter_",
@@ -559,29 +561,30 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         UserWarning
             If a task has no label, or one class.
         """
-        check_parameters(self)
-        previous = self._fitted if self.warm_start and self._is_fitted() else None
-        with self._same_features_on_error():
-            table = read_labels(y, missing_label=self.missing_label)
-            X, categories = self._read_features(X, previous)
+        with lock_of(self):
+            now = self._snapshot()
+            check_parameters(now)
+            previous = now._fitted if now.warm_start and now._is_fitted() else None
+            table = read_labels(y, missing_label=now.missing_label)
+            X, categories = now._read_features(X, previous)
             require_labels(table)
             schema = None if previous is None else previous.schema
-            dataset = self._encode(X, table, sample_weight, schema, categories)
+            dataset = now._encode(X, table, sample_weight, schema, categories)
             if previous is None:
                 warn_of_degenerate_tasks(dataset)
             validation = None
             if validation_data is not None and dataset.learnable_names:
 
                 def check_X(X: Any) -> Any:
-                    return self._check_X(X, previous, categories)
+                    return now._check_X(X, previous, categories)
 
-                validation = read_validation(validation_data, dataset, check_X, self.missing_label)
+                validation = read_validation(validation_data, dataset, check_X, now.missing_label)
             # Imported here, as it imports TensorFlow.
             from sk_mtl._fit.rounds import fit_model
 
-            seed = self._draw_seed() if previous is None else previous.seed
-            fitted = fit_model(self._settings(), dataset, validation, seed, previous)
-        return self._set_fitted(fitted)
+            seed = now._draw_seed() if previous is None else previous.seed
+            fitted = fit_model(now._settings(), dataset, validation, seed, previous)
+            return self._set_fitted(fitted, now)
 
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
@@ -610,26 +613,27 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         ValueError
             If a parameter or the data cannot be used; the estimator is left as it was.
         """
-        check_parameters(self)
-        previous = self._fitted if self._is_fitted() else None
-        with self._same_features_on_error():
-            table = read_labels(y, missing_label=self.missing_label)
-            X, categories = self._read_features(X, previous)
+        with lock_of(self):
+            now = self._snapshot()
+            check_parameters(now)
+            previous = now._fitted if now._is_fitted() else None
+            table = read_labels(y, missing_label=now.missing_label)
+            X, categories = now._read_features(X, previous)
             if previous is None:
-                if self.calibrate and self.calibrate != "auto":
+                if now.calibrate and now.calibrate != "auto":
                     require_validation(None)
-                schema = declare_schema(table, self.classes if classes is None else classes)
+                schema = declare_schema(table, now.classes if classes is None else classes)
             else:
                 schema = previous.schema
                 if classes is not None:
                     check_same_classes(schema, classes)
-            dataset = self._encode(X, table, sample_weight, schema, categories)
+            dataset = now._encode(X, table, sample_weight, schema, categories)
             # Imported here, as it imports TensorFlow.
             from sk_mtl._fit.rounds import train_one_epoch
 
-            seed = self._draw_seed() if previous is None else previous.seed
-            fitted = train_one_epoch(self._settings(), dataset, seed, previous)
-        return self._set_fitted(fitted)
+            seed = now._draw_seed() if previous is None else previous.seed
+            fitted = train_one_epoch(now._settings(), dataset, seed, previous)
+            return self._set_fitted(fitted, now)
 
     # --------------------------------------------------------------------------------------------
     # Reading what was passed
@@ -714,19 +718,6 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         routed = {k: v for k, v in vars(self).items() if self._is_routed(k)}
         return Settings({name: getattr(self, name) for name in names} | routed)
 
-    @contextmanager
-    def _same_features_on_error(self) -> Iterator[None]:
-        """Put back what scikit-learn's validation of X sets if a fit fails after it."""
-        names = ("n_features_in_", "feature_names_in_")
-        before = {name: vars(self)[name] for name in names if name in vars(self)}
-        try:
-            yield
-        except BaseException:
-            # In one step: a second Ctrl-C may come at once.
-            others = {k: v for k, v in vars(self).items() if k not in names}
-            self.__dict__ = {**others, **before}
-            raise
-
     # --------------------------------------------------------------------------------------------
     # The fitted model
     # --------------------------------------------------------------------------------------------
@@ -737,28 +728,39 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         return self._is_fitted()
 
-    def _set_fitted(self, fitted: FittedModel) -> Self:
-        """Take a fitted model, and the public attributes that show it."""
+    def _snapshot(self) -> Self:
+        """Return the estimator as it is now: another thread may fit it at any moment."""
+        now = object.__new__(type(self))
+        now.__dict__ = dict(vars(self))
+        return now
+
+    def _set_fitted(self, fitted: FittedModel, now: Self | None = None) -> Self:
+        """Take a fitted model with the attributes that show it, and the features of a snapshot."""
         schema = fitted.schema
         public = {
             "task_names_": _object_array(schema.task_names),
             "n_tasks_": len(schema.task_names),
-            "classes_": _by_task(list(schema.classes), schema),
+            "classes_": _by_task([_read_only(c) for c in schema.classes], schema),
             "n_classes_": _by_task(list(schema.n_classes), schema),
             "label_coverage_": fitted.labelled_cells / fitted.n_rows,
-            "task_weights_": fitted.task_weights,
+            "task_weights_": _read_only(fitted.task_weights),
             "history_": fitted.history,
             "n_iter_": fitted.n_iter,
             "best_iter_": fitted.best_iter,
         }
-        self.__dict__ = {**vars(self), **public, "_fitted": fitted}
+        mine, features = vars(self), vars(self if now is None else now)
+        kept = {name: mine[name] for name in mine if name not in FEATURE_ATTRIBUTES}
+        features = {name: features[name] for name in FEATURE_ATTRIBUTES if name in features}
+        # In one step: whoever reads this estimator sees all of one fit, and Ctrl-C breaks nothing.
+        self.__dict__ = {**kept, **features, **public, "_fitted": fitted}
         return self
 
     def _checked(self, X: Any) -> tuple[FittedModel, Any]:
         """Return the fitted model, and X as numbers for it to predict."""
-        check_is_fitted(self)
-        fitted = self._fitted
-        return fitted, self._check_X(X, fitted, fitted.encoder.categories, keep_float64=True)
+        now = self._snapshot()
+        check_is_fitted(now)
+        fitted = now._fitted
+        return fitted, now._check_X(X, fitted, fitted.encoder.categories, keep_float64=True)
 
     # --------------------------------------------------------------------------------------------
     # Predicting
@@ -839,13 +841,12 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         ValueError
             If the estimator was fitted with ``ensemble_size=1``.
         """
-        check_is_fitted(self)
-        if self._fitted.n_members == 1 and (self._fitted.network or self.ensemble_size == 1):
+        fitted, X = self._checked(X)
+        if fitted.n_members == 1 and (fitted.network or self.ensemble_size == 1):
             raise ValueError(
                 "predict_std is the spread over the members of an ensemble, and this estimator "
                 "was fitted with ensemble_size=1. Fit it with ensemble_size=8, for instance."
             )
-        fitted, X = self._checked(X)
         return _by_task(fitted.spread(X), fitted.schema)
 
     def predict_proba_frame(self, X: Any) -> pd.DataFrame:
@@ -930,8 +931,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             Tasks, labelled cells, layers, epochs and losses, as tables; ``print`` it, or display it
             in a notebook.
         """
-        check_is_fitted(self)
-        return summarize_fit(self)
+        now = self._snapshot()
+        check_is_fitted(now)
+        return summarize_fit(now)
 
     # --------------------------------------------------------------------------------------------
     # scikit-learn
@@ -952,7 +954,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     @property
     def model_(self) -> Any:
         """The network as a Keras model."""
-        network = self._fitted.network if self._is_fitted() else None
+        fitted = vars(self).get("_fitted")
+        network = None if fitted is None else fitted.network
         if network is None:
             raise AttributeError(
                 f"{type(self).__name__} has no model_: it is not fitted, or no task has two "
@@ -996,6 +999,13 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
 def _by_task(items: list[Any], schema: TargetSchema) -> Any:
     """Return values by task; the one of a 1-D y."""
     return items[0] if schema.is_1d else PerTask(items, schema.task_names)
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """Return a view that cannot be written to: the fitted model predicts by the array."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _object_array(items: tuple[Hashable, ...]) -> np.ndarray:

@@ -114,10 +114,11 @@ class TaskView(ClassifierMixin, BaseEstimator):
         labels : ndarray of shape (n_samples,)
             Predicted labels.
         """
-        probabilities = self.predict_proba(X)
+        now = self._snapshot()
+        probabilities = now.predict_proba(X)
         if np.isnan(probabilities).any() or not probabilities.shape[1]:
             raise ValueError(f"Task {self.task!r} had no label in training: nothing to predict.")
-        return self.classes_[probabilities.argmax(axis=1)]
+        return now.classes_[probabilities.argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the task's class probabilities.
@@ -132,9 +133,10 @@ class TaskView(ClassifierMixin, BaseEstimator):
         probabilities : ndarray of float32 of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
-        probabilities = self.estimator.predict_proba(X)
+        now = self._snapshot()
+        probabilities = now.estimator.predict_proba(X)
         if isinstance(probabilities, list):
-            return probabilities[self._position()]
+            return probabilities[now._position()]
         return probabilities
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
@@ -176,6 +178,12 @@ class TaskView(ClassifierMixin, BaseEstimator):
         hits = np.asarray(self.predict(X))[labelled] == np.asarray(y)[labelled]
         weight = None if sample_weight is None else np.asarray(sample_weight)[labelled]
         return float(np.average(hits, weights=weight))
+
+    def _snapshot(self) -> TaskView:
+        """Return the view of the estimator as it is now: another thread may fit it."""
+        if not hasattr(self.estimator, "_snapshot"):  # a Pipeline or a search
+            return self
+        return TaskView(self.estimator._snapshot(), self.task)
 
     def _position(self) -> int:
         classes = self.estimator.classes_

@@ -854,3 +854,14 @@ def test_progress_goes_on_counting_with_warm_start(X, Y, capsys):
     clf = fit(X, Y, warm_start=True)
     clf.set_params(verbose=2).fit(X, Y)
     assert [line[:9] for line in capsys.readouterr().out.splitlines()] == ["epoch 3/4", "epoch 4/4"]
+
+
+def test_arrays_that_predictions_depend_on_cannot_be_written_to():
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    clf = MultiTaskClassifier((2,), epochs=1, random_state=0).fit(X, (X[:, :2] > 0).astype(int))
+    one_task = MultiTaskClassifier((2,), epochs=1, random_state=0).fit(X, X[:, 0] > 0)
+    copies = [clf, pickle.loads(pickle.dumps(clf)), copy.deepcopy(clf)]
+    arrays = [a for c in copies for a in (*c.classes_, c.task_weights_)]
+    for array in [*arrays, one_task.classes_, clf.task_view(0).classes_]:
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
