@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
-from sklearn.utils import ClassifierTags, check_random_state
+from sklearn.utils import ClassifierTags
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sk_mtl._compat.locks import lock_of
-from sk_mtl._compat.parameters import check_parameters
+from sk_mtl._compat.parameters import check_parameters, find_changed_layers
 from sk_mtl._compat.sklearn_guard import check_asker
 from sk_mtl._data.categories import Categories, find_categorical, learn_categories
 from sk_mtl._data.dataset import (
@@ -20,6 +20,7 @@ from sk_mtl._data.dataset import (
     check_same_classes,
     declare_schema,
     encode_dataset,
+    gather_validation,
     read_validation,
     require_labels,
     warn_of_degenerate_tasks,
@@ -31,6 +32,7 @@ from sk_mtl._data.schema import TargetSchema
 from sk_mtl._fit.best import choose_best
 from sk_mtl._fit.fitted import FittedModel
 from sk_mtl._fit.temperature_scaling import require_validation
+from sk_mtl._fit.unchanged import check_unchanged, draw_seed
 from sk_mtl._routing import RoutedParamsMixin
 from sk_mtl._save.pickles import pickle_fitted, unpickle_fitted
 from sk_mtl._summary import FitSummary, summarize_fit
@@ -92,9 +94,9 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     model : callable or keras.Model, default=None
         Network: a builder of a Keras model, as in scikeras, or a model, which is copied. Its output
         is either a trunk, which takes the place of `hidden_layer_sizes` and gets the heads on top,
-        or there is one output per task: then it is the whole network, and all parameters of layers
-        are ignored. Parameters of the builder are routed: ``model__width=64``; it receives ``meta``
-        and ``compile_kwargs`` if it has such arguments.
+        or there is one output per task: then it is the whole network, and the parameters of layers
+        must keep their defaults. Parameters of the builder are routed: ``model__width=64``; it
+        receives ``meta`` and ``compile_kwargs`` if it has such arguments.
     standardize : "auto" or bool, default="auto"
         Data: whether the network first standardises X, by the means and standard deviations of the
         rows that it is trained on; see Notes. Cells of X may then be missing (NaN). "auto" does so
@@ -531,7 +533,16 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     # --------------------------------------------------------------------------------------------
 
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        groups: Any = None,
+        validation_data: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
     ) -> MultiTaskClassifier:
         """Fit the network.
 
@@ -543,8 +554,19 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             Class labels, one column per task, NaN, None or NA where a label is missing.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weights of rows or of cells. A row of weight 2 counts as the row twice.
+        groups : array-like of shape (n_samples,), default=None
+            The group of each row, such as a person or a plate. Rows that are set aside for early
+            stopping, once or by folds, are whole groups. Without them, rows that belong together
+            come to both sides, and the validation loss is too low.
         validation_data : tuple (X, y) or (X, y, sample_weight), default=None
             Validation rows for early stopping, in place of a part of the training rows.
+        X_val : array-like or sparse matrix of shape (n_val, n_features), default=None
+            The same in separate arguments, of which a Pipeline can transform this one:
+            ``Pipeline(..., transform_input=["X_val"])``, with scikit-learn's metadata routing.
+        y_val : array-like of shape (n_val,) or (n_val, n_tasks), default=None
+            Labels of `X_val`.
+        sample_weight_val : array-like of shape (n_val,) or (n_val, n_tasks), default=None
+            Weights of `X_val`.
 
         Returns
         -------
@@ -559,17 +581,26 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         Warns
         -----
         UserWarning
-            If a task has no label, or one class.
+            If a task has no label, or one class; if many rows of X are the same and `groups` does
+            not keep them together; if validation rows lie far from all training rows.
         """
+        validation_data = gather_validation(validation_data, X_val, y_val, sample_weight_val)
+        if groups is not None and validation_data is not None:
+            raise ValueError(
+                "groups keeps rows together when fit sets some aside for early stopping, and with "
+                "validation data it sets none aside. Pass one of the two."
+            )
         with lock_of(self):
             now = self._snapshot()
             check_parameters(now)
             previous = now._fitted if now.warm_start and now._is_fitted() else None
+            if previous is not None:
+                check_unchanged(previous, now.get_params(deep=False), X)
             table = read_labels(y, missing_label=now.missing_label)
             X, categories = now._read_features(X, previous)
             require_labels(table)
             schema = None if previous is None else previous.schema
-            dataset = now._encode(X, table, sample_weight, schema, categories)
+            dataset = now._encode(X, table, sample_weight, schema, categories, groups)
             if previous is None:
                 warn_of_degenerate_tasks(dataset)
             validation = None
@@ -582,7 +613,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             # Imported here, as it imports TensorFlow.
             from sk_mtl._fit.rounds import fit_model
 
-            seed = now._draw_seed() if previous is None else previous.seed
+            seed = draw_seed(now.random_state) if previous is None else previous.seed
             fitted = fit_model(now._settings(), dataset, validation, seed, previous)
             return self._set_fitted(fitted, now)
 
@@ -617,6 +648,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             now = self._snapshot()
             check_parameters(now)
             previous = now._fitted if now._is_fitted() else None
+            if previous is not None:
+                check_unchanged(previous, now.get_params(deep=False), X, keeps_temperatures=True)
             table = read_labels(y, missing_label=now.missing_label)
             X, categories = now._read_features(X, previous)
             if previous is None:
@@ -625,13 +658,12 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 schema = declare_schema(table, now.classes if classes is None else classes)
             else:
                 schema = previous.schema
-                if classes is not None:
-                    check_same_classes(schema, classes)
+                check_same_classes(schema, classes)
             dataset = now._encode(X, table, sample_weight, schema, categories)
             # Imported here, as it imports TensorFlow.
             from sk_mtl._fit.rounds import train_one_epoch
 
-            seed = now._draw_seed() if previous is None else previous.seed
+            seed = draw_seed(now.random_state) if previous is None else previous.seed
             fitted = train_one_epoch(now._settings(), dataset, seed, previous)
             return self._set_fitted(fitted, now)
 
@@ -691,6 +723,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         sample_weight: Any,
         schema: TargetSchema | None,
         categories: Categories | None,
+        groups: Any = None,
     ) -> Dataset:
         """Return X and y as a dataset."""
         return encode_dataset(
@@ -702,13 +735,11 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             self.classes,
             learns_unlabelled=self.unlabelled is not None,
             categories=categories,
+            groups=groups,
         )
 
     def _allows_nan(self) -> bool:
         return self.model is None if self.standardize == "auto" else bool(self.standardize)
-
-    def _draw_seed(self) -> int:
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _settings(self) -> Settings:
         from sk_mtl._fit.settings import Settings
@@ -716,7 +747,8 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         # Those of this class: a subclass may have others, and set some of these itself.
         names = MultiTaskClassifier._get_param_names()
         routed = {k: v for k, v in vars(self).items() if self._is_routed(k)}
-        return Settings({name: getattr(self, name) for name in names} | routed)
+        parameters = {name: getattr(self, name) for name in names} | routed
+        return Settings(parameters, find_changed_layers(type(self), parameters))
 
     # --------------------------------------------------------------------------------------------
     # The fitted model

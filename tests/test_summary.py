@@ -201,7 +201,7 @@ def test_layers_of_a_whole_custom_network_have_their_shapes():
         )
 
     y = Y.iloc[:, :2].set_axis(["colour", "size"], axis=1)
-    summary = make_tiny(model=build).fit(X, y).summary()
+    summary = make_tiny(hidden_layer_sizes=(256,), model=build).fit(X, y).summary()
     shapes = dict(zip(summary.layers["name"], summary.layers["output"], strict=True))
     assert shapes == {
         "X": "3",
@@ -220,7 +220,7 @@ def test_layer_that_is_called_twice_has_no_one_output():
         dense = keras.layers.Dense(3, "relu", name="twice")
         return keras.Model(inputs, dense(dense(inputs)))
 
-    layers = make_tiny(model=build).fit(X, Y["colour"]).summary().layers
+    layers = make_tiny(hidden_layer_sizes=(256,), model=build).fit(X, Y["colour"]).summary().layers
     assert layers["n_parameters"].sum() == 12 + 4
 
 
@@ -471,7 +471,12 @@ PARAMS = {
         "random_state": np.random.RandomState(0),
     },
     "classes": {"callbacks": keras.callbacks.TerminateOnNaN, "optimizer": keras.optimizers.SGD},
-    "routed": {"model": build_trunk, "model__width": 2, "optimizer__learning_rate": 0.1},
+    "routed": {
+        "hidden_layer_sizes": (256,),
+        "model": build_trunk,
+        "model__width": 2,
+        "optimizer__learning_rate": 0.1,
+    },
     "markup": {"missing_label": "<none>", "monitor": "colour"},
 }
 WRAPPED = {

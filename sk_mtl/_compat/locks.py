@@ -20,7 +20,7 @@ def lock_of(owner: object) -> threading.RLock:
 
 def _forget_locks() -> None:
     """Start without locks in a forked process, where their holders do not run."""
-    global _locks, _lock_of_locks  # noqa: PLW0603 - locks are facts about the process
+    global _locks, _lock_of_locks
     _locks, _lock_of_locks = WeakKeyDictionary(), threading.Lock()
 
 

@@ -61,8 +61,8 @@ def test_line_per_epoch_is_printed_with_aligned_numbers(capsys):
     show(n_epochs=10, line_per_epoch=True, with_validation=False, tasks=("a", "b"))
     captured = capsys.readouterr()
     lines = captured.out.splitlines()
-    assert lines[0] == "epoch  1/10  loss=0.0000  a_loss=1.0000  b_loss=2.0000"
-    assert lines[-1].startswith("epoch 10/10  ")
+    assert lines[0] == "epochs: epoch  1/10  loss=0.0000  a_loss=1.0000  b_loss=2.0000"
+    assert lines[-1].startswith("epochs: epoch 10/10  ")
     assert len(lines) == 10
     assert "%" not in captured.err
 

@@ -295,7 +295,7 @@ CALLS = {
     "stream, other classes": (
         lambda clf: clf.partial_fit(X, Y, classes={"flag": [0, 1, 2]}),
         ValueError,
-        "classes of task 'flag' must be those of the first call to partial_fit, 0, 1. Got 0, 1, 2.",
+        "classes of task 'flag' must be those of the first fit, 0, 1. Got 0, 1, 2.",
         "fitted",
     ),
     "stream, a task too few": (
@@ -404,7 +404,7 @@ CALLS = {
     "validation data, no label": (
         lambda clf: clf.fit(X, Y, validation_data=(X, Y.assign(flag=np.nan, colour=None))),
         ValueError,
-        "validation_data has no label of a task that the network learns.",
+        "In validation_data: y has no label of a task that the network learns.",
         "both",
     ),
     "validation data, an unknown label": (
