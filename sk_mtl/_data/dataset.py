@@ -263,7 +263,8 @@ def gather_validation(
             "validation_data must be a tuple (X, y) or (X, y, sample_weight). "
             f"Got {type(validation_data).__name__}{count}."
         )
-    return ValidationData(*(*validation_data, None)[:3], "validation_data")
+    X, y, sample_weight = (*validation_data, None)[:3]
+    return ValidationData(X, y, sample_weight, "validation_data")
 
 
 def read_validation(

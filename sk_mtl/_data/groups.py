@@ -18,7 +18,8 @@ def read_groups(groups: Any, n_samples: int) -> np.ndarray:
         values = np.empty(len(groups), dtype=object)
         values[:] = groups
     elif isinstance(groups, np.ma.MaskedArray):
-        values = groups.astype(object).filled(None)
+        values = groups.data.astype(object)
+        values[np.ma.getmaskarray(groups)] = None
     else:
         values = np.asarray(groups)
     if values.ndim != 1:
