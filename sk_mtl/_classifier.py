@@ -31,33 +31,22 @@ from sk_mtl._data.sample_weight import read_cell_weight
 from sk_mtl._data.schema import TargetSchema
 from sk_mtl._fit.best import choose_best
 from sk_mtl._fit.fitted import FittedModel
+from sk_mtl._fit.shown import SHOWN_ATTRIBUTES, by_task, show_fitted
 from sk_mtl._fit.temperature_scaling import require_validation
 from sk_mtl._fit.unchanged import check_unchanged, draw_seed
 from sk_mtl._routing import RoutedParamsMixin
 from sk_mtl._save.pickles import pickle_fitted, unpickle_fitted
 from sk_mtl._summary import FitSummary, summarize_fit
 from sk_mtl._task_view import TaskView
-from sk_mtl._tasks import PerTask, resolve_task
+from sk_mtl._tasks import resolve_task
 
 if TYPE_CHECKING:
     from sk_mtl._fit.settings import Settings
 
-__all__ = ["SHOWN_ATTRIBUTES", "MultiTaskClassifier"]
+__all__ = ["FEATURE_ATTRIBUTES", "MultiTaskClassifier"]
 
 # What scikit-learn's validation of X sets.
 FEATURE_ATTRIBUTES = ("n_features_in_", "feature_names_in_")
-# Public attributes that show the fitted model; `_set_fitted` sets them.
-SHOWN_ATTRIBUTES = (
-    "best_iter_",
-    "classes_",
-    "history_",
-    "label_coverage_",
-    "n_classes_",
-    "n_iter_",
-    "n_tasks_",
-    "task_names_",
-    "task_weights_",
-)
 
 
 class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
@@ -584,16 +573,13 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             If a task has no label, or one class; if many rows of X are the same and `groups` does
             not keep them together; if validation rows lie far from all training rows.
         """
-        validation_data = gather_validation(validation_data, X_val, y_val, sample_weight_val)
-        if groups is not None and validation_data is not None:
-            raise ValueError(
-                "groups keeps rows together when fit sets some aside for early stopping, and with "
-                "validation data it sets none aside. Pass one of the two."
-            )
+        validation_rows = gather_validation(
+            validation_data, X_val, y_val, sample_weight_val, groups
+        )
         with lock_of(self):
             now = self._snapshot()
             check_parameters(now)
-            previous = now._fitted if now.warm_start and now._is_fitted() else None
+            previous = vars(now).get("_fitted") if now.warm_start else None
             if previous is not None:
                 check_unchanged(previous, now.get_params(deep=False), X)
             table = read_labels(y, missing_label=now.missing_label)
@@ -604,12 +590,12 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             if previous is None:
                 warn_of_degenerate_tasks(dataset)
             validation = None
-            if validation_data is not None and dataset.learnable_names:
+            if validation_rows is not None and dataset.learnable_names:
 
                 def check_X(X: Any) -> Any:
                     return now._check_X(X, previous, categories)
 
-                validation = read_validation(validation_data, dataset, check_X, now.missing_label)
+                validation = read_validation(validation_rows, dataset, check_X, now.missing_label)
             # Imported here, as it imports TensorFlow.
             from sk_mtl._fit.rounds import fit_model
 
@@ -647,7 +633,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         with lock_of(self):
             now = self._snapshot()
             check_parameters(now)
-            previous = now._fitted if now._is_fitted() else None
+            previous = vars(now).get("_fitted")
             if previous is not None:
                 check_unchanged(previous, now.get_params(deep=False), X, keeps_temperatures=True)
             table = read_labels(y, missing_label=now.missing_label)
@@ -763,28 +749,16 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     def _snapshot(self) -> Self:
         """Return the estimator as it is now: another thread may fit it at any moment."""
         now = object.__new__(type(self))
-        now.__dict__ = dict(vars(self))
+        now.__dict__.update(vars(self))
         return now
 
     def _set_fitted(self, fitted: FittedModel, now: Self | None = None) -> Self:
         """Take a fitted model with the attributes that show it, and the features of a snapshot."""
-        schema = fitted.schema
-        public = {
-            "task_names_": _object_array(schema.task_names),
-            "n_tasks_": len(schema.task_names),
-            "classes_": _by_task([_read_only(c) for c in schema.classes], schema),
-            "n_classes_": _by_task(list(schema.n_classes), schema),
-            "label_coverage_": fitted.labelled_cells / fitted.n_rows,
-            "task_weights_": _read_only(fitted.task_weights),
-            "history_": fitted.history,
-            "n_iter_": fitted.n_iter,
-            "best_iter_": fitted.best_iter,
-        }
-        mine, features = vars(self), vars(self if now is None else now)
-        kept = {name: mine[name] for name in mine if name not in FEATURE_ATTRIBUTES}
-        features = {name: features[name] for name in FEATURE_ATTRIBUTES if name in features}
+        seen = vars(self if now is None else now)
+        kept = {k: v for k, v in vars(self).items() if k not in FEATURE_ATTRIBUTES}
+        features = {name: seen[name] for name in FEATURE_ATTRIBUTES if name in seen}
         # In one step: whoever reads this estimator sees all of one fit, and Ctrl-C breaks nothing.
-        self.__dict__ = {**kept, **features, **public, "_fitted": fitted}
+        self.__dict__ = {**kept, **features, **show_fitted(fitted), "_fitted": fitted}
         return self
 
     def _checked(self, X: Any) -> tuple[FittedModel, Any]:
@@ -831,7 +805,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
             label in training.
         """
         fitted, X = self._checked(X)
-        return _by_task(fitted.probabilities(X), fitted.schema)
+        return by_task(fitted.probabilities(X), fitted.schema)
 
     def predict_log_proba(self, X: Any) -> Any:
         """Predict the logarithms of class probabilities.
@@ -848,7 +822,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         """
         fitted, X = self._checked(X)
         with np.errstate(divide="ignore"):
-            return _by_task([np.log(p) for p in fitted.probabilities(X)], fitted.schema)
+            return by_task([np.log(p) for p in fitted.probabilities(X)], fitted.schema)
 
     def predict_std(self, X: Any) -> Any:
         r"""Predict the disagreement between the members of the ensemble.
@@ -879,7 +853,7 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
                 "predict_std is the spread over the members of an ensemble, and this estimator "
                 "was fitted with ensemble_size=1. Fit it with ensemble_size=8, for instance."
             )
-        return _by_task(fitted.spread(X), fitted.schema)
+        return by_task(fitted.spread(X), fitted.schema)
 
     def predict_proba_frame(self, X: Any) -> pd.DataFrame:
         """Predict class probabilities as one frame.
@@ -1026,25 +1000,6 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
         if "_fitted" in state:
             name = type(self).__name__
             self._set_fitted(unpickle_fitted(state["_fitted"], self.n_features_in_, name))
-
-
-def _by_task(items: list[Any], schema: TargetSchema) -> Any:
-    """Return values by task; the one of a 1-D y."""
-    return items[0] if schema.is_1d else PerTask(items, schema.task_names)
-
-
-def _read_only(array: np.ndarray) -> np.ndarray:
-    """Return a view that cannot be written to: the fitted model predicts by the array."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
-def _object_array(items: tuple[Hashable, ...]) -> np.ndarray:
-    """Return a 1-D object array, also of tuples."""
-    array = np.empty(len(items), dtype=object)
-    array[:] = items
-    return array
 
 
 # Doctest passes over classes of another module than this.

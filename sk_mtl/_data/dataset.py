@@ -238,13 +238,18 @@ class ValidationData(NamedTuple):
 
 
 def gather_validation(
-    validation_data: Any, X_val: Any, y_val: Any, sample_weight_val: Any
+    validation_data: Any, X_val: Any, y_val: Any, sample_weight_val: Any, groups: Any
 ) -> ValidationData | None:
     """Return the validation rows from one of both forms of the arguments of `fit`."""
     parts = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
     given = [name for name, part in parts.items() if part is not None]
     if validation_data is None and not given:
         return None
+    if groups is not None:
+        raise ValueError(
+            "groups keeps rows together when fit sets some aside for early stopping, and with "
+            "validation data it sets none aside. Pass one of the two."
+        )
     if validation_data is None:
         if X_val is None or y_val is None:
             raise ValueError(

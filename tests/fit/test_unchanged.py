@@ -20,6 +20,10 @@ SEED = (
 )
 
 
+def pickle_copy(clf):
+    return pickle.loads(pickle.dumps(clf))
+
+
 def save_and_load(clf):
     file = io.BytesIO()
     save_model(clf, file)
@@ -33,9 +37,7 @@ def test_another_seed_is_told(method):
         getattr(clf.set_params(random_state=1), method)(X, Y)
 
 
-@pytest.mark.parametrize(
-    "way", [copy.deepcopy, lambda c: pickle.loads(pickle.dumps(c)), save_and_load]
-)
+@pytest.mark.parametrize("way", [copy.deepcopy, pickle_copy, save_and_load])
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize(
     "params",

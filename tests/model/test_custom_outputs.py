@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from sk_mtl import MultiTaskClassifier
 from sk_mtl._model.custom_outputs import classify_outputs, outputs_to_logits
 from sk_mtl._model.custom_serialization import deserialize_model, serialize_model
 from sk_mtl._model.randomness import fixed_randomness
