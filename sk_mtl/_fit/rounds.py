@@ -148,17 +148,18 @@ class _Fit:
 
     def _warn_of_few_groups(self) -> None:
         """Warn if "auto" validates nothing for want of groups."""
-        settings, n_groups = self.settings, self.dataset.n_groups
-        without = replace(self.dataset, groups=None)
-        if settings.early_stopping == "auto" and (
-            settings.stops_early(without, False)
-            or settings.stops_by_folds(without, False, self.start is not None)
+        settings, dataset = self.settings, self.dataset
+        if settings.early_stopping != "auto" or dataset.groups is None:
+            return
+        without, continues = replace(dataset, groups=None), self.start is not None
+        if settings.stops_early(without, False) or settings.stops_by_folds(
+            without, False, continues
         ):
             warn_user(
                 f"early_stopping='auto' needs {N_FOLDS} groups for folds, and the rows with labels "
-                f"are of {n_groups}: it validates nothing, and trains all {settings.epochs} "
-                "epochs. Set early_stopping=True to validate on one or more of two groups, or "
-                "early_stopping=False with a suitable number of epochs."
+                f"are of {dataset.n_groups}: it validates nothing, and trains all "
+                f"{settings.epochs} epochs. Set early_stopping=True, for which two groups are "
+                "enough, or early_stopping=False with a suitable number of epochs."
             )
 
     def by_folds(self) -> tuple[_Round | None, np.ndarray | None]:
