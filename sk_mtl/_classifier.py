@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
-from sklearn.utils import ClassifierTags, check_random_state
+from sklearn.utils import ClassifierTags
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sk_mtl._compat.parameters import check_parameters
+from sk_mtl._compat.locks import lock_of
+from sk_mtl._compat.parameters import check_parameters, find_changed_layers
 from sk_mtl._compat.sklearn_callbacks import CallbackSupportMixin, calling_callbacks
 from sk_mtl._compat.sklearn_doc_links import DocLinkMixin
 from sk_mtl._compat.sklearn_guard import check_asker, is_fitting_fold
@@ -24,6 +24,7 @@ from sk_mtl._data.dataset import (
     check_same_classes,
     declare_schema,
     encode_dataset,
+    gather_validation,
     read_validation,
     require_labels,
     warn_of_degenerate_tasks,
@@ -36,30 +37,22 @@ from sk_mtl._data.sample_weight import read_cell_weight
 from sk_mtl._data.schema import TargetSchema, has_missing_labels
 from sk_mtl._fit.best import choose_best
 from sk_mtl._fit.fitted import FittedModel
+from sk_mtl._fit.shown import SHOWN_ATTRIBUTES, by_task, show_fitted
 from sk_mtl._fit.temperature_scaling import require_validation
+from sk_mtl._fit.unchanged import check_unchanged, draw_seed
 from sk_mtl._routing import RoutedParamsMixin
 from sk_mtl._save.pickles import pickle_fitted, unpickle_fitted
 from sk_mtl._summary import FitSummary, summarize_fit
 from sk_mtl._task_view import TaskView
-from sk_mtl._tasks import PerTask, resolve_task
+from sk_mtl._tasks import resolve_task
 
 if TYPE_CHECKING:
     from sk_mtl._fit.settings import Settings
 
-__all__ = ["SHOWN_ATTRIBUTES", "MultiTaskClassifier"]
+__all__ = ["FEATURE_ATTRIBUTES", "MultiTaskClassifier"]
 
-# Public attributes that show the fitted model, as `_shown_attributes` returns them.
-SHOWN_ATTRIBUTES = (
-    "best_iter_",
-    "classes_",
-    "history_",
-    "label_coverage_",
-    "n_classes_",
-    "n_iter_",
-    "n_tasks_",
-    "task_names_",
-    "task_weights_",
-)
+# What scikit-learn's validation of X sets.
+FEATURE_ATTRIBUTES = ("n_features_in_", "feature_names_in_")
 
 
 class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin, BaseEstimator):
@@ -96,9 +89,9 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
     model : callable or keras.Model, default=None
         Network: a builder of a Keras model, as in scikeras, or a model, which is copied. Its output
         is either a trunk, which takes the place of `hidden_layer_sizes` and gets the heads on top,
-        or there is one output per task: then it is the whole network, and all parameters of layers
-        are ignored. Parameters of the builder are routed: ``model__width=64``; it receives ``meta``
-        and ``compile_kwargs`` if it has such arguments.
+        or there is one output per task: then it is the whole network, and the parameters of layers
+        must keep their defaults. Parameters of the builder are routed: ``model__width=64``; it
+        receives ``meta`` and ``compile_kwargs`` if it has such arguments.
     standardize : "auto" or bool, default="auto"
         Data: whether the network first standardises X, by the means and standard deviations of the
         rows that it is trained on; see Notes. Cells of X may then be missing (NaN). "auto" does so
@@ -541,7 +534,16 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
     # --------------------------------------------------------------------------------------------
 
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        groups: Any = None,
+        validation_data: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
     ) -> MultiTaskClassifier:
         """Fit the network.
 
@@ -553,8 +555,19 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
             Class labels, one column per task, NaN, None or NA where a label is missing.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weights of rows or of cells. A row of weight 2 counts as the row twice.
+        groups : array-like of shape (n_samples,), default=None
+            The group of each row, such as a person or a plate. Rows that are set aside for early
+            stopping, once or by folds, are whole groups. Without them, rows that belong together
+            come to both sides, and the validation loss is too low.
         validation_data : tuple (X, y) or (X, y, sample_weight), default=None
             Validation rows for early stopping, in place of a part of the training rows.
+        X_val : array-like or sparse matrix of shape (n_val, n_features), default=None
+            The same in separate arguments, of which a Pipeline can transform this one:
+            ``Pipeline(..., transform_input=["X_val"])``, with scikit-learn's metadata routing.
+        y_val : array-like of shape (n_val,) or (n_val, n_tasks), default=None
+            Labels of `X_val`.
+        sample_weight_val : array-like of shape (n_val,) or (n_val, n_tasks), default=None
+            Weights of `X_val`.
 
         Returns
         -------
@@ -570,37 +583,49 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
         -----
         UserWarning
             If a task has no label, or one class; if `class_weight` names a class that no label
-            has; or if the pandas indexes of X, y and `sample_weight` hold the same labels in
-            different orders: rows are matched by position.
+            has; if the pandas indexes of X, y, `sample_weight` and `groups` hold the same labels
+            in different orders: rows are matched by position; if many rows of X are the same and
+            `groups` does not keep them together; if validation rows lie far from all training
+            rows.
         """
-        check_parameters(self)
-        previous = self._fitted if self.warm_start and self._is_fitted() else None
-        calling = calling_callbacks(self, X, y, sample_weight, _shown_attributes)
-        with calling as tasks, self._same_features_on_error():
-            table = self._read_labels(y, previous)
-            warn_of_other_order({"X": X, "y": y, "sample_weight": sample_weight})
-            X, categories = self._read_features(X, previous)
-            require_labels(table)
-            schema = None if previous is None else previous.schema
-            dataset = self._encode(X, table, sample_weight, schema, categories)
-            check_class_weight(dataset, self.classes)
-            if previous is None:
-                warn_of_degenerate_tasks(dataset)
-                is_part = is_fitting_fold()
-                warn_of_suspect_classes(dataset.schema, table, self.classes, is_part=is_part)
-            validation = None
-            if validation_data is not None and dataset.learnable_names:
+        validation_rows = gather_validation(
+            validation_data, X_val, y_val, sample_weight_val, groups
+        )
+        with lock_of(self):
+            now = self._snapshot()
+            check_parameters(now)
+            previous = vars(now).get("_fitted") if now.warm_start else None
+            if previous is not None:
+                check_unchanged(previous, now.get_params(deep=False), X)
+            with calling_callbacks(self, X, y, sample_weight, now._attributes_of) as tasks:
+                table = now._read_labels(y, previous)
+                warn_of_other_order(
+                    {"X": X, "y": y, "sample_weight": sample_weight, "groups": groups}
+                )
+                X, categories = now._read_features(X, previous)
+                require_labels(table)
+                schema = None if previous is None else previous.schema
+                dataset = now._encode(X, table, sample_weight, schema, categories, groups)
+                check_class_weight(dataset, now.classes)
+                if previous is None:
+                    warn_of_degenerate_tasks(dataset)
+                    is_part = is_fitting_fold()
+                    warn_of_suspect_classes(dataset.schema, table, now.classes, is_part=is_part)
+                validation = None
+                if validation_rows is not None and dataset.learnable_names:
 
-                def check_X(X: Any) -> Any:
-                    return self._check_X(X, previous, categories)
+                    def check_X(X: Any) -> Any:
+                        return now._check_X(X, previous, categories)
 
-                validation = read_validation(validation_data, dataset, check_X, self.missing_label)
-            # Imported here, as it imports TensorFlow.
-            from sk_mtl._fit.rounds import fit_model
+                    validation = read_validation(
+                        validation_rows, dataset, check_X, now.missing_label
+                    )
+                # Imported here, as it imports TensorFlow.
+                from sk_mtl._fit.rounds import fit_model
 
-            seed = self._draw_seed() if previous is None else previous.seed
-            fitted = fit_model(self._settings(), dataset, validation, seed, previous, tasks)
-            self._set_fitted(fitted)
+                seed = draw_seed(now.random_state) if previous is None else previous.seed
+                fitted = fit_model(now._settings(), dataset, validation, seed, previous, tasks)
+                self._set_fitted(fitted, now)
         return self
 
     def partial_fit(
@@ -630,30 +655,32 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
         ValueError
             If a parameter or the data cannot be used; the estimator is left as it was.
         """
-        check_parameters(self)
-        previous = self._fitted if self._is_fitted() else None
-        with self._same_features_on_error():
-            table = self._read_labels(y, previous)
+        with lock_of(self):
+            now = self._snapshot()
+            check_parameters(now)
+            previous = vars(now).get("_fitted")
+            if previous is not None:
+                check_unchanged(previous, now.get_params(deep=False), X, keeps_temperatures=True)
+            table = now._read_labels(y, previous)
             warn_of_other_order({"X": X, "y": y, "sample_weight": sample_weight})
-            X, categories = self._read_features(X, previous)
+            X, categories = now._read_features(X, previous)
             if previous is None:
-                if self.calibrate and self.calibrate != "auto":
+                if now.calibrate and now.calibrate != "auto":
                     require_validation(None)
-                listed = self.classes if classes is None else classes
+                listed = now.classes if classes is None else classes
                 schema = declare_schema(table, listed)
                 warn_of_suspect_classes(schema, table, listed, is_part=True)
             else:
                 schema = previous.schema
-                if classes is not None:
-                    check_same_classes(schema, classes)
-            dataset = self._encode(X, table, sample_weight, schema, categories)
+                check_same_classes(schema, classes)
+            dataset = now._encode(X, table, sample_weight, schema, categories)
             check_class_weight(dataset, is_stream=True)
             # Imported here, as it imports TensorFlow.
             from sk_mtl._fit.rounds import train_one_epoch
 
-            seed = self._draw_seed() if previous is None else previous.seed
-            fitted = train_one_epoch(self._settings(), dataset, seed, previous)
-        return self._set_fitted(fitted)
+            seed = draw_seed(now.random_state) if previous is None else previous.seed
+            fitted = train_one_epoch(now._settings(), dataset, seed, previous)
+            return self._set_fitted(fitted, now)
 
     # --------------------------------------------------------------------------------------------
     # Reading what was passed
@@ -717,6 +744,7 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
         sample_weight: Any,
         schema: TargetSchema | None,
         categories: Categories | None,
+        groups: Any = None,
     ) -> Dataset:
         """Return X and y as a dataset."""
         return encode_dataset(
@@ -728,13 +756,11 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
             self.classes,
             learns_unlabelled=self.unlabelled is not None,
             categories=categories,
+            groups=groups,
         )
 
     def _allows_nan(self) -> bool:
         return self.model is None if self.standardize == "auto" else bool(self.standardize)
-
-    def _draw_seed(self) -> int:
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _settings(self) -> Settings:
         from sk_mtl._fit.settings import Settings
@@ -742,20 +768,8 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
         # Those of this class: a subclass may have others, and set some of these itself.
         names = MultiTaskClassifier._get_param_names()
         routed = {k: v for k, v in vars(self).items() if self._is_routed(k)}
-        return Settings({name: getattr(self, name) for name in names} | routed)
-
-    @contextmanager
-    def _same_features_on_error(self) -> Iterator[None]:
-        """Put back what scikit-learn's validation of X sets if a fit fails after it."""
-        names = ("n_features_in_", "feature_names_in_")
-        before = {name: vars(self)[name] for name in names if name in vars(self)}
-        try:
-            yield
-        except BaseException:
-            # In one step: a second Ctrl-C may come at once.
-            others = {k: v for k, v in vars(self).items() if k not in names}
-            self.__dict__ = {**others, **before}
-            raise
+        parameters = {name: getattr(self, name) for name in names} | routed
+        return Settings(parameters, find_changed_layers(type(self), parameters))
 
     # --------------------------------------------------------------------------------------------
     # The fitted model
@@ -767,16 +781,31 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
     def __sklearn_is_fitted__(self) -> bool:
         return self._is_fitted()
 
-    def _set_fitted(self, fitted: FittedModel) -> Self:
-        """Take a fitted model, and the public attributes that show it."""
-        self.__dict__ = {**vars(self), **_shown_attributes(fitted)}
+    def _snapshot(self) -> Self:
+        """Return the estimator as it is now: another thread may fit it at any moment."""
+        now = object.__new__(type(self))
+        now.__dict__.update(vars(self))
+        return now
+
+    def _attributes_of(self, fitted: FittedModel) -> dict[str, Any]:
+        """Return what a fit sets: the features seen by this snapshot, and the fitted model."""
+        features = {k: v for k, v in vars(self).items() if k in FEATURE_ATTRIBUTES}
+        return {**features, **show_fitted(fitted), "_fitted": fitted}
+
+    def _set_fitted(self, fitted: FittedModel, now: Self | None = None) -> Self:
+        """Take a fitted model with the attributes that show it, and the features of a snapshot."""
+        seen = self if now is None else now
+        kept = {k: v for k, v in vars(self).items() if k not in FEATURE_ATTRIBUTES}
+        # In one step: whoever reads this estimator sees all of one fit, and Ctrl-C breaks nothing.
+        self.__dict__ = {**kept, **seen._attributes_of(fitted)}
         return self
 
     def _checked(self, X: Any) -> tuple[FittedModel, Any]:
         """Return the fitted model, and X as numbers for it to predict."""
-        check_is_fitted(self)
-        fitted = self._fitted
-        return fitted, self._check_X(X, fitted, fitted.encoder.categories, keep_float64=True)
+        now = self._snapshot()
+        check_is_fitted(now)
+        fitted = now._fitted
+        return fitted, now._check_X(X, fitted, fitted.encoder.categories, keep_float64=True)
 
     # --------------------------------------------------------------------------------------------
     # Predicting
@@ -815,7 +844,7 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
             label in training.
         """
         fitted, X = self._checked(X)
-        return _by_task(fitted.probabilities(X), fitted.schema)
+        return by_task(fitted.probabilities(X), fitted.schema)
 
     def predict_log_proba(self, X: Any) -> Any:
         """Predict the logarithms of class probabilities.
@@ -832,7 +861,7 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
         """
         fitted, X = self._checked(X)
         with np.errstate(divide="ignore"):
-            return _by_task([np.log(p) for p in fitted.probabilities(X)], fitted.schema)
+            return by_task([np.log(p) for p in fitted.probabilities(X)], fitted.schema)
 
     def predict_std(self, X: Any) -> Any:
         r"""Predict the disagreement between the members of the ensemble.
@@ -857,14 +886,13 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
         ValueError
             If the estimator was fitted with ``ensemble_size=1``.
         """
-        check_is_fitted(self)
-        if self._fitted.n_members == 1 and (self._fitted.network or self.ensemble_size == 1):
+        fitted, X = self._checked(X)
+        if fitted.n_members == 1 and (fitted.network or self.ensemble_size == 1):
             raise ValueError(
                 "predict_std is the spread over the members of an ensemble, and this estimator "
                 "was fitted with ensemble_size=1. Fit it with ensemble_size=8, for instance."
             )
-        fitted, X = self._checked(X)
-        return _by_task(fitted.spread(X), fitted.schema)
+        return by_task(fitted.spread(X), fitted.schema)
 
     def predict_proba_frame(self, X: Any) -> pd.DataFrame:
         """Predict class probabilities as one frame.
@@ -944,8 +972,9 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
             Tasks, labelled cells, layers, epochs and losses, as tables; ``print`` it, or display it
             in a notebook.
         """
-        check_is_fitted(self)
-        return summarize_fit(self)
+        now = self._snapshot()
+        check_is_fitted(now)
+        return summarize_fit(now)
 
     # --------------------------------------------------------------------------------------------
     # scikit-learn
@@ -966,7 +995,8 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
     @property
     def model_(self) -> Any:
         """The network as a Keras model."""
-        network = self._fitted.network if self._is_fitted() else None
+        fitted = vars(self).get("_fitted")
+        network = None if fitted is None else fitted.network
         if network is None:
             raise AttributeError(
                 f"{type(self).__name__} has no model_: it is not fitted, or no task has two "
@@ -1006,35 +1036,6 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
         if "_fitted" in state:
             name = type(self).__name__
             self._set_fitted(unpickle_fitted(state["_fitted"], self.n_features_in_, name))
-
-
-def _shown_attributes(fitted: FittedModel) -> dict[str, Any]:
-    """Return the attributes of an estimator with a fitted model: itself, and the public ones."""
-    schema = fitted.schema
-    return {
-        "task_names_": _object_array(schema.task_names),
-        "n_tasks_": len(schema.task_names),
-        "classes_": _by_task(list(schema.classes), schema),
-        "n_classes_": _by_task(list(schema.n_classes), schema),
-        "label_coverage_": fitted.labelled_cells / fitted.n_rows,
-        "task_weights_": fitted.task_weights,
-        "history_": fitted.history,
-        "n_iter_": fitted.n_iter,
-        "best_iter_": fitted.best_iter,
-        "_fitted": fitted,
-    }
-
-
-def _by_task(items: list[Any], schema: TargetSchema) -> Any:
-    """Return values by task; the one of a 1-D y."""
-    return items[0] if schema.is_1d else PerTask(items, schema.task_names)
-
-
-def _object_array(items: tuple[Hashable, ...]) -> np.ndarray:
-    """Return a 1-D object array, also of tuples."""
-    array = np.empty(len(items), dtype=object)
-    array[:] = items
-    return array
 
 
 # Doctest passes over classes of another module than this.

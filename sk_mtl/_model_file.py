@@ -17,11 +17,12 @@ import numpy as np
 import sklearn
 from sklearn.utils.validation import check_is_fitted
 
-from sk_mtl._classifier import SHOWN_ATTRIBUTES, MultiTaskClassifier
+from sk_mtl._classifier import FEATURE_ATTRIBUTES, MultiTaskClassifier
 from sk_mtl._codec.container import check_start, pack, read_json, unpack
 from sk_mtl._codec.files import replace_file
 from sk_mtl._codec.values import decode_value, encode_value, require
 from sk_mtl._compat.parameters import check_parameters
+from sk_mtl._fit.shown import SHOWN_ATTRIBUTES
 from sk_mtl._save.fitted_model import decode_fitted, encode_fitted
 from sk_mtl._save.parameters import decode_parameter, encode_parameter
 from sk_mtl._tasks import enumerate_some
@@ -29,7 +30,6 @@ from sk_mtl._tasks import enumerate_some
 __all__ = ["load_model", "save_model"]
 
 _PARTS = {"estimator", "features", "model", "parameters", "requests", "versions"}
-_FEATURES = ("n_features_in_", "feature_names_in_")
 _REQUESTED = ("fit", "partial_fit", "score")
 _LIBRARIES = ("sk_mtl", "keras", "numpy", "pandas", "scikit-learn", "tensorflow")
 
@@ -86,6 +86,7 @@ def save_model(estimator: MultiTaskClassifier, file: Any) -> None:
             f"{type(estimator).__name__}. Take the classifier out of a Pipeline (model[-1]) or a "
             "search (search.best_estimator_); skops.io and pickle save those whole."
         )
+    estimator = estimator._snapshot()
     check_is_fitted(estimator)
     content = pack(*_describe(estimator))
     try:
@@ -179,7 +180,7 @@ def _describe(estimator: MultiTaskClassifier) -> tuple[str, dict[str, np.ndarray
             "who trust you."
         )
     parameters = estimator.get_params(deep=False)
-    known = {*parameters, *SHOWN_ATTRIBUTES, *_FEATURES, "_fitted", "_metadata_request"}
+    known = {*parameters, *SHOWN_ATTRIBUTES, *FEATURE_ATTRIBUTES, "_fitted", "_metadata_request"}
     if unknown := sorted(vars(estimator).keys() - known):
         raise TypeError(
             f"save_model does not know the attribute(s) {enumerate_some(unknown)}, and would lose "
@@ -194,7 +195,8 @@ def _describe(estimator: MultiTaskClassifier) -> tuple[str, dict[str, np.ndarray
             },
             "requests": _describe_requests(estimator),
             "features": {
-                name: encode_value(vars(estimator).get(name), name, arrays) for name in _FEATURES
+                name: encode_value(vars(estimator).get(name), name, arrays)
+                for name in FEATURE_ATTRIBUTES
             },
             "model": encode_fitted(fitted, arrays),
         }
@@ -217,8 +219,8 @@ def _restore(text: str, arrays: dict[str, np.ndarray]) -> MultiTaskClassifier:
     require(type(estimator.optimizer) is str, "the optimizer is not named by a string")
     check_parameters(estimator)
     features = {name: decode_value(node, arrays) for name, node in nodes["features"].items()}
-    require(features.keys() == set(_FEATURES), "unexpected keys in the features")
-    n_features, names = (features[name] for name in _FEATURES)
+    require(features.keys() == set(FEATURE_ATTRIBUTES), "unexpected keys in the features")
+    n_features, names = (features[name] for name in FEATURE_ATTRIBUTES)
     is_count = type(n_features) is int and 1 <= n_features < 2**62
     require(is_count, "the number of features is out of range")
     if names is None:

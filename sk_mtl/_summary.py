@@ -59,9 +59,9 @@ class FitSummary:
     ensemble : tuple (int, str), default=(1, "shared")
         The number of members of the network and `ensemble_method`.
     label_smoothing : "auto" or float, default=0.0
-        The parameter of the estimator; 0 without a network or with the focal loss.
+        The parameter of the fit; 0 without a network or with the focal loss.
     unlabelled : str or None, default=None
-        The parameter of the estimator; None without a network.
+        The parameter of the fit; None without a network.
 
     Examples
     --------
@@ -240,7 +240,6 @@ def summarize_fit(estimator: Any) -> FitSummary:
         }
     layers = _table_of_layers(estimator)
     spec = None if estimator._fitted.network is None else estimator._fitted.network.spec
-    is_smoothed = spec is not None and estimator.loss == "cross_entropy"
     return FitSummary(
         estimator=type(estimator).__name__,
         n_samples=int(estimator._fitted.n_rows),
@@ -253,8 +252,8 @@ def summarize_fit(estimator: Any) -> FitSummary:
         tasks=_table_of_tasks(estimator),
         layers=layers,
         ensemble=(1, "shared") if spec is None else (spec.ensemble_size, spec.ensemble_method),
-        label_smoothing=estimator.label_smoothing if is_smoothed else 0.0,
-        unlabelled=estimator.unlabelled if "unlabelled_objective" in history else None,
+        label_smoothing=estimator._fitted.label_smoothing,
+        unlabelled=estimator._fitted.unlabelled,
     )
 
 

@@ -130,12 +130,13 @@ class TaskView(DocLinkMixin, ClassifierMixin, BaseEstimator):
         labels : ndarray of shape (n_samples,)
             Predicted labels.
         """
-        probabilities = self.predict_proba(X)
+        now = self._snapshot()
+        probabilities = now.predict_proba(X)
         if np.isnan(probabilities).any() or not probabilities.shape[1]:
             raise ValueError(
                 f"Task {quote(self.task)} had no label in training: nothing to predict."
             )
-        return self.classes_[probabilities.argmax(axis=1)]
+        return now.classes_[probabilities.argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the task's class probabilities.
@@ -151,9 +152,10 @@ class TaskView(DocLinkMixin, ClassifierMixin, BaseEstimator):
             In the order of `classes_`: those of the estimator, divided by their sum in float64, as
             metrics expect of this type.
         """
-        probabilities = self.estimator.predict_proba(self._with_names(X))
+        now = self._snapshot()
+        probabilities = now.estimator.predict_proba(now._with_names(X))
         if isinstance(probabilities, list):
-            probabilities = list(probabilities)[self._position()]
+            probabilities = list(probabilities)[now._position()]
         probabilities = np.asarray(probabilities, dtype=np.float64)
         # scikit-learn's log loss warns of sums that are 1 to the precision of float32 only.
         return probabilities / probabilities.sum(axis=1, keepdims=True)
@@ -229,6 +231,14 @@ class TaskView(DocLinkMixin, ClassifierMixin, BaseEstimator):
         labels = table.columns[0][table.label_mask[:, 0]]
         refuse_missing_words(labels[index_labels(labels, self.classes_) < 0], self.task)
         return table
+
+    def _snapshot(self) -> TaskView:
+        """Return the view of the estimator as it is now: another thread may fit it."""
+        if not hasattr(self.estimator, "_snapshot"):  # a Pipeline or a search
+            return self
+        now = object.__new__(type(self))
+        now.__dict__.update(vars(self), estimator=self.estimator._snapshot())
+        return now
 
     def _position(self) -> int:
         return resolve_task(self.task, self._task_names())

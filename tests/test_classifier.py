@@ -881,7 +881,7 @@ def test_a_bar_shows_epochs_and_losses(X, Y, capsys):
     fit(X, Y, verbose=1)
     shown = capsys.readouterr()
     assert shown.out == ""
-    for words in ("epochs: 100%", "2/2", "loss=", "flag_loss=", "colour_loss="):
+    for words in ("all rows: 100%", "2/2", "loss=", "flag_loss=", "colour_loss="):
         assert words in shown.err
 
 
@@ -889,11 +889,22 @@ def test_a_line_per_epoch(X, Y, capsys):
     fit(X, Y, verbose=2, validation_data=(X, Y))
     lines = capsys.readouterr().out.strip().splitlines()
     assert len(lines) == 2
-    assert lines[0].startswith("epoch 1/2  loss=")
+    assert lines[0].startswith("all rows: epoch 1/2  loss=")
     assert "val_colour_loss=" in lines[1]
 
 
 def test_progress_goes_on_counting_with_warm_start(X, Y, capsys):
     clf = fit(X, Y, warm_start=True)
     clf.set_params(verbose=2).fit(X, Y)
-    assert [line[:9] for line in capsys.readouterr().out.splitlines()] == ["epoch 3/4", "epoch 4/4"]
+    lines = [line.partition("  ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["all rows: epoch 3/4", "all rows: epoch 4/4"]
+
+
+def test_arrays_that_predictions_depend_on_cannot_be_written_to(X, Y):
+    clf = make_tiny().fit(X, Y)
+    one_task = make_tiny().fit(X, Y["flag"])
+    copies = [clf, pickle.loads(pickle.dumps(clf)), copy.deepcopy(clf)]
+    arrays = [a for c in copies for a in (*c.classes_, c.task_weights_)]
+    for array in [*arrays, one_task.classes_, clf.task_view("flag").classes_]:
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1

@@ -1,5 +1,6 @@
 """Tests of how a fitted estimator looks: its summary, and scikit-learn's HTML of it."""
 
+import io
 import json
 import pickle
 import re
@@ -21,7 +22,7 @@ from sklearn.utils import estimator_html_repr
 
 import sk_mtl._train.program
 import sk_mtl._train.program_cache
-from sk_mtl import MultiTaskClassifier
+from sk_mtl import MultiTaskClassifier, load_model, save_model
 
 N_ROWS = 40
 
@@ -201,7 +202,7 @@ def test_layers_of_a_whole_custom_network_have_their_shapes():
         )
 
     y = Y.iloc[:, :2].set_axis(["colour", "size"], axis=1)
-    summary = make_tiny(model=build).fit(X, y).summary()
+    summary = make_tiny(hidden_layer_sizes=(256,), model=build).fit(X, y).summary()
     shapes = dict(zip(summary.layers["name"], summary.layers["output"], strict=True))
     assert shapes == {
         "X": "3",
@@ -220,7 +221,7 @@ def test_layer_that_is_called_twice_has_no_one_output():
         dense = keras.layers.Dense(3, "relu", name="twice")
         return keras.Model(inputs, dense(dense(inputs)))
 
-    layers = make_tiny(model=build).fit(X, Y["colour"]).summary().layers
+    layers = make_tiny(hidden_layer_sizes=(256,), model=build).fit(X, Y["colour"]).summary().layers
     assert layers["n_parameters"].sum() == 12 + 4
 
 
@@ -319,6 +320,25 @@ def test_label_smoothing_and_unlabelled_are_told_if_they_act(unlabelled, label_s
     facts = {name.strip(): text.strip() for name, text in facts.items()}
     assert facts.get("unlabelled") == unlabelled
     assert facts.get("label smoothing") == (str(label_smoothing) if label_smoothing else None)
+
+
+def save_and_load(clf):
+    file = io.BytesIO()
+    save_model(clf, file)
+    return load_model(io.BytesIO(file.getvalue()))
+
+
+@pytest.mark.parametrize("way", [lambda clf: clf, pickle_copy, save_and_load])
+@pytest.mark.parametrize("smoothing", [0.1, "auto", np.float32(0.25)])
+def test_what_was_fitted_is_told_after_parameters_have_changed(smoothing, way):
+    clf = make_tiny(epochs=1, unlabelled="consistency", label_smoothing=smoothing)
+    clf = way(clf.fit(X, Y.iloc[:, :2]))
+    clf.set_params(unlabelled=None, label_smoothing=0.5, loss="focal", ensemble_size=3)
+    summary = clf.summary()
+    assert (summary.unlabelled, summary.label_smoothing) == ("consistency", smoothing)
+    assert summary.ensemble == (1, "shared")
+    plain = way(make_tiny(epochs=1).fit(X, Y["colour"])).set_params(label_smoothing=0.5)
+    assert plain.summary().label_smoothing == 0.0
 
 
 def test_label_smoothing_is_not_told_of_the_focal_loss():
@@ -471,7 +491,12 @@ PARAMS = {
         "random_state": np.random.RandomState(0),
     },
     "classes": {"callbacks": keras.callbacks.TerminateOnNaN, "optimizer": keras.optimizers.SGD},
-    "routed": {"model": build_trunk, "model__width": 2, "optimizer__learning_rate": 0.1},
+    "routed": {
+        "hidden_layer_sizes": (256,),
+        "model": build_trunk,
+        "model__width": 2,
+        "optimizer__learning_rate": 0.1,
+    },
     "markup": {"missing_label": "<none>", "monitor": "colour"},
 }
 WRAPPED = {

@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from os import PathLike
 from typing import Any
 
+import numpy as np
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -22,7 +23,7 @@ from sklearn.utils._param_validation import (
 from sk_mtl._names import did_you_mean
 from sk_mtl._quoting import quote
 
-__all__ = ["PARAMETER_CONSTRAINTS", "check_parameters"]
+__all__ = ["PARAMETER_CONSTRAINTS", "check_parameters", "find_changed_layers"]
 
 
 class _Choice(StrOptions):
@@ -96,6 +97,7 @@ _ACT_ONLY_IF: dict[str, tuple[str, Callable[[Mapping[str, Any]], bool]]] = {
         lambda p: p["numeric_embedding"] is not None,
     ),
     "ensemble_method": ("ensemble_size is above 1", lambda p: p["ensemble_size"] > 1),
+    "hidden_layer_sizes": ("model is None", lambda p: p["model"] is None),
     "focal_gamma": ("loss='focal'", lambda p: p["loss"] == "focal"),
     "input_noise": ("unlabelled='consistency'", lambda p: p["unlabelled"] == "consistency"),
     "pseudo_label_threshold": (
@@ -105,6 +107,9 @@ _ACT_ONLY_IF: dict[str, tuple[str, Callable[[Mapping[str, Any]], bool]]] = {
     "teacher_momentum": ("unlabelled is set", lambda p: p["unlabelled"] is not None),
     "unlabelled_weight": ("unlabelled is set", lambda p: p["unlabelled"] is not None),
 }
+
+# Parameters of layers, which a whole network of the user does not have.
+_LAYERS = ("head_hidden_layer_sizes", "activation", "dropout", "normalization", "l2")
 
 
 def check_parameters(estimator: Any) -> None:
@@ -130,11 +135,20 @@ def _check_combinations(cls: type, params: Mapping[str, Any]) -> None:
         if name not in params or holds(params):
             continue
         default = _default_of(cls, name)
-        if params[name] is not default and params[name] != default:
+        if not _are_equal(params[name], default):
             raise InvalidParameterError(
                 f"{name}={quote(params[name])} has no effect: it acts only if {condition}. Leave "
                 f"it at its default, {default!r}, or change the other parameter."
             )
+
+
+def find_changed_layers(cls: type, params: Mapping[str, Any]) -> list[str]:
+    """Return the parameters of layers that are not at their default."""
+    return [n for n in _LAYERS if not _are_equal(params[n], _default_of(cls, n))]
+
+
+def _are_equal(value: Any, default: Any) -> bool:
+    return value is default or bool(np.array_equal(value, default))
 
 
 def _default_of(cls: type, name: str) -> Any:

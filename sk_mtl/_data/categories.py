@@ -22,6 +22,7 @@ __all__ = [
     "Categories",
     "change_codes",
     "find_categorical",
+    "find_named_categorical",
     "learn_categories",
     "split_columns",
     "used_categories",
@@ -57,6 +58,20 @@ def find_categorical(X: Any, categorical_features: Any) -> np.ndarray | None:
             "array, or encode the categories as columns (OneHotEncoder)."
         )
     return is_categorical
+
+
+def find_named_categorical(X: Any, categorical_features: Any) -> np.ndarray | None:
+    """Return which features a parameter names as categorical; None if it leaves that to X."""
+    if isinstance(categorical_features, str):
+        return None
+    names = list(X.columns) if nw.dependencies.is_into_dataframe(X) else None
+    n_features = _shape_of(X)[1]
+    if categorical_features is None:
+        return np.zeros(n_features, dtype=bool)
+    has_text = any(isinstance(feature, str) for feature in categorical_features)
+    if has_text and names is None:  # rows without names, after rows that had them
+        return None
+    return _read_choice(categorical_features, n_features, names)
 
 
 def _read_choice(chosen: Any, n_features: int, names: list[Any] | None) -> np.ndarray:

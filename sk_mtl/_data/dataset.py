@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -25,11 +25,13 @@ from sk_mtl._data.class_weight import (
     weigh_classes,
 )
 from sk_mtl._data.classes import index_labels, read_classes
+from sk_mtl._data.groups import read_groups
 from sk_mtl._data.labels import LabelTable, read_labels
 from sk_mtl._data.missing_labels import looks_missing
 from sk_mtl._data.row_order import warn_of_other_order
 from sk_mtl._data.sample_weight import read_cell_weight, read_missing_weight
 from sk_mtl._data.schema import EncodedTargets, TargetSchema
+from sk_mtl._data.statistics import FAR, find_far_features
 from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some, name_series
 
@@ -41,6 +43,7 @@ __all__ = [
     "check_same_classes",
     "declare_schema",
     "encode_dataset",
+    "gather_validation",
     "read_validation",
     "require_labels",
     "warn_of_degenerate_tasks",
@@ -85,6 +88,7 @@ class Dataset:
     class_weight: Any  # the estimator's parameter
     missing_weight: np.ndarray | None = None  # of the unlabelled cells, if these are learned from
     categories: Categories | None = None  # that X is coded by
+    groups: np.ndarray | None = None  # the group of each row; None if each stands for itself
 
     @cached_property
     def is_learnable(self) -> np.ndarray:
@@ -113,6 +117,11 @@ class Dataset:
         is_labelled = self.targets.label_mask[:, self.is_learnable].any(axis=1)
         return np.flatnonzero(is_labelled).astype(np.int32)
 
+    @property
+    def n_groups(self) -> int:
+        """The number of groups that the rows with labels are of."""
+        return len(self.rows if self.groups is None else np.unique(self.groups[self.rows]))
+
     def class_factors(self, rows: np.ndarray) -> list[np.ndarray]:
         """Return the weights of the classes, "balanced" ones counted over the given rows."""
         factors = class_weight_factors(self.class_weight, self.schema, self.targets, rows)
@@ -138,6 +147,8 @@ class Dataset:
         counts = weight.any(axis=1)
         if validation is not None and validation.X is training.X:
             counts[validation.rows] = False
+            if self.groups is not None:
+                counts &= ~np.isin(self.groups, self.groups[validation.rows])
         # Without such rows the training rows stand in, with weights of zero.
         rows = np.flatnonzero(counts) if counts.any() else training.rows
         return UnlabelledSubset(weight, rows.astype(np.int32))
@@ -161,6 +172,7 @@ def encode_dataset(
     classes: Any = None,
     learns_unlabelled: bool = False,
     categories: Categories | None = None,
+    groups: Any = None,
 ) -> Dataset:
     """Encode y by a schema, or by one learned from it and `classes`."""
     check_consistent_length(X, np.empty(table.n_samples))
@@ -169,7 +181,10 @@ def encode_dataset(
     table = schema.align(table)
     weight = read_cell_weight(sample_weight, table)
     of_missing = read_missing_weight(sample_weight, table) if learns_unlabelled else None
-    return Dataset(X, schema.encode(table, weight), schema, class_weight, of_missing, categories)
+    if groups is not None:
+        groups = read_groups(groups, table.n_samples)
+    targets = schema.encode(table, weight)
+    return Dataset(X, targets, schema, class_weight, of_missing, categories, groups)
 
 
 def declare_schema(table: LabelTable, classes: Any) -> TargetSchema:
@@ -198,8 +213,8 @@ def check_same_classes(schema: TargetSchema, classes: Any) -> None:
             continue
         if not np.array_equal(index_labels(new, old), np.arange(len(old))):
             raise ValueError(
-                f"classes of task {quote(schema.task_names[t])} must be those of the first call to "
-                f"partial_fit, {enumerate_some([repr(c) for c in old.tolist()])}. "
+                f"classes of task {quote(schema.task_names[t])} must be those of the first "
+                f"fit, {enumerate_some([repr(c) for c in old.tolist()])}. "
                 f"Got {enumerate_some([repr(c) for c in new.tolist()])}."
             )
 
@@ -270,10 +285,39 @@ def warn_of_suspect_classes(
             )
 
 
-def read_validation(
-    validation_data: Any, dataset: Dataset, check_X: Any, missing_label: Any
-) -> Subset:
-    """Read a validation tuple (X, y) or (X, y, sample_weight) like the training data."""
+class ValidationData(NamedTuple):
+    """What was passed to `fit` as validation rows, and the names of the arguments."""
+
+    X: Any
+    y: Any
+    sample_weight: Any
+    arguments: str
+
+
+def gather_validation(
+    validation_data: Any, X_val: Any, y_val: Any, sample_weight_val: Any, groups: Any
+) -> ValidationData | None:
+    """Return the validation rows from one of both forms of the arguments of `fit`."""
+    parts = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
+    given = [name for name, part in parts.items() if part is not None]
+    if validation_data is None and not given:
+        return None
+    if groups is not None:
+        raise ValueError(
+            "groups keeps rows together when fit sets some aside for early stopping, and with "
+            "validation data it sets none aside. Pass one of the two."
+        )
+    if validation_data is None:
+        if X_val is None or y_val is None:
+            raise ValueError(
+                f"Validation rows need both X_val and y_val. Got {enumerate_some(given)} alone."
+            )
+        return ValidationData(X_val, y_val, sample_weight_val, "X_val and y_val")
+    if given:
+        raise ValueError(
+            "Pass validation rows as validation_data=(X, y), or as X_val and y_val. Got "
+            f"validation_data and {enumerate_some(given)}."
+        )
     is_tuple = isinstance(validation_data, (tuple, list))
     if not is_tuple or len(validation_data) not in (2, 3):
         count = f" of {len(validation_data)}" if is_tuple else ""
@@ -281,25 +325,54 @@ def read_validation(
             "validation_data must be a tuple (X, y) or (X, y, sample_weight). "
             f"Got {type(validation_data).__name__}{count}."
         )
-    X, y, weight = (*validation_data, None)[:3]
-    of = "of validation_data"
-    warn_of_other_order({f"X {of}": X, f"y {of}": y, f"sample_weight {of}": weight})
+    X, y, sample_weight = (*validation_data, None)[:3]
+    return ValidationData(X, y, sample_weight, "validation_data")
+
+
+def read_validation(
+    given: ValidationData, dataset: Dataset, check_X: Any, missing_label: Any
+) -> Subset:
+    """Read validation rows like the training data."""
+    of = f"of {given.arguments}"
+    warn_of_other_order(
+        {f"X {of}": given.X, f"y {of}": given.y, f"sample_weight {of}": given.sample_weight}
+    )
     try:
         names = dataset.schema.task_names
-        table = read_labels(y, missing_label=missing_label, task_names=names)
+        table = read_labels(given.y, missing_label=missing_label, task_names=names)
         table = dataset.schema.align(table)
         # Labels of a task that is not learned are not in the loss, whatever classes they have.
         table = replace(table, label_mask=table.label_mask & dataset.is_learnable)
-        X = check_X(X)
+        X = check_X(given.X)
         if sp.issparse(X) and not sp.issparse(dataset.X):
             X = X.toarray()
         elif sp.issparse(dataset.X) and not sp.issparse(X):
             X = sp.csr_matrix(X)
-        validation = encode_dataset(X, table, weight, dataset.class_weight, dataset.schema)
+        validation = encode_dataset(
+            X, table, given.sample_weight, dataset.class_weight, dataset.schema
+        )
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"In validation_data: {error}") from error
+        raise kind(f"In {given.arguments}: {error}") from error
     if len(validation.rows) == 0:
-        raise ValueError("validation_data has no label of a task that the network learns.")
+        raise ValueError(f"In {given.arguments}: y has no label of a task that the network learns.")
+    _warn_of_far_rows(dataset, validation, given)
     # Weighed as the training rows, so that the validation loss is the loss that is minimised.
     return validation.subset(validation.rows, dataset.class_factors(dataset.rows))
+
+
+def _warn_of_far_rows(dataset: Dataset, validation: Dataset, given: ValidationData) -> None:
+    """Warn if most validation rows lie far from the others, as untransformed ones do."""
+    far = find_far_features(dataset.X, dataset.rows, validation.X, validation.rows)
+    if dataset.categories is not None:
+        far = [j for j in far if dataset.categories[j] is None]
+    if not far:
+        return
+    names = list(given.X.columns) if hasattr(given.X, "columns") else range(dataset.X.shape[1])
+    warn_user(
+        f"In {given.arguments}: most rows lie more than {FAR} standard deviations from the mean of "
+        f"the training rows, in {len(far)} of {dataset.X.shape[1]} feature(s): "
+        f"{enumerate_some([repr(names[j]) for j in far])}. If X was transformed, transform these "
+        "rows in the same way. A Pipeline does so for X_val and y_val, with "
+        'transform_input=["X_val"] and metadata routing.'
+    )

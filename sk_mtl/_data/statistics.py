@@ -12,9 +12,14 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-__all__ = ["FeatureStatistics", "learn_statistics"]
+__all__ = ["FAR", "FeatureStatistics", "find_far_features", "learn_statistics", "row_blocks"]
 
 _BLOCK_CELLS = 2**18
+# No distribution has more than a hundredth of its rows as many standard deviations from its mean
+# (Chebyshev); that most of ten do by chance has a probability below 1e-9.
+FAR = 10
+_MIN_ROWS = 10
+_ROWS_COMPARED = 10_000
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,20 @@ def learn_statistics(X: Any, rows: np.ndarray, weight: np.ndarray) -> FeatureSta
     return FeatureStatistics(mean.astype(np.float32), scale.astype(np.float32), share, is_plain)
 
 
+def find_far_features(X: Any, rows: np.ndarray, X_new: Any, new_rows: np.ndarray) -> list[int]:
+    """Return the features in which most of the new rows are far from the others' mean."""
+    if len(new_rows) < _MIN_ROWS:
+        return []
+    some, new = (r[:: -(-len(r) // _ROWS_COMPARED)] for r in (rows, new_rows))
+    learned = learn_statistics(X, some, np.ones(len(some)))
+    n_far = np.zeros(X.shape[1])
+    for block in row_blocks(X_new, new):
+        with np.errstate(over="ignore"):
+            distance = np.abs(_cells(block) - _by_column(block, learned.shift))
+            n_far += _sum(block, distance * _by_column(block, learned.scale) > FAR)
+    return np.flatnonzero(n_far > len(new) / 2).tolist()
+
+
 def _locate(X: Any, rows: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return minimum, maximum and mean of each feature, and the weights of its zeros and NaN."""
     n_features = X.shape[1]
@@ -76,15 +95,21 @@ def _locate(X: Any, rows: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, .
     return zeros, low, high, np.where(low == high, low, mean), missing
 
 
-def _blocks(X: Any, rows: np.ndarray, weight: np.ndarray) -> Iterator[tuple[Any, np.ndarray]]:
-    """Yield blocks of rows with their weights."""
+def row_blocks(X: Any, rows: np.ndarray) -> Iterator[Any]:
+    """Yield rows of a table in blocks."""
     n_rows = max(_BLOCK_CELLS // max(X.shape[1], 1), 1)
     for start in range(0, len(rows), n_rows):
-        some = slice(start, start + n_rows)
-        block = X[rows[some]]
+        block = X[rows[start : start + n_rows]]
         if sp.issparse(block):
             block.sum_duplicates()
-        yield block, weight[some]
+        yield block
+
+
+def _blocks(X: Any, rows: np.ndarray, weight: np.ndarray) -> Iterator[tuple[Any, np.ndarray]]:
+    """Yield blocks of rows with their weights."""
+    start = 0
+    for block in row_blocks(X, rows):
+        yield block, weight[start : (start := start + block.shape[0])]
 
 
 def _cells(block: Any) -> np.ndarray:

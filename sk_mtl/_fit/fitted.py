@@ -50,6 +50,10 @@ class FittedModel:
     stopping : dict or None
         How early stopping ended: the series of the monitored task, the patience, whether training
         stopped, the best loss, and the number of folds.
+    label_smoothing : "auto" or float, default=0.0
+        The parameter, as the network was trained with it.
+    unlabelled : str or None, default=None
+        The parameter, as the network was trained with it.
     """
 
     schema: TargetSchema
@@ -64,6 +68,8 @@ class FittedModel:
     n_iter: int
     best_iter: int
     stopping: dict[str, Any] | None
+    label_smoothing: str | float = 0.0
+    unlabelled: str | None = None
 
     @property
     def is_learnable(self) -> np.ndarray:

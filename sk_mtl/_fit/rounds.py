@@ -17,12 +17,13 @@ import scipy.sparse as sp
 
 from sk_mtl._compat.processes import refuse_fork
 from sk_mtl._compat.sklearn_callbacks import FitTasks
+from sk_mtl._compat.user_warnings import warn_user
 from sk_mtl._data.dataset import Dataset, Subset, UnlabelledSubset
 from sk_mtl._data.input_encoder import InputEncoder
 from sk_mtl._fit.fitted import FittedModel
 from sk_mtl._fit.fitted_network import FittedNetwork
 from sk_mtl._fit.settings import Settings
-from sk_mtl._fit.splits import split_folds, split_validation
+from sk_mtl._fit.splits import N_FOLDS, split_folds, split_validation
 from sk_mtl._fit.temperature_scaling import fit_temperatures, require_validation
 from sk_mtl._train.early_stopping import (
     PlannedEpochs,
@@ -43,7 +44,6 @@ from sk_mtl._train.state import TrainingState
 
 __all__ = ["fit_model", "train_one_epoch"]
 
-_N_FOLDS = 5
 _CHANGED = (
     "warm_start and partial_fit continue with the fitted network, but its parameters have "
     "changed since. Clone the estimator to start afresh."
@@ -85,8 +85,8 @@ def fit_model(
         fit = _Fit(settings, dataset, seed, start, resume_points, previous, tasks)
         by_folds = settings.stops_by_folds(dataset, validation is not None, start is not None)
         last, temperatures = fit.by_folds() if by_folds else fit.once(validation)
-    n_folds = _N_FOLDS if by_folds else 0
-    return _assemble(dataset, last, seed, previous, temperatures, n_folds=n_folds)
+    n_folds = N_FOLDS if by_folds else 0
+    return _assemble(settings, dataset, last, seed, previous, temperatures, n_folds=n_folds)
 
 
 def train_one_epoch(
@@ -94,10 +94,11 @@ def train_one_epoch(
 ) -> FittedModel:
     """Train for one more epoch, with all rows and the optimizer as it stands."""
     fit = _Fit(settings, dataset, seed, _start_of(previous, keeps_optimizer=True), None)
-    last = fit.train(fit.all_rows(), None, None, epochs=1)
+    last = fit.train(fit.all_rows(), None, None, epochs=1, title="partial_fit")
     network = None if previous is None else previous.network
     temperatures = None if network is None else network.temperatures
-    return _assemble(dataset, last, seed, previous, temperatures, adds_labels=previous is not None)
+    adds_labels = previous is not None
+    return _assemble(settings, dataset, last, seed, previous, temperatures, adds_labels=adds_labels)
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,8 @@ class _Fit:
         settings, dataset = self.settings, self.dataset
         was_passed = validation is not None
         stops_early = settings.stops_early(dataset, was_passed)
+        if not stops_early:
+            self._warn_of_few_groups()
         if (
             not was_passed
             and stops_early
@@ -138,12 +141,13 @@ class _Fit:
         if settings.refit and was_passed:
             raise ValueError(
                 "refit=True trains again on all rows, the validation rows among them, but "
-                "validation_data is never trained on. Put these rows into X and y, or set "
+                "validation data is never trained on. Put these rows into X and y, or set "
                 "refit=False."
             )
         self.begin_tasks(2 if settings.refit and validation is not None else 1)
         stopping = settings.stopping() if stops_early else None
-        first = self.train(training, validation, stopping)
+        title = "all rows" if was_passed or validation is None else "training rows"
+        first = self.train(training, validation, stopping, title=title)
         if first is None or validation is None:
             return first, None
         temperatures = None
@@ -153,14 +157,32 @@ class _Fit:
             return self.train_on_all(first), temperatures
         return first, temperatures
 
+    def _warn_of_few_groups(self) -> None:
+        """Warn if "auto" validates nothing for want of groups."""
+        settings, dataset = self.settings, self.dataset
+        if settings.early_stopping != "auto" or dataset.groups is None:
+            return
+        without, continues = replace(dataset, groups=None), self.start is not None
+        if settings.stops_early(without, False) or settings.stops_by_folds(
+            without, False, continues
+        ):
+            warn_user(
+                f"early_stopping='auto' needs {N_FOLDS} groups for folds, and the rows with labels "
+                f"are of {dataset.n_groups}: it validates nothing, and trains all "
+                f"{settings.epochs} epochs. Set early_stopping=True, for which two groups are "
+                "enough, or early_stopping=False with a suitable number of epochs."
+            )
+
     def by_folds(self) -> tuple[_Round | None, np.ndarray | None]:
         """Train on all rows for the epochs that were best in the mean over validation folds."""
         settings, dataset = self.settings, self.dataset
         histories, validated = [], []
         fold: _Round | None = None
-        self.begin_tasks(_N_FOLDS + 1)
-        for training, validation in split_folds(dataset, _N_FOLDS, self.seed):
-            fold = self.train(training, validation, settings.stopping())
+        self.begin_tasks(N_FOLDS + 1)
+        folds = split_folds(dataset, self.seed)
+        for number, (training, validation) in enumerate(folds, start=1):
+            title = f"fold {number} of {N_FOLDS}"
+            fold = self.train(training, validation, settings.stopping(), title=title)
             assert fold is not None  # there is a task to learn
             histories.append(fold.result.history)
             if settings.must_calibrate:
@@ -194,6 +216,7 @@ class _Fit:
             self.all_rows(),
             None,
             PlannedEpochs(result.best_epoch, tuple(epochs)),
+            title="all rows",
             epochs=max(*epochs, result.best_epoch),
             search=found.plan,
         )
@@ -210,12 +233,14 @@ class _Fit:
         validation: Subset | None,
         stopping: StoppingConfig | PlannedEpochs | None,
         *,
+        title: str,
         epochs: int | None = None,
         search: TrainingPlan | None = None,
     ) -> _Round | None:
         """Train the network, from the start or from its beginning; None if no task has classes.
 
-        With `search`, batch sizes and compilation are those of the training that found the epochs.
+        Progress is shown under the title. With `search`, batch sizes and compilation are those of
+        the training that found the epochs.
         """
         settings, dataset, start = self.settings, self.dataset, self.start
         encoder, input_values = self._encoder_for(training)
@@ -228,7 +253,7 @@ class _Fit:
             raise ValueError(_CHANGED)
         frequencies = training.class_frequencies(tuple(map(len, dataset.learnable_classes)))
         unlabelled = dataset.unlabelled_subset(training, validation)
-        parts = settings.make_parts(dataset, optimizer)
+        parts = settings.make_parts(dataset, optimizer, title)
         if search is None:
             batch_size = settings.resolve_batch_size(len(training.rows))
             # By `epochs`, not by those of this call: partial_fit trains as fit does.
@@ -281,7 +306,7 @@ class _Fit:
         def end(result_so_far: Callable[[], TrainingResult]) -> bool:
             def fit_so_far() -> FittedModel:
                 last = _Round(plan, encoder, result_so_far())
-                return _assemble(self.dataset, last, self.seed, self.previous, None)
+                return _assemble(self.settings, self.dataset, last, self.seed, self.previous, None)
 
             return tasks.end_epoch(fit_so_far)
 
@@ -334,13 +359,14 @@ def _check_folds(dataset: Dataset, validation: Subset | None) -> None:
     """Refuse folds beside validation data, and of too few rows."""
     if validation is not None:
         raise ValueError(
-            "early_stopping='cv' validates on folds of X and y, and validation_data was given. "
+            "early_stopping='cv' validates on folds of X and y, and validation data was given. "
             "Put these rows into X and y, or set early_stopping=True to validate on them."
         )
-    if dataset.learnable_names and len(dataset.rows) < _N_FOLDS:
+    if dataset.learnable_names and dataset.n_groups < N_FOLDS:
+        what = "rows" if dataset.groups is None else "groups of rows"
         raise ValueError(
-            f"early_stopping='cv' needs at least {_N_FOLDS} rows with labels. Found "
-            f"{len(dataset.rows)}. Set early_stopping=False."
+            f"early_stopping='cv' needs at least {N_FOLDS} {what} with labels. Found "
+            f"{dataset.n_groups}. Set early_stopping=False."
         )
 
 
@@ -378,6 +404,7 @@ def _fit_temperatures(
 
 
 def _assemble(
+    settings: Settings,
     dataset: Dataset,
     last: _Round | None,
     seed: int,
@@ -401,6 +428,7 @@ def _assemble(
     weights = np.zeros(len(schema.task_names), dtype=np.float32)
     network, best_iter = None, 0
     stopping: dict[str, Any] | None = None
+    trained_with: dict[str, Any] = {}
     encoder = InputEncoder(dataset.categories)
     if last is not None:
         plan, result, encoder = last.plan, last.result, last.encoder
@@ -416,6 +444,10 @@ def _assemble(
         )
         if result.stopping is not None:
             stopping = {**result.stopping._asdict(), "n_folds": n_folds}
+        trained_with["unlabelled"] = settings.unlabelled
+        if settings.loss == "cross_entropy":
+            smoothing = settings.label_smoothing
+            trained_with["label_smoothing"] = smoothing if smoothing == "auto" else float(smoothing)
     return FittedModel(
         schema=schema,
         encoder=encoder,
@@ -429,6 +461,7 @@ def _assemble(
         n_iter=n_iter,
         best_iter=best_iter,
         stopping=stopping,
+        **trained_with,
     )
 
 

@@ -22,6 +22,7 @@ from sk_mtl._fit.class_priors import (
     compute_label_smoothing,
     compute_logit_offsets,
 )
+from sk_mtl._fit.splits import N_FOLDS
 from sk_mtl._model.activations import canonical_activation
 from sk_mtl._model.build import network_variables
 from sk_mtl._model.custom_outputs import classify_outputs
@@ -30,7 +31,7 @@ from sk_mtl._model.keras_objects import make_callbacks, make_optimizer
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._model.task_layout import TaskLayout
 from sk_mtl._quoting import quote
-from sk_mtl._tasks import resolve_task, resolve_tasks
+from sk_mtl._tasks import enumerate_some, resolve_task, resolve_tasks
 from sk_mtl._train.config import UnlabelledSpec
 from sk_mtl._train.early_stopping import StoppingConfig
 from sk_mtl._train.optimizer import inner_optimizer
@@ -58,6 +59,7 @@ class Settings:
     """The parameters of an estimator by name, routed ones included, and what follows from them."""
 
     parameters: Mapping[str, Any]
+    changed_layers: list[str]  # the parameters of layers that are not at their default
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name not in self.parameters:
@@ -80,7 +82,8 @@ class Settings:
     def stops_early(self, dataset: Dataset, has_validation_data: bool) -> bool:
         """Return whether a validation loss decides when to stop."""
         if self.early_stopping == "auto":
-            return has_validation_data or len(dataset.rows) >= _MIN_LABELS_TO_VALIDATE
+            has_enough = len(dataset.rows) >= _MIN_LABELS_TO_VALIDATE and dataset.n_groups > 1
+            return has_validation_data or has_enough
         return bool(self.early_stopping)
 
     def stops_by_folds(self, dataset: Dataset, has_validation_data: bool, continues: bool) -> bool:
@@ -93,6 +96,7 @@ class Settings:
         return (
             _ROWS_FOR_FOLDS[0] <= len(dataset.rows) < _ROWS_FOR_FOLDS[1]
             and bool((n_labels < _MIN_LABELS_TO_VALIDATE).any())
+            and dataset.n_groups >= N_FOLDS
             and self.validation_fraction is not None
             and not has_validation_data
             # A fit that continues may have trained on any row before.
@@ -221,6 +225,12 @@ class Settings:
         if custom.compiled and custom.optimizer is not None:
             optimizer = make_optimizer(custom.optimizer)
         outputs = classify_outputs(custom, schema.task_names, schema.n_classes)
+        if outputs is not None and self.changed_layers:
+            raise ValueError(
+                f"{enumerate_some(self.changed_layers)} of the estimator would have no effect: "
+                "`model` is the whole network, with an output per task. Leave them at their "
+                "defaults, and build the layers in `model`."
+            )
         is_learnable = dataset.is_learnable.tolist()
         spec = replace(
             spec,
@@ -309,13 +319,17 @@ class Settings:
 
     # ----------------------------------------------------------------------------------- Running
 
-    def make_parts(self, dataset: Dataset, optimizer: keras.optimizers.Optimizer) -> TrainingParts:
-        """Return the live objects of a training."""
+    def make_parts(
+        self, dataset: Dataset, optimizer: keras.optimizers.Optimizer, title: str
+    ) -> TrainingParts:
+        """Return the live objects of a training, whose progress is shown under a title."""
+        if self.ensemble_size > 1:
+            title += f", {self.ensemble_size} members"
         return TrainingParts(
             optimizer,
             make_weighting(self.task_weighting, dataset.schema.task_names, dataset.is_learnable),
             make_callbacks(self.callbacks, self.routed("callbacks")),
-            ProgressBar(dataset.series_labels, self.verbose > 1) if self.verbose else None,
+            ProgressBar(dataset.series_labels, title, self.verbose > 1) if self.verbose else None,
         )
 
     def of_plan(

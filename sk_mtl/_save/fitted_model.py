@@ -33,15 +33,20 @@ _NUMBERS = (
     "n_iter",
     "best_iter",
 )
+# Stored where a fit had them.
+_DEFAULTS: dict[str, Any] = {"label_smoothing": 0.0, "unlabelled": None}
 _PARTS = {"targets", "categories", "fitted", "network"}
 
 
 def encode_fitted(fitted: FittedModel, arrays: dict[str, Any]) -> dict[str, Any]:
     """Return a fitted model for JSON; put its arrays aside. TypeError if it cannot be written."""
+    more = [name for name, default in _DEFAULTS.items() if getattr(fitted, name) != default]
     return {
         "targets": encode_targets(fitted.schema, arrays),
         "categories": encode_value(fitted.encoder.categories, "categories", arrays),
-        "fitted": {name: encode_value(getattr(fitted, name), name, arrays) for name in _NUMBERS},
+        "fitted": {
+            name: encode_value(getattr(fitted, name), name, arrays) for name in (*_NUMBERS, *more)
+        },
         "network": encode_network(fitted.network, arrays),
     }
 
@@ -70,7 +75,12 @@ def decode_fitted(nodes: dict[str, Any], arrays: dict[str, Any], n_features: int
 
 def _check_numbers(fitted: dict[str, Any], schema: TargetSchema) -> None:
     """Check counts, flags, history and early stopping."""
-    require(fitted.keys() == set(_NUMBERS), "unexpected keys in the fitted attributes")
+    names = fitted.keys() - _DEFAULTS.keys()
+    require(names == set(_NUMBERS), "unexpected keys in the fitted attributes")
+    smoothing, unlabelled = ({**_DEFAULTS, **fitted}[name] for name in _DEFAULTS)
+    is_share = type(smoothing) is float and 0 <= smoothing < 1
+    require(is_share or smoothing == "auto", "label_smoothing is out of range")
+    require(unlabelled in (None, "pseudo_labels", "consistency"), "unlabelled is no such word")
     n_tasks, n_classes = len(schema.task_names), np.array(schema.n_classes)
     lowest = {"seed": 0, "n_rows": 1, "n_iter": 0, "best_iter": 0}
     for name, least in lowest.items():

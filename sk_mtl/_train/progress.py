@@ -16,16 +16,19 @@ _MAX_TASKS_SHOWN = 4
 class ProgressBar(keras.callbacks.Callback):
     """Shows epochs done, time left, and the losses (validation if any) of the first four tasks."""
 
-    def __init__(self, task_names: Sequence[Hashable], line_per_epoch: bool = False):
+    def __init__(
+        self, task_names: Sequence[Hashable], title: str = "epochs", line_per_epoch: bool = False
+    ):
         super().__init__()
         self.task_names = task_names
+        self.title = title
         self.line_per_epoch = line_per_epoch
         self._bar: Any = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Open the bar."""
         self._bar = tqdm(
-            total=self.params["epochs"], desc="epochs", unit="epoch", disable=self.line_per_epoch
+            total=self.params["epochs"], desc=self.title, unit="epoch", disable=self.line_per_epoch
         )
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -39,7 +42,8 @@ class ProgressBar(keras.callbacks.Callback):
         if self.line_per_epoch:
             width = len(str(self.params["epochs"]))
             losses = "  ".join(f"{name}={value}" for name, value in shown.items())
-            tqdm.write(f"epoch {epoch + 1:{width}}/{self.params['epochs']}  {losses}")
+            number = f"{epoch + 1:{width}}/{self.params['epochs']}"
+            tqdm.write(f"{self.title}: epoch {number}  {losses}")
         else:
             self._bar.set_postfix(shown, refresh=False)
             self._bar.update()

@@ -13,7 +13,13 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from sk_mtl.model_selection._iterative import MISSING, NOTHING, UNASSIGNED, IndicatorColumns
+from sk_mtl.model_selection._iterative import (
+    MISSING,
+    NOTHING,
+    UNASSIGNED,
+    IndicatorColumns,
+    index_columns,
+)
 
 # Weights of a task's missing labels and of the size of a fold, relative to a class.
 _WEIGHT_OF_MISSING = 0.1
@@ -28,13 +34,27 @@ _MAX_SWEEPS = 10
 _MAX_COVER_PASSES = 5
 
 
-def assign_groups(
-    columns: IndicatorColumns,
+def assign_group_folds(
+    codes: np.ndarray,
+    label_mask: np.ndarray,
     group_of_row: np.ndarray,
     n_folds: int,
     rng: np.random.RandomState | None,
 ) -> np.ndarray:
-    """Assign every group to a fold so that all columns are spread in proportion."""
+    """Assign every group to one of the folds so that each has labels of every task and class."""
+    columns = index_columns(codes, label_mask, n_folds)
+    return assign_groups(columns, group_of_row, np.ones(n_folds), rng)
+
+
+def assign_groups(
+    columns: IndicatorColumns,
+    group_of_row: np.ndarray,
+    sizes: np.ndarray,
+    rng: np.random.RandomState | None,
+) -> np.ndarray:
+    """Assign every group to a fold so that all columns are spread in proportion to the sizes."""
+    # The sizes of the folds are relative to their mean.
+    n_folds = len(sizes)
     contents = _count_contents(columns, group_of_row)
     totals = np.asarray(contents.sum(axis=0)).ravel()
     step = _weigh_columns(columns) * n_folds / np.maximum(totals, 1)
@@ -45,9 +65,9 @@ def assign_groups(
     fold = np.full(contents.shape[0], UNASSIGNED, dtype=np.intp)
     counts = np.zeros((contents.shape[1], n_folds))
     for _ in range(1 + min(_MAX_SWEEPS, _MAX_REPLACEMENTS // len(order))):
-        if not _place_groups(contents, weighed, fold, counts, order):
+        if not _place_groups(contents, weighed, fold, counts, order, sizes):
             break
-    _cover_empty_folds(columns, contents, fold, counts, step)
+    _cover_empty_folds(columns, contents, fold, counts, step, sizes)
     return fold[group_of_row]
 
 
@@ -67,6 +87,7 @@ def _place_groups(
     fold: np.ndarray,
     counts: np.ndarray,
     order: np.ndarray,
+    sizes: np.ndarray,
 ) -> bool:
     """Place each group in the fold of lowest price, again if it has one; return if any moved."""
     any_moved = False
@@ -76,9 +97,11 @@ def _place_groups(
         source = fold[group]
         if source != UNASSIGNED:
             counts[cells, source] -= n_rows
-        price = weighed.data[held] @ counts[cells]
+        # By how much the squares of counts, relative to sizes, grow; in a small fold by more.
+        price = weighed.data[held] @ counts[cells] / sizes
+        price += weighed.data[held] @ n_rows / 2 * (1 / sizes - 1)
         target = price.argmin()
-        if source != UNASSIGNED and price[source] <= price[target] * (1 + 1e-9):
+        if source != UNASSIGNED and price[source] <= price[target] + 1e-9 * abs(price[target]):
             target = source
         counts[cells, target] += n_rows
         fold[group] = target
@@ -113,6 +136,7 @@ def _cover_empty_folds(
     fold: np.ndarray,
     counts: np.ndarray,
     step: np.ndarray,
+    sizes: np.ndarray,
 ) -> None:
     """Move groups so that no fold lacks a class that enough groups have."""
     by_column = contents.tocsc()
@@ -125,7 +149,9 @@ def _cover_empty_folds(
         for column, target in lacking[np.argsort(n_owners[lacking[:, 0]], kind="stable")]:
             owners = by_column.indices[by_column.indptr[column] : by_column.indptr[column + 1]]
             if counts[column, target] == 0:
-                any_moved |= _move_best(owners, target, contents, fold, counts, step, must_have)
+                any_moved |= _move_best(
+                    owners, target, contents, fold, counts, step, sizes, must_have
+                )
         if not any_moved:
             return
 
@@ -137,6 +163,7 @@ def _move_best(
     fold: np.ndarray,
     counts: np.ndarray,
     step: np.ndarray,
+    sizes: np.ndarray,
     must_have: np.ndarray,
 ) -> bool:
     """Move the group whose move leaves the fewest folds without a class; return if any did."""
@@ -146,7 +173,8 @@ def _move_best(
         cells, n_rows, source = contents.indices[held], contents.data[held], fold[group]
         is_emptied = must_have[cells] & (counts[cells, source] == n_rows)
         is_filled = must_have[cells] & (counts[cells, target] == 0)
-        price = (counts[cells, target] - counts[cells, source]) * n_rows * step[cells]
+        filled = counts[cells, target] / sizes[target] - counts[cells, source] / sizes[source]
+        price = filled * n_rows * step[cells]
         change = (int(is_emptied.sum()) - int(is_filled.sum()), float(price.sum()))
         if change[0] < 0 and change < best_change:
             best, best_change = group, change

@@ -10,14 +10,12 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
-from sklearn.utils import check_consistent_length
 
 from sk_mtl._compat.arguments import as_random_state, check_flags, check_integer
-from sk_mtl._data.label_values import in_native_order
+from sk_mtl._data.groups import read_groups
 from sk_mtl._quoting import quote
-from sk_mtl.model_selection._groups import assign_groups
-from sk_mtl.model_selection._iterative import assign_folds, index_columns
+from sk_mtl.model_selection._groups import assign_group_folds
+from sk_mtl.model_selection._iterative import assign_folds
 from sk_mtl.model_selection._labels import CodedLabels
 from sk_mtl.model_selection._splitter import MultiTaskSplitter, Split
 
@@ -176,21 +174,16 @@ class MultiTaskStratifiedGroupKFold(_MultiTaskKFold):
         """Return the fold of each row."""
         if groups is None:
             raise ValueError("The 'groups' parameter should not be None.")
-        check_consistent_length(labels.codes, groups)
-        groups = in_native_order(np.asarray(groups))
-        group_of_row, names = pd.factorize(groups, use_na_sentinel=True)
-        if (group_of_row < 0).any():
+        group_of_row = read_groups(groups, labels.n_samples)
+        n_groups = int(group_of_row.max()) + 1
+        if n_groups < self.n_splits:
             raise ValueError(
-                f"groups must have a group for every row. {int((group_of_row < 0).sum())} of "
-                f"{len(group_of_row)} are missing."
-            )
-        if len(names) < self.n_splits:
-            raise ValueError(
-                f"n_splits must not exceed the number of groups, {len(names)}. "
+                f"n_splits must not exceed the number of groups, {n_groups}. "
                 f"Got n_splits={self.n_splits}."
             )
-        columns = index_columns(labels.codes, labels.label_mask, int(self.n_splits))
-        return assign_groups(columns, group_of_row, int(self.n_splits), rng)
+        return assign_group_folds(
+            labels.codes, labels.label_mask, group_of_row, int(self.n_splits), rng
+        )
 
 
 class RepeatedMultiTaskStratifiedKFold(MultiTaskSplitter):

@@ -5,10 +5,14 @@ Owns the choice of validation rows from codes and mask. Does not know y in the u
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from sk_mtl._compat.arguments import as_random_state
+from sk_mtl._data.groups import read_groups
 from sk_mtl._quoting import quote
+from sk_mtl.model_selection._groups import assign_groups
 from sk_mtl.model_selection._iterative import assign_rows, index_columns
 
 _TRAIN, _VALIDATION = 0, 1
@@ -19,6 +23,7 @@ def stratified_holdout(
     label_mask: np.ndarray,
     *,
     holdout_fraction: float,
+    groups: Any = None,
     random_state: int | np.random.RandomState | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Hold out rows so that every task keeps labelled cells in both parts.
@@ -37,6 +42,10 @@ def stratified_holdout(
         Share of the rows to hold out, between 0 and 1, both excluded. The number of rows is
         rounded up. With more tasks than rows to hold out, one more row is taken for each task that
         would have no labelled cell among them.
+    groups : array-like of shape (n_samples,), default=None
+        The group of each row. No group is divided: the number of rows held out is then only about
+        the one asked for, and a class is in both parts if two groups have it, as far as the groups
+        allow.
     random_state : int, RandomState or None, default=None
         Shuffles the rows. An int gives the same parts each time.
 
@@ -48,7 +57,8 @@ def stratified_holdout(
     Raises
     ------
     ValueError
-        If the fraction is not between 0 and 1, or there are fewer than two rows.
+        If the fraction is not between 0 and 1, there are fewer than two rows or groups, or a group
+        is missing.
 
     Examples
     --------
@@ -73,8 +83,18 @@ def stratified_holdout(
     n_holdout = min(int(np.ceil(holdout_fraction * n_samples)), n_samples - 1)
     rng = as_random_state(random_state)
     columns = index_columns(codes, label_mask, n_covered=2)
-    part = assign_rows(columns, np.array([n_samples - n_holdout, n_holdout]), rng)
-    _give_every_task_a_row(label_mask, part)
+    sizes = np.array([n_samples - n_holdout, n_holdout])
+    if groups is None:
+        part = assign_rows(columns, sizes, rng)
+        _give_every_task_a_row(label_mask, part)
+    else:
+        group_of_row = read_groups(groups, n_samples)
+        if not group_of_row.any():
+            raise ValueError(
+                "At least two groups are needed to hold some of them out. groups is the same for "
+                f"all {n_samples} rows."
+            )
+        part = assign_groups(columns, group_of_row, sizes / sizes.mean(), rng)
     return np.flatnonzero(part == _TRAIN), np.flatnonzero(part == _VALIDATION)
 
 

@@ -69,6 +69,7 @@ def test_a_usable_parameter_passes(name, value):
 @pytest.mark.parametrize(
     ("settings", "condition"),
     [
+        ({"hidden_layer_sizes": 4, "model": np.tanh}, "model is None"),
         ({"focal_gamma": 1.0}, "loss='focal'"),
         ({"embedding_size": 4}, "numeric_embedding is set"),
         ({"ensemble_method": "independent"}, "ensemble_size is above 1"),
@@ -91,6 +92,7 @@ def test_a_parameter_that_cannot_act_is_refused(settings, condition):
 
 def test_a_parameter_that_cannot_act_may_be_set_to_its_default():
     check_parameters(MultiTaskClassifier(embedding_size=8, focal_gamma=2.0))
+    check_parameters(MultiTaskClassifier(np.array([256]), model=np.tanh))
 
 
 def test_a_search_may_switch_early_stopping_off():

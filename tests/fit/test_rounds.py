@@ -76,7 +76,7 @@ def test_each_labelled_row_is_held_out_once_and_trained_on_otherwise():
     holes.iloc[:7] = np.nan
     problem = encode_dataset(X, read_labels(holes), None, None, None, None)
     seen = []
-    for training, held_out in split_folds(problem, 5, seed=3):
+    for training, held_out in split_folds(problem, seed=3):
         np.testing.assert_array_equal(np.sort(np.r_[training.rows, held_out.rows]), problem.rows)
         assert (held_out.weight[held_out.rows] > 0).any(axis=0).all()
         seen += held_out.rows.tolist()
@@ -94,7 +94,7 @@ def test_network_is_that_of_all_rows_trained_for_the_best_number_of_epochs(by_fo
 def test_history_is_the_mean_over_folds(by_folds):
     problem = encode_dataset(X, read_labels(Y), None, None, None, None)
     histories = []
-    for training, held_out in split_folds(problem, 5, by_folds._fitted.seed):
+    for training, held_out in split_folds(problem, by_folds._fitted.seed):
         clf = make_tiny(early_stopping=True)
         rows, others = training.rows, held_out.rows
         clf.fit(X[rows], Y.iloc[rows], validation_data=(X[others], Y.iloc[others]))

@@ -417,7 +417,14 @@ def test_custom_networks_are_calibrated():
         ]
         return keras.Model(inputs, outputs)
 
-    clf = make_tiny(model=build, early_stopping=True, validation_fraction=0.3, epochs=2)
+    clf = make_tiny(
+        hidden_layer_sizes=(256,),
+        dropout=0.4,
+        model=build,
+        early_stopping=True,
+        validation_fraction=0.3,
+        epochs=2,
+    )
     clf.fit(X, Y[["sign", "grade"]])
     assert (clf.temperatures_ != 1).all()
     logits = np.log(np.asarray(clf.model_(X_NEW)[1], dtype=float)) / clf.temperatures_[1]

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from sk_mtl import MultiTaskClassifier
 from sk_mtl._model.custom_outputs import classify_outputs, outputs_to_logits
 from sk_mtl._model.custom_serialization import deserialize_model, serialize_model
 from sk_mtl._model.randomness import fixed_randomness
@@ -382,3 +383,26 @@ def test_text_is_refused_when_a_config_gives_other_weights():
 def test_lambda_is_refused_with_what_to_do():
     with pytest.raises(ValueError, match=r"lambda. Decorate .*register_keras_serializable"):
         serialize_model(model_of(layers.Lambda(lambda x: x * 2)))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"dropout": 0.1},
+        {"activation": "tanh"},
+        {"normalization": "layer"},
+        {"l2": 0.1},
+        {"head_hidden_layer_sizes": {"y0": (3,)}, "dropout": 0.0},
+    ],
+    ids=lambda params: next(iter(params)),
+)
+def test_parameters_of_layers_beside_a_whole_network_are_refused(params):
+    X = np.random.default_rng(0).normal(size=(20, 4))
+    y = (X[:, :1] > 0).astype(int)
+    message = (
+        f"^{', '.join(params)} of the estimator would have no effect: `model` is the whole network"
+    )
+    with pytest.raises(ValueError, match=message):
+        MultiTaskClassifier(model=model_of(layers.Dense(1, "sigmoid")), **params).fit(X, y)
+    trunk = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+    MultiTaskClassifier(model=trunk, epochs=1, **params).fit(X, y)

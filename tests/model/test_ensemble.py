@@ -569,7 +569,7 @@ def test_model_of_ones_own_is_refused():
     X, Y = make_table()
     trunk = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
     with pytest.raises(ValueError, match=r"ensemble_size=3 needs .* Set ensemble_size=1"):
-        make(model=trunk).fit(X, Y)
+        make(hidden_layer_sizes=(256,), model=trunk).fit(X, Y)
 
 
 @pytest.mark.parametrize("params", [{"ensemble_size": 0}, {"ensemble_method": "bagging"}])

@@ -407,7 +407,7 @@ REFUSED = {
 def test_parameter_that_is_code_is_refused_by_its_name(name, fitted, tmp_path):
     value, message = REFUSED[name]
     if name in ("activation", "model"):  # in which the network differs
-        clf = fit_tiny(**{name: value})
+        clf = fit_tiny(**{"hidden_layer_sizes": (256,), name: value})
     else:
         clf = copy.deepcopy(fitted).set_params(**{name: value})
     with pytest.raises(TypeError, match=message):

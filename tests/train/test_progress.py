@@ -61,8 +61,8 @@ def test_line_per_epoch_is_printed_with_aligned_numbers(capsys):
     show(n_epochs=10, line_per_epoch=True, with_validation=False, tasks=("a", "b"))
     captured = capsys.readouterr()
     lines = captured.out.splitlines()
-    assert lines[0] == "epoch  1/10  loss=0.0000  a_loss=1.0000  b_loss=2.0000"
-    assert lines[-1].startswith("epoch 10/10  ")
+    assert lines[0] == "epochs: epoch  1/10  loss=0.0000  a_loss=1.0000  b_loss=2.0000"
+    assert lines[-1].startswith("epochs: epoch 10/10  ")
     assert len(lines) == 10
     assert "%" not in captured.err
 
@@ -113,3 +113,30 @@ def test_showing_progress_changes_no_bit_and_costs_no_call_per_batch(table, caps
     assert "8/8" not in capsys.readouterr().err
     for hook in ("on_train_batch_begin", "on_train_batch_end"):
         assert getattr(ProgressBar, hook) is getattr(keras.callbacks.Callback, hook)
+
+
+@pytest.mark.parametrize(
+    ("settings", "titles"),
+    [
+        ({"early_stopping": False}, ["all rows"]),
+        ({"early_stopping": False, "ensemble_size": 2}, ["all rows, 2 members"]),
+        ({"early_stopping": True}, ["training rows"]),
+        ({"early_stopping": True, "refit": True}, ["training rows", "all rows"]),
+        ({"early_stopping": "cv"}, [*(f"fold {k} of 5" for k in range(1, 6)), "all rows"]),
+    ],
+)
+@pytest.mark.parametrize("verbose", [1, 2])
+def test_each_bar_and_line_says_which_training_it_shows(table, settings, titles, verbose, capsys):
+    clf = MultiTaskClassifier((3,), epochs=1, random_state=0, verbose=verbose, **settings)
+    clf.fit(*table)
+    captured = capsys.readouterr()
+    shown = (captured.err if verbose == 1 else captured.out).replace("\r", "\n").splitlines()
+    assert list(dict.fromkeys(line.partition(":")[0] for line in shown if line)) == titles
+
+
+def test_bar_of_partial_fit_and_of_validation_data_say_so(table, capsys):
+    X, Y = table
+    clf = MultiTaskClassifier((3,), epochs=1, random_state=0, verbose=2)
+    clf.fit(X, Y, validation_data=(X, Y)).partial_fit(X, Y)
+    titles = [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()]
+    assert titles == ["all rows", "partial_fit"]

@@ -276,7 +276,7 @@ def test_warm_start_goes_on_from_the_second_fit(tmp_path, kill):
 def test_progress_counts_on(tmp_path, kill, capsys):
     kill(make(checkpoint=tmp_path), 3)
     make(checkpoint=tmp_path, verbose=2).fit(X, Y)
-    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["3/4", "4/4"]
+    assert [line.split()[3] for line in capsys.readouterr().out.splitlines()] == ["3/4", "4/4"]
 
 
 def test_checkpoints_change_no_bit(tmp_path):

@@ -445,7 +445,7 @@ def build_whole(meta):
 
 @pytest.mark.parametrize("model", [build_trunk, build_whole])
 def test_network_of_ones_own_learns_from_unlabelled_cells(model):
-    settings = {"model": model, "epochs": 1, "batch_size": 60}
+    settings = {"model": model, "hidden_layer_sizes": (256,), "epochs": 1, "batch_size": 60}
     plain, more, again = (
         make(**settings, unlabelled=u).fit(X, Y) for u in (None, "consistency", "consistency")
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from bad_input import ENCODE, A, W, X, Y, assert_refused
+from bad_input import ENCODE, A, N, W, X, Y, assert_refused
 from sklearn.exceptions import NotFittedError
 
 CLASSES = {"flag": [0, 1], "colour": ["blue", "green", "red"]}
@@ -295,7 +295,7 @@ CALLS = {
     "stream, other classes": (
         lambda clf: clf.partial_fit(X, Y, classes={"flag": [0, 1, 2]}),
         ValueError,
-        "classes of task 'flag' must be those of the first call to partial_fit, 0, 1. Got 0, 1, 2.",
+        "classes of task 'flag' must be those of the first fit, 0, 1. Got 0, 1, 2.",
         "fitted",
     ),
     "stream, a task too few": (
@@ -404,7 +404,7 @@ CALLS = {
     "validation data, no label": (
         lambda clf: clf.fit(X, Y, validation_data=(X, Y.assign(flag=np.nan, colour=None))),
         ValueError,
-        "validation_data has no label of a task that the network learns.",
+        "In validation_data: y has no label of a task that the network learns.",
         "both",
     ),
     "validation data, an unknown label": (
@@ -453,6 +453,152 @@ CALLS = {
         "In validation_data: sample_weight is zero on every labelled cell: at least one "
         "weight must be positive.",
         "both",
+    ),
+    "validation rows in both forms": (
+        lambda clf: clf.fit(X, Y, validation_data=(X, Y), X_val=X, y_val=Y),
+        ValueError,
+        "Pass validation rows as validation_data=(X, y), or as X_val and y_val. Got "
+        "validation_data and X_val, y_val.",
+        "both",
+    ),
+    "X_val alone": (
+        lambda clf: clf.fit(X, Y, X_val=X),
+        ValueError,
+        "Validation rows need both X_val and y_val. Got X_val alone.",
+        "both",
+    ),
+    "labels and weights without X_val": (
+        lambda clf: clf.fit(X, Y, y_val=Y, sample_weight_val=W),
+        ValueError,
+        "Validation rows need both X_val and y_val. Got y_val, sample_weight_val alone.",
+        "both",
+    ),
+    "X_val, another column": (
+        lambda clf: clf.fit(X, Y, X_val=X[["u"]], y_val=Y),
+        ValueError,
+        "In X_val and y_val: The feature names should match those that were passed during "
+        "fit.\nFeature names seen at fit time, yet now missing:\n- v\n- w\n",
+        "both",
+    ),
+    "X_val, negative weights": (
+        lambda clf: clf.fit(X, Y, X_val=X, y_val=Y, sample_weight_val=-W),
+        ValueError,
+        "In X_val and y_val: sample_weight must not be negative. Got negative weights in 35 "
+        "of 35 labelled cells, the first in row 0, task 'flag'.",
+        "both",
+    ),
+    "X_val, no label": (
+        lambda clf: clf.fit(X, Y, X_val=X, y_val=Y.assign(flag=np.nan, colour=None)),
+        ValueError,
+        "In X_val and y_val: y has no label of a task that the network learns.",
+        "both",
+    ),
+    "X_val and folds": (
+        lambda clf: clf.fit(X, Y, X_val=X, y_val=Y),
+        ValueError,
+        "early_stopping='cv' validates on folds of X and y, and validation data was given. "
+        "Put these rows into X and y, or set early_stopping=True to validate on them.",
+        "both",
+        {"early_stopping": "cv"},
+    ),
+    "groups beside validation data": (
+        lambda clf: clf.fit(X, Y, X_val=X, y_val=Y, groups=X["u"]),
+        ValueError,
+        "groups keeps rows together when fit sets some aside for early stopping, and with "
+        "validation data it sets none aside. Pass one of the two.",
+        "both",
+    ),
+    "groups, too few": (
+        lambda clf: clf.fit(X, Y, groups=[1, 2, 3]),
+        ValueError,
+        "Found input variables with inconsistent numbers of samples: [20, 3]",
+        "both",
+    ),
+    "groups, a frame": (
+        lambda clf: clf.fit(X, Y, groups=X[["u"]]),
+        ValueError,
+        "groups must be 1-D: the group of each row. Got DataFrame of 2 dimensions.",
+        "both",
+    ),
+    "groups, one name": (
+        lambda clf: clf.fit(X, Y, groups="person"),
+        ValueError,
+        "groups must be 1-D: the group of each row. Got str of 0 dimensions.",
+        "both",
+    ),
+    "groups, some missing": (
+        lambda clf: clf.fit(X, Y, groups=["a", None, np.nan, pd.NA] * 5),
+        ValueError,
+        "groups must have a group for every row. 15 of 20 are missing.",
+        "both",
+    ),
+    "groups, some masked": (
+        lambda clf: clf.fit(X, Y, groups=np.ma.masked_equal(np.arange(20) // 2, 3)),
+        ValueError,
+        "groups must have a group for every row. 2 of 20 are missing.",
+        "both",
+    ),
+    "groups of lists": (
+        lambda clf: clf.fit(X, Y, groups=[["a"], ["b"]] * 10),
+        TypeError,
+        "groups must hold scalars, such as numbers or text: unhashable type: 'list'.",
+        "both",
+    ),
+    "one group for folds": (
+        lambda clf: clf.fit(X, Y, groups=np.zeros(N)),
+        ValueError,
+        "early_stopping='cv' needs at least 5 groups of rows with labels. Found 1. Set "
+        "early_stopping=False.",
+        "both",
+        {"early_stopping": "cv"},
+    ),
+    "one group to train on and to watch": (
+        lambda clf: clf.fit(X, Y, groups=["a"] * N),
+        ValueError,
+        "At least two groups are needed to hold some of them out. groups is the same for all 20 "
+        "rows.",
+        "both",
+        {"early_stopping": True},
+    ),
+    "warm start, other classes": (
+        lambda clf: clf.fit(X, Y),
+        ValueError,
+        "classes of task 'flag' must be those of the first fit, 0, 1. Got 0, 1, 2.",
+        "fitted",
+        {"warm_start": True, "classes": {"flag": [0, 1, 2]}},
+    ),
+    "stream, other classes as a parameter": (
+        lambda clf: clf.partial_fit(X, Y),
+        ValueError,
+        "classes of task 'flag' must be those of the first fit, 0, 1. Got 0, 1, 2.",
+        "fitted",
+        {"classes": {"flag": [0, 1, 2]}},
+    ),
+    "warm start, other categorical features": (
+        lambda clf: clf.fit(X, Y),
+        ValueError,
+        "warm_start and partial_fit continue with the categorical features of the first fit, but "
+        "categorical_features=['u'] names others. Clone the estimator to start afresh.",
+        "fitted",
+        {"warm_start": True, "categorical_features": ["u"]},
+    ),
+    "stream, other categorical features": (
+        lambda clf: clf.partial_fit(X, Y),
+        ValueError,
+        "warm_start and partial_fit continue with the categorical features of the first fit, but "
+        "categorical_features=[0] names others. Clone the estimator to start afresh.",
+        "fitted",
+        {"categorical_features": [0]},
+    ),
+    "stream, temperatures at a later call": (
+        lambda clf: clf.partial_fit(X, Y),
+        ValueError,
+        "calibrate=True needs validation rows, which are not trained on. Set "
+        "early_stopping=True, which sets aside validation_fraction of the rows, or pass "
+        "validation_data to fit; partial_fit has neither. calibrate='auto' does without if "
+        "there are none.",
+        "fitted",
+        {"calibrate": True},
     ),
     "fit without y": (
         lambda clf: clf.fit(X),

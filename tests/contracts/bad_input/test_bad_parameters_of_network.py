@@ -337,6 +337,7 @@ PARAMETERS = [
         "mlp",
         TypeError,
         "model must be a function that returns a keras.Model, or a keras.Model. Got 'mlp'.",
+        {"hidden_layer_sizes": (256,)},
     ),
     (
         "model__width",
@@ -349,9 +350,9 @@ PARAMETERS = [
 
 @BOTH
 @pytest.mark.parametrize(
-    ("name", "value", "error", "message"),
-    PARAMETERS,
+    ("name", "value", "error", "message", "others"),
+    [(*row, {})[:5] for row in PARAMETERS],
     ids=[f"{name}-{number}" for number, (name, *_) in enumerate(PARAMETERS)],
 )
-def test_unusable_parameters_are_refused(name, value, error, message, state):
-    assert_refused(lambda clf: clf.fit(X, Y), error, message, state, {name: value})
+def test_unusable_parameters_are_refused(name, value, error, message, others, state):
+    assert_refused(lambda clf: clf.fit(X, Y), error, message, state, {name: value, **others})

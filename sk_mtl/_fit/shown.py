@@ -1,0 +1,61 @@
+"""The public attributes that show a fitted model."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+
+from sk_mtl._data.schema import TargetSchema
+from sk_mtl._fit.fitted import FittedModel
+from sk_mtl._tasks import PerTask
+
+__all__ = ["SHOWN_ATTRIBUTES", "by_task", "show_fitted"]
+
+SHOWN_ATTRIBUTES = (
+    "best_iter_",
+    "classes_",
+    "history_",
+    "label_coverage_",
+    "n_classes_",
+    "n_iter_",
+    "n_tasks_",
+    "task_names_",
+    "task_weights_",
+)
+
+
+def show_fitted(fitted: FittedModel) -> dict[str, Any]:
+    """Return the public attributes by name."""
+    schema = fitted.schema
+    return {
+        "task_names_": _object_array(schema.task_names),
+        "n_tasks_": len(schema.task_names),
+        "classes_": by_task([_read_only(c) for c in schema.classes], schema),
+        "n_classes_": by_task(list(schema.n_classes), schema),
+        "label_coverage_": fitted.labelled_cells / fitted.n_rows,
+        "task_weights_": _read_only(fitted.task_weights),
+        "history_": fitted.history,
+        "n_iter_": fitted.n_iter,
+        "best_iter_": fitted.best_iter,
+    }
+
+
+def by_task(items: list[Any], schema: TargetSchema) -> Any:
+    """Return values by task; the one of a 1-D y."""
+    return items[0] if schema.is_1d else PerTask(items, schema.task_names)
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """Return a view that cannot be written to: the fitted model predicts by the array."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _object_array(items: tuple[Hashable, ...]) -> np.ndarray:
+    """Return a 1-D object array, also of tuples."""
+    array = np.empty(len(items), dtype=object)
+    array[:] = items
+    return array
