@@ -44,11 +44,13 @@ def columns_of(X: Any) -> tuple[list[Any], list[np.ndarray]] | None:
 def find_times(X: Any) -> tuple[list[Any], int]:
     """Return the names of the columns of times, by dtype or by value, and how many columns are."""
     if isinstance(X, pd.DataFrame):
-        dtypes = zip(X.columns, X.dtypes, strict=True)
+        # Most frames of thousands of columns have few dtypes.
+        suspects = {d for d in set(X.dtypes) if d.kind == "O" or issubclass(d.type, _TIMES)}
+        dtypes = zip(X.columns, X.dtypes, strict=True) if suspects else ()
         found = [
             name
             for i, (name, dtype) in enumerate(dtypes)
-            if issubclass(dtype.type, _TIMES) or (dtype.kind == "O" and _holds_times(X.iloc[:, i]))
+            if dtype in suspects and (issubclass(dtype.type, _TIMES) or _holds_times(X.iloc[:, i]))
         ]
         return found, X.shape[1]
     if nw.dependencies.is_into_dataframe(X):

@@ -138,13 +138,13 @@ def _refuse_times(X: Any) -> None:
 
 def _without_sparse_columns(X: Any) -> Any:
     """Return a DataFrame with dense columns in place of sparse ones that are no sparse matrix."""
-    if not isinstance(X, pd.DataFrame):
+    if not isinstance(X, pd.DataFrame) or not any(
+        isinstance(dtype, pd.SparseDtype) for dtype in set(X.dtypes)
+    ):
         return X
     sparse = {name: dtype for name, dtype in X.dtypes.items() if isinstance(dtype, pd.SparseDtype)}
     is_matrix = len(sparse) == X.shape[1] and not any(dtype.fill_value for dtype in sparse.values())
-    if not sparse or is_matrix:
-        return X
-    return X.astype({name: dtype.subtype for name, dtype in sparse.items()})
+    return X if is_matrix else X.astype({name: d.subtype for name, d in sparse.items()})
 
 
 def _without_na(X: Any) -> pd.DataFrame | None:
