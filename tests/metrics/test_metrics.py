@@ -15,12 +15,20 @@ from numpy.testing import assert_allclose
 from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.model_selection import GridSearchCV, KFold, cross_val_score, cross_validate
+from sklearn.model_selection import (
+    GridSearchCV,
+    KFold,
+    LearningCurveDisplay,
+    ValidationCurveDisplay,
+    cross_val_score,
+    cross_validate,
+)
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from sk_mtl import MultiTaskClassifier
 from sk_mtl._tasks import PerTask
 from sk_mtl.metrics import (
     calibration_error,
@@ -944,3 +952,48 @@ def test_score_equals_scikit_learns_when_no_label_is_missing(table, metric):
     for t, value in enumerate(found.values()):
         predicted = proba[t].argmax(axis=1) if metric in LABEL_METRICS else proba[t]
         assert_allclose(value, score_by_sklearn(metric, codes[:, t], predicted), rtol=1e-12)
+
+
+# ------------------------------------------------------------------------------------------------
+# scikit-learn's displays of curves
+# ------------------------------------------------------------------------------------------------
+
+
+def my_metric(y_true, y_pred):
+    return float(np.mean(y_true == y_pred))
+
+
+@pytest.mark.parametrize(
+    ("metric", "options", "name"),
+    [
+        ("roc_auc", {}, "roc_auc"),
+        ("neg_log_loss", {"task": "a"}, "neg_log_loss"),
+        (my_metric, {}, "my_metric"),
+        (my_metric, {"greater_is_better": False}, "neg_my_metric"),
+    ],
+)
+def test_scorer_has_the_name_of_its_metric(metric, options, name):
+    assert make_multitask_scorer(metric, **options).__name__ == name
+
+
+@pytest.mark.parametrize(
+    ("metric", "label"), [("accuracy", "Accuracy"), ("neg_log_loss", "Negative log loss")]
+)
+@pytest.mark.parametrize("curve", ["learning", "validation"])
+def test_curves_of_scikit_learn_are_labelled_by_the_scorer(curve, metric, label):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 2))
+    y = pd.DataFrame({"a": X[:, 0] > 0, "b": X[:, 1] > 0}).astype(object)
+    y = y.mask(rng.random(y.shape) < 0.2)
+    clf = MultiTaskClassifier(hidden_layer_sizes=(2,), epochs=1, batch_size=64, random_state=0)
+    common = {"cv": 2, "scoring": make_multitask_scorer(metric)}
+    if curve == "learning":
+        display = LearningCurveDisplay.from_estimator(clf, X, y, train_sizes=[0.5, 1.0], **common)
+    else:
+        display = ValidationCurveDisplay.from_estimator(
+            clf, X, y, param_name="dropout", param_range=[0.0, 0.5], **common
+        )
+    assert display.ax_.get_ylabel() == label
+    assert np.isfinite(display.test_scores).all()
+    plt.close("all")
