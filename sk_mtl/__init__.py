@@ -28,6 +28,10 @@ __all__ = [
 
 __version__ = "0.2.0"
 
+# Pickles name a class by its public path. Those below have it where they are defined.
+for _class in (MissingLabelsError, PerTask, TaskView):
+    _class.__module__ = __name__
+
 # TensorFlow takes seconds to import, and whoever wants a splitter or a scorer does not need it.
 _LAZY = {
     "FitSummary": "_summary",

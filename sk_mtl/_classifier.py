@@ -32,7 +32,7 @@ from sk_mtl._fit.best import choose_best
 from sk_mtl._fit.fitted import FittedModel
 from sk_mtl._fit.temperature_scaling import require_validation
 from sk_mtl._routing import RoutedParamsMixin
-from sk_mtl._save.pickles import pickle_fitted, unpickle_fitted
+from sk_mtl._save.pickles import check_protocol, pickle_fitted, unpickle_fitted
 from sk_mtl._summary import FitSummary, summarize_fit
 from sk_mtl._task_view import TaskView
 from sk_mtl._tasks import PerTask, resolve_task
@@ -977,6 +977,10 @@ class MultiTaskClassifier(RoutedParamsMixin, BaseEstimator):
     def __dir__(self) -> list[str]:
         # scikit-learn's asks for every attribute, which would build the Keras model.
         return sorted(object.__dir__(self))
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        check_protocol(protocol, self.get_params(deep=False))
+        return super().__reduce_ex__(protocol)
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import joblib
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -80,6 +81,21 @@ def test_every_protocol_of_pickle_gives_the_same_bits(fitted, X, protocol):
     again = pickle.loads(pickle.dumps(fitted, protocol=protocol))
     for a, b in zip(again.predict_proba(X), fitted.predict_proba(X), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("is_in_a_pipeline", [False, True])
+def test_optimizer_is_pickled_or_the_protocol_is_refused_by_name(protocol, is_in_a_pipeline):
+    clf = MultiTaskClassifier(optimizer=keras.optimizers.SGD(0.5))
+    model = make_pipeline(clf) if is_in_a_pipeline else clf
+    if protocol < 2:
+        message = rf"'optimizer', an object of SGD, cannot be .* protocol {protocol}: .*protocol 2"
+        with pytest.raises(TypeError, match=message):
+            pickle.dumps(model, protocol)
+    else:
+        again = pickle.loads(pickle.dumps(model, protocol))
+        again = again[-1] if is_in_a_pipeline else again
+        assert float(again.optimizer.learning_rate.numpy()) == 0.5
 
 
 def test_copied_estimator_goes_on_training_to_the_same_bits(fitted, X):
