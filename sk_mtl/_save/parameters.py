@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sk_mtl import weighting
-from sk_mtl._codec.values import decode_value, encode_value, require
+from sk_mtl._codec.values import decode_value, encode_value, require, what_is_held
 from sk_mtl.weighting import TaskWeighting
 
 __all__ = ["decode_parameter", "encode_parameter"]
@@ -37,7 +37,8 @@ def encode_parameter(name: str, value: Any, arrays: dict[str, np.ndarray]) -> An
     except TypeError as error:
         advice = _ADVICE.get(name.partition("__")[0], "Pickle the estimator.")
         raise TypeError(
-            f"save_model cannot write the parameter {name!r} without pickle: {error}. {advice}"
+            f"save_model cannot write the parameter {name!r} without pickle: it holds "
+            f"{what_is_held(error)}. {advice}"
         ) from error
 
 
