@@ -117,6 +117,24 @@ def test_thread_predicts_while_others_fit_and_load():
 # -- Processes -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
+def test_another_process_reads_the_keras_file_of_a_network_once_it_imports_the_losses(tmp_path):
+    clf = make_tiny(numeric_embedding="periodic", ensemble_size=2).fit(X, Y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Keras (3.15) and NumPy 2
+        clf.model_.save(tmp_path / "network.keras")
+    np.save(tmp_path / "X.npy", X)
+    code = (
+        "import keras, numpy, sk_mtl.losses\n"
+        "network = keras.models.load_model('network.keras')\n"
+        "numpy.save('logits.npy', network(numpy.load('X.npy')).numpy())\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, env=environment)
+    expected = clf.model_(X).numpy()
+    np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), expected, rtol=1e-5, atol=1e-6)
+
+
 def fit_and_predict(X, Y, mapped):
     """Fit on arrays that must not be written to, and predict from a memory-mapped estimator."""
     assert isinstance(X, np.memmap)
