@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import sk_mtl._compat.processes  # takes note of forks from now on
+import sk_mtl._compat.processes  # noqa: F401 - takes note of forks from now on
 from sk_mtl._compat.sklearn_guard import MissingLabelsError as MissingLabelsError
 from sk_mtl._task_view import TaskView as TaskView
 from sk_mtl._tasks import PerTask as PerTask

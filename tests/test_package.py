@@ -228,7 +228,9 @@ def test_every_public_example_is_run():
             members = inspect.getmembers(value, inspect.ismethod)
             public |= {f"{name}.{k}": m for k, m in members if m.__module__.startswith("sk_mtl")}
 
-    assert [k for k, v in public.items() if ">>> " in (v.__doc__ or "") and v.__doc__ not in run] == []
+    assert [
+        k for k, v in public.items() if ">>> " in (v.__doc__ or "") and v.__doc__ not in run
+    ] == []
 
 
 @pytest.mark.parametrize("module_name", PUBLIC_MODULES)

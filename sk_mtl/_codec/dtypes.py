@@ -184,7 +184,8 @@ def _small_integer(number: Any) -> int:
 
 
 def _decode_interval(value: Any, categories: Any) -> pd.IntervalDtype:
-    (kind, bounds), closed = *value[0].items(), value[1]
+    node, closed = value
+    ((kind, bounds),) = node.items()
     if kind not in ("numpy", "datetime"):
         raise TypeError(kind)
     return pd.IntervalDtype(_DECODERS[kind](bounds, None), closed)

@@ -42,7 +42,7 @@ def remove_file(path: str) -> None:
 
 
 def _temporary_stem(path: str) -> str:
-    """Return what temporary names of a file begin with: short, as the file's own may fill a limit."""
+    """Return the beginning of a file's temporary names: short, whatever the length of its own."""
     folder, name = os.path.split(path)
     digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
     return os.path.join(folder, f".{name[:20]}.{digest}")

@@ -153,7 +153,7 @@ class Settings:
     def list_changes_of_input(self, spec: InputSpec | None) -> list[str]:
         """Return the parameters that ask for other input layers than these, with both values."""
         spec = spec or InputSpec(standardize=False)
-        pairs = {
+        pairs: dict[str, tuple[Any, Any]] = {
             "standardize": (spec.standardize, self.standardizes),
             "numeric_embedding": (spec.embedding, self.numeric_embedding),
         }

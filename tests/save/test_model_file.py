@@ -274,7 +274,9 @@ TARGETS = {
     "dates": pd.DataFrame({"a": DATES.date}),
     "times of day": pd.DataFrame({"a": np.where(B, dt.time(1), dt.time(2, microsecond=3))}),
     "durations in an array": np.where(B, dt.timedelta(1), dt.timedelta(2, 3, 4)),
-    "interval dtype": pd.DataFrame({"a": pd.arrays.IntervalArray.from_breaks(range(41)).take(B * 1)}),
+    "interval dtype": pd.DataFrame(
+        {"a": pd.arrays.IntervalArray.from_breaks(range(41)).take(B * 1)}
+    ),
     "intervals": pd.DataFrame({"a": pd.cut(X[:, 0], 3), "b": pd.Categorical(B.astype(int))}),
     "names of all kinds": pd.DataFrame(
         {0: B, None: B, ("a", 1): B, pd.Timestamp("2020"): B, 1.5: B, b"b": B}
@@ -442,7 +444,10 @@ REFUSED = {
         keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9),
         r"'optimizer__learning_rate'.*ExponentialDecay\. Name",
     ),
-    "callbacks": ([keras.callbacks.TerminateOnNaN()], r"'callbacks' without pickle: it holds .*TerminateOnNaN\..*set_params"),
+    "callbacks": (
+        [keras.callbacks.TerminateOnNaN()],
+        r"'callbacks' without pickle: it holds .*TerminateOnNaN\..*set_params",
+    ),
     "activation": (keras.activations.gelu, r"'activation'.*function\. Name the activation"),
     "random_state": (np.random.RandomState(0), r"'random_state'.*RandomState\. Give an int"),
     "task_weighting": (OwnWeighting([1, 2, 3]), r"'task_weighting'.*OwnWeighting\. A strategy of"),
@@ -587,7 +592,9 @@ def test_old_file_stays_when_writing_fails(fitted, tmp_path, monkeypatch, step):
 
 
 def test_name_may_be_as_long_as_the_file_system_allows(fitted, content, tmp_path):
-    path = tmp_path / ("n" * (os.pathconf(tmp_path, "PC_NAME_MAX") if hasattr(os, "pathconf") else 200))
+    path = tmp_path / (
+        "n" * (os.pathconf(tmp_path, "PC_NAME_MAX") if hasattr(os, "pathconf") else 200)
+    )
     save_model(fitted, path)
     save_model(fitted, path)
     assert path.read_bytes() == content
