@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import sk_mtl._compat.processes  # noqa: F401 - takes note of forks from now on
 from sk_mtl._compat.sklearn_guard import MissingLabelsError as MissingLabelsError
 from sk_mtl._task_view import TaskView as TaskView
 from sk_mtl._tasks import PerTask as PerTask
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from sk_mtl._train.program_cache import clear_program_cache as clear_program_cache
 
 __all__ = [
+    "SKOPS_TYPES",
     "FitSummary",
     "MissingLabelsError",
     "MultiTaskClassifier",
@@ -26,6 +28,26 @@ __all__ = [
 ]
 
 __version__ = "0.2.0"
+
+#: Names of the types of this package that skops finds in saved estimators, searches and task views,
+#: for ``trusted=`` of `skops.io.load` and ``skops_trusted_types=`` of MLflow.
+SKOPS_TYPES = (
+    "sk_mtl.MultiTaskClassifier",
+    "sk_mtl.TaskView",
+    "sk_mtl.metrics.MultiTaskScorer",
+    "sk_mtl.metrics.calibration_error",
+    "sk_mtl.metrics.multitask_score",
+    "sk_mtl.model_selection.MultiTaskStratifiedGroupKFold",
+    "sk_mtl.model_selection.MultiTaskStratifiedKFold",
+    "sk_mtl.model_selection.MultiTaskStratifiedShuffleSplit",
+    "sk_mtl.model_selection.RepeatedMultiTaskStratifiedKFold",
+    "sk_mtl.weighting.FixedWeighting",
+    "sk_mtl.weighting.UncertaintyWeighting",
+)
+
+# Pickles name a class by its public path. Those below have it where they are defined.
+for _class in (MissingLabelsError, PerTask, TaskView):
+    _class.__module__ = __name__
 
 # TensorFlow takes seconds to import, and whoever wants a splitter or a scorer does not need it.
 _LAZY = {

@@ -41,7 +41,7 @@ from sk_mtl._fit.shown import SHOWN_ATTRIBUTES, by_task, show_fitted
 from sk_mtl._fit.temperature_scaling import require_validation
 from sk_mtl._fit.unchanged import check_unchanged, draw_seed
 from sk_mtl._routing import RoutedParamsMixin
-from sk_mtl._save.pickles import pickle_fitted, unpickle_fitted
+from sk_mtl._save.pickles import check_protocol, pickle_fitted, unpickle_fitted
 from sk_mtl._summary import FitSummary, summarize_fit
 from sk_mtl._task_view import TaskView
 from sk_mtl._tasks import resolve_task
@@ -1022,6 +1022,10 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
     def __dir__(self) -> list[str]:
         # scikit-learn's asks for every attribute, which would build the Keras model.
         return sorted(object.__dir__(self))
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        check_protocol(protocol, self.get_params(deep=False))
+        return super().__reduce_ex__(protocol)
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()

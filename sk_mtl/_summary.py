@@ -75,6 +75,8 @@ class FitSummary:
     ['learned', 'learned', 'learned']
     """
 
+    __module__ = "sk_mtl"  # the public path, which pickles name
+
     estimator: str
     n_samples: int
     n_features: int
@@ -364,3 +366,7 @@ def _align(rows: Sequence[Sequence[str]], sides: str, gap: int = 2) -> str:
 def _cells(tag: str, texts: Sequence[str], sides: str) -> str:
     """Return texts as the cells of a row of HTML, each column aligned to its side."""
     return html_cells(tag, texts, [f'class="{side}"' for side in sides])
+
+
+# Doctest passes over classes of another module than this.
+__test__ = {"FitSummary": FitSummary}

@@ -1,9 +1,12 @@
 """The package as a whole: what it imports, what it makes public, how that is documented."""
 
 import ast
+import doctest
 import importlib
 import inspect
 import json
+import pickle
+import pkgutil
 import re
 import runpy
 import subprocess
@@ -211,6 +214,37 @@ def test_public_modules_are_in_the_api_reference():
 @parametrize(iterate_public_objects())
 def test_public_object_shows_an_example(value):
     assert ">>> " in (value.__doc__ or ""), "no Examples section"
+
+
+def test_every_public_example_is_run():
+    # Doctest passes over what says that it is of another module than the one it stands in.
+    names = [module.name for module in pkgutil.walk_packages(sk_mtl.__path__, "sk_mtl.")]
+    modules = [sk_mtl, *(importlib.import_module(n) for n in names if n != "sk_mtl.__main__")]
+    finder = doctest.DocTestFinder()
+    run = {test.docstring for module in modules for test in finder.find(module)}
+    public = dict(iterate_public_callables())
+    for name, value in iterate_public_objects():
+        if inspect.isclass(value):
+            members = inspect.getmembers(value, inspect.ismethod)
+            public |= {f"{name}.{k}": m for k, m in members if m.__module__.startswith("sk_mtl")}
+
+    assert [
+        k for k, v in public.items() if ">>> " in (v.__doc__ or "") and v.__doc__ not in run
+    ] == []
+
+
+@pytest.mark.parametrize("module_name", PUBLIC_MODULES)
+def test_pickles_name_what_is_public_by_its_public_path(module_name):
+    # So that private modules may move.
+    module = importlib.import_module(module_name)
+    public = [getattr(module, name) for name in module.__all__]
+    public = [value for value in public if inspect.isclass(value) or inspect.isfunction(value)]
+
+    assert {value.__name__: value.__module__ for value in public} == {
+        value.__name__: module_name for value in public
+    }
+    for value in public:
+        assert pickle.loads(pickle.dumps(value)) is value
 
 
 @parametrize(iterate_public_callables())

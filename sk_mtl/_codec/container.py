@@ -31,6 +31,7 @@ ARCHIVE_VERSION = 1
 _MAX_HEADER_BYTES = 32 * 2**20
 # An empty list takes three bytes in a file, and about a hundred in memory while it is read.
 _MAX_VALUES = 2**21
+_MAX_ARRAYS = 2**16
 _MAX_DIMENSIONS = 32
 _MAX_DEPTH = 64
 
@@ -60,6 +61,11 @@ _NO_DIGEST = b"0" * 64
 
 def pack(text: str, arrays: Mapping[str, np.ndarray]) -> bytes:
     """Return the content of a file, the same for the same text and arrays."""
+    if len(arrays) > _MAX_ARRAYS:
+        raise ValueError(
+            f"The file would hold {len(arrays)} arrays; the limit is {_MAX_ARRAYS}. Pickle the "
+            "model."
+        )
     entries: dict[str, Any] = {}
     end = 0
     for name, array in arrays.items():
@@ -99,6 +105,9 @@ def unpack(content: bytes) -> tuple[str, dict[str, np.ndarray]]:
     header_end = 8 + int.from_bytes(content[:8], "little")
     if not 8 < header_end <= min(len(content), 8 + _MAX_HEADER_BYTES):
         raise ValueError(_damaged(f"its header has an impossible length, {header_end - 8} bytes"))
+    # Before JSON is read, which takes ten times as long as the checksum of the same bytes.
+    if content.count(b'"data_offsets"', 8, header_end) > _MAX_ARRAYS:
+        raise ValueError(_damaged(f"it holds more than {_MAX_ARRAYS} arrays"))
     header = read_json(content[8:header_end])
     metadata = header.pop("__metadata__", None) if isinstance(header, dict) else None
     if not isinstance(metadata, dict) or set(metadata) != {"format", "version", "sha256", "text"}:
@@ -183,6 +192,8 @@ def _finite(text: str) -> float:
 
 def _read_arrays(entries: dict[str, Any], buffer: memoryview) -> dict[str, np.ndarray]:
     """Return the arrays listed in a header; they must fill the buffer, one after another."""
+    if len(entries) > _MAX_ARRAYS:
+        raise ValueError(_damaged(f"it holds more than {_MAX_ARRAYS} arrays"))
     arrays = {}
     end = 0
     for name, entry in entries.items():

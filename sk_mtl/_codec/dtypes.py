@@ -28,7 +28,10 @@ _MASKED = {
 _ARROW = (
     *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("float16", "float32", "float64", "bool_", "string", "large_string", "date32", "date64"),
+    *("binary", "large_binary", "null"),
 )
+# A missing value takes as many bytes, whatever a file holds.
+_MAX_FIXED_BYTES = 4096
 _NARWHALS = {
     dtype.__name__: dtype
     for dtype in (
@@ -62,8 +65,11 @@ def _encode(dtype: Any, name: str) -> Any:
     if isinstance(dtype, pd.DatetimeTZDtype):
         return {"datetime": [dtype.unit, encode_time_zone(dtype.tz, name)]}
     if isinstance(dtype, pd.ArrowDtype):
-        names = [n for n, t in _arrow_types().items() if t == dtype.pyarrow_dtype]
-        return {"arrow": names[0]} if names else None
+        node = _encode_arrow(dtype.pyarrow_dtype, name)
+        return None if node is None else {"arrow": node}
+    if isinstance(dtype, pd.IntervalDtype):
+        bounds = _encode(dtype.subtype, name)
+        return None if bounds is None else {"interval": [bounds, dtype.closed]}
     if isinstance(dtype, pd.api.extensions.ExtensionDtype):
         return {"pandas": str(dtype)} if _MASKED.get(str(dtype)) == dtype else None
     if isinstance(dtype, nw.Enum):
@@ -72,8 +78,33 @@ def _encode(dtype: Any, name: str) -> Any:
         return {"moment": [dtype.time_unit, dtype.time_zone and str(dtype.time_zone)]}
     if isinstance(dtype, nw.Duration):
         return {"duration": dtype.time_unit}
+    if isinstance(dtype, nw.Decimal):
+        # Older versions of narwhals know neither precision nor scale.
+        return {"decimal": [getattr(dtype, "precision", None), getattr(dtype, "scale", 0)]}
     kind = type(dtype).__name__
     return {"narwhals": kind} if type(dtype) is _NARWHALS.get(kind) else None
+
+
+def _encode_arrow(kind: Any, name: str) -> Any:
+    """Return an Arrow type by its name, or as a list of its name and what it is made of."""
+    names = [n for n, t in _arrow_types().items() if t == kind]
+    if names:
+        return names[0]
+    types = nw.dependencies.get_pyarrow().types
+    if types.is_timestamp(kind):
+        return ["timestamp", kind.unit, kind.tz and encode_time_zone(kind.tz, name)]
+    if types.is_duration(kind):
+        return ["duration", kind.unit]
+    if types.is_time(kind):
+        return [f"time{kind.bit_width}", kind.unit]
+    if types.is_decimal(kind) and kind.bit_width in (128, 256):
+        return [f"decimal{kind.bit_width}", kind.precision, kind.scale]
+    if types.is_fixed_size_binary(kind) and kind.byte_width <= _MAX_FIXED_BYTES:
+        return ["binary", kind.byte_width]
+    if types.is_dictionary(kind) and not types.is_dictionary(kind.value_type):
+        parts = [_encode_arrow(part, name) for part in (kind.index_type, kind.value_type)]
+        return None if None in parts else ["dictionary", *parts, kind.ordered]
+    return None
 
 
 def decode_dtype(node: Any, categories: tuple[np.ndarray, bool] | None) -> Any:
@@ -116,16 +147,61 @@ def _decode_datetime(value: Any, categories: Any) -> pd.DatetimeTZDtype:
     return pd.DatetimeTZDtype(_unit(unit), decode_time_zone(zone))
 
 
-def _decode_arrow(name: Any, categories: Any) -> Any:
-    types = _arrow_types()
-    if not types:
+def _decode_arrow(node: Any, categories: Any) -> Any:
+    if not _arrow_types():
         raise ValueError("y had a dtype of pyarrow, which is not installed here. Install it.")
-    return pd.ArrowDtype(types[name])
+    return pd.ArrowDtype(_decode_arrow_type(node))
+
+
+def _decode_arrow_type(node: Any) -> Any:
+    if not isinstance(node, list):
+        return _arrow_types()[node]
+    pyarrow, (kind, *parts) = nw.dependencies.get_pyarrow(), node
+    if kind == "timestamp":
+        unit, zone = parts
+        return pyarrow.timestamp(_unit(unit), None if zone is None else decode_time_zone(zone))
+    if kind in ("duration", "time32", "time64"):
+        (unit,) = parts
+        return getattr(pyarrow, kind)(_unit(unit))
+    if kind in ("decimal128", "decimal256"):
+        precision, scale = map(_small_integer, parts)
+        return getattr(pyarrow, kind)(precision, scale)
+    if kind == "binary":
+        (n_bytes,) = map(_small_integer, parts)
+        return pyarrow.binary(n_bytes)
+    if kind != "dictionary":
+        raise TypeError(kind)
+    index, values, is_ordered = parts
+    if isinstance(values, list) and values[0] == "dictionary":
+        raise TypeError(values)
+    index, values = (_decode_arrow_type(part) for part in (index, values))
+    return pyarrow.dictionary(index, values, ordered=is_ordered is True)
+
+
+def _small_integer(number: Any) -> int:
+    if type(number) is not int or not 0 <= number <= _MAX_FIXED_BYTES:
+        raise TypeError(number)
+    return number
+
+
+def _decode_interval(value: Any, categories: Any) -> pd.IntervalDtype:
+    node, closed = value
+    ((kind, bounds),) = node.items()
+    if kind not in ("numpy", "datetime"):
+        raise TypeError(kind)
+    return pd.IntervalDtype(_DECODERS[kind](bounds, None), closed)
 
 
 def _decode_moment(value: Any, categories: Any) -> Any:
     unit, zone = value
     return nw.Datetime(_unit(unit), None if zone is None else decode_time_zone(zone))
+
+
+def _decode_decimal(value: Any, categories: Any) -> Any:
+    precision, scale = value
+    if precision is None or not hasattr(nw.Decimal(), "precision"):
+        return nw.Decimal()
+    return nw.Decimal(_small_integer(precision), _small_integer(scale))
 
 
 def _decode_enum(names: Any, categories: Any) -> Any:
@@ -152,8 +228,10 @@ _DECODERS: dict[str, Any] = {
     "string": _decode_string,
     "datetime": _decode_datetime,
     "arrow": _decode_arrow,
+    "interval": _decode_interval,
     "narwhals": lambda name, categories: _NARWHALS[name](),
     "enum": _decode_enum,
     "moment": _decode_moment,
+    "decimal": _decode_decimal,
     "duration": lambda unit, categories: nw.Duration(_unit(unit)),
 }

@@ -11,6 +11,7 @@ kind of its value.
 from __future__ import annotations
 
 import datetime as dt
+import decimal
 import math
 import re
 from collections.abc import Callable, Hashable
@@ -30,11 +31,14 @@ __all__ = [
     "encode_value",
     "plain_dtype",
     "require",
+    "what_is_held",
 ]
 
 _UNITS = "Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as"
 _PLAIN_DTYPE = re.compile(rf"[<>|](b1|[iu][1248]|f[248]|[SU][1-9]\d{{0,8}}|[Mm]8\[\d*({_UNITS})\])")
 _TIME_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z][A-Za-z0-9_+-]*)*|UTC[+-]\d\d:\d\d")
+# No exponent that arithmetic with integers would take forever for.
+_DECIMAL = re.compile(r"-?[0-9]{1,80}(\.[0-9]{1,80})?(E[+-][0-9]{1,2})?")
 _LARGEST_CODE_POINT = 0x10FFFF
 
 
@@ -46,6 +50,11 @@ def require(condition: Any, otherwise: str) -> None:
     """Raise a ValueError unless a condition holds."""
     if not condition:
         raise ValueError(otherwise)
+
+
+def what_is_held(error: TypeError) -> str:
+    """Return what cannot be encoded, from the error of `encode_value`, without the place."""
+    return str(error).partition(" holds ")[2]
 
 
 # ------------------------------------------------------------------------------------------------
@@ -140,6 +149,18 @@ def _encode_datetime(value: dt.datetime, name: str, arrays: dict[str, np.ndarray
     return {"datetime": value.isoformat()}
 
 
+def _encode_time(value: dt.time, name: str, arrays: dict[str, np.ndarray]) -> Any:
+    if value.tzinfo is not None:
+        raise TypeError(f"{name} holds a datetime.time with a time zone")
+    return {"time": value.isoformat()}
+
+
+def _encode_decimal(value: decimal.Decimal, name: str, arrays: dict[str, np.ndarray]) -> Any:
+    if not _DECIMAL.fullmatch(str(value)):
+        raise TypeError(f"{name} holds the decimal number {str(value)[:80]}")
+    return {"decimal": str(value)}
+
+
 def _encode_interval(value: pd.Interval, name: str, arrays: dict[str, np.ndarray]) -> Any:
     return {"interval": [*_encode_items((value.left, value.right), name, arrays), value.closed]}
 
@@ -168,6 +189,11 @@ _ENCODERS: dict[type, Callable[[Any, str, dict[str, np.ndarray]], Any]] = {
     pd.Timedelta: _encode_timedelta,
     dt.datetime: _encode_datetime,
     dt.date: lambda value, name, arrays: {"date": value.isoformat()},
+    dt.time: _encode_time,
+    dt.timedelta: lambda value, name, arrays: {
+        "delta": [value.days, value.seconds, value.microseconds]
+    },
+    decimal.Decimal: _encode_decimal,
     pd.Interval: _encode_interval,
 }
 
@@ -287,6 +313,19 @@ def _moment(text: Any, number: Any, kind: str) -> Any:
     return np.int64(number).astype(text)
 
 
+def _decode_delta(node: Any, arrays: dict[str, np.ndarray]) -> dt.timedelta:
+    days, seconds, microseconds = node
+    if not all(type(number) is int for number in node):
+        raise TypeError(f"{str(node)[:80]} are not integers")
+    return dt.timedelta(days, seconds, microseconds)
+
+
+def _decode_decimal(node: Any, arrays: dict[str, np.ndarray]) -> decimal.Decimal:
+    if not _DECIMAL.fullmatch(node):
+        raise ValueError(f"{node[:80]!r} is not a decimal number")
+    return decimal.Decimal(node)
+
+
 def _decode_interval(node: Any, arrays: dict[str, np.ndarray]) -> pd.Interval:
     left, right, closed = node
     return pd.Interval(decode_value(left, arrays), decode_value(right, arrays), closed)
@@ -339,5 +378,8 @@ _DECODERS: dict[Any, Callable[[Any, dict[str, np.ndarray]], Any]] = {
     "timedelta": _decode_timedelta,
     "datetime": lambda node, arrays: dt.datetime.fromisoformat(node),
     "date": lambda node, arrays: dt.date.fromisoformat(node),
+    "time": lambda node, arrays: dt.time.fromisoformat(node),
+    "delta": _decode_delta,
+    "decimal": _decode_decimal,
     "interval": _decode_interval,
 }

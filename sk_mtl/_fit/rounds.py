@@ -7,9 +7,9 @@ parameters but by their settings, nor the estimator.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ from sk_mtl._fit.fitted_network import FittedNetwork
 from sk_mtl._fit.settings import Settings
 from sk_mtl._fit.splits import N_FOLDS, split_folds, split_validation
 from sk_mtl._fit.temperature_scaling import fit_temperatures, require_validation
+from sk_mtl._model.spec import NetworkSpec
+from sk_mtl._tasks import enumerate_some
 from sk_mtl._train.early_stopping import (
     PlannedEpochs,
     StoppingConfig,
@@ -43,11 +45,6 @@ from sk_mtl._train.resume import ResumePoint, open_resume_point
 from sk_mtl._train.state import TrainingState
 
 __all__ = ["fit_model", "train_one_epoch"]
-
-_CHANGED = (
-    "warm_start and partial_fit continue with the fitted network, but its parameters have "
-    "changed since. Clone the estimator to start afresh."
-)
 
 
 @dataclass(frozen=True)
@@ -250,7 +247,7 @@ class _Fit:
         training, validation = _encode(encoder, dataset, training, validation)
         spec, optimizer, custom_values = settings.make_network(dataset, encoder, self.seed)
         if start is not None and start.network.spec != spec:
-            raise ValueError(_CHANGED)
+            raise ValueError(_describe_changes(_list_changes(start.network.spec, spec)))
         frequencies = training.class_frequencies(tuple(map(len, dataset.learnable_classes)))
         unlabelled = dataset.unlabelled_subset(training, validation)
         parts = settings.make_parts(dataset, optimizer, title)
@@ -316,8 +313,8 @@ class _Fit:
         """Return the encoder of a round, and the values of new input layers."""
         if self.start is None:
             return self.settings.fit_encoder(self.dataset, training)
-        if not self.settings.asks_for_input(self.start.encoder.spec):
-            raise ValueError(_CHANGED)
+        if others := self.settings.list_changes_of_input(self.start.encoder.spec):
+            raise ValueError(_describe_changes(others))
         return self.start.encoder, {}
 
     def _open_resume_point(
@@ -485,3 +482,21 @@ def _removed_at_the_end() -> Iterator[list[ResumePoint]]:
         raise
     for resume_point in resume_points:
         resume_point.remove()
+
+
+def _list_changes(before: NetworkSpec, now: NetworkSpec) -> list[str]:
+    """Return the parameters in which two networks differ, with both values."""
+    names = (field.name for field in fields(NetworkSpec))
+    changed = {n: (getattr(before, n), getattr(now, n)) for n in names}
+    changed = {n: values for n, values in changed.items() if values[0] != values[1]}
+    if changed.keys() & {"custom_model", "custom_outputs"}:
+        return ["model"]
+    return [f"{name} (was {a!r}, is {b!r})" for name, (a, b) in changed.items()]
+
+
+def _describe_changes(changes: Iterable[str]) -> str:
+    """Return why a fit cannot continue."""
+    return (
+        "warm_start and partial_fit continue with the fitted network, but its parameters have "
+        f"changed since: {enumerate_some(changes)}. Clone the estimator to start afresh."
+    )

@@ -155,13 +155,16 @@ class Settings:
             embedding_size=self.embedding_size,
         )
 
-    def asks_for_input(self, spec: InputSpec | None) -> bool:
-        """Return whether the parameters ask for these input layers, as far as they decide."""
+    def list_changes_of_input(self, spec: InputSpec | None) -> list[str]:
+        """Return the parameters that ask for other input layers than these, with both values."""
         spec = spec or InputSpec(standardize=False)
-        if spec.embedding is not None and spec.embedding_size != self.embedding_size:
-            return False
-        wanted = (self.standardizes, self.numeric_embedding)
-        return (spec.standardize, spec.embedding) == wanted
+        pairs: dict[str, tuple[Any, Any]] = {
+            "standardize": (spec.standardize, self.standardizes),
+            "numeric_embedding": (spec.embedding, self.numeric_embedding),
+        }
+        if spec.embedding is not None:
+            pairs["embedding_size"] = (spec.embedding_size, self.embedding_size)
+        return [f"{name} (was {a!r}, is {b!r})" for name, (a, b) in pairs.items() if a != b]
 
     # ----------------------------------------------------------------------------------- Network
 

@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sk_mtl._codec.values import AnyObjects, decode_value, encode_value, require
+from sk_mtl._codec.values import (
+    AnyObjects,
+    decode_value,
+    encode_value,
+    require,
+    what_is_held,
+)
 from sk_mtl._data.input_encoder import InputEncoder
 from sk_mtl._data.schema import TargetSchema
 from sk_mtl._fit.fitted import FittedModel
@@ -43,12 +49,23 @@ def encode_fitted(fitted: FittedModel, arrays: dict[str, Any]) -> dict[str, Any]
     more = [name for name, default in _DEFAULTS.items() if getattr(fitted, name) != default]
     return {
         "targets": encode_targets(fitted.schema, arrays),
-        "categories": encode_value(fitted.encoder.categories, "categories", arrays),
+        "categories": _encode_categories(fitted.encoder.categories, arrays),
         "fitted": {
             name: encode_value(getattr(fitted, name), name, arrays) for name in (*_NUMBERS, *more)
         },
         "network": encode_network(fitted.network, arrays),
     }
+
+
+def _encode_categories(categories: Any, arrays: dict[str, Any]) -> Any:
+    """Encode the categories of the features of X."""
+    try:
+        return encode_value(categories, "categories", arrays)
+    except TypeError as error:
+        raise TypeError(
+            "save_model cannot write the categories of X without pickle: they hold "
+            f"{what_is_held(error)}. Pickle the estimator, or make text of them."
+        ) from error
 
 
 def decode_fitted(nodes: dict[str, Any], arrays: dict[str, Any], n_features: int) -> FittedModel:

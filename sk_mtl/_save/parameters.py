@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sk_mtl import weighting
-from sk_mtl._codec.values import decode_value, encode_value, require
+from sk_mtl._codec.values import decode_value, encode_value, require, what_is_held
 from sk_mtl._quoting import quote, shorten
 from sk_mtl.weighting import TaskWeighting
 
@@ -38,8 +38,8 @@ def encode_parameter(name: str, value: Any, arrays: dict[str, np.ndarray]) -> An
     except TypeError as error:
         advice = _ADVICE.get(name.partition("__")[0], "Pickle the estimator.")
         raise TypeError(
-            f"save_model cannot write the parameter {quote(name)} without pickle: "
-            f"{shorten(str(error))}. {advice}"
+            f"save_model cannot write the parameter {quote(name)} without pickle: it holds "
+            f"{shorten(what_is_held(error))}. {advice}"
         ) from error
 
 

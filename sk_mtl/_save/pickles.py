@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Mapping
 from typing import Any
 
 from sk_mtl._codec.values import AnyObjects
 from sk_mtl._fit.fitted import FittedModel
 from sk_mtl._save.fitted_model import decode_fitted, encode_fitted
 
-__all__ = ["FORMAT_VERSION", "pickle_fitted", "unpickle_fitted"]
+__all__ = ["FORMAT_VERSION", "check_protocol", "pickle_fitted", "unpickle_fitted"]
 
 FORMAT_VERSION = 1  # since release 0.2.0
 
@@ -30,3 +32,18 @@ def unpickle_fitted(state: dict[str, Any], n_features: int, name: str) -> Fitted
             "newer one."
         )
     return decode_fitted(state["model"], AnyObjects(state["arrays"]), n_features)
+
+
+def check_protocol(protocol: int, parameters: Mapping[str, Any]) -> None:
+    """Refuse, by name, a parameter that an old protocol cannot pickle."""
+    if protocol >= 2:
+        return
+    for name, value in parameters.items():
+        try:  # optimizers and models of Keras give pickle a BytesIO, which knows newer ones only
+            pickle.dumps(value, protocol)
+        except TypeError as error:
+            raise TypeError(
+                f"The parameter {name!r}, an object of {type(value).__name__}, cannot be pickled "
+                f"by protocol {protocol}: {error}. Use protocol 2 or a newer one; the default is "
+                f"{pickle.DEFAULT_PROTOCOL}."
+            ) from error

@@ -9,7 +9,13 @@ import numpy as np
 import pandas as pd
 
 from sk_mtl._codec.dtypes import decode_dtype, encode_dtype
-from sk_mtl._codec.values import AnyObjects, decode_value, encode_value, require
+from sk_mtl._codec.values import (
+    AnyObjects,
+    decode_value,
+    encode_value,
+    require,
+    what_is_held,
+)
 from sk_mtl._data.labels import TargetForm
 from sk_mtl._data.schema import TargetSchema
 from sk_mtl._quoting import quote
@@ -26,23 +32,38 @@ def encode_targets(schema: TargetSchema, arrays: dict[str, Any]) -> dict[str, An
         raise TypeError(
             f"save_model cannot write that y was a frame of {form.backend}. Pickle the estimator."
         )
+    names = [repr(name) for name in schema.task_names]
     try:
         return {
-            "task_names": encode_value(schema.task_names, "task_names", arrays),
-            "classes": encode_value(schema.classes, "classes", arrays),
+            "task_names": _encode(schema.task_names, "task_names", arrays),
+            "classes": _encode(schema.classes, "classes", arrays, names),
             "kind": form.kind,
             "backend": form.backend,
             "dtypes": [
                 _encode_dtype(dtype, f"task {quote(name)} of y", arrays)
                 for name, dtype in zip(schema.task_names, form.dtypes, strict=True)
             ],
-            "categories": encode_value(form.categories, "categories", arrays),
+            "categories": _encode(form.categories, "categories", arrays, names),
             "level_names": encode_value(form.level_names, "level_names", arrays),
         }
     except TypeError as error:
         raise TypeError(
             f"save_model cannot write what y was without pickle: {error}. Pickle the estimator."
         ) from error
+
+
+def _encode(
+    values: tuple[Any, ...], what: str, arrays: dict[str, Any], tasks: list[str] | None = None
+) -> Any:
+    """Encode task names, or the classes or categories of tasks, which an error names."""
+    nodes = []
+    for t, value in enumerate(values):
+        try:
+            nodes.append(encode_value(value, f"{what}/{t}", arrays))
+        except TypeError as error:
+            where = what.replace("_", " ") + (f" of task {tasks[t]}" if tasks else "")
+            raise TypeError(f"the {where} hold {what_is_held(error)}") from error
+    return {"tuple": nodes}
 
 
 def _encode_dtype(dtype: Any, name: str, arrays: dict[str, Any]) -> Any:

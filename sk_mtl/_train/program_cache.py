@@ -72,3 +72,8 @@ def clear_program_cache() -> None:
     for program in leaving:
         program.dismantle()
     clear_forward_programs()
+
+
+# Pickles name a function by its public path, and doctest passes over what is of another module.
+clear_program_cache.__module__ = "sk_mtl"
+__test__ = {"clear_program_cache": clear_program_cache}

@@ -25,3 +25,7 @@ __all__ = [
     "multitask_score",
     "per_task_scorers",
 ]
+
+# Pickles name a class or function by its public path.
+for _name in __all__:
+    globals()[_name].__module__ = __name__

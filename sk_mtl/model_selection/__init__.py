@@ -27,3 +27,7 @@ __all__ = [
     "stratified_holdout",
     "train_test_split",
 ]
+
+# Pickles name a class or function by its public path.
+for _name in __all__:
+    globals()[_name].__module__ = __name__

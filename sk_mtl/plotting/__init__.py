@@ -28,3 +28,7 @@ __all__ = [
     "TaskSimilarityDisplay",
     "TaskWeightsDisplay",
 ]
+
+# Pickles name a class or function by its public path.
+for _name in __all__:
+    globals()[_name].__module__ = __name__

@@ -256,6 +256,22 @@ def test_more_values_than_any_model_has_are_refused_before_they_are_read(monkeyp
         read_json("[" + "0," * 100 + "0]")
 
 
+def test_more_arrays_than_any_model_has_are_refused_before_they_are_read(monkeypatch):
+    arrays = {str(number): np.zeros(0, np.float32) for number in range(8)}
+    content = pack("{}", arrays)
+    monkeypatch.setattr("sk_mtl._codec.container._MAX_ARRAYS", 7)
+    with pytest.raises(ValueError, match="would hold 8 arrays; the limit is 7"):
+        pack("{}", arrays)
+    with monkeypatch.context() as patch:
+        patch.setattr("sk_mtl._codec.container.read_json", None)
+        with pytest.raises(ValueError, match="more than 7 arrays"):
+            unpack(content)
+    # A name in which a letter is escaped is found once it is read.
+    header = content[8:].replace(b'"data_offsets"', b'"data\\u005foffsets"')
+    with pytest.raises(ValueError, match="more than 7 arrays"):
+        unpack(forge(header, b""))
+
+
 def test_nest_of_some_levels_is_json():
     assert read_json("[" * 64 + "]" * 64)
 

@@ -5,6 +5,7 @@ import datetime as dt
 import enum
 import json
 import math
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -63,7 +64,8 @@ VALUES = [
     *(pd.NA, pd.NaT, pd.Timestamp("2020-01-01 12:00"), pd.Timestamp("2020", tz="Europe/Berlin")),
     *(pd.Timestamp("2020", tz="UTC"), pd.Timestamp("2020-07-01", tz="+05:30")),
     *(pd.Timestamp(5, unit="s"), pd.Timedelta("1 day 3 ns"), pd.Timedelta(5, unit="s")),
-    *(dt.date(2020, 2, 29), dt.datetime(2020, 1, 1, 12, 30, 0, 7)),
+    *(dt.date(2020, 2, 29), dt.datetime(2020, 1, 1, 12, 30, 0, 7), dt.time(1, 2, 3, 4)),
+    *(dt.timedelta(-1, 2, 3), Decimal("1.50"), Decimal("-0"), Decimal("1E+2")),
     *(pd.Interval(0, 1), pd.Interval(0.5, math.inf, closed="both")),
     pd.Interval(pd.Timestamp("2020"), pd.Timestamp("2021"), closed="left"),
     *(np.int8(-3), np.uint64(2**63), np.float16(0.5), np.float32("nan"), np.float64(-0.0)),
@@ -156,6 +158,8 @@ class Colour(enum.IntEnum):
         (np.empty((1, 1), dtype=object), "dtype object"),
         (np.array([1], dtype=np.longdouble), "dtype"),
         (dt.datetime(2020, 1, 1, tzinfo=dt.UTC), "use pandas.Timestamp"),
+        (dt.time(1, tzinfo=dt.UTC), "time with a time zone"),
+        (Decimal("1E+999999"), "decimal number 1E"),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -222,6 +226,14 @@ NOTHING = [
     {"datetime": "yesterday"},
     {"datetime": 5},
     {"date": "2020-02-30"},
+    {"time": "25:00"},
+    {"time": 1},
+    {"delta": [1, 2]},
+    {"delta": [1.5, 0, 0]},
+    {"delta": [10**10, 0, 0]},
+    {"decimal": "1E+999999999"},
+    {"decimal": "NaN"},
+    {"decimal": 1},
     {"interval": [0, 1]},
     {"interval": [1, 0, "left"]},
     {"interval": [0, 1, "up"]},

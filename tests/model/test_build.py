@@ -293,7 +293,15 @@ def double(x):
     return 2 * x
 
 
-@pytest.mark.parametrize("activation", [double, lambda x: x], ids=["function", "lambda"])
+def relu(x):
+    return -x
+
+
+@pytest.mark.parametrize(
+    "activation",
+    [double, lambda x: x, relu, np.tanh],
+    ids=["function", "lambda", "function with a name of Keras's", "NumPy's"],
+)
 def test_activation_of_ones_own_is_refused(activation):
     with pytest.raises(ValueError, match="model="):
         canonical_activation(activation)

@@ -117,6 +117,24 @@ def test_thread_predicts_while_others_fit_and_load():
 # -- Processes -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
+def test_another_process_reads_the_keras_file_of_a_network_once_it_imports_the_losses(tmp_path):
+    clf = make_tiny(numeric_embedding="periodic", ensemble_size=2).fit(X, Y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Keras (3.15) and NumPy 2
+        clf.model_.save(tmp_path / "network.keras")
+    np.save(tmp_path / "X.npy", X)
+    code = (
+        "import keras, numpy, sk_mtl.losses\n"
+        "network = keras.models.load_model('network.keras')\n"
+        "numpy.save('logits.npy', network(numpy.load('X.npy')).numpy())\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, env=environment)
+    expected = clf.model_(X).numpy()
+    np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), expected, rtol=1e-5, atol=1e-6)
+
+
 def fit_and_predict(X, Y, mapped):
     """Fit on arrays that must not be written to, and predict from a memory-mapped estimator."""
     assert isinstance(X, np.memmap)
@@ -137,15 +155,16 @@ def test_loky_workers_read_memory_mapped_rows_and_estimators(tmp_path):
 
 
 FORKS = """
-import io, os, pickle, signal, warnings
+import io, os, pickle, signal, sys, warnings
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-import keras
+os.environ["MPLBACKEND"] = "Agg"
 import numpy as np
 import sk_mtl
 warnings.simplefilter("ignore", DeprecationWarning)  # Python's own, of forks among threads
 
-def fit():
-    return sk_mtl.MultiTaskClassifier((4,), epochs=1, random_state=0).fit(X, Y)
+def fit(**settings):
+    settings = {"epochs": 1, "random_state": 0, **settings}
+    return sk_mtl.MultiTaskClassifier((4,), **settings).fit(X, Y)
 
 def fork(name, act):
     if child := os.fork():
@@ -159,16 +178,36 @@ def fork(name, act):
         print(f"{name}: {error!r}", flush=True)
     os._exit(0)
 
+def read(name):
+    with open(name + ".pickle", "rb") as file:
+        return pickle.load(file)
+
+def show(name, *data):
+    from sk_mtl import plotting
+    getattr(plotting, name).from_estimator(clf, *data)
+
 X = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
 Y = np.column_stack([X[:, 0] > 0, X[:, 1] > 0])
 many = np.resize(X, (300_000, 3))  # several batches, and so threads
+"""
+
+FORKS_AFTER_A_FIT = (
+    FORKS
+    + """
+import keras
 fork("early", lambda: fit().predict(X))
 clf, file = fit(), io.BytesIO()
-members = sk_mtl.MultiTaskClassifier((4,), epochs=1, ensemble_size=2).fit(X, Y)
+members = fit(ensemble_size=2)
 trunk = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
-custom = sk_mtl.MultiTaskClassifier(model=trunk, epochs=1).fit(X, Y)
+custom = fit(model=trunk)
+adam = keras.optimizers.Adam()
 sk_mtl.save_model(clf, file)
+sk_mtl.save_model(clf, "clf.safetensors")
+for name, value in {"clf": clf, "members": members, "custom": custom}.items():
+    with open(name + ".pickle", "wb") as opened:
+        pickle.dump(value, opened)
 fork("fit", fit)
+fork("fit with an optimizer", lambda: fit(optimizer=adam))
 fork("partial_fit", lambda: clf.partial_fit(X, Y))
 fork("predict", lambda: clf.predict(X))
 expected = np.hstack(clf.predict_proba(many))
@@ -181,32 +220,80 @@ fork("save_model", lambda: sk_mtl.save_model(clf, io.BytesIO()))
 fork("load_model", lambda: sk_mtl.load_model(io.BytesIO(file.getvalue())))
 fork("pickle", lambda: pickle.loads(pickle.dumps(clf)).get_params())
 """
+)
+
+# What the parent of a server may do before it forks.
+PARENTS = {
+    "loads": "read('clf')",
+    "predicts": "clf.predict(X)",
+    "imports Keras": "import keras",
+    "summary": "str(clf.summary())",
+    "model_": "clf.model_",
+    "custom model": "read('custom')",
+    "masked loss": """
+from sk_mtl.losses import MaskedSparseCategoricalCrossentropy
+MaskedSparseCategoricalCrossentropy()(np.array([0, -1]), np.array([[0.5, 0.5], [0.1, 0.9]]))
+""",
+    "Keras": "import keras; keras.ops.zeros(3)",
+}
+WITHOUT_TENSORFLOW = ("loads", "predicts", "imports Keras")
+
+FORKS_AFTER_A_LOAD = """
+clf, members = sk_mtl.load_model("clf.safetensors"), read("members")
+{parent}
+fork("predict", lambda: clf.predict(X))
+fork("threads", lambda: clf.predict_proba(many))
+fork("spread", lambda: members.predict_std(X))
+fork("task_view", lambda: clf.task_view(0).predict_proba(X))
+fork("curves", lambda: show("TaskRocCurveDisplay", X, Y))
+fork("fit", fit)
+fork("partial_fit", lambda: clf.partial_fit(X, Y))
+fork("model_", lambda: clf.model_)
+fork("summary", lambda: str(clf.summary()))
+fork("similarity", lambda: show("TaskSimilarityDisplay", X, Y))
+fork("custom model", lambda: read("custom").predict(X))
+"""
+PREDICTIONS = ("predict", "threads", "spread", "task_view", "curves")
+REFUSAL = "was forked from one that had used TensorFlow"
 
 
-@pytest.fixture(scope="module")
-def forks():
-    """What forked children of one process said, by what they did; none hangs."""
+def run_forks(code, folder):
+    """Return what forked children of one process said, by what they did; none hangs."""
     if not hasattr(os, "fork"):
         pytest.skip("needs os.fork")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     done = subprocess.run(
-        [sys.executable, "-c", FORKS],
+        [sys.executable, "-c", code],
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=300,
         env=environment,
+        cwd=folder,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return dict(line.split(": ", 1) for line in done.stdout.splitlines())
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder, in which `forks` saves its estimators."""
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="module")
+def forks(folder):
+    return run_forks(FORKS_AFTER_A_FIT, folder)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["fit", "partial_fit", "model_", "custom model"])
+@pytest.mark.parametrize(
+    "name", ["fit", "fit with an optimizer", "partial_fit", "model_", "custom model"]
+)
 def test_fork_after_a_fit_is_refused_and_does_not_hang(forks, name):
     said = forks[name]
     assert said.startswith("RuntimeError"), said
-    assert "was forked from one in which an estimator of sk_mtl had been fitted" in said
+    assert REFUSAL in said
     assert "'loky'" in said
 
 
@@ -221,6 +308,22 @@ def test_fork_before_the_first_fit_is_safe(forks):
 )
 def test_fork_after_a_fit_may_do_what_needs_no_tensorflow(forks, name):
     assert forks[name] == "done"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parent", PARENTS)
+def test_fork_of_a_server_predicts_and_is_refused_the_rest_once_tensorflow_was_used(
+    forks, folder, parent
+):
+    code = FORKS + FORKS_AFTER_A_LOAD.replace("{parent}", PARENTS[parent])
+    said = run_forks(code, folder)
+    assert [name for name in PREDICTIONS if said[name] != "done"] == []
+    others = {name: text for name, text in said.items() if name not in PREDICTIONS}
+    assert len(others) == 6
+    if parent in WITHOUT_TENSORFLOW:
+        assert {name: text for name, text in others.items() if text != "done"} == {}
+    else:
+        assert {name: text for name, text in others.items() if REFUSAL not in text} == {}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")

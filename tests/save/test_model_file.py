@@ -6,6 +6,7 @@ many times more of them.
 """
 
 import copy
+import datetime as dt
 import gc
 import io
 import json
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tracemalloc
 import warnings
+from decimal import Decimal
 
 import keras
 import numpy as np
@@ -270,6 +272,11 @@ TARGETS = {
         {"a": DATES, "b": DATES.tz_localize("Europe/Berlin"), "c": DATES - DATES[0]}
     ),
     "dates": pd.DataFrame({"a": DATES.date}),
+    "times of day": pd.DataFrame({"a": np.where(B, dt.time(1), dt.time(2, microsecond=3))}),
+    "durations in an array": np.where(B, dt.timedelta(1), dt.timedelta(2, 3, 4)),
+    "interval dtype": pd.DataFrame(
+        {"a": pd.arrays.IntervalArray.from_breaks(range(41)).take(B * 1)}
+    ),
     "intervals": pd.DataFrame({"a": pd.cut(X[:, 0], 3), "b": pd.Categorical(B.astype(int))}),
     "names of all kinds": pd.DataFrame(
         {0: B, None: B, ("a", 1): B, pd.Timestamp("2020"): B, 1.5: B, b"b": B}
@@ -309,6 +316,49 @@ def test_model_of_another_library_comes_back(library):
     again = load_bytes(save_bytes(clf))
     assert_equal_models(clf, again)
     assert_equal_predictions(clf, again)
+
+
+TIMES = [dt.datetime(2020, 1, 2, 3) if b else dt.datetime(2021, 5, 6) for b in B]
+TEXTS = ["u" if b else "v" for b in B]
+BYTES = [b"u" if b else b"v" for b in B]
+# By the name of the type in pyarrow: what it is made of, and labels.
+ARROW_TYPES = {
+    "dictionary": (lambda pa: pa.dictionary(pa.int8(), pa.string(), ordered=True), TEXTS),
+    "decimal128": (lambda pa: pa.decimal128(5, 2), [Decimal(7) if b else Decimal(8) for b in B]),
+    "decimal256": (lambda pa: pa.decimal256(40), [Decimal(7) if b else Decimal(8) for b in B]),
+    "binary": (lambda pa: pa.binary(), BYTES),
+    "large_binary": (lambda pa: pa.large_binary(), BYTES),
+    "fixed_size_binary": (lambda pa: pa.binary(1), BYTES),
+    "timestamp": (lambda pa: pa.timestamp("us"), TIMES),
+    "timestamp of a zone": (
+        lambda pa: pa.timestamp("ns", "Europe/Berlin"),
+        [pd.Timestamp(time, tz="Europe/Berlin") for time in TIMES],
+    ),
+    "duration": (lambda pa: pa.duration("ms"), [dt.timedelta(hours=1 + b) for b in B.tolist()]),
+    "time32": (lambda pa: pa.time32("s"), [dt.time(1 + b, 30) for b in B.tolist()]),
+    "time64": (lambda pa: pa.time64("us"), [dt.time(1 + b, 30) for b in B.tolist()]),
+}
+
+
+@pytest.mark.parametrize("name", ARROW_TYPES)
+@pytest.mark.parametrize("library", ["pandas", "pyarrow"])
+def test_model_of_any_type_of_arrow_comes_back(library, name):
+    pa = pytest.importorskip("pyarrow")
+    make, labels = ARROW_TYPES[name]
+    if library == "pandas":
+        frame = pd.DataFrame({"a": pd.array(labels, dtype=pd.ArrowDtype(make(pa)))})
+    else:
+        frame = pa.table({"a": pa.array(labels, make(pa))})
+    clf = fit_tiny(Y=frame)
+    again = load_bytes(save_bytes(clf))
+    assert_equal_models(clf, again)
+    found, expected = again.predict(X), clf.predict(X)
+    if library == "pandas":
+        pd.testing.assert_frame_equal(found, expected)
+        assert found.dtypes["a"] == frame.dtypes["a"]
+    else:
+        assert found.schema == expected.schema
+        assert found.equals(expected)
 
 
 def test_names_of_features_come_back(fitted):
@@ -394,7 +444,10 @@ REFUSED = {
         keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9),
         r"'optimizer__learning_rate'.*ExponentialDecay\. Name",
     ),
-    "callbacks": ([keras.callbacks.TerminateOnNaN()], r"'callbacks'.*callbacks/0.*set_params"),
+    "callbacks": (
+        [keras.callbacks.TerminateOnNaN()],
+        r"'callbacks' without pickle: it holds .*TerminateOnNaN\..*set_params",
+    ),
     "activation": (keras.activations.gelu, r"'activation'.*function\. Name the activation"),
     "random_state": (np.random.RandomState(0), r"'random_state'.*RandomState\. Give an int"),
     "task_weighting": (OwnWeighting([1, 2, 3]), r"'task_weighting'.*OwnWeighting\. A strategy of"),
@@ -451,7 +504,15 @@ def test_attribute_of_the_users_own_is_not_lost_silently(fitted):
 
 def test_periods_are_refused():
     clf = fit_tiny(Y=pd.DataFrame({"month": DATES.to_period("M")}))
-    with pytest.raises(TypeError, match=r"what y was without pickle: .*Period"):
+    message = r"what y was without pickle: the classes of task 'month' hold .*Period\. Pickle"
+    with pytest.raises(TypeError, match=message):
+        save_model(clf, io.BytesIO())
+
+
+def test_categories_of_X_that_cannot_be_written_are_named():
+    months = pd.Categorical(DATES.to_period("M"))
+    clf = fit_tiny(X=pd.DataFrame(X).assign(month=months).rename(columns=str))
+    with pytest.raises(TypeError, match=r"the categories of X without pickle: .*Period\. Pickle"):
         save_model(clf, io.BytesIO())
 
 
@@ -530,6 +591,26 @@ def test_old_file_stays_when_writing_fails(fitted, tmp_path, monkeypatch, step):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_name_may_be_as_long_as_the_file_system_allows(fitted, content, tmp_path):
+    path = tmp_path / (
+        "n" * (os.pathconf(tmp_path, "PC_NAME_MAX") if hasattr(os, "pathconf") else 200)
+    )
+    save_model(fitted, path)
+    save_model(fitted, path)
+    assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_file_that_is_open_keeps_its_content(fitted, content, tmp_path):
+    path = tmp_path / "model"
+    path.write_bytes(b"old" * 10_000)
+    with open(path, "rb") as opened:
+        mapped = np.memmap(path, mode="r")
+        save_model(fitted, path)
+        assert mapped.tobytes() == opened.read() == b"old" * 10_000
+    assert path.read_bytes() == content
+
+
 def test_folder_is_refused(fitted, tmp_path):
     for act in (lambda: save_model(fitted, tmp_path), lambda: load_model(tmp_path)):
         with pytest.raises(ValueError, match="is a folder or a device, not a file"):
@@ -539,8 +620,10 @@ def test_folder_is_refused(fitted, tmp_path):
 def test_missing_file_and_folder_are_said(fitted, tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         load_model(tmp_path / "nowhere")
-    with pytest.raises(FileNotFoundError, match="nowhere"):
+    with pytest.raises(FileNotFoundError) as caught:
         save_model(fitted, tmp_path / "nowhere" / "model")
+    assert caught.value.filename == os.path.realpath(tmp_path / "nowhere" / "model")
+    assert ".tmp" not in str(caught.value)
 
 
 @pytest.mark.parametrize("path", [None, 3, ["model"]])

@@ -2,6 +2,7 @@
 
 import copy
 import enum
+import importlib
 import io
 import pickle
 import pickletools
@@ -10,20 +11,36 @@ import sys
 from pathlib import Path
 
 import joblib
+import keras
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.metrics import f1_score, make_scorer
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sk_mtl import MultiTaskClassifier, load_model
+from sk_mtl import SKOPS_TYPES, MultiTaskClassifier, TaskView, load_model
 from sk_mtl._fit.fitted_network import FittedNetwork
 from sk_mtl._model.build import network_variables
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._save.pickles import FORMAT_VERSION
 from sk_mtl._train.loop import draw_start
-from sk_mtl.weighting import FixedWeighting
+from sk_mtl.metrics import (
+    calibration_error,
+    get_multitask_scorer,
+    make_multitask_scorer,
+    multitask_score,
+    per_task_scorers,
+)
+from sk_mtl.model_selection import (
+    MultiTaskStratifiedGroupKFold,
+    MultiTaskStratifiedKFold,
+    MultiTaskStratifiedShuffleSplit,
+    RepeatedMultiTaskStratifiedKFold,
+)
+from sk_mtl.weighting import FixedWeighting, UncertaintyWeighting
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SPEC = NetworkSpec(4, (1, 3, 1), (5,), ((3,), (), (3,)), dropout=0.5, normalization="batch")
@@ -80,6 +97,21 @@ def test_every_protocol_of_pickle_gives_the_same_bits(fitted, X, protocol):
     again = pickle.loads(pickle.dumps(fitted, protocol=protocol))
     for a, b in zip(again.predict_proba(X), fitted.predict_proba(X), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("is_in_a_pipeline", [False, True])
+def test_optimizer_is_pickled_or_the_protocol_is_refused_by_name(protocol, is_in_a_pipeline):
+    clf = MultiTaskClassifier(optimizer=keras.optimizers.SGD(0.5))
+    model = make_pipeline(clf) if is_in_a_pipeline else clf
+    if protocol < 2:
+        message = rf"'optimizer', an object of SGD, cannot be .* protocol {protocol}: .*protocol 2"
+        with pytest.raises(TypeError, match=message):
+            pickle.dumps(model, protocol)
+    else:
+        again = pickle.loads(pickle.dumps(model, protocol))
+        again = again[-1] if is_in_a_pipeline else again
+        assert float(again.optimizer.learning_rate.numpy()) == 0.5
 
 
 def test_copied_estimator_goes_on_training_to_the_same_bits(fitted, X):
@@ -331,8 +363,71 @@ def test_there_is_a_model_of_every_format():
 
 # -- skops ---------------------------------------------------------------------------------------
 
-# What docs/guide/saving.md names.
-TRUSTED = ["sk_mtl.MultiTaskClassifier"]
+
+def find_types(value):
+    """Return a value that skops has saved and loaded, and the types of ours that it asked for."""
+    skops = pytest.importorskip("skops.io")
+    content = skops.dumps(value)
+    types = skops.get_untrusted_types(data=content)
+    return skops.loads(content, trusted=types), [t for t in types if t.startswith("sk_mtl")]
+
+
+def make_search(cv, scoring, **settings):
+    clf = MultiTaskClassifier((2,), epochs=1, random_state=0)
+    model = make_pipeline(StandardScaler(), clf)
+    grid = {"multitaskclassifier__dropout": [0.0, 0.5]}
+    return GridSearchCV(model, grid, cv=cv, scoring=scoring, **settings)
+
+
+ACCURACY = get_multitask_scorer("accuracy")
+FITS = {
+    "defaults": {},
+    "learned weights": {"task_weighting": UncertaintyWeighting()},
+    "fixed weights": {"task_weighting": FixedWeighting([1.0, 2.0])},
+    "ensemble": {"ensemble_size": 2, "ensemble_method": "independent"},
+    "pseudo-labels": {"unlabelled": "pseudo_labels", "pseudo_label_threshold": 0.9},
+    "consistency": {"unlabelled": "consistency"},
+    "best epochs by task": {"early_stopping": True, "restore_best": "per_task", "calibrate": True},
+    "folds": {"early_stopping": "cv", "epochs": 3, "n_iter_no_change": 1},
+    "layers": {"normalization": "batch", "numeric_embedding": "periodic", "l2": 0.1},
+    "lists": {"classes": [[0, 1], np.arange(2)], "class_weight": {"y0": "balanced"}},
+}
+FOLDS = (
+    *(MultiTaskStratifiedKFold(2), MultiTaskStratifiedShuffleSplit(2)),
+    *(MultiTaskStratifiedGroupKFold(2), RepeatedMultiTaskStratifiedKFold(n_splits=2, n_repeats=1)),
+)
+
+
+@pytest.mark.slow
+def test_types_for_skops_are_those_that_it_finds(X):
+    Y = np.stack([X[:, 0] > 0, X[:, 1] > 0], axis=1).astype(float)
+    Y[::5, 1] = np.nan
+    found = set()
+    for settings in FITS.values():
+        clf = MultiTaskClassifier((4,), **{"epochs": 1, "random_state": 0, **settings}).fit(X, Y)
+        again, types = find_types(clf)
+        np.testing.assert_array_equal(again.predict_proba(X)[1], clf.predict_proba(X)[1])
+        found |= set(types)
+    found |= set(find_types(TaskView(make_pipeline(clf).fit(X, Y), "y1"))[1])
+    for cv in FOLDS:
+        groups = np.arange(len(X)) if "Group" in type(cv).__name__ else None
+        search = make_search(cv, ACCURACY).fit(X, Y, groups=groups)
+        again, types = find_types(search)
+        np.testing.assert_array_equal(again.predict(X), search.predict(X))
+        found |= set(types)
+    for scoring in (make_multitask_scorer(f1_score, average="macro"), make_scorer(multitask_score)):
+        found |= set(find_types(scoring)[1])
+    by_task = {"y0": ACCURACY, **per_task_scorers("roc_auc", ["y0"])}
+    found |= set(find_types(make_search(2, by_task, refit=False).fit(X, Y))[1])
+    found |= set(find_types(make_scorer(calibration_error))[1])
+    assert sorted(found) == sorted(SKOPS_TYPES)
+
+
+def test_types_for_skops_are_public_names():
+    for name in SKOPS_TYPES:
+        module, _, attribute = name.rpartition(".")
+        value = getattr(importlib.import_module(module), attribute)
+        assert f"{value.__module__}.{value.__qualname__}" == name
 
 
 @pytest.mark.slow
@@ -346,8 +441,8 @@ def test_skops_saves_and_loads_a_pipeline(form, X):
     clf = MultiTaskClassifier((4,), epochs=2, random_state=0, **settings)
     model = make_pipeline(StandardScaler(), clf).fit(X, Y)
     content = skops.dumps(model)
-    assert skops.get_untrusted_types(data=content) == TRUSTED
-    again = skops.loads(content, trusted=TRUSTED)
+    assert skops.get_untrusted_types(data=content) == ["sk_mtl.MultiTaskClassifier"]
+    again = skops.loads(content, trusted=SKOPS_TYPES)
     assert repr(again) == repr(model)
     for twin in (again, again[-1]):
         assert twin.n_features_in_ == 4

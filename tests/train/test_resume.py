@@ -320,6 +320,23 @@ def test_fit_killed_while_it_writes_goes_on(tmp_path, monkeypatch, step):
 
 
 @pytest.mark.usefixtures("uncompiled")
+def test_file_that_is_open_keeps_its_content_while_others_are_written(tmp_path, monkeypatch):
+    mapped, contents = [], []
+    replace = os.replace
+
+    def map_what_is_written(source, target):
+        replace(source, target)
+        mapped.append(np.memmap(target, mode="r"))
+        contents.append(mapped[-1].tobytes())
+
+    monkeypatch.setattr(os, "replace", map_what_is_written)
+    monkeypatch.setattr("sk_mtl._train.resume._PAUSE", 0)
+    make(checkpoint=tmp_path).fit(X, Y)
+    assert [array.tobytes() for array in mapped] == contents
+    assert len(set(contents)) > 1
+
+
+@pytest.mark.usefixtures("uncompiled")
 def test_file_stays_when_fit_is_interrupted_and_goes_when_it_ends(tmp_path, monkeypatch):
     def interrupt(self, *args):
         save(self, *args)

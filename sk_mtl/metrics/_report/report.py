@@ -395,3 +395,7 @@ def _make_report(
     frame = pd.DataFrame(columns).set_axis(index, axis=0)
     notes = explain_numbers(reported, options, intervals)
     return MultiTaskReport(frame, class_counts, (*notes, *left_out))
+
+
+# Doctest passes over methods of classes of another module than this.
+__test__ = {"MultiTaskReport.from_estimator": MultiTaskReport.from_estimator}

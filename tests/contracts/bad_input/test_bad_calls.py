@@ -334,7 +334,8 @@ CALLS = {
         lambda clf: clf.partial_fit(X, Y),
         ValueError,
         "warm_start and partial_fit continue with the fitted network, but its "
-        "parameters have changed since. Clone the estimator to start afresh.",
+        "parameters have changed since: hidden_layer_sizes (was (2,), is (3,)). Clone the "
+        "estimator to start afresh.",
         "fitted",
         {"hidden_layer_sizes": (3,)},
     ),
@@ -373,7 +374,8 @@ CALLS = {
         lambda clf: clf.fit(X, Y),
         ValueError,
         "warm_start and partial_fit continue with the fitted network, but its "
-        "parameters have changed since. Clone the estimator to start afresh.",
+        "parameters have changed since: l2 (was 0.0, is 0.1). Clone the estimator to start "
+        "afresh.",
         "fitted",
         {"warm_start": True, "l2": 0.1},
     ),

@@ -253,7 +253,9 @@ PARAMETERS = [
         "activation",
         np.tanh,
         ValueError,
-        "activation must be one that Keras knows. Got <ufunc 'tanh'>.",
+        "activation must be the name of a Keras activation, or one of its functions. Got "
+        "<ufunc 'tanh'>; write activation='tanh' for Keras's, or give layers of your own by "
+        "`model=`.",
     ),
     (
         "activation",
