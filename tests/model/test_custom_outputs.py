@@ -367,9 +367,7 @@ def test_losses_in_a_list_keep_their_outputs_when_these_are_sorted():
 def test_keys_that_are_one_text_are_refused():
     inputs = keras.Input((4,))
     model = keras.Model(inputs, OrderedDict((k, layers.Dense(1)(inputs)) for k in (1, "1")))
-    with pytest.raises(
-        ValueError, match="must differ as text, as which Keras saves them. Got 1, '1'"
-    ):
+    with pytest.raises(ValueError, match="must differ as text"):
         as_functional(model, 4)
 
 
