@@ -52,7 +52,8 @@ class FitSummary:
         By task: "classes" (a tuple), "n_classes", "n_labelled" and "coverage" (number and share of
         labelled cells), "state" ("learned", "one class" or "no label"), "weight", "temperature" (1
         without `calibrate`), "best_epoch" (the epoch whose weights predict the task, 0 if it is
-        not learned or callbacks set the weights), and "loss" and "val_loss" in that epoch, NaN if not recorded.
+        not learned or callbacks set the weights), and "loss" and "val_loss" in that epoch, NaN if
+        not recorded.
     layers : pandas.DataFrame
         By layer of the Keras model: "name", "kind", "output" (its shape without the batch axis)
         and "n_parameters".

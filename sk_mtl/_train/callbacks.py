@@ -12,8 +12,25 @@ import keras
 from sk_mtl._train.plan import TrainingParts, TrainingPlan
 from sk_mtl._train.program import TrainingProgram
 
-__all__ = ["LogRecorder", "SeenWeights", "release_callbacks", "start_callbacks", "wants_batches"]
+__all__ = [
+    "LogRecorder",
+    "SeenWeights",
+    "may_keep_the_model",
+    "release_callbacks",
+    "start_callbacks",
+    "wants_batches",
+]
 
+# Callbacks of Keras that hold the model by the attribute that `release_callbacks` clears only.
+_KEEP_NO_MODEL = (
+    keras.callbacks.CSVLogger,
+    keras.callbacks.EarlyStopping,
+    keras.callbacks.History,
+    keras.callbacks.LearningRateScheduler,
+    keras.callbacks.ModelCheckpoint,
+    keras.callbacks.ReduceLROnPlateau,
+    keras.callbacks.TerminateOnNaN,
+)
 _BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
 
 
@@ -66,7 +83,7 @@ def start_callbacks(
     model, run, parts = program.model, plan.run, plan.parts
     if parts.callbacks:
         # What a callback expects of its model: an optimizer it can reach, and a flag to stop.
-        model.compile(optimizer=program.optimizer, loss=None)
+        model.compile(optimizer=program.optimizer, loss=None, auto_scale_loss=False)
     model.stop_training = False
     callbacks = keras.callbacks.CallbackList(
         [*parts.callbacks, recorder, *([parts.progress] if parts.progress else [])],
@@ -88,6 +105,12 @@ def release_callbacks(parts: TrainingParts) -> None:
     for callback in parts.callbacks:
         # Else the live model would be pickled with whatever holds the callback.
         keras.callbacks.Callback.set_model(callback, None)
+
+
+def may_keep_the_model(callbacks: Sequence[keras.callbacks.Callback]) -> bool:
+    """Return whether a callback may still hold the model, or a part of it, after a training."""
+    # A fit that used the program again would change the weights under its hands.
+    return any(type(callback) not in _KEEP_NO_MODEL for callback in callbacks)
 
 
 def wants_batches(callbacks: Sequence[keras.callbacks.Callback]) -> bool:

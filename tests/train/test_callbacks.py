@@ -77,7 +77,7 @@ class KeepSecond(keras.callbacks.Callback):
         {"ensemble_size": 2},
         {"early_stopping": True, "n_iter_no_change": 100},
     ],
-    ids=lambda params: ", ".join(params),
+    ids=", ".join,
 )
 def test_best_iter_is_the_epoch_that_keras_early_stopping_restored(params):
     stop = EarlyStopping("val_twice", mode="min", patience=3, restore_best_weights=True)
