@@ -21,6 +21,7 @@ from sk_mtl._model.custom_serialization import (
     deserialize_model,
     serialize_model,
 )
+from sk_mtl._model.keras_objects import make_optimizer
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._train import program_cache as _program_cache
 from sk_mtl._train import steps as _steps
@@ -900,6 +901,31 @@ def test_settings_of_the_optimizer_are_honoured(routed, plain_weights):
         any((a != b).any() for a, b in zip(clf.model_.get_weights(), plain_weights, strict=True))
         == changed
     )
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda: ("adam", {"learning_rate": 0.0123}),
+        lambda: (keras.optimizers.SGD, {"learning_rate": 0.0123}),
+        lambda: ("rmsprop", {}),
+        lambda: (SGD(0.0123), {}),
+        lambda: (SGD(0.5), {"learning_rate": 0.0123}),
+        lambda: (keras.optimizers.LossScaleOptimizer(Adam(0.0123)), {}),
+    ],
+    ids=["name", "class", "default", "instance", "changed instance", "wrapped"],
+)
+@pytest.mark.parametrize("floatx", ["float16", "float64"])
+def test_learning_rate_does_not_depend_on_the_float_type_of_keras(optimizer, floatx):
+    given, settings = optimizer()  # an instance has the type that Keras had then
+    expected = [np.array(v.numpy()) for v in make_optimizer(given, settings).variables]
+    try:
+        keras.config.set_floatx(floatx)
+        made = make_optimizer(given, settings)
+    finally:
+        keras.config.set_floatx("float32")
+    assert_same_values([v.numpy() for v in made.variables], expected)
+    assert float(made.learning_rate) == float(make_optimizer(given, settings).learning_rate)
 
 
 def test_monitored_task_without_labels_to_watch_gives_way_to_the_mean():
