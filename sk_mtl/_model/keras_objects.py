@@ -218,7 +218,7 @@ def _copy_optimizer(
         ) from error
     hold_learning_rate(copied, values.get("learning_rate", get_learning_rate(optimizer)))
     if hasattr(copied, "inner_optimizer"):
-        rate = get_learning_rate(optimizer.inner_optimizer)  # type: ignore[attr-defined]
+        rate = get_learning_rate(optimizer.inner_optimizer)
         hold_learning_rate(copied.inner_optimizer, rate)
     return copied
 
