@@ -279,11 +279,15 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
         ``early_stopping="cv"`` these are means over folds; a fold that has stopped counts with its
         last value. With `unlabelled`, "unlabelled_objective" is the unweighted contribution of
         unlabelled cells to the objective. If the name of a task would give two series the same
-        name, the task is called "task0:<name>" in them, by its position.
+        name, the task is called "task0:<name>" in them, by its position. Numbers that `callbacks`
+        add to the logs, such as "learning_rate", have series of their own, with NaN where an epoch
+        has none.
     n_iter_ : int
         Number of epochs trained, including those of earlier fits with a warm start.
     best_iter_ : int
-        The epoch whose weights were kept, counted from 1.
+        The epoch whose weights were kept, counted from 1. If a callback changed the weights at
+        the end, as ``keras.callbacks.EarlyStopping(restore_best_weights=True)`` does, it is the
+        epoch that they come from, and 0 if they are not those of an epoch of this fit.
     best_iters_ : ndarray of int of shape (n_tasks,)
         The same by task: they differ with ``restore_best="per_task"``. 0 for a task that the
         network does not learn.

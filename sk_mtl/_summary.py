@@ -40,7 +40,7 @@ class FitSummary:
     n_epochs : int
         Epochs trained.
     best_epoch : int
-        The epoch whose weights were kept, counted from 1.
+        The epoch whose weights were kept, counted from 1; 0 if callbacks set others.
     stopping : dict or None
         The result of early stopping: "watched" (the name of the monitored series),
         "n_iter_no_change", "stopped", "best" (the lowest loss) and "n_folds" (the number of folds
@@ -52,7 +52,8 @@ class FitSummary:
         By task: "classes" (a tuple), "n_classes", "n_labelled" and "coverage" (number and share of
         labelled cells), "state" ("learned", "one class" or "no label"), "weight", "temperature" (1
         without `calibrate`), "best_epoch" (the epoch whose weights predict the task, 0 if it is
-        not learned), and "loss" and "val_loss" in that epoch, NaN if not recorded.
+        not learned or callbacks set the weights), and "loss" and "val_loss" in that epoch, NaN if
+        not recorded.
     layers : pandas.DataFrame
         By layer of the Keras model: "name", "kind", "output" (its shape without the batch axis)
         and "n_parameters".
@@ -133,15 +134,18 @@ class FitSummary:
         facts.append(("parameters", f"{self.n_parameters:,}"))
         kept_last = self.best_epoch == self.n_epochs
         kept = "" if kept_last else f", weights of epoch {self.best_epoch:,} kept"
+        if self.n_epochs and not self.best_epoch:
+            kept = ", weights set by a callback"
         if self._has_task_epochs():
             epochs = self.tasks.loc[self.tasks["best_epoch"] > 0, "best_epoch"]
             kept = f", weights of epochs {epochs.min():,} to {epochs.max():,} kept, by task"
         facts.append(("epochs", f"{self.n_epochs:,}{kept}"))
         facts.append(("early stopping", self._describe_stopping()))
         for name, values in self.losses.iterrows():
-            text = f"{_number(values['best'])} in epoch {self.best_epoch:,}"
+            texts = [f"{_number(values['best'])} in epoch {self.best_epoch:,}"]
             if not kept_last:
-                text += f", {_number(values['last'])} in the last"
+                texts.append(f"{_number(values['last'])} in the last")
+            text = ", ".join(texts[not self.best_epoch :])
             facts.append((str(name), text))
         return facts
 
@@ -222,7 +226,8 @@ class FitSummary:
 def summarize_fit(estimator: Any) -> FitSummary:
     """Return the summary of a fitted estimator."""
     history, best = estimator.history_, estimator.best_iter_
-    has_validation = bool(np.isfinite(_value_at(history, "val_loss", best)))
+    shown = best or estimator.n_iter_  # a callback may leave weights of no epoch
+    has_validation = bool(np.isfinite(_value_at(history, "val_loss", shown)))
     recorded = ["loss", "objective"] + (["val_loss"] if has_validation else [])
     losses = pd.DataFrame(
         [
@@ -250,7 +255,7 @@ def summarize_fit(estimator: Any) -> FitSummary:
         n_epochs=int(estimator.n_iter_),
         best_epoch=int(best),
         stopping=stopping,
-        losses=losses.loc[np.isfinite(losses["best"])],
+        losses=losses.loc[np.isfinite(losses["best" if best else "last"])],
         tasks=_table_of_tasks(estimator),
         layers=layers,
         ensemble=(1, "shared") if spec is None else (spec.ensemble_size, spec.ensemble_method),

@@ -14,6 +14,7 @@ __all__ = [
     "dismantle_graphs",
     "get_learning_rate",
     "get_mask",
+    "hold_learning_rate",
     "shorten_adam",
 ]
 
@@ -21,6 +22,17 @@ __all__ = [
 def get_learning_rate(optimizer: Any) -> Any:
     """Return the learning rate of an optimizer as it is held: a variable or a schedule."""
     return getattr(optimizer, "_learning_rate", None)
+
+
+def hold_learning_rate(optimizer: Any, rate: Any) -> None:
+    """Let an optimizer hold this learning rate in float32, whatever `keras.config.floatx` is."""
+    held = get_learning_rate(optimizer)
+    if not isinstance(held, keras.Variable) or held.dtype == "float32":
+        return
+    variable = keras.Variable(float(rate), dtype="float32", trainable=False, name="learning_rate")
+    optimizer._untrack_variable(held)
+    optimizer._track_variable(variable)
+    optimizer._learning_rate = variable
 
 
 def disable_gradient_sum(optimizer: Any) -> None:

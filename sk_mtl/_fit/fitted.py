@@ -46,7 +46,7 @@ class FittedModel:
     n_iter : int
         Epochs trained.
     best_iter : int
-        The epoch whose weights were kept, counted from 1.
+        The epoch whose weights were kept, counted from 1; 0 if callbacks set others.
     stopping : dict or None
         How early stopping ended: the series of the monitored task, the patience, whether training
         stopped, the best loss, and the number of folds.
@@ -96,7 +96,7 @@ class FittedModel:
 
     @property
     def best_iters(self) -> np.ndarray:
-        """By task, the epoch whose weights predict it; 0 if the network does not learn it."""
+        """By task, the epoch whose weights predict it; 0 if it is not learned, or not known."""
         epochs = np.where(self.is_learnable, self.best_iter, 0)
         if self.network is not None and self.network.best_weights is not None:
             epochs[self.is_learnable] = self.network.best_weights.task_epochs

@@ -206,20 +206,24 @@ class _Fit:
     def train_on_all(self, found: _Round, task_epochs: tuple[int, ...] = ()) -> _Round:
         """Train afresh on all rows for the epochs found; the history stays that of the search."""
         result = found.result
-        epochs = task_epochs or (result.best_epoch,) * len(self.dataset.learnable_names)
+        # Of weights that a callback made, no training has a number of epochs.
+        best_epoch = result.best_epoch or result.n_epochs
+        epochs = task_epochs or (best_epoch,) * len(self.dataset.learnable_names)
         if result.best_weights is not None:
             epochs = result.best_weights.task_epochs
         last = self.train(
             self.all_rows(),
             None,
-            PlannedEpochs(result.best_epoch, tuple(epochs)),
+            PlannedEpochs(best_epoch, tuple(epochs)),
             title="all rows",
-            epochs=max(*epochs, result.best_epoch),
+            epochs=max(*epochs, best_epoch),
             search=found.plan,
         )
         assert last is not None  # as a search was
-        state, weights = last.result.state, last.result.best_weights
-        result = replace(result, state=state, best_weights=weights)
+        kept = last.result
+        result = replace(
+            result, state=kept.state, best_epoch=kept.best_epoch, best_weights=kept.best_weights
+        )
         # The offsets that the temperatures were fitted with stay those of the search.
         program = replace(found.plan.program, spec=last.plan.program.spec)
         return _Round(replace(found.plan, program=program), last.encoder, result)
@@ -433,7 +437,11 @@ def _assemble(
         best_weights = result.best_weights
         if best_weights is not None:
             best_weights = best_weights.shift(n_iter)
-        best_iter, n_iter = n_iter + result.best_epoch, n_iter + result.n_epochs
+        if result.best_epoch:
+            best_iter = n_iter + result.best_epoch
+        elif previous is not None and not result.n_epochs:  # no labelled row came
+            best_iter = previous.best_iter
+        n_iter += result.n_epochs
         network = FittedNetwork(plan.program.spec, result.state, temperatures, best_weights)
         n_learnable = len(dataset.learnable_names)
         weights[dataset.is_learnable] = plan.parts.weighting.weights(

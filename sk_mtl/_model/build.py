@@ -98,7 +98,11 @@ def build_fitted(
     if len(of_task):
         names = [f"epoch_{epoch}" for epoch in epochs]
         model = _join_networks(models, names, spec, of_task)
-    return model if temperatures is None else _divide_logits(model, spec, temperatures)
+    if temperatures is not None:
+        model = _divide_logits(model, spec, temperatures)
+    # Keras refuses to export a model to ONNX that was never called.
+    model(keras.ops.zeros((1, spec.n_features), dtype="float32"))
+    return model
 
 
 def _fill(model: keras.Model, values: list[np.ndarray]) -> keras.Model:

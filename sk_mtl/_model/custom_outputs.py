@@ -1,11 +1,12 @@
 """The outputs of a custom Keras model: whether it is a whole network or a trunk, and its logits.
 
-*As many outputs as tasks (two or more)*: a whole network. If the keys of a dict, or the names of
-the output layers, are the task names in any order, they assign outputs to tasks; otherwise the
-outputs are in task order. Every output ends in a softmax, in a sigmoid (two classes, one column),
-or in a linear activation, whose columns are logits. Two classes have one column (sigmoid or linear)
-or two (softmax or linear); more have a column per class. A task with fewer classes accepts any
-output, so that a network with fixed heads can be fitted to rows that lack all labels of a task.
+*As many outputs as tasks (two or more)*: a whole network. If the keys of a mapping, the names of
+the output layers or the fields of a named tuple are the task names in any order, they assign
+outputs to tasks; otherwise the outputs are in task order. Every output ends in a softmax, in a
+sigmoid (two classes, one column), or in a linear activation, whose columns are logits. Two classes
+have one column (sigmoid or linear) or two (softmax or linear); more have a column per class. A task
+with fewer classes accepts any output, so that a network with fixed heads can be fitted to rows that
+lack all labels of a task.
 
 *One output, one task*: whole if it ends in a softmax, or in a sigmoid of one column. A linear
 output is whole only if the output layer has the name of the task, the activation is log_softmax, or
@@ -19,7 +20,7 @@ a trunk.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -30,7 +31,7 @@ from sk_mtl._model.spec import CustomOutputs, TaskOutput
 from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 
-__all__ = ["classify_outputs", "outputs_to_logits"]
+__all__ = ["changes_as_text", "classify_outputs", "outputs_to_logits", "with_plain_outputs"]
 
 # Probabilities are clipped to it, so that their logarithms stay finite.
 _SMALLEST_PROBABILITY = 1e-7
@@ -48,7 +49,8 @@ class _Output:
     """One output of a Keras model."""
 
     name: str
-    key: Hashable
+    key: Hashable  # of the mapping that holds it; None outside of mappings
+    field: str | None  # of the named tuple that holds it
     shape: tuple[int | None, ...]
     activation: str | None
     from_logits: bool | None
@@ -164,6 +166,9 @@ def _order_by_name(
     keys = [output.name if output.key is None else str(output.key) for output in found]
     if sorted(keys) == sorted(names) and len(set(names)) == len(names):
         return [keys.index(name) for name in names]
+    fields = [output.field for output in found]
+    if set(fields) == set(names) and len(fields) == len(set(names)):
+        return [fields.index(name) for name in names]
     if any(output.key is not None for output in found):
         raise expected.failure("The keys of the outputs must be the task names.")
     misplaced = [key for position, key in enumerate(keys) if key in names[:position]]
@@ -221,23 +226,85 @@ def _read_outputs(model: keras.Model) -> list[_Output]:
     else:
         by_name = {operation.name: operation for operation in model.operations}
         operations = [by_name[name] for name in names]
-    structure = model.output if names is not None else None
-    keys: list[Hashable] = [None] * len(operations)
-    if isinstance(structure, dict) and len(structure) == len(operations):
-        keys = sorted(structure)  # as keras.tree does
+    structure = [0] if names is None else _positions(model)
+    by_position = {position: held for position, *held in _leaves(structure)}
+    keys, fields = zip(*(by_position[n] for n in range(len(operations))), strict=True)
+    if len(set(keys)) == 1 < len(keys):  # what is below the only key has an order of its own
+        keys = (None,) * len(keys)
     return [
         _Output(
             name=operation.name,
             key=key,
+            field=field,
             shape=tuple(tensor.shape),
             activation=_last_activation(operation),
             from_logits=_loss_takes_logits(model, position, (key, operation.name)),
             layer=f"a {type(operation).__name__} layer",
         )
-        for position, (operation, key, tensor) in enumerate(
-            zip(operations, keys, model.outputs, strict=True)
+        for position, (operation, key, field, tensor) in enumerate(
+            zip(operations, keys, fields, model.outputs, strict=True)
         )
     ]
+
+
+def _positions(model: keras.Model) -> Any:
+    """Return the outputs of a model as it nests them, each by its position among all."""
+    return keras.tree.pack_sequence_as(model.output, list(range(len(model.outputs))))
+
+
+def _leaves(
+    structure: Any, key: Hashable = None, field: str | None = None
+) -> Iterator[tuple[Any, Hashable, str | None]]:
+    """Yield what is nested, with the key of the innermost mapping, and a named tuple's field."""
+    if isinstance(structure, Mapping):
+        for inner, value in structure.items():
+            yield from _leaves(value, inner)
+    elif isinstance(structure, (list, tuple)):
+        fields = getattr(structure, "_fields", [field] * len(structure))
+        for name, value in zip(fields, structure, strict=True):
+            yield from _leaves(value, key, name)
+    else:
+        yield structure, key, field
+
+
+def changes_as_text(model: keras.Model) -> bool:
+    """Return whether the outputs of a model come back in another order when Keras loads it."""
+    # Keras saves every mapping as a dict with text as keys and sorts those: the heads of an
+    # OrderedDict, or of the keys 9 and 10, change places, and their weights do not.
+    if isinstance(model, keras.Sequential) or not getattr(model, "outputs", None):
+        return False
+    order = keras.tree.flatten(_as_plain(_positions(model)))
+    return bool(order != sorted(order))
+
+
+def with_plain_outputs(model: keras.Model) -> keras.Model:
+    """Return the model, or one of the same layers whose outputs keep their order as text."""
+    if not changes_as_text(model):
+        return model
+    positions = _as_plain(_positions(model))
+    outputs = keras.tree.map_structure(lambda position: model.outputs[position], positions)
+    plain = keras.Model(model.input, outputs, name=model.name)
+    if model.compiled and model.optimizer is not None:
+        loss = model.loss
+        if isinstance(loss, (list, tuple)) and len(loss) == len(model.outputs):
+            loss = [loss[position] for position in keras.tree.flatten(positions)]
+        plain.compile(optimizer=model.optimizer, loss=loss)
+    return plain
+
+
+def _as_plain(structure: Any) -> Any:
+    """Return nested outputs with every mapping as a dict with text as keys."""
+    if isinstance(structure, Mapping):
+        plain = {str(key): _as_plain(value) for key, value in structure.items()}
+        if len(plain) < len(structure):
+            raise ValueError(
+                "The keys of the outputs of model= must differ as text, as which Keras saves them. "
+                f"Got {enumerate_some(map(repr, structure))}."
+            )
+        return plain
+    if isinstance(structure, (list, tuple)):
+        return [_as_plain(value) for value in structure]
+    return structure
 
 
 def _last_activation(operation: Any) -> str | None:

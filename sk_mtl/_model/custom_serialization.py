@@ -16,7 +16,10 @@ import keras
 from sk_mtl._model.randomness import fixed_randomness
 from sk_mtl._tasks import enumerate_some
 
-__all__ = ["deserialize_model", "serialize_model"]
+__all__ = ["consists_of_keras", "deserialize_model", "serialize_model"]
+
+# Layers of Keras that run what their configuration only refers to.
+_FOREIGN_LAYERS = {"FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper"}
 
 _REGISTER_ADVICE = (
     "Decorate every class and function of your own in the model with "
@@ -75,6 +78,19 @@ def deserialize_model(text: str) -> keras.Model:
             f"{enumerate_some(stored['weight_shapes'])}. {_REGISTER_ADVICE}"
         )
     return model
+
+
+def consists_of_keras(text: str) -> bool:
+    """Return whether a model is built from Keras's own parts, so that its text tells all of it."""
+    model = json.loads(text)["model"]
+    modules = {str(part["module"] or "keras") for part in _walk(model) if "module" in part}
+    # A name may be that of a class or function of the user's own, even where Keras has one.
+    names = set(re.findall(r'"((?:[^"\\]|\\.)*)"', text))
+    return (
+        all(module.partition(".")[0] in ("keras", "builtins") for module in modules)
+        and not names & _FOREIGN_LAYERS
+        and not any(keras.saving.get_registered_object(name) for name in names)
+    )
 
 
 def _weight_shapes(model: keras.Model) -> list[list[int]]:

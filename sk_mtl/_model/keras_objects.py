@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from sk_mtl._compat.keras_internals import get_learning_rate, hold_learning_rate
 from sk_mtl._names import did_you_mean, suggest_name
 from sk_mtl._quoting import quote, shorten
 
@@ -72,7 +73,18 @@ def _instantiate(cls: type, settings: Mapping[str, Any], label: str) -> Any:
     if issubclass(cls, keras.optimizers.Optimizer) and "name" in accepted:
         # Keras numbers its optimizers, and TensorFlow keeps some 36 kB for each variable name.
         keywords.setdefault("name", cls.__name__.lower())
-    return cls(*(value for _, value in positional), **keywords)
+    made = cls(*(value for _, value in positional), **keywords)
+    if isinstance(made, keras.optimizers.Optimizer):
+        hold_learning_rate(made, _learning_rate_of(cls, keywords, made))
+    return made
+
+
+def _learning_rate_of(cls: type, keywords: Mapping[str, Any], made: Any) -> Any:
+    """Return the learning rate that an optimizer was made with, before Keras rounds it."""
+    parameter = inspect.signature(cls).parameters.get("learning_rate")
+    default = None if parameter is None else parameter.default
+    rate = keywords.get("learning_rate", default)
+    return rate if isinstance(rate, float) else get_learning_rate(made)
 
 
 def _resolve_values(settings: Mapping[str, Any], label: str) -> dict[str, Any]:
@@ -200,13 +212,18 @@ def _copy_optimizer(
     values = _resolve_values(settings, "optimizer")
     _refuse_unknown(cls, values, "optimizer", list(config))
     try:
-        return cls.from_config({**config, **values})
+        copied = cls.from_config({**config, **values})
     except (TypeError, ValueError) as error:
         if values:
             raise
         raise ValueError(
             f"The instance of {cls.__name__} cannot be copied from its config ({error}). {advice}"
         ) from error
+    hold_learning_rate(copied, values.get("learning_rate", get_learning_rate(optimizer)))
+    if hasattr(copied, "inner_optimizer"):
+        rate = get_learning_rate(optimizer.inner_optimizer)
+        hold_learning_rate(copied.inner_optimizer, rate)
+    return copied
 
 
 # ------------------------------------------------------------------------------------------------

@@ -24,6 +24,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from sk_mtl._compat.user_warnings import warn_user
+from sk_mtl._model.custom_outputs import changes_as_text, with_plain_outputs
 from sk_mtl._model.keras_objects import make_optimizer
 from sk_mtl._model.randomness import fixed_randomness
 from sk_mtl._names import suggest_name
@@ -59,6 +61,7 @@ def build_custom_model(
     with fixed_randomness(seed):
         if isinstance(builder, keras.Model):
             _refuse_settings_of_model(settings)
+            _warn_if_copies_differ(builder)
             model = copy_model(builder)
         else:
             _check_builder(builder, settings)
@@ -254,7 +257,19 @@ def as_functional(model: keras.Model, n_features: int) -> keras.Model:
             f"{len(shapes)} input(s) of shape {enumerate_some(shapes)}. A builder that asks for "
             "`meta` finds the width in meta['n_features_in_']."
         )
-    return model
+    return with_plain_outputs(model)
+
+
+def _warn_if_copies_differ(model: keras.Model) -> None:
+    """Warn of a model whose heads change places when the estimator is cloned or pickled."""
+    if changes_as_text(model):
+        warn_user(
+            "This fit takes the outputs of the ready model given as model= by their keys, but "
+            "copies that Keras makes of the model (when the estimator is cloned or pickled, as in "
+            "cross-validation) give the head of one key to another, since they are not held by a "
+            "plain dict with text as keys. Pass keras.Model(model.input, {str(key): output for "
+            "key, output in model.output.items()}), or a function that builds the model."
+        )
 
 
 def copy_model(model: keras.Model) -> keras.Model:

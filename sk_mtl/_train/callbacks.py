@@ -2,29 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 
 from sk_mtl._train.plan import TrainingParts, TrainingPlan
 from sk_mtl._train.program import TrainingProgram
 
-__all__ = ["release_callbacks", "start_callbacks", "wants_batches"]
+__all__ = [
+    "LogRecorder",
+    "SeenWeights",
+    "may_keep_the_model",
+    "release_callbacks",
+    "start_callbacks",
+    "wants_batches",
+]
 
+# Callbacks of Keras that hold the model by the attribute that `release_callbacks` clears only.
+_KEEP_NO_MODEL = (
+    keras.callbacks.CSVLogger,
+    keras.callbacks.EarlyStopping,
+    keras.callbacks.History,
+    keras.callbacks.LearningRateScheduler,
+    keras.callbacks.ModelCheckpoint,
+    keras.callbacks.ReduceLROnPlateau,
+    keras.callbacks.TerminateOnNaN,
+)
 _BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
 
 
+class LogRecorder(keras.callbacks.Callback):
+    """Keeps the logs of an epoch with what the callbacks before it have added."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logs: Mapping[str, Any] = {}
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Keep the logs."""
+        self.logs = logs or {}
+
+
+class SeenWeights:
+    """Tells by the weights of a model in which epoch it had them: callbacks may set any."""
+
+    def __init__(self, model: keras.Model):
+        self._model = model
+        self._measured: defaultdict[bytes, list[int]] = defaultdict(list)
+        self._left: defaultdict[bytes, list[int]] = defaultdict(list)
+
+    def note_measured(self, epoch: int) -> None:
+        """Note the weights of an epoch, before its callbacks."""
+        self._measured[self._digest()].append(epoch)
+
+    def note_left(self, epoch: int) -> None:
+        """Note the weights that the callbacks of an epoch leave, such as averages."""
+        self._left[self._digest()].append(epoch)
+
+    def find(self, expected: int) -> int:
+        """Return the expected epoch if the model has its weights, else the last that had, or 0."""
+        digest = self._digest()
+        epochs = self._measured.get(digest) or self._left.get(digest, [0])
+        return expected if expected in epochs else epochs[-1]
+
+    def _digest(self) -> bytes:
+        # Not of the seeds of dropout, which Keras does not restore either.
+        digest = hashlib.blake2b(digest_size=16)
+        for value in self._model.get_weights():
+            digest.update(value.tobytes())
+        return digest.digest()
+
+
 def start_callbacks(
-    plan: TrainingPlan, program: TrainingProgram, n_rows: int
+    plan: TrainingPlan, program: TrainingProgram, n_rows: int, recorder: LogRecorder
 ) -> keras.callbacks.CallbackList:
     """Return the callbacks of a training, its progress bar among them, after `on_train_begin`."""
     model, run, parts = program.model, plan.run, plan.parts
     if parts.callbacks:
         # What a callback expects of its model: an optimizer it can reach, and a flag to stop.
-        model.compile(optimizer=program.optimizer, loss=None)
+        model.compile(optimizer=program.optimizer, loss=None, auto_scale_loss=False)
     model.stop_training = False
     callbacks = keras.callbacks.CallbackList(
-        parts.callbacks + ([parts.progress] if parts.progress else []),
+        [*parts.callbacks, recorder, *([parts.progress] if parts.progress else [])],
         add_history=False,
         add_progbar=False,
         model=model,
@@ -43,6 +105,12 @@ def release_callbacks(parts: TrainingParts) -> None:
     for callback in parts.callbacks:
         # Else the live model would be pickled with whatever holds the callback.
         keras.callbacks.Callback.set_model(callback, None)
+
+
+def may_keep_the_model(callbacks: Sequence[keras.callbacks.Callback]) -> bool:
+    """Return whether a callback may still hold the model, or a part of it, after a training."""
+    # A fit that used the program again would change the weights under its hands.
+    return any(type(callback) not in _KEEP_NO_MODEL for callback in callbacks)
 
 
 def wants_batches(callbacks: Sequence[keras.callbacks.Callback]) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +12,7 @@ from sk_mtl._train.config import RunConfig
 from sk_mtl._train.plan import TrainingPlan
 from sk_mtl._train.program import TrainingProgram
 
-__all__ = ["training_logs", "validation_logs"]
+__all__ = ["record_logs", "training_logs", "validation_logs"]
 
 
 def training_logs(
@@ -36,6 +38,21 @@ def validation_logs(run: RunConfig, sums: Sequence[np.ndarray]) -> dict[str, flo
     logs = {"val_loss": _mean_over_tasks(losses, sums[1])}
     names = (f"val_{name}_loss" for name in run.task_names)
     return logs | {name: float(v) for name, v in zip(names, losses, strict=True)}
+
+
+def record_logs(
+    history: dict[str, list[float]], logs: Mapping[str, float], told: Mapping[str, Any]
+) -> None:
+    """Add an epoch to a history: its losses, and the numbers that callbacks have added to them."""
+    n_before = len(history.get("loss", []))
+    known = dict(logs)
+    for name, value in told.items():
+        # What is no number is left out: a history can be drawn, averaged over folds and saved.
+        with suppress(TypeError, ValueError):
+            known.setdefault(str(name), float(value))
+    for name in {**history, **known}:
+        series = history.setdefault(name, [float("nan")] * n_before)
+        series.append(known.get(name, float("nan")))
 
 
 def _divide(loss_sum: np.ndarray, weight_sum: np.ndarray) -> np.ndarray:

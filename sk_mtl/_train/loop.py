@@ -24,10 +24,16 @@ from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._tasks import enumerate_some
 from sk_mtl._train.batching import LabelAwareOrder, RandomOrder, draw_endlessly
 from sk_mtl._train.best_weights import BestWeights
-from sk_mtl._train.callbacks import release_callbacks, start_callbacks, wants_batches
+from sk_mtl._train.callbacks import (
+    LogRecorder,
+    SeenWeights,
+    release_callbacks,
+    start_callbacks,
+    wants_batches,
+)
 from sk_mtl._train.config import RunConfig
 from sk_mtl._train.early_stopping import StoppingResult
-from sk_mtl._train.logs import training_logs, validation_logs
+from sk_mtl._train.logs import record_logs, training_logs, validation_logs
 from sk_mtl._train.plan import TrainingPlan
 from sk_mtl._train.program import TrainingProgram
 from sk_mtl._train.program_cache import acquire_program, release_program
@@ -48,7 +54,9 @@ class TrainingResult:
     state: TrainingState
     history: dict[str, list[float]]  # one entry per epoch
     n_epochs: int  # epochs trained
-    best_epoch: int  # the epoch whose values were kept, from 1, within this training
+    # The epoch whose values were kept, from 1, within this training; 0 if callbacks have set
+    # others than those of any epoch.
+    best_epoch: int
     # The values kept for each task, unless all have those of the best epoch.
     best_weights: BestWeights | None = None
     stopping: StoppingResult | None = None  # how early stopping ended; None without it
@@ -145,7 +153,8 @@ def _run_epochs(
         progress = Progress(run.make_monitor())
     else:
         progress = resume_point.resume(program, run)
-    callbacks = start_callbacks(plan, program, len(training.rows))
+    told, seen = LogRecorder(), SeenWeights(program.model) if plan.parts.callbacks else None
+    callbacks = start_callbacks(plan, program, len(training.rows), told)
     order = _make_order(run, training)
     weights = None if unlabelled is None else place(unlabelled.weight, tf.float32)
     # The program reads its own averages where they are; only what runs the model needs them there.
@@ -167,18 +176,20 @@ def _run_epochs(
             if validation_table is not None:
                 sums = program.evaluate(validation_table, validation_rows)
                 logs |= validation_logs(run, [s.numpy() for s in sums])
-            for name, value in logs.items():
-                progress.history.setdefault(name, []).append(value)
             _keep_best(program, progress, logs)
-            is_told_to_stop = watch is not None and watch.end(
-                partial(_result_so_far, program, progress)
-            )
+            if seen is not None:
+                seen.note_measured(epoch)
             if program.average is not None:
                 # What a callback saves is then what was measured. An optimizer's own averages are
                 # left to its own callbacks.
-                callbacks.on_epoch_end(number - 1, logs)
+                _end_epoch(callbacks, seen, epoch, number, logs)
         if program.average is None:
-            callbacks.on_epoch_end(number - 1, logs)
+            _end_epoch(callbacks, seen, epoch, number, logs)
+        record_logs(progress.history, logs, told.logs)
+        is_told_to_stop = False
+        if watch is not None:
+            with averaged():
+                is_told_to_stop = watch.end(partial(_result_so_far, program, progress))
         if not np.isfinite(logs["objective"]):
             _handle_divergence(run, logs, epoch, progress.best_epoch)
             break
@@ -192,23 +203,40 @@ def _run_epochs(
     else:
         program.load(progress.best, run)
     with averaged():
+        best_network = None if seen is None else program.read_network()
         callbacks.on_train_end({name: values[-1] for name, values in progress.history.items()})
         state = program.read()
+        kept_epoch = progress.best_epoch if seen is None else seen.find(progress.best_epoch)
     n_tasks = len(run.task_names)
-    best_weights = progress.keeper.best_weights(n_tasks, progress.best_epoch, state.network)
+    if best_network is None or kept_epoch == progress.best_epoch:
+        best_network = state.network
+    best_weights = progress.keeper.best_weights(n_tasks, progress.best_epoch, best_network)
     kept = [state.network, *(() if best_weights is None else best_weights.values)]
     if not all(np.isfinite(value).all() for values in kept for value in values):
         # A step's objective is that of the weights before it.
         _handle_divergence(run, logs, progress.epoch, 0)
     stopping = progress.monitor.result()
     return TrainingResult(
-        state, progress.history, progress.epoch, progress.best_epoch, best_weights, stopping
+        state, progress.history, progress.epoch, kept_epoch, best_weights, stopping
     )
 
 
 def _result_so_far(program: TrainingProgram, progress: Progress) -> TrainingResult:
     """Return the result as if training ended with this epoch and its weights."""
     return TrainingResult(program.read(), progress.history, progress.epoch, progress.epoch)
+
+
+def _end_epoch(
+    callbacks: keras.callbacks.CallbackList,
+    seen: SeenWeights | None,
+    epoch: int,
+    number: int,
+    logs: dict[str, float],
+) -> None:
+    """Call the callbacks at the end of an epoch, the `number`-th of the estimator."""
+    callbacks.on_epoch_end(number - 1, logs)
+    if seen is not None:
+        seen.note_left(epoch)
 
 
 def _keep_best(program: TrainingProgram, progress: Progress, logs: dict[str, float]) -> None:

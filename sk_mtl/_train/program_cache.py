@@ -8,7 +8,9 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
+from sk_mtl._model.custom_serialization import consists_of_keras
 from sk_mtl._predict.keras_forward import clear_forward_programs
+from sk_mtl._train.callbacks import may_keep_the_model
 from sk_mtl._train.config import ProgramConfig
 from sk_mtl._train.optimizer import optimizer_and_inner
 from sk_mtl._train.plan import TrainingPlan
@@ -28,9 +30,10 @@ def is_reusable(plan: TrainingPlan) -> bool:
     optimizers = optimizer_and_inner(plan.parts.optimizer)
     is_told = all(type(optimizer).__module__.startswith("keras.") for optimizer in optimizers)
     _, weighting_key = plan.program.weighting
-    is_told = is_told and weighting_key is not None and not plan.program.spec.custom_model
-    # A callback may keep the model beyond the fit.
-    return is_told and not plan.parts.callbacks
+    custom_model = plan.program.spec.custom_model
+    is_told &= weighting_key is not None
+    is_told &= custom_model is None or consists_of_keras(custom_model)
+    return is_told and not may_keep_the_model(plan.parts.callbacks)
 
 
 def acquire_program(plan: TrainingPlan) -> TrainingProgram:

@@ -59,4 +59,5 @@ class ProgressBar(keras.callbacks.Callback):
         names = ["loss", *(["val_loss"] if prefix else [])]
         if len(self.task_names) > 1:
             names += [f"{prefix}{name}_loss" for name in self.task_names[:_MAX_TASKS_SHOWN]]
-        return {name: f"{logs[name]:.4f}" for name in names}
+        # A callback may have added a validation loss of its own.
+        return {name: f"{logs[name]:.4f}" for name in names if name in logs}

@@ -149,12 +149,15 @@ def test_same_seed_gives_the_same_bits_in_threads(expected):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("policy", ["float64", "mixed_bfloat16"])
-def test_fit_does_not_depend_on_what_the_process_has_set(policy):
+@pytest.mark.parametrize(
+    ("floatx", "policy"),
+    [("float64", "float64"), ("float64", "mixed_bfloat16"), ("float16", "mixed_float16")],
+)
+def test_fit_does_not_depend_on_what_the_process_has_set(floatx, policy):
     before = keras.config.floatx(), keras.config.dtype_policy()
     try:
         clear_program_cache()
-        keras.config.set_floatx("float64")
+        keras.config.set_floatx(floatx)
         keras.config.set_dtype_policy(policy)
         clf = fit("held out")
     finally:
@@ -164,7 +167,7 @@ def test_fit_does_not_depend_on_what_the_process_has_set(policy):
         np.hstack(clf.predict_proba(X)).tobytes()
         == np.hstack(fit("held out").predict_proba(X)).tobytes()
     )
-    # Keras's rate was a float64 there. What is kept of it is what training elsewhere keeps.
+    # Keras's rate was of that type there. What is kept of it is what training elsewhere keeps.
     kept, expected = (e._fitted.network.state.optimizer for e in (clf, fit("held out")))
     assert [(v.dtype, v.tobytes()) for v in kept] == [(v.dtype, v.tobytes()) for v in expected]
     assert digest(clf.partial_fit(X, Y)) == digest(fit("held out").partial_fit(X, Y))

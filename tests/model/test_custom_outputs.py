@@ -1,6 +1,7 @@
 """Tests of custom models in `sk_mtl._model`: reading them, their logits, their text."""
 
 import random
+from collections import OrderedDict, defaultdict, namedtuple
 
 import keras
 import numpy as np
@@ -321,6 +322,61 @@ def test_model_of_a_text_computes_the_same_with_the_same_weights():
     for task, output in model(x).items():
         np.testing.assert_array_equal(again(x)[task], output)
     assert classify_outputs(again, TASKS, [2, 3]) == classify_outputs(model, TASKS, [2, 3])
+
+
+Heads = namedtuple("Heads", ["age", "kind", "sold", "zip"])
+
+
+@pytest.mark.parametrize("names", [["kind", "sold", "age", "zip"], [9, 10, 2, 100]])
+@pytest.mark.parametrize(
+    "hold",
+    [
+        OrderedDict,
+        lambda heads: {"heads": OrderedDict(heads)},
+        lambda heads: OrderedDict((name, [head]) for name, head in heads.items()),
+        lambda heads: [OrderedDict([item]) for item in heads.items()],
+        lambda heads: defaultdict(list, heads),
+        lambda heads: Heads(**heads) if "age" in heads else list(heads.values()),
+        lambda heads: {"heads": list(heads.values())},
+    ],
+    ids=["ordered", "in a dict", "of lists", "in a list", "default", "named tuple", "list"],
+)
+def test_outputs_keep_their_tasks_as_text_whatever_holds_them(names, hold):
+    inputs = keras.Input((4,))
+    heads = {name: layers.Dense(1, "sigmoid")(layers.Dense(2)(inputs)) for name in names}
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
+    expected = keras.Model(inputs, [heads[name] for name in names])(x)
+
+    model = as_functional(keras.Model(inputs, hold(heads)), 4)
+    found = classify_outputs(model, names, [2] * 4)
+    again = deserialize_model(serialize_model(model))
+    again.set_weights(model.get_weights())
+    outputs = keras.tree.flatten(again(x))
+    for task, output in zip(found.tasks, expected, strict=True):
+        np.testing.assert_array_equal(outputs[task.position], output)
+
+
+def test_losses_in_a_list_keep_their_outputs_when_these_are_sorted():
+    inputs = keras.Input((4,))
+    heads = OrderedDict((name, layers.Dense(3)(inputs)) for name in "ba")
+    model = keras.Model(inputs, heads)
+    loss = keras.losses.SparseCategoricalCrossentropy
+    model.compile(loss=[loss(from_logits=True), loss()])
+    assert [part.from_logits for part in as_functional(model, 4).loss] == [False, True]
+
+
+def test_keys_that_are_one_text_are_refused():
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, OrderedDict((k, layers.Dense(1)(inputs)) for k in (1, "1")))
+    with pytest.raises(ValueError, match="must differ as text"):
+        as_functional(model, 4)
+
+
+def test_lists_below_several_keys_are_refused_when_they_name_no_task():
+    x, *heads = keras.Input((4,)), *(layers.Dense(1, "sigmoid") for _ in range(3))
+    model = keras.Model(x, {"x": [heads[0](x), heads[1](x)], "a": heads[2](x)})
+    with pytest.raises(ValueError, match="keys of the outputs must be the task names"):
+        classify_outputs(model, ["p", "q", "r"], [2, 2, 2])
 
 
 def test_text_is_the_same_when_the_model_is_built_again():

@@ -6,6 +6,8 @@ import pickle
 import subprocess
 import sys
 import textwrap
+from collections import OrderedDict
+from contextlib import nullcontext
 
 import keras
 import numpy as np
@@ -442,6 +444,31 @@ def test_fit_starts_from_the_weights_of_a_ready_model():
     ).fit(X, Y)
     expected = np.asarray(given(X)[1])
     np.testing.assert_allclose(classifier.predict_proba(X)[1], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("as_builder", [False, True])
+def test_heads_of_an_ordered_dict_stay_with_their_tasks(as_builder):
+    X, Y = two_tasks()
+    inputs = keras.Input((4,))
+    heads = [("y1", layers.Dense(3, "softmax")(inputs)), ("y0", layers.Dense(1, "sigmoid")(inputs))]
+    given = keras.Model(inputs, OrderedDict(heads))
+    expected = given.predict(X, verbose=0)
+    classifier = MultiTaskClassifier(
+        model=(lambda: given) if as_builder else given,
+        epochs=1,
+        optimizer="sgd",
+        optimizer__learning_rate=0.0,
+        random_state=0,
+    )
+    # Keras's own copies of such a model lose the order.
+    message = "give the head of one key to another"
+    with nullcontext() if as_builder else pytest.warns(UserWarning, match=message):
+        classifier.fit(X, Y)
+    first, second = classifier.predict_proba(X)
+    np.testing.assert_allclose(first[:, 1:], expected["y0"], atol=1e-6)
+    np.testing.assert_allclose(second, expected["y1"], atol=1e-6)
+    for name, output in classifier.model_.predict(X, verbose=0).items():
+        np.testing.assert_array_equal(output, expected[name])
 
 
 def test_training_uses_the_optimizer_that_the_builder_compiled():

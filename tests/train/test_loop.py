@@ -16,6 +16,12 @@ from sk_mtl import MultiTaskClassifier, clear_program_cache
 from sk_mtl._compat.keras_internals import shorten_adam
 from sk_mtl._data.dataset import Subset
 from sk_mtl._model.build import build_network, network_variables
+from sk_mtl._model.custom_serialization import (
+    consists_of_keras,
+    deserialize_model,
+    serialize_model,
+)
+from sk_mtl._model.keras_objects import make_optimizer
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._train import program_cache as _program_cache
 from sk_mtl._train import steps as _steps
@@ -682,10 +688,44 @@ def test_clearing_the_cache_forgets_all_programs(traces):
     assert len(traces) == 2
 
 
-def test_program_that_a_callback_may_have_kept_is_not_used_again():
+class OwnStopping(keras.callbacks.EarlyStopping):
+    """May do what its class does not."""
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [keras.callbacks.Callback(), keras.callbacks.LambdaCallback(), OwnStopping("loss")],
+    ids=lambda callback: type(callback).__name__,
+)
+def test_program_that_a_callback_may_have_kept_is_not_used_again(callback):
     clear_program_cache()
-    run(make_plan(epochs=1, callbacks=[keras.callbacks.Callback()]))
+    run(make_plan(epochs=1, callbacks=[callback]))
     assert not _program_cache._idle_programs
+
+
+def test_program_with_callbacks_that_keep_nothing_gives_the_bits_of_a_new_one(traces, tmp_path):
+    def train_with_callbacks():
+        callbacks = [
+            keras.callbacks.EarlyStopping("loss", patience=1, restore_best_weights=True),
+            keras.callbacks.ReduceLROnPlateau("loss", patience=1, min_delta=100),
+            keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2),
+            keras.callbacks.ModelCheckpoint(tmp_path / "last.keras"),
+            keras.callbacks.CSVLogger(tmp_path / "log.csv"),
+            keras.callbacks.TerminateOnNaN(),
+            keras.callbacks.History(),
+        ]
+        result = run(make_plan(Adam(0.05), epochs=3, callbacks=callbacks))
+        assert all(callback.model is None for callback in callbacks)
+        return result
+
+    new, again = train_with_callbacks(), train_with_callbacks()
+    plain = run(make_plan(Adam(0.05), epochs=3))
+    assert len(traces) == 1
+    assert_same_values(new.state.network, again.state.network)
+    assert_same_values(new.state.optimizer, again.state.optimizer)
+    assert new.history == again.history
+    clear_program_cache()
+    assert_same_values(plain.state.network, run(make_plan(Adam(0.05), epochs=3)).state.network)
 
 
 @pytest.mark.slow
@@ -735,6 +775,56 @@ def test_trainings_at_the_same_time_do_not_share_a_program():
         at_once = list(pool.map(lambda seed: run(make_plan(seed=seed)).state.network, seeds))
     for first, second in zip(one_by_one, at_once, strict=True):
         assert_same_values(first, second)
+
+
+@keras.saving.register_keras_serializable("test_loop")
+class OwnLayer(keras.layers.Layer):
+    """A layer that Keras does not have."""
+
+    def call(self, inputs):
+        return inputs
+
+
+def custom_plan(*more):
+    inputs = keras.Input((4,))
+    x = keras.layers.Dense(6, "relu")(inputs)
+    x = keras.layers.Dropout(0.3)(keras.layers.BatchNormalization()(x))
+    for layer in more:
+        x = layer(x)
+    text = serialize_model(keras.Model(inputs, x))
+    return make_plan(Adam(0.05), spec=NetworkSpec(4, N_OUTPUTS, custom_model=text))
+
+
+def run_custom(*more):
+    plan = custom_plan(*more)
+    custom = [np.full(v.shape, 0.1, v.dtype) for v in build_custom(plan).variables]
+    start = draw_start(plan.program.spec, plan.parts.weighting, FREQUENCIES, 3, custom)
+    return train(plan, start, make_rows())
+
+
+def build_custom(plan):
+    return deserialize_model(plan.program.spec.custom_model)
+
+
+def test_program_of_a_model_of_keras_layers_gives_the_bits_of_a_new_one(traces):
+    new, again = run_custom(), run_custom()
+    assert len(traces) == 1
+    assert_same_values(new.state.network, again.state.network)
+    assert new.history == again.history
+
+
+def test_program_of_a_model_with_parts_of_the_users_own_is_not_used_again(traces):
+    for _ in range(2):
+        run_custom(OwnLayer())
+    assert len(traces) == 2
+    assert not _program_cache._idle_programs
+
+
+def test_name_that_the_user_has_given_to_something_else_is_not_taken_for_keras():
+    text = custom_plan().program.spec.custom_model
+    assert consists_of_keras(text)
+    with keras.saving.custom_object_scope({"relu": keras.ops.tanh}):
+        assert not consists_of_keras(text)
 
 
 # ------------------------------------------------------------------------------- in the estimator
@@ -811,6 +901,31 @@ def test_settings_of_the_optimizer_are_honoured(routed, plain_weights):
         any((a != b).any() for a, b in zip(clf.model_.get_weights(), plain_weights, strict=True))
         == changed
     )
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda: ("adam", {"learning_rate": 0.0123}),
+        lambda: (keras.optimizers.SGD, {"learning_rate": 0.0123}),
+        lambda: ("rmsprop", {}),
+        lambda: (SGD(0.0123), {}),
+        lambda: (SGD(0.5), {"learning_rate": 0.0123}),
+        lambda: (keras.optimizers.LossScaleOptimizer(Adam(0.0123)), {}),
+    ],
+    ids=["name", "class", "default", "instance", "changed instance", "wrapped"],
+)
+@pytest.mark.parametrize("floatx", ["float16", "float64"])
+def test_learning_rate_does_not_depend_on_the_float_type_of_keras(optimizer, floatx):
+    given, settings = optimizer()  # an instance has the type that Keras had then
+    expected = [np.array(v.numpy()) for v in make_optimizer(given, settings).variables]
+    try:
+        keras.config.set_floatx(floatx)
+        made = make_optimizer(given, settings)
+    finally:
+        keras.config.set_floatx("float32")
+    assert_same_values([v.numpy() for v in made.variables], expected)
+    assert float(made.learning_rate) == float(make_optimizer(given, settings).learning_rate)
 
 
 def test_monitored_task_without_labels_to_watch_gives_way_to_the_mean():
