@@ -52,7 +52,7 @@ def test_another_seed_is_told(method):
         {"categorical_features": None},
         {"calibrate": "auto"},
     ],
-    ids=str,
+    ids=lambda params: "-".join(f"{k}={type(v).__name__}" for k, v in params.items()) or "none",
 )
 def test_unchanged_parameters_are_not_told(params, method, way):
     if way is save_and_load and isinstance(params.get("random_state"), np.random.RandomState):
