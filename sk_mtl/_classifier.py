@@ -1025,7 +1025,15 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
 
     def __dir__(self) -> list[str]:
         # scikit-learn's asks for every attribute, which would build the Keras model.
-        return sorted(object.__dir__(self))
+        names = set(object.__dir__(self))
+        return sorted(names - {"model_"} if "_hides_model" in vars(self) else names)
+
+    def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
+        """Return the fitted attributes for scikit-learn's HTML, without the Keras model."""
+        # That asks for all that `dir` lists.
+        now = self._snapshot()
+        now._hides_model = True
+        return super(MultiTaskClassifier, now)._get_fitted_attr_html(doc_link)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         check_protocol(protocol, self.get_params(deep=False))

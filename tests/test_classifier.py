@@ -435,7 +435,7 @@ def test_a_weighted_class_that_the_rows_lack_changes_nothing_but_warns(X, Y):
 
 
 def test_a_weighted_class_that_the_rows_lack_is_no_news_if_it_is_declared(X, Y):
-    Y = Y.assign(rare=pd.Categorical([0] * N, [0, 1]))
+    Y = Y.assign(rare=pd.Categorical([0] * N, [0, 1], ordered=True))
     fit(X, Y, class_weight={"rare": {0: 1, 1: 20}})
     fit(X, Y.astype({"rare": int}), class_weight={"rare": {1: 20}}, classes={"rare": [0, 1]})
 

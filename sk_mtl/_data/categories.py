@@ -64,7 +64,7 @@ def find_named_categorical(X: Any, categorical_features: Any) -> np.ndarray | No
     """Return which features a parameter names as categorical; None if it leaves that to X."""
     if isinstance(categorical_features, str):
         return None
-    names = list(X.columns) if nw.dependencies.is_into_dataframe(X) else None
+    names = feature_names(X)
     n_features = _shape_of(X)[1]
     if categorical_features is None:
         return np.zeros(n_features, dtype=bool)

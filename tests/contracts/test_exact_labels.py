@@ -109,7 +109,7 @@ def test_a_fit_knows_its_classes_in_any_form(name):
 def test_a_stream_may_change_the_form_of_its_labels():
     clf = make().partial_fit(X, FORMS["int64"](), classes={"q": CLASSES})
     clf.partial_fit(X, FORMS["UInt64"](), classes={"q": np.array(CLASSES, dtype="u8")})
-    with pytest.raises(ValueError, match="must be those of the first call"):
+    with pytest.raises(ValueError, match="must be those of the first fit"):
         clf.partial_fit(X, FORMS["int64"](), classes={"q": [CLASSES[0], CLASSES[1], 2**60 + 4]})
 
 

@@ -88,9 +88,9 @@ def test_groups_without_a_split_change_no_bit():
 def test_unlabelled_rows_of_validation_groups_are_not_learned_from(monkeypatch):
     seen, train = [], sk_mtl._fit.rounds.train
 
-    def record(plan, state, training, validation, resume_point, unlabelled):
+    def record(plan, state, training, validation, resume_point, unlabelled, *others):
         seen.append([set(GROUPS[part.rows]) for part in (unlabelled, validation)])
-        return train(plan, state, training, validation, resume_point, unlabelled)
+        return train(plan, state, training, validation, resume_point, unlabelled, *others)
 
     monkeypatch.setattr(sk_mtl._fit.rounds, "train", record)
     holes = Y.astype(object)

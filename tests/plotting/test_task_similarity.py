@@ -30,7 +30,8 @@ def close_figures():
 
 
 def fit(y=Y, **settings):
-    settings = {"hidden_layer_sizes": (5,), "epochs": 2, "random_state": 0} | settings
+    layers = {} if "model" in settings else {"hidden_layer_sizes": (5,)}
+    settings = {**layers, "epochs": 2, "random_state": 0} | settings
     return MultiTaskClassifier(**settings).fit(X, y)
 
 

@@ -334,5 +334,5 @@ def test_joblibs_multiprocessing_backend_predicts_after_a_fit_and_does_not_fit()
         parallel = joblib.Parallel(n_jobs=2, backend="multiprocessing", timeout=60)
         for found in parallel(joblib.delayed(probabilities_of)(clf) for _ in range(2)):
             np.testing.assert_array_equal(found, probabilities_of(clf))
-        with pytest.raises(RuntimeError, match="Use joblib's backend 'loky'"):
+        with pytest.raises(RuntimeError, match="use joblib's backend 'loky'"):
             parallel(joblib.delayed(clf.fit)(X, Y) for _ in range(2))

@@ -310,6 +310,7 @@ def test_each_task_is_refitted_for_its_own_number_of_epochs(by_task):
         np.testing.assert_array_equal(clf.predict_proba(X_NEW)[t], afresh.predict_proba(X_NEW)[t])
 
 
+@pytest.mark.filterwarnings("ignore:.*rows of X with labels are the same:UserWarning")
 def test_refit_keeps_batch_size_and_temperatures():
     rows, labels = np.tile(X, (9, 1)), pd.concat([Y] * 9, ignore_index=True)
     settings = {"refit": True, "validation_fraction": 0.1, "epochs": 2, "calibrate": True}
