@@ -1,4 +1,4 @@
-"""Rounds: the trainings that make up a fit, and the fitted model that comes out.
+"""Rounds: the trainings that make up a fit.
 
 A fit is one round; with `refit`, a second one on all rows; with early stopping by folds, one per
 fold and one on all rows. Owns which rows each round trains on, and where it starts. Does not know
@@ -7,10 +7,9 @@ parameters but by their settings, nor the estimator.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -20,13 +19,13 @@ from sk_mtl._compat.sklearn_callbacks import FitTasks
 from sk_mtl._compat.user_warnings import warn_user
 from sk_mtl._data.dataset import Dataset, Subset, UnlabelledSubset
 from sk_mtl._data.input_encoder import InputEncoder
+from sk_mtl._fit.assembly import Round, assemble_model
 from sk_mtl._fit.fitted import FittedModel
 from sk_mtl._fit.fitted_network import FittedNetwork
 from sk_mtl._fit.settings import Settings
 from sk_mtl._fit.splits import N_FOLDS, split_folds, split_validation
 from sk_mtl._fit.temperature_scaling import fit_temperatures, require_validation
-from sk_mtl._model.spec import NetworkSpec
-from sk_mtl._tasks import enumerate_some
+from sk_mtl._fit.unchanged import refuse_changes
 from sk_mtl._train.early_stopping import (
     PlannedEpochs,
     StoppingConfig,
@@ -57,15 +56,6 @@ class _Start:
     n_epochs: int
 
 
-@dataclass(frozen=True)
-class _Round:
-    """One training: what was trained, the encoder of its X, and the result."""
-
-    plan: TrainingPlan
-    encoder: InputEncoder
-    result: TrainingResult
-
-
 def fit_model(
     settings: Settings,
     dataset: Dataset,
@@ -83,7 +73,7 @@ def fit_model(
         by_folds = settings.stops_by_folds(dataset, validation is not None, start is not None)
         last, temperatures = fit.by_folds() if by_folds else fit.once(validation)
     n_folds = N_FOLDS if by_folds else 0
-    return _assemble(settings, dataset, last, seed, previous, temperatures, n_folds=n_folds)
+    return assemble_model(settings, dataset, last, seed, previous, temperatures, n_folds=n_folds)
 
 
 def train_one_epoch(
@@ -95,7 +85,9 @@ def train_one_epoch(
     network = None if previous is None else previous.network
     temperatures = None if network is None else network.temperatures
     adds_labels = previous is not None
-    return _assemble(settings, dataset, last, seed, previous, temperatures, adds_labels=adds_labels)
+    return assemble_model(
+        settings, dataset, last, seed, previous, temperatures, adds_labels=adds_labels
+    )
 
 
 @dataclass(frozen=True)
@@ -115,7 +107,7 @@ class _Fit:
         rows = self.dataset.rows
         return self.dataset.subset(rows, self.dataset.class_factors(rows))
 
-    def once(self, validation: Subset | None) -> tuple[_Round | None, np.ndarray | None]:
+    def once(self, validation: Subset | None) -> tuple[Round | None, np.ndarray | None]:
         """Train with or without validation rows, and again on all rows if asked to."""
         settings, dataset = self.settings, self.dataset
         was_passed = validation is not None
@@ -170,11 +162,11 @@ class _Fit:
                 "enough, or early_stopping=False with a suitable number of epochs."
             )
 
-    def by_folds(self) -> tuple[_Round | None, np.ndarray | None]:
+    def by_folds(self) -> tuple[Round | None, np.ndarray | None]:
         """Train on all rows for the epochs that were best in the mean over validation folds."""
         settings, dataset = self.settings, self.dataset
         histories, validated = [], []
-        fold: _Round | None = None
+        fold: Round | None = None
         self.begin_tasks(N_FOLDS + 1)
         folds = split_folds(dataset, self.seed)
         for number, (training, validation) in enumerate(folds, start=1):
@@ -203,7 +195,7 @@ class _Fit:
         if self.tasks is not None:
             self.tasks.begin(n_trainings, int(self.settings.epochs))
 
-    def train_on_all(self, found: _Round, task_epochs: tuple[int, ...] = ()) -> _Round:
+    def train_on_all(self, found: Round, task_epochs: tuple[int, ...] = ()) -> Round:
         """Train afresh on all rows for the epochs found; the history stays that of the search."""
         result = found.result
         # Of weights that a callback made, no training has a number of epochs.
@@ -226,7 +218,7 @@ class _Fit:
         )
         # The offsets that the temperatures were fitted with stay those of the search.
         program = replace(found.plan.program, spec=last.plan.program.spec)
-        return _Round(replace(found.plan, program=program), last.encoder, result)
+        return Round(replace(found.plan, program=program), last.encoder, result)
 
     def train(
         self,
@@ -237,7 +229,7 @@ class _Fit:
         title: str,
         epochs: int | None = None,
         search: TrainingPlan | None = None,
-    ) -> _Round | None:
+    ) -> Round | None:
         """Train the network, from the start or from its beginning; None if no task has classes.
 
         Progress is shown under the title. With `search`, batch sizes and compilation are those of
@@ -250,8 +242,8 @@ class _Fit:
         refuse_fork()
         training, validation = _encode(encoder, dataset, training, validation)
         spec, optimizer, custom_values = settings.make_network(dataset, encoder, self.seed)
-        if start is not None and start.network.spec != spec:
-            raise ValueError(_describe_changes(_list_changes(start.network.spec, spec)))
+        if start is not None:
+            refuse_changes(vars(start.network.spec), vars(spec))
         frequencies = training.class_frequencies(tuple(map(len, dataset.learnable_classes)))
         unlabelled = dataset.unlabelled_subset(training, validation)
         parts = settings.make_parts(dataset, optimizer, title)
@@ -294,20 +286,22 @@ class _Fit:
             )
         )
         if not len(training.rows):  # a stream may bring a batch without any label
-            return _Round(plan, encoder, TrainingResult.untrained(state, plan.run))
+            return Round(plan, encoder, TrainingResult.untrained(state, plan.run))
         resume_point = self._open_resume_point(plan, state, training, validation, unlabelled)
         watch = None if self.tasks is None else self._watch(self.tasks, plan, encoder)
         with nullcontext() if self.tasks is None else self.tasks.training(plan.run.epochs):
             result = train(plan, state, training, validation, resume_point, unlabelled, watch)
-        return _Round(plan, encoder, result)
+        return Round(plan, encoder, result)
 
     def _watch(self, tasks: FitTasks, plan: TrainingPlan, encoder: InputEncoder) -> EpochWatch:
         """Return what tells callbacks of scikit-learn about the epochs of a training."""
 
         def end(result_so_far: Callable[[], TrainingResult]) -> bool:
             def fit_so_far() -> FittedModel:
-                last = _Round(plan, encoder, result_so_far())
-                return _assemble(self.settings, self.dataset, last, self.seed, self.previous, None)
+                last = Round(plan, encoder, result_so_far())
+                return assemble_model(
+                    self.settings, self.dataset, last, self.seed, self.previous, None
+                )
 
             return tasks.end_epoch(fit_so_far)
 
@@ -317,8 +311,7 @@ class _Fit:
         """Return the encoder of a round, and the values of new input layers."""
         if self.start is None:
             return self.settings.fit_encoder(self.dataset, training)
-        if others := self.settings.list_changes_of_input(self.start.encoder.spec):
-            raise ValueError(_describe_changes(others))
+        refuse_changes(*self.settings.compare_input(self.start.encoder.spec))
         return self.start.encoder, {}
 
     def _open_resume_point(
@@ -345,7 +338,7 @@ class _Fit:
         return resume_point
 
     def _logits_and_labels(
-        self, fold: _Round, validation: Subset
+        self, fold: Round, validation: Subset
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return logits, class indices and cell weights of validation rows."""
         rows = validation.rows
@@ -395,87 +388,13 @@ def _encode(
 
 
 def _fit_temperatures(
-    found: _Round, validated: list[tuple[np.ndarray, np.ndarray, np.ndarray]]
+    found: Round, validated: list[tuple[np.ndarray, np.ndarray, np.ndarray]]
 ) -> np.ndarray:
     """Return the temperatures of the learnable tasks, from logits and labels of rows."""
     logits, codes, weight = (np.concatenate(parts) for parts in zip(*validated, strict=True))
     return fit_temperatures(
         logits, codes, weight, found.plan.program.spec.n_outputs, found.plan.run.logit_offsets
     )
-
-
-def _assemble(
-    settings: Settings,
-    dataset: Dataset,
-    last: _Round | None,
-    seed: int,
-    previous: FittedModel | None,
-    temperatures: np.ndarray | None,
-    *,
-    adds_labels: bool = False,
-    n_folds: int = 0,
-) -> FittedModel:
-    """Return the fitted model of the last round, continued from a previous one if there was."""
-    schema, labelled = dataset.schema, dataset.targets.label_mask.sum(axis=0)
-    n_rows = len(dataset.targets.codes)
-    has_labels = (labelled > 0) & (np.array(schema.n_classes) > 0)
-    history: dict[str, list[float]] = {}
-    n_iter = 0
-    if previous is not None:
-        has_labels |= previous.has_labels
-        history, n_iter = previous.history, previous.n_iter
-        if adds_labels:
-            labelled, n_rows = labelled + previous.labelled_cells, n_rows + previous.n_rows
-    weights = np.zeros(len(schema.task_names), dtype=np.float32)
-    network, best_iter = None, 0
-    stopping: dict[str, Any] | None = None
-    trained_with: dict[str, Any] = {}
-    encoder = InputEncoder(dataset.categories)
-    if last is not None:
-        plan, result, encoder = last.plan, last.result, last.encoder
-        history = _continue_history(history, result.history, n_iter, result.n_epochs)
-        best_weights = result.best_weights
-        if best_weights is not None:
-            best_weights = best_weights.shift(n_iter)
-        if result.best_epoch:
-            best_iter = n_iter + result.best_epoch
-        elif previous is not None and not result.n_epochs:  # no labelled row came
-            best_iter = previous.best_iter
-        n_iter += result.n_epochs
-        network = FittedNetwork(plan.program.spec, result.state, temperatures, best_weights)
-        n_learnable = len(dataset.learnable_names)
-        weights[dataset.is_learnable] = plan.parts.weighting.weights(
-            result.state.weighting, n_learnable
-        )
-        if result.stopping is not None:
-            stopping = {**result.stopping._asdict(), "n_folds": n_folds}
-        trained_with["unlabelled"] = settings.unlabelled
-        if settings.loss == "cross_entropy":
-            smoothing = settings.label_smoothing
-            trained_with["label_smoothing"] = smoothing if smoothing == "auto" else float(smoothing)
-    return FittedModel(
-        schema=schema,
-        encoder=encoder,
-        network=network,
-        seed=seed,
-        has_labels=has_labels,
-        labelled_cells=labelled,
-        n_rows=n_rows,
-        task_weights=weights,
-        history=history,
-        n_iter=n_iter,
-        best_iter=best_iter,
-        stopping=stopping,
-        **trained_with,
-    )
-
-
-def _continue_history(
-    history: dict[str, list[float]], new: dict[str, list[float]], n_before: int, n_new: int
-) -> dict[str, list[float]]:
-    """Return a history with further epochs; NaN where a series was not recorded."""
-    before, after = [float("nan")] * n_before, [float("nan")] * n_new
-    return {name: history.get(name, before) + new.get(name, after) for name in {**history, **new}}
 
 
 @contextmanager
@@ -490,21 +409,3 @@ def _removed_at_the_end() -> Iterator[list[ResumePoint]]:
         raise
     for resume_point in resume_points:
         resume_point.remove()
-
-
-def _list_changes(before: NetworkSpec, now: NetworkSpec) -> list[str]:
-    """Return the parameters in which two networks differ, with both values."""
-    names = (field.name for field in fields(NetworkSpec))
-    changed = {n: (getattr(before, n), getattr(now, n)) for n in names}
-    changed = {n: values for n, values in changed.items() if values[0] != values[1]}
-    if changed.keys() & {"custom_model", "custom_outputs"}:
-        return ["model"]
-    return [f"{name} (was {a!r}, is {b!r})" for name, (a, b) in changed.items()]
-
-
-def _describe_changes(changes: Iterable[str]) -> str:
-    """Return why a fit cannot continue."""
-    return (
-        "warm_start and partial_fit continue with the fitted network, but its parameters have "
-        f"changed since: {enumerate_some(changes)}. Clone the estimator to start afresh."
-    )

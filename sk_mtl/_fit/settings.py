@@ -155,16 +155,15 @@ class Settings:
             embedding_size=self.embedding_size,
         )
 
-    def list_changes_of_input(self, spec: InputSpec | None) -> list[str]:
-        """Return the parameters that ask for other input layers than these, with both values."""
+    def compare_input(self, spec: InputSpec | None) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the parameters that input layers were made with, and the same ones as they are."""
         spec = spec or InputSpec(standardize=False)
-        pairs: dict[str, tuple[Any, Any]] = {
-            "standardize": (spec.standardize, self.standardizes),
-            "numeric_embedding": (spec.embedding, self.numeric_embedding),
-        }
+        before = {"standardize": spec.standardize, "numeric_embedding": spec.embedding}
+        now = {"standardize": self.standardizes, "numeric_embedding": self.numeric_embedding}
         if spec.embedding is not None:
-            pairs["embedding_size"] = (spec.embedding_size, self.embedding_size)
-        return [f"{name} (was {a!r}, is {b!r})" for name, (a, b) in pairs.items() if a != b]
+            before["embedding_size"] = spec.embedding_size
+            now["embedding_size"] = self.embedding_size
+        return before, now
 
     # ----------------------------------------------------------------------------------- Network
 

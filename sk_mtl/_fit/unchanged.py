@@ -16,8 +16,10 @@ from sk_mtl._data.categories import find_named_categorical
 from sk_mtl._data.dataset import check_same_classes
 from sk_mtl._fit.fitted import FittedModel
 from sk_mtl._fit.temperature_scaling import require_validation
+from sk_mtl._quoting import quote
+from sk_mtl._tasks import enumerate_some
 
-__all__ = ["check_unchanged", "draw_seed"]
+__all__ = ["check_unchanged", "draw_seed", "refuse_changes"]
 
 
 def draw_seed(random_state: Any) -> int:
@@ -36,9 +38,23 @@ def check_unchanged(
     random_state = params["random_state"]
     if isinstance(random_state, Integral) and draw_seed(random_state) != previous.seed:
         warn_user(
-            f"random_state={random_state!r} has no effect: warm_start and partial_fit continue "
+            f"random_state={random_state} has no effect: warm_start and partial_fit continue "
             "with the seed of the first fit. Clone the estimator to start afresh."
         )
+
+
+def refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse to continue with a network if a parameter of its layers has changed."""
+    changed = [name for name in before if before[name] != now[name]]
+    if not changed:
+        return
+    phrases = [f"{name} (was {quote(before[name])}, is {quote(now[name])})" for name in changed]
+    if {"custom_model", "custom_outputs"} & set(changed):
+        phrases = ["model"]
+    raise ValueError(
+        "warm_start and partial_fit continue with the fitted network, but its parameters have "
+        f"changed since: {enumerate_some(phrases)}. Clone the estimator to start afresh."
+    )
 
 
 def _check_same_categorical(previous: FittedModel, categorical_features: Any, X: Any) -> None:
@@ -52,8 +68,8 @@ def _check_same_categorical(previous: FittedModel, categorical_features: Any, X:
     if named.tolist() != [categories is not None for categories in known]:
         raise ValueError(
             "warm_start and partial_fit continue with the categorical features of the first fit, "
-            f"but categorical_features={categorical_features!r} names others. Clone the estimator "
-            "to start afresh."
+            f"but categorical_features={quote(categorical_features)} names others. Clone the "
+            "estimator to start afresh."
         )
 
 
@@ -61,7 +77,7 @@ def _check_same_calibration(is_calibrated: bool, calibrate: Any) -> None:
     if is_calibrated and not calibrate:
         raise ValueError(
             "partial_fit keeps the temperatures of the fitted network, but calibrate has changed "
-            f"to {calibrate!r}. Clone the estimator to start afresh."
+            f"to {quote(calibrate)}. Clone the estimator to start afresh."
         )
     if not is_calibrated and calibrate and calibrate != "auto":
         require_validation(None)
