@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -14,8 +15,8 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from sk_mtl._compat.locks import lock_of
 from sk_mtl._compat.parameters import check_parameters, find_changed_layers
 from sk_mtl._compat.sklearn_callbacks import CallbackSupportMixin, calling_callbacks
-from sk_mtl._compat.sklearn_doc_links import DocLinkMixin
 from sk_mtl._compat.sklearn_guard import check_asker, is_fitting_fold
+from sk_mtl._compat.sklearn_html import HtmlMixin
 from sk_mtl._data.categories import Categories, find_categorical, learn_categories
 from sk_mtl._data.containers import open_table
 from sk_mtl._data.dataset import (
@@ -37,7 +38,7 @@ from sk_mtl._data.sample_weight import read_cell_weight
 from sk_mtl._data.schema import TargetSchema, has_missing_labels
 from sk_mtl._fit.best import choose_best
 from sk_mtl._fit.fitted import FittedModel
-from sk_mtl._fit.shown import SHOWN_ATTRIBUTES, by_task, show_fitted
+from sk_mtl._fit.shown import FEATURE_ATTRIBUTES, SHOWN_ATTRIBUTES, by_task, show_fitted
 from sk_mtl._fit.temperature_scaling import require_validation
 from sk_mtl._fit.unchanged import check_unchanged, draw_seed
 from sk_mtl._routing import RoutedParamsMixin
@@ -49,13 +50,10 @@ from sk_mtl._tasks import resolve_task
 if TYPE_CHECKING:
     from sk_mtl._fit.settings import Settings
 
-__all__ = ["FEATURE_ATTRIBUTES", "MultiTaskClassifier"]
-
-# What scikit-learn's validation of X sets.
-FEATURE_ATTRIBUTES = ("n_features_in_", "feature_names_in_")
+__all__ = ["MultiTaskClassifier"]
 
 
-class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin, BaseEstimator):
+class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, BaseEstimator):
     r"""Classify several tasks with one network, from labels of which some are missing.
 
     The network has layers shared by all tasks, then a head for each task. Each task is binary or
@@ -592,9 +590,7 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
             `groups` does not keep them together; if validation rows lie far from all training
             rows.
         """
-        validation_rows = gather_validation(
-            validation_data, X_val, y_val, sample_weight_val, groups
-        )
+        given = gather_validation(validation_data, X_val, y_val, sample_weight_val, groups)
         with lock_of(self):
             now = self._snapshot()
             check_parameters(now)
@@ -616,14 +612,9 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
                     is_part = is_fitting_fold()
                     warn_of_suspect_classes(dataset.schema, table, now.classes, is_part=is_part)
                 validation = None
-                if validation_rows is not None and dataset.learnable_names:
-
-                    def check_X(X: Any) -> Any:
-                        return now._check_X(X, previous, categories)
-
-                    validation = read_validation(
-                        validation_rows, dataset, check_X, now.missing_label
-                    )
+                if given is not None and dataset.learnable_names:
+                    check_X = partial(now._check_X, fitted=previous, categories=categories)
+                    validation = read_validation(given, dataset, check_X, now.missing_label)
                 # Imported here, as it imports TensorFlow.
                 from sk_mtl._fit.rounds import fit_model
 
@@ -711,13 +702,8 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
                     "categorical_features=None if they are numbers."
                 )
             categories = learn_categories(X, is_categorical)
-        X = check_features(
-            self,
-            X,
-            reset=previous is None,
-            allow_nan=self._allows_nan(),
-            categories=categories,
-        )
+        allow_nan, reset = self._allows_nan(), previous is None
+        X = check_features(self, X, reset=reset, allow_nan=allow_nan, categories=categories)
         return X, categories
 
     def _check_X(
@@ -779,11 +765,8 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
     # The fitted model
     # --------------------------------------------------------------------------------------------
 
-    def _is_fitted(self) -> bool:
-        return "_fitted" in vars(self)
-
     def __sklearn_is_fitted__(self) -> bool:
-        return self._is_fitted()
+        return "_fitted" in vars(self)
 
     def _snapshot(self) -> Self:
         """Return the estimator as it is now: another thread may fit it at any moment."""
@@ -1022,18 +1005,6 @@ class MultiTaskClassifier(CallbackSupportMixin, DocLinkMixin, RoutedParamsMixin,
         tags.target_tags.two_d_labels = True
         tags.classifier_tags = ClassifierTags(multi_class=True, multi_label=True)
         return tags
-
-    def __dir__(self) -> list[str]:
-        # scikit-learn's asks for every attribute, which would build the Keras model.
-        names = set(object.__dir__(self))
-        return sorted(names - {"model_"} if "_hides_model" in vars(self) else names)
-
-    def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
-        """Return the fitted attributes for scikit-learn's HTML, without the Keras model."""
-        # That asks for all that `dir` lists.
-        now = self._snapshot()
-        now._hides_model = True
-        return super(MultiTaskClassifier, now)._get_fitted_attr_html(doc_link)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         check_protocol(protocol, self.get_params(deep=False))

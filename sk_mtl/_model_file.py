@@ -17,12 +17,12 @@ import numpy as np
 import sklearn
 from sklearn.utils.validation import check_is_fitted
 
-from sk_mtl._classifier import FEATURE_ATTRIBUTES, MultiTaskClassifier
+from sk_mtl._classifier import MultiTaskClassifier
 from sk_mtl._codec.container import check_start, pack, read_json, unpack
 from sk_mtl._codec.files import replace_file
 from sk_mtl._codec.values import decode_value, encode_value, require
 from sk_mtl._compat.parameters import check_parameters
-from sk_mtl._fit.shown import SHOWN_ATTRIBUTES
+from sk_mtl._fit.shown import FEATURE_ATTRIBUTES, SHOWN_ATTRIBUTES
 from sk_mtl._save.fitted_model import decode_fitted, encode_fitted
 from sk_mtl._save.parameters import decode_parameter, encode_parameter
 from sk_mtl._tasks import enumerate_some

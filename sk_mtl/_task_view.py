@@ -14,8 +14,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from sk_mtl._compat.sklearn_doc_links import DocLinkMixin
 from sk_mtl._compat.sklearn_guard import check_asker_of_view
+from sk_mtl._compat.sklearn_html import DocLinkMixin
 from sk_mtl._data.classes import index_labels, refuse_other_kind
 from sk_mtl._data.labels import LabelTable, read_labels
 from sk_mtl._data.missing_labels import missing_by_task, refuse_missing_words

@@ -158,7 +158,10 @@ class Settings:
     def compare_input(self, spec: InputSpec | None) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the parameters that input layers were made with, and the same ones as they are."""
         spec = spec or InputSpec(standardize=False)
-        before = {"standardize": spec.standardize, "numeric_embedding": spec.embedding}
+        before: dict[str, Any] = {
+            "standardize": spec.standardize,
+            "numeric_embedding": spec.embedding,
+        }
         now = {"standardize": self.standardizes, "numeric_embedding": self.numeric_embedding}
         if spec.embedding is not None:
             before["embedding_size"] = spec.embedding_size

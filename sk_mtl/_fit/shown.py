@@ -1,4 +1,4 @@
-"""The public attributes that show a fitted model."""
+"""The public attributes that a fit sets on the estimator."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from sk_mtl._data.schema import TargetSchema
 from sk_mtl._fit.fitted import FittedModel
 from sk_mtl._tasks import PerTask
 
-__all__ = ["SHOWN_ATTRIBUTES", "by_task", "show_fitted"]
+__all__ = ["FEATURE_ATTRIBUTES", "SHOWN_ATTRIBUTES", "by_task", "show_fitted"]
+
+# What scikit-learn's validation of X sets.
+FEATURE_ATTRIBUTES = ("n_features_in_", "feature_names_in_")
 
 SHOWN_ATTRIBUTES = (
     "best_iter_",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sk_mtl import MultiTaskClassifier, TaskView
-from sk_mtl._compat import sklearn_doc_links
+from sk_mtl._compat import sklearn_html
 
 API = Path(__file__).parents[2] / "docs" / "api.md"
 URL = "https://docs.example.org/sk_mtl"
@@ -14,7 +14,7 @@ URL = "https://docs.example.org/sk_mtl"
 
 @pytest.fixture
 def published(monkeypatch):
-    monkeypatch.setattr(sklearn_doc_links, "_documentation_url", lambda: URL)
+    monkeypatch.setattr(sklearn_html, "_documentation_url", lambda: URL)
 
 
 def test_there_are_no_links_where_no_pages_are_published():
@@ -27,8 +27,8 @@ def test_url_is_that_of_the_metadata(monkeypatch):
         def get_all(self, name):
             return ["Source, https://example.org/source", f"Documentation, {URL}/"]
 
-    monkeypatch.setattr(sklearn_doc_links, "metadata", lambda name: Metadata())
-    assert sklearn_doc_links._documentation_url() == URL
+    monkeypatch.setattr(sklearn_html, "metadata", lambda name: Metadata())
+    assert sklearn_html._documentation_url() == URL
 
 
 @pytest.mark.parametrize("estimator", [MultiTaskClassifier(), TaskView(None, 0)], ids=repr)
