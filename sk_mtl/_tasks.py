@@ -10,7 +10,6 @@ from numbers import Integral, Number
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from sk_mtl._names import did_you_mean
 from sk_mtl._quoting import quote, shorten
@@ -18,7 +17,6 @@ from sk_mtl._quoting import quote, shorten
 __all__ = [
     "PerTask",
     "enumerate_some",
-    "make_class_index",
     "name_series",
     "resolve_task",
     "resolve_tasks",
@@ -96,7 +94,7 @@ class PerTask(list):
             raise ValueError(self._describe_no_array(what)) from error
 
     def __repr__(self) -> str:
-        lines = [f"  {name!r}: {_describe(item)}" for name, item in self.items()]
+        lines = [f"  {quote(name)}: {_describe(item)}" for name, item in self.items()]
         if len(lines) > _MAX_LINES:
             n_shown = _MAX_LINES - 1
             lines[n_shown:] = [f"  and {len(lines) - n_shown} more"]
@@ -104,7 +102,7 @@ class PerTask(list):
 
     def _describe_no_array(self, what: str) -> str:
         """Return the sentences for a use as an array."""
-        name = repr(self.task_names[0]) if self.task_names else "task"
+        name = quote(self.task_names[0]) if self.task_names else "task"
         return (
             f"{what}: it is a list with one item per task. Take one task by its name, as in "
             f"[{name}][:, 1], or use the estimator's task_view({name}), which predicts that task "
@@ -205,16 +203,6 @@ def enumerate_some(words: Iterable[Any], limit: int = 5) -> str:
     listed = [str(w) for w in words]
     first = ", ".join(shorten(word) for word in listed[:limit])
     return first if len(listed) <= limit else f"{first} and {len(listed) - limit} more"
-
-
-def make_class_index(pairs: list[tuple[Any, Any]]) -> pd.MultiIndex:
-    """Return an index of (task, class) pairs that keeps names and labels as they are."""
-    levels = []
-    for values in ([task for task, _ in pairs], [label for _, label in pairs]):
-        as_objects = np.empty(len(values), dtype=object)
-        as_objects[:] = values
-        levels.append(pd.Index(as_objects, dtype=object, tupleize_cols=False))
-    return pd.MultiIndex.from_arrays(levels, names=["task", "class"])
 
 
 def name_series(task_names: Sequence[Hashable]) -> tuple[str, ...]:

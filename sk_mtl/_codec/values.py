@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sk_mtl._quoting import quote
+from sk_mtl._quoting import quote, shorten
 from sk_mtl._tasks import PerTask
 
 __all__ = [
@@ -157,7 +157,7 @@ def _encode_time(value: dt.time, name: str, arrays: dict[str, np.ndarray]) -> An
 
 def _encode_decimal(value: decimal.Decimal, name: str, arrays: dict[str, np.ndarray]) -> Any:
     if not _DECIMAL.fullmatch(str(value)):
-        raise TypeError(f"{name} holds the decimal number {str(value)[:80]}")
+        raise TypeError(f"{name} holds the decimal number {shorten(str(value))}")
     return {"decimal": str(value)}
 
 
@@ -316,13 +316,13 @@ def _moment(text: Any, number: Any, kind: str) -> Any:
 def _decode_delta(node: Any, arrays: dict[str, np.ndarray]) -> dt.timedelta:
     days, seconds, microseconds = node
     if not all(type(number) is int for number in node):
-        raise TypeError(f"{str(node)[:80]} are not integers")
+        raise TypeError(f"{quote(node)} are not integers")
     return dt.timedelta(days, seconds, microseconds)
 
 
 def _decode_decimal(node: Any, arrays: dict[str, np.ndarray]) -> decimal.Decimal:
     if not _DECIMAL.fullmatch(node):
-        raise ValueError(f"{node[:80]!r} is not a decimal number")
+        raise ValueError(f"{quote(node)} is not a decimal number")
     return decimal.Decimal(node)
 
 

@@ -110,7 +110,7 @@ def _refuse_out_of_fold(asked: _Asked, has_missing: _Test, owners: list[Any]) ->
     if numbers and names != list(range(len(names))):
         return RuntimeError(
             f"scikit-learn's cross_val_predict(method={asked['method']!r}) takes the items of the "
-            f"tasks by position, and here {numbers[0]!r} is the name of a task. Use "
+            f"tasks by position, and here {quote(numbers[0])} is the name of a task. Use "
             "sk_mtl.model_selection.cross_val_predict."
         )
     if not has_missing(asked["y"]):

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from sk_mtl._data.columns import feature_names
+from sk_mtl._data.columns import column_names
 from sk_mtl._data.known_categories import check_known_categories, warn_of_alike_categories
-from sk_mtl._data.label_values import in_native_order, in_native_order_series
+from sk_mtl._data.label_values import in_native_order, in_native_order_series, object_array
 from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 
@@ -49,7 +49,7 @@ def find_categorical(X: Any, categorical_features: Any) -> np.ndarray | None:
     elif categorical_features is None:
         return None
     else:
-        is_categorical = _read_choice(categorical_features, _shape_of(X)[1], feature_names(X))
+        is_categorical = _read_choice(categorical_features, _shape_of(X)[1], column_names(X))
     if not is_categorical.any():
         return None
     if sp.issparse(X):
@@ -64,7 +64,7 @@ def find_named_categorical(X: Any, categorical_features: Any) -> np.ndarray | No
     """Return which features a parameter names as categorical; None if it leaves that to X."""
     if isinstance(categorical_features, str):
         return None
-    names = feature_names(X)
+    names = column_names(X)
     n_features = _shape_of(X)[1]
     if categorical_features is None:
         return np.zeros(n_features, dtype=bool)
@@ -177,9 +177,7 @@ def _factorize(X: Any, position: int) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(X, pd.DataFrame):
         column = in_native_order_series(X.iloc[:, position])
     elif nw.dependencies.is_into_dataframe(X):
-        series = nw.from_native(X, eager_only=True)[:, position]
-        column = np.empty(len(series), dtype=object)
-        column[:] = series.to_list()
+        column = object_array(nw.from_native(X, eager_only=True)[:, position].to_list())
     else:
         column = in_native_order(_as_array(X)[:, position])
     try:
@@ -188,14 +186,12 @@ def _factorize(X: Any, position: int) -> tuple[np.ndarray, np.ndarray]:
         raise TypeError(
             f"The categories of feature {position} must be scalars: {error}."
         ) from error
-    values = np.empty(len(distinct), dtype=object)
-    values[:] = np.asarray(distinct, dtype=object)
-    return np.asarray(codes), values
+    return np.asarray(codes), object_array(np.asarray(distinct, dtype=object))
 
 
 def _name_of(X: Any, position: int) -> Any:
     """Return the name of a feature; its position if X is an array."""
-    names = feature_names(X)
+    names = column_names(X)
     return position if names is None else names[position]
 
 

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-__all__ = ["columns_of", "feature_names", "find_times"]
+__all__ = ["column_names", "columns_of", "find_times"]
 
 _TIMES = (np.datetime64, np.timedelta64, dt.date, dt.time, dt.timedelta, pd.Period)
 
 
-def feature_names(X: Any) -> list[Any] | None:
+def column_names(X: Any) -> list[Any] | None:
     """Return the names of the columns of a DataFrame; None of any other table."""
     if isinstance(X, pd.DataFrame):  # whose names may repeat, which narwhals does not take
         return list(X.columns)
@@ -28,7 +28,7 @@ def feature_names(X: Any) -> list[Any] | None:
 
 def columns_of(X: Any) -> tuple[list[Any], list[np.ndarray]] | None:
     """Return the names and the columns, as objects, of a dense table; None for anything else."""
-    names = feature_names(X)
+    names = column_names(X)
     if names is not None:
         frame = nw.from_native(X, eager_only=True)
         return names, [np.asarray(frame[:, i].to_list(), object) for i in range(len(names))]

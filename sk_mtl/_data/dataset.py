@@ -25,7 +25,7 @@ from sk_mtl._data.class_weight import (
     weigh_classes,
 )
 from sk_mtl._data.classes import index_labels, read_classes
-from sk_mtl._data.columns import feature_names
+from sk_mtl._data.columns import column_names
 from sk_mtl._data.groups import read_groups
 from sk_mtl._data.labels import LabelTable, read_labels
 from sk_mtl._data.missing_labels import looks_missing
@@ -369,7 +369,7 @@ def _warn_of_far_rows(dataset: Dataset, validation: Dataset, given: ValidationDa
         far = [j for j in far if dataset.categories[j] is None]
     if not far:
         return
-    names = feature_names(given.X) or range(dataset.X.shape[1])
+    names = column_names(given.X) or range(dataset.X.shape[1])
     warn_user(
         f"In {given.arguments}: most rows lie more than {FAR} standard deviations from the mean of "
         f"the training rows, in {len(far)} of {dataset.X.shape[1]} feature(s): "

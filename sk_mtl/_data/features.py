@@ -18,7 +18,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from sk_mtl._data.categories import Categories, split_columns
-from sk_mtl._data.columns import columns_of, feature_names, find_times
+from sk_mtl._data.columns import column_names, columns_of, find_times
 from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 
@@ -217,7 +217,7 @@ def _refuse_cells(X: Any, checked: Any, allow_nan: bool) -> ValueError:
     found = [np.isnan(values), np.isinf(values)]
     what, is_bad = ("NaN", found[0]) if found[0].any() and not allow_nan else ("infinity", found[1])
     columns = checked.indices[is_bad] if sp.issparse(checked) else np.nonzero(is_bad)[1]
-    names = feature_names(X) or range(checked.shape[1])
+    names = column_names(X) or range(checked.shape[1])
     named = enumerate_some([repr(names[i]) for i in np.unique(columns)])
     advice = "Replace them, or leave out their rows"
     if what == "NaN":

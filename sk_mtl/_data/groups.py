@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.utils.validation import check_consistent_length
 
 from sk_mtl._data.containers import open_table
-from sk_mtl._data.label_values import in_native_order
+from sk_mtl._data.label_values import in_native_order, object_array
 
 __all__ = ["read_groups"]
 
@@ -18,8 +18,7 @@ def read_groups(groups: Any, n_samples: int) -> np.ndarray:
     """Return the number of each row's group, intp of shape (n_samples,), from 0 on."""
     if isinstance(groups, (list, tuple)):
         # NumPy would turn None and NaN beside text into text.
-        values = np.empty(len(groups), dtype=object)
-        values[:] = groups
+        values = object_array(groups)
     elif isinstance(groups, np.ma.MaskedArray):
         values = groups.data.astype(object)
         values[np.ma.getmaskarray(groups)] = None

@@ -18,8 +18,6 @@ from sk_mtl._quoting import quote
 
 __all__ = ["check_known_categories", "warn_of_alike_categories"]
 
-_LONGEST_SHOWN = 60  # characters of a value in a message
-
 # Values of two kinds are never equal.
 _KINDS: tuple[tuple[str, tuple[type, ...]], ...] = (
     ("numbers", (Number, np.bool_, Decimal)),
@@ -92,6 +90,4 @@ def _as_printed(value: Any) -> str:
 
 def _describe(values: Any) -> str:
     """Return the type of the values, with the first of them."""
-    shown = repr(values[0])
-    shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[: _LONGEST_SHOWN - 3]}..."
-    return f"{_kind_of(type(values[0]))} such as {shown}"
+    return f"{_kind_of(type(values[0]))} such as {quote(values[0])}"

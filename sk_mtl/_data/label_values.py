@@ -6,7 +6,8 @@ two labels one. Does not know tasks, masks or classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,9 +22,17 @@ __all__ = [
     "factorize_labels",
     "in_native_order",
     "in_native_order_series",
+    "object_array",
 ]
 
 _LARGEST_EXACT_FLOAT = 2**53
+
+
+def object_array(items: Collection[Any]) -> np.ndarray:
+    """Return items of any kind, tuples and lists among them, as a 1-D array of objects."""
+    array = np.empty(len(items), dtype=object)
+    array[:] = items
+    return array
 
 
 def in_native_order(values: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from sk_mtl._compat.user_warnings import warn_user
 from sk_mtl._quoting import quote
-from sk_mtl._tasks import enumerate_some, resolve_task
+from sk_mtl._tasks import enumerate_some, resolve_tasks
 
 __all__ = [
     "find_missing_words",
@@ -40,13 +40,8 @@ def missing_by_task(
     """Return the values that mean "missing" in each task, besides NaN, None, NaT and NA."""
     if not isinstance(missing_label, Mapping):
         return (_scalars(missing_label, missing_label),) * len(task_names)
-    by_task: dict[int, tuple[Any, ...]] = {}
-    for task, values in missing_label.items():
-        t = resolve_task(task, task_names, parameter="missing_label")
-        if t in by_task:
-            raise ValueError(f"missing_label names task {quote(task_names[t])} twice.")
-        by_task[t] = _scalars(values, missing_label)
-    return tuple(by_task.get(t, ()) for t in range(len(task_names)))
+    given = resolve_tasks(missing_label, task_names, parameter="missing_label")
+    return tuple(_scalars(given.get(t), missing_label) for t in range(len(task_names)))
 
 
 def _scalars(values: Any, missing_label: Any) -> tuple[Any, ...]:

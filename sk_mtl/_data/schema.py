@@ -21,14 +21,14 @@ from sk_mtl._data.classes import (
     refuse_other_kind,
     sort_classes,
 )
-from sk_mtl._data.label_values import as_comparable, as_objects, common_dtype
+from sk_mtl._data.label_values import as_comparable, as_objects, common_dtype, object_array
 from sk_mtl._data.labels import LabelTable, TargetForm, equals_any, read_labels
 from sk_mtl._data.missing_labels import find_missing_words, refuse_missing_words
 from sk_mtl._data.row_order import row_labels
 from sk_mtl._quoting import quote
-from sk_mtl._tasks import enumerate_some, make_class_index
+from sk_mtl._tasks import enumerate_some
 
-__all__ = ["EncodedTargets", "TargetSchema", "has_missing_labels"]
+__all__ = ["EncodedTargets", "TargetSchema", "has_missing_labels", "make_class_index"]
 
 
 @dataclass(frozen=True)
@@ -197,6 +197,15 @@ class TargetSchema:
                 dtype = nw.Int64()
             made.append(_narwhals_column(str(self.task_names[t]), values, dtype, form.backend))
         return nw.from_dict({s.name: s for s in made}).to_native()
+
+
+def make_class_index(pairs: list[tuple[Any, Any]]) -> pd.MultiIndex:
+    """Return an index of (task, class) pairs that keeps names and labels as they are."""
+    levels = [
+        pd.Index(object_array(values), dtype=object, tupleize_cols=False)
+        for values in ([task for task, _ in pairs], [label for _, label in pairs])
+    ]
+    return pd.MultiIndex.from_arrays(levels, names=["task", "class"])
 
 
 def has_missing_labels(y: Any, *, missing_label: Any = None, classes: Any = None) -> bool:

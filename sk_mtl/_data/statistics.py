@@ -107,9 +107,10 @@ def row_blocks(X: Any, rows: np.ndarray) -> Iterator[Any]:
 
 def _blocks(X: Any, rows: np.ndarray, weight: np.ndarray) -> Iterator[tuple[Any, np.ndarray]]:
     """Yield blocks of rows with their weights."""
-    start = 0
+    end = 0
     for block in row_blocks(X, rows):
-        yield block, weight[start : (start := start + block.shape[0])]
+        start, end = end, end + block.shape[0]
+        yield block, weight[start:end]
 
 
 def _cells(block: Any) -> np.ndarray:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
 
+from sk_mtl._data.label_values import object_array
 from sk_mtl._data.schema import TargetSchema
 from sk_mtl._fit.fitted import FittedModel
 from sk_mtl._tasks import PerTask
@@ -33,7 +33,7 @@ def show_fitted(fitted: FittedModel) -> dict[str, Any]:
     """Return the public attributes by name."""
     schema = fitted.schema
     return {
-        "task_names_": _object_array(schema.task_names),
+        "task_names_": object_array(schema.task_names),
         "n_tasks_": len(schema.task_names),
         "classes_": by_task([_read_only(c) for c in schema.classes], schema),
         "n_classes_": by_task(list(schema.n_classes), schema),
@@ -55,10 +55,3 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     view = array.view()
     view.flags.writeable = False
     return view
-
-
-def _object_array(items: tuple[Hashable, ...]) -> np.ndarray:
-    """Return a 1-D object array, also of tuples."""
-    array = np.empty(len(items), dtype=object)
-    array[:] = items
-    return array

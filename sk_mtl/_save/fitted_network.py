@@ -23,6 +23,7 @@ from sk_mtl._model.spec import CustomOutputs, NetworkSpec, TaskOutput
 from sk_mtl._model.task_layout import TaskLayout
 from sk_mtl._model.variables import Variable, list_variables
 from sk_mtl._predict.activations import ACTIVATIONS
+from sk_mtl._quoting import quote
 from sk_mtl._train.best_weights import decode_best_weights, encode_best_weights
 from sk_mtl._train.state import TrainingState, decode_state, encode_state
 
@@ -172,7 +173,7 @@ def _decode_spec(
     }
     for name, holds in rules.items():
         value = settings[name]
-        require(holds(value), f"a network cannot have {name}={str(value)[:80]}")
+        require(holds(value), f"a network cannot have {name}={quote(value)}")
     if settings["input"] is not None:
         settings["input"] = InputSpec(**settings["input"])
     return NetworkSpec(**settings)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sk_mtl._codec.values import AnyObjects
 from sk_mtl._fit.fitted import FittedModel
+from sk_mtl._quoting import quote
 from sk_mtl._save.fitted_model import decode_fitted, encode_fitted
 
 __all__ = ["FORMAT_VERSION", "check_protocol", "pickle_fitted", "unpickle_fitted"]
@@ -27,8 +28,8 @@ def unpickle_fitted(state: dict[str, Any], n_features: int, name: str) -> Fitted
     version = state.get("format_version")
     if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
         raise ValueError(
-            f"This pickle of {name} has format version {version!r}; this release of sk_mtl reads "
-            f"versions up to {FORMAT_VERSION}. Load it with the release that wrote it, or a "
+            f"This pickle of {name} has format version {quote(version)}; this release of sk_mtl "
+            f"reads versions up to {FORMAT_VERSION}. Load it with the release that wrote it, or a "
             "newer one."
         )
     return decode_fitted(state["model"], AnyObjects(state["arrays"]), n_features)

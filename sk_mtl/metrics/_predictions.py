@@ -13,6 +13,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
+from sk_mtl._data.columns import column_names
 from sk_mtl._data.containers import open_table
 from sk_mtl._data.label_values import factorize_labels, in_native_order
 from sk_mtl._data.labels import LabelTable, array_of_sequence, natural_dtype, read_labels
@@ -161,10 +162,9 @@ def _split_by_task(y_pred: Any, n_tasks: int) -> tuple[Sequence[Any] | None, lis
     """Return the names of the tasks, if y_pred has them, and an array of probabilities per task."""
     if isinstance(y_pred, Mapping):
         return list(y_pred), list(y_pred.values())
-    if nw.dependencies.is_into_dataframe(y_pred) and n_tasks > 1:
-        frame = nw.from_native(y_pred, eager_only=True)
-        names = list(y_pred.columns) if isinstance(y_pred, pd.DataFrame) else frame.columns
-        return names, list(frame.to_numpy().T)
+    names = column_names(y_pred)
+    if names is not None and n_tasks > 1:
+        return names, list(nw.from_native(y_pred, eager_only=True).to_numpy().T)
     if isinstance(y_pred, (list, tuple)) and y_pred and np.ndim(next(iter(y_pred))) > 0:
         is_one_array = len(y_pred) == 1 and np.ndim(next(iter(y_pred))) == 2
         if n_tasks == 1 and not is_one_array:  # rows of one task

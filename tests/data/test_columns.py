@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 
-from sk_mtl._data.columns import feature_names, find_times
+from sk_mtl._data.columns import column_names, find_times
 
 DAY = dt.datetime(2020, 1, 1, 12)
 TIMES = {
@@ -91,8 +91,8 @@ def test_tables_of_numbers_have_no_times(X):
 def test_frames_have_names_of_features():
     frame = pd.DataFrame({"u": [1], "v": [2]})
     for table in (frame, pl.from_pandas(frame), pa.Table.from_pandas(frame)):
-        assert feature_names(table) == ["u", "v"]
-    assert feature_names(frame.set_axis([3, 3], axis=1)) == [3, 3]
-    assert feature_names(np.ones((2, 2))) is None
-    assert feature_names(sp.csr_matrix(np.ones((2, 2)))) is None
-    assert feature_names([[1]]) is None
+        assert column_names(table) == ["u", "v"]
+    assert column_names(frame.set_axis([3, 3], axis=1)) == [3, 3]
+    assert column_names(np.ones((2, 2))) is None
+    assert column_names(sp.csr_matrix(np.ones((2, 2)))) is None
+    assert column_names([[1]]) is None

@@ -221,7 +221,8 @@ with open(sys.argv[1], "rb") as file:
 from sk_mtl import MultiTaskClassifier
 assert all((p == q).all() for p, q in zip(clf.predict_proba(X), expected, strict=True))
 clf.predict(X), clf.predict_log_proba(X), clf.predict_proba_frame(X), clf.score(X, clf.predict(X))
-clf.task_view(0).predict_proba(X), clf.temperatures_, clf.best_iters_, repr(clf), dir(clf), clf._repr_html_()
+clf.task_view(0).predict_proba(X), clf.temperatures_, clf.best_iters_
+repr(clf), dir(clf), clf._repr_html_()
 print(sorted({"keras", "tensorflow", "scikeras"} & sys.modules.keys()))
 """
 

@@ -12,8 +12,9 @@ import pandas as pd
 from sk_mtl._data.label_values import as_objects, factorize_labels
 from sk_mtl._data.labels import LabelTable, read_labels
 from sk_mtl._data.sample_weight import read_cell_weight
+from sk_mtl._data.schema import make_class_index
 from sk_mtl._quoting import quote
-from sk_mtl._tasks import enumerate_some, make_class_index
+from sk_mtl._tasks import enumerate_some
 from sk_mtl.metrics._predictions import ScoredTask, match_predictions
 from sk_mtl.metrics._report.request import LABELS
 from sk_mtl.metrics._task_metrics import TaskCells
