@@ -112,9 +112,9 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
         1,000 of these, with hardly two labels each, are refused as identifiers of the rows.
     missing_label : scalar, list-like of scalars or dict, default=None
         Data: the labels that mean "missing", such as -1 or ``[8, 9]``, besides NaN, None, NaT and
-        NA. A dict gives them by task; other tasks have none. Within
-        estimators that encode y themselves (stacking, bagging), mark missing labels with NaN: they
-        would treat the sentinel as a class.
+        NA. A dict gives them by task; other tasks have none. Within estimators that encode y
+        themselves (stacking, bagging), mark missing labels with NaN: they would treat any other
+        value as a class.
     ensemble_size : int, default=1
         Ensemble: number of members :math:`K` that are trained together in one network. Each learns
         from every row, with its own dropout; the objective is the mean of the members' objectives,
@@ -137,8 +137,8 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
         Loss: "balanced" weights each task's classes inversely to their frequency among its labelled
         cells. A dict gives "balanced" or ``{label: weight}`` by task; for a 1-D y it may be
         ``{label: weight}`` itself. Class weights multiply the sample weights, in validation too. A
-        label that no row has is warned of, and is an error if the classes of the task are declared
-        (`classes`, a categorical column, `partial_fit`) without it.
+        label that no row has causes a warning; it is an error if the classes of the task are
+        declared (`classes`, a categorical column, `partial_fit`) and do not include it.
     loss : {"cross_entropy", "focal"}, default="cross_entropy"
         Loss: the loss :math:`\ell_{it}` of a cell with the probability :math:`p` of its true class:
         :math:`-\log p`, or :math:`-(1 - p)^\gamma \log p`, which reduces the weight of
@@ -242,8 +242,8 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
         Running: whether `fit` continues from the weights of the previous fit.
     callbacks : keras.callbacks.Callback, class, list or dict of these, default=None
         Running: called as in `keras.Model.fit`; the settings of classes are routed:
-        ``callbacks__patience=3``, ``callbacks__0__patience=3``. Those of scikit-learn 1.9 are set
-        by `set_callbacks`.
+        ``callbacks__patience=3``, ``callbacks__0__patience=3``. scikit-learn's own callbacks
+        (1.9 and newer) are set with `set_callbacks`.
     checkpoint : path-like, default=None
         Running: a folder in which `fit` records its progress. If it is killed and called again with
         the same data and parameters, it continues from there and ends with the same bits. Needs a
@@ -278,14 +278,14 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
         last value. With `unlabelled`, "unlabelled_objective" is the unweighted contribution of
         unlabelled cells to the objective. If the name of a task would give two series the same
         name, the task is called "task0:<name>" in them, by its position. Numbers that `callbacks`
-        add to the logs, such as "learning_rate", have series of their own, with NaN where an epoch
-        has none.
+        add to the logs, such as "learning_rate", have series of their own, with NaN in epochs
+        without a value.
     n_iter_ : int
         Number of epochs trained, including those of earlier fits with a warm start.
     best_iter_ : int
-        The epoch whose weights were kept, counted from 1. If a callback changed the weights at
-        the end, as ``keras.callbacks.EarlyStopping(restore_best_weights=True)`` does, it is the
-        epoch that they come from, and 0 if they are not those of an epoch of this fit.
+        The epoch whose weights were kept, counted from 1. If a callback replaced the weights at
+        the end, as ``keras.callbacks.EarlyStopping(restore_best_weights=True)`` does, the epoch
+        that they come from, or 0 if they are those of no epoch of this fit.
     best_iters_ : ndarray of int of shape (n_tasks,)
         The same by task: they differ with ``restore_best="per_task"``. 0 for a task that the
         network does not learn.
@@ -558,14 +558,14 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weights of rows or of cells. A row of weight 2 counts as the row twice.
         groups : array-like of shape (n_samples,), default=None
-            The group of each row, such as a person or a plate. Rows that are set aside for early
-            stopping, once or by folds, are whole groups. Without them, rows that belong together
-            come to both sides, and the validation loss is too low.
+            The group of each row, such as a person or a plate. Groups stay whole when rows are set
+            aside for early stopping, by one split or by folds. If a group were both trained on and
+            validated on, the validation loss would be too low.
         validation_data : tuple (X, y) or (X, y, sample_weight), default=None
             Validation rows for early stopping, in place of a part of the training rows.
         X_val : array-like or sparse matrix of shape (n_val, n_features), default=None
-            The same in separate arguments, of which a Pipeline can transform this one:
-            ``Pipeline(..., transform_input=["X_val"])``, with scikit-learn's metadata routing.
+            Validation rows in separate arguments, in place of `validation_data`. With metadata
+            routing, a Pipeline transforms them: ``Pipeline(..., transform_input=["X_val"])``.
         y_val : array-like of shape (n_val,) or (n_val, n_tasks), default=None
             Labels of `X_val`.
         sample_weight_val : array-like of shape (n_val,) or (n_val, n_tasks), default=None
@@ -584,11 +584,11 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
         Warns
         -----
         UserWarning
-            If a task has no label, or one class; if `class_weight` names a class that no label
-            has; if the pandas indexes of X, y, `sample_weight` and `groups` hold the same labels
-            in different orders: rows are matched by position; if many rows of X are the same and
-            `groups` does not keep them together; if validation rows lie far from all training
-            rows.
+            If a task has no label or only one class; if labels may stand for missing ones; if
+            `class_weight` names a label that y lacks; if the pandas indexes of X, y,
+            `sample_weight` and `groups` hold the same labels in different orders, since rows are
+            matched by position; if many rows of X are identical and no `groups` are given; if most
+            validation rows lie far from the training rows.
         """
         given = gather_validation(validation_data, X_val, y_val, sample_weight_val, groups)
         with lock_of(self):

@@ -149,8 +149,8 @@ class TaskView(DocLinkMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         probabilities : ndarray of float64 of shape (n_samples, n_classes)
-            In the order of `classes_`: those of the estimator, divided by their sum in float64, as
-            metrics expect of this type.
+            In the order of `classes_`. The probabilities of the estimator are divided by their
+            sum in float64, so that they sum to 1 as exactly as metrics expect.
         """
         now = self._snapshot()
         probabilities = now.estimator.predict_proba(now._with_names(X))

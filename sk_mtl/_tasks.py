@@ -29,8 +29,9 @@ _MAX_WIDTH = 60  # of an item's own repr in it
 class PerTask(list):
     """One item per task: a list with access by task name, too.
 
-    A name comes before a position. Where names of tasks are numbers, an integer is a name only, as
-    in the columns of a pandas DataFrame: convert to a list for positions, ``list(items)[0]``.
+    Names take precedence over positions. Where names of tasks are numbers, an integer is always a
+    name, as with the columns of a pandas DataFrame. For a position, convert to a list first:
+    ``list(items)[0]``.
 
     Parameters
     ----------

@@ -13,11 +13,9 @@ __all__ = ["interrupts_deferred"]
 
 @contextmanager
 def interrupts_deferred() -> Iterator[None]:
-    """Let Ctrl-C wait until a `with` block, or a decorated function, has ended.
-
-    TensorFlow calls Python while it makes a tensor of an array and while it traces, and does not
-    always expect an exception there: the process may crash (2.21 on Python 3.12).
-    """
+    """Let Ctrl-C wait until a `with` block, or a decorated function, has ended."""
+    # TensorFlow calls Python while it makes a tensor of an array and while it traces, and does not
+    # always expect an exception there: the process may crash (2.21 on Python 3.12).
     handler = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(handler):
         yield  # no handler in Python can raise here

@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks, which its version 1.9 brought: set on the estimator, called in a fit.
+"""scikit-learn's callbacks, new in its version 1.9: set on the estimator, called in a fit.
 
 Owns the tree of tasks that they see: a fit, its trainings if there are several, and their epochs.
 `sklearn.callback` is imported only if callbacks are set.
@@ -25,13 +25,14 @@ class CallbackSupportMixin:
     def set_callbacks(self, *callbacks: Any) -> Any:
         """Set callbacks of scikit-learn, such as `sklearn.callback.ProgressBar`.
 
-        They are called at the beginning and the end of `fit`, and of each epoch in it. Available
-        from scikit-learn 1.9 on. Keras's callbacks are the parameter `callbacks`.
+        They are called at the beginning and the end of `fit` and of each of its epochs. This
+        requires scikit-learn 1.9 or newer. Callbacks of Keras are passed as the parameter
+        `callbacks`.
 
         Parameters
         ----------
         *callbacks : callback instances
-            Callbacks, in place of those set before; none removes them.
+            Callbacks, which replace those set before. Without any, those are removed.
 
         Returns
         -------

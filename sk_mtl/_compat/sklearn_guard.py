@@ -1,7 +1,7 @@
 """A guard on scikit-learn's tools that would fail on the estimator, or use it wrongly.
 
-They take a missing label for a class, or all columns of probabilities for those of one class. Knows
-their private names. A callable tells whether y has missing labels.
+Some tools take a missing label for a class, or the first column of probabilities for that of the
+positive class. Knows their private names. A callable tells whether y has missing labels.
 """
 
 from __future__ import annotations

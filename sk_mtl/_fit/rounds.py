@@ -230,11 +230,9 @@ class _Fit:
         epochs: int | None = None,
         search: TrainingPlan | None = None,
     ) -> Round | None:
-        """Train the network, from the start or from its beginning; None if no task has classes.
-
-        Progress is shown under the title. With `search`, batch sizes and compilation are those of
-        the training that found the epochs.
-        """
+        """Train the network, from the start or from its beginning; None if no task has classes."""
+        # With `search`, batch sizes and compilation are those of the training that found the
+        # epochs.
         settings, dataset, start = self.settings, self.dataset, self.start
         encoder, input_values = self._encoder_for(training)
         if not dataset.learnable_names:

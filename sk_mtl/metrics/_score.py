@@ -45,7 +45,8 @@ def multitask_score(
 
     Labels are compared by value: 1, 1.0 and True are the same label, in whatever dtypes, and
     integers above 2**53 are not rounded. The log loss counts probabilities below 1.2e-7, the
-    resolution of float32, as 1.2e-7, whatever the dtype; scikit-learn's takes that of the dtype.
+    resolution of float32, as 1.2e-7, whatever the dtype; scikit-learn's `log_loss` uses the
+    resolution of the dtype.
 
     Parameters
     ----------

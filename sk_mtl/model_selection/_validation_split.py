@@ -43,9 +43,9 @@ def stratified_holdout(
         rounded up. With more tasks than rows to hold out, one more row is taken for each task that
         would have no labelled cell among them.
     groups : array-like of shape (n_samples,), default=None
-        The group of each row. No group is divided: the number of rows held out is then only about
-        the one asked for, and a class is in both parts if two groups have it, as far as the groups
-        allow.
+        The group of each row. Groups are never divided, so the number of rows held out is only
+        approximately the one asked for. A class that two groups or more have is in both parts, as
+        far as the groups allow.
     random_state : int, RandomState or None, default=None
         Shuffles the rows. An int gives the same parts each time.
 

@@ -53,7 +53,8 @@ class TaskPanels:
         cls, y_true: Any, y_proba: Any, params: Mapping[str, Any], **reading: Any
     ) -> tuple[dict[Any, ScoredTask], dict[Any, float], dict[Any, str]]:
         """Return, by task, the cells, the scores and the reasons why scores are undefined."""
-        warn_of_other_order({"y_true": y_true, "y_proba": y_proba})
+        sample_weight = reading.get("sample_weight")
+        warn_of_other_order({"y_true": y_true, "y_proba": y_proba, "sample_weight": sample_weight})
         cells = gather_tasks(y_true, y_proba, response_method="predict_proba", **reading)
         metric = find_metric(cls._metric)
         scores, reasons = score_tasks(metric, cells, params)
