@@ -84,10 +84,9 @@ def check_asker_of_view(view: Any) -> None:
     classes = np.asarray(view.classes_)
     if classes.tolist() != list(range(len(classes))):
         raise RuntimeError(
-            f"{type(tool).__name__}(voting='hard') counts the labels 0, 1 and so on that it has "
-            f"encoded, and the view of task {quote(view.task)} predicts its own, such as "
-            f"{classes[:1].tolist()}. Set voting='soft', which averages the probabilities of its "
-            "task_view."
+            f"{type(tool).__name__}(voting='hard') counts encoded labels (0, 1 and so on), but the "
+            f"view of task {quote(view.task)} predicts the labels themselves, such as "
+            f"{quote(classes.tolist()[0])}. Set voting='soft', which averages probabilities."
         )
 
 

@@ -279,10 +279,10 @@ def warn_of_suspect_classes(
             empty = [category for category in empty if looks_missing(category, labelled, missing)]
         if empty:
             warn_user(
-                f"Task {quote(name)} has {len(empty)} category(s) without any label: "
-                f"{enumerate_some(map(repr, empty))}. Each is a class, with probabilities. Call "
-                "cat.remove_unused_categories() on the column to drop them, or list all classes of "
-                "the task in `classes` to keep them."
+                f"Task {quote(name)} has no label of {len(empty)} of its {len(counts)} categories: "
+                f"{enumerate_some(map(repr, empty))}. Each is a class, with probabilities of its "
+                "own. Call cat.remove_unused_categories() on the column to drop them, or list all "
+                "classes of the task in `classes` to keep them."
             )
 
 

@@ -86,21 +86,23 @@ def warn_of_doubtful_labels(labels: np.ndarray, missing: Sequence[Any], name: Ha
     printed = {_print(value): value for value in missing}
     if not is_text and not printed:
         return
-    values = pd.unique(labels.astype(object) if is_text else labels)
-    for label in pd.Series(values).tolist():
+    column = pd.Series(labels.astype(object) if is_text else labels)
+    for label in column.drop_duplicates().tolist():
+        n_cells = int((column == label).sum())
         if printed and _print(label) in printed:
             sentinel = printed[_print(label)]
             warn_user(
-                f"Task {quote(name)} has the label {quote(label)} of type {type(label).__name__}, "
-                f"and missing_label is {quote(sentinel)} of type {type(sentinel).__name__}: they "
-                f"are not equal. If the label means missing, set missing_label={quote(label)}. If "
-                "it is a class, list all classes of the task in `classes`."
+                f"Task {quote(name)} has the label {quote(label)} of type {type(label).__name__} "
+                f"in {n_cells} cell(s), and missing_label is {quote(sentinel)} of type "
+                f"{type(sentinel).__name__}: they are not equal. If the label means missing, set "
+                f"missing_label={quote(label)}. If it is a class, list all classes of the task in "
+                "`classes`."
             )
         elif _text_of(label) == "":
             warn_user(
-                f"Task {quote(name)} has empty text, {quote(label)}, for a label: a class. If it "
-                f"means missing, set missing_label={quote(label)}. If it is a class, list all "
-                "classes of the task in `classes`."
+                f"Task {quote(name)} has the empty text {quote(label)} as a label in {n_cells} "
+                f"cell(s). If it means missing, set missing_label={quote(label)}. If it is a "
+                "class, list all classes of the task in `classes`."
             )
 
 

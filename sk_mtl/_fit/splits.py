@@ -70,7 +70,7 @@ def _warn_of_copies(dataset: Dataset) -> None:
     if n_copies:
         warn_user(
             f"{n_copies:,} of the {len(dataset.rows):,} rows of X with labels are the same as "
-            "another row. Early stopping validates on some of the rows, and their copies among the "
-            "others let it find too many epochs. Keep the copies together: pass groups= to fit, "
-            "the same group for rows that belong together."
+            "another row. If copies of a validation row are trained on, early stopping trains for "
+            "too many epochs. Pass groups= to fit, with the same group for rows that belong "
+            "together."
         )

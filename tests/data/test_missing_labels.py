@@ -175,7 +175,7 @@ def test_a_missing_label_that_prints_as_no_label_does_not_warn():
 @pytest.mark.parametrize("empty", ["", "  ", b""])
 def test_empty_text_warns(empty):
     other = b"a" if isinstance(empty, bytes) else "a"
-    with pytest.warns(UserWarning, match=rf"'y0' has empty text, {empty!r}, for a label"):
+    with pytest.warns(UserWarning, match=rf"'y0' has the empty text {empty!r} as a label in 1"):
         assert empty in learn([other, empty]).classes[0].tolist()
 
 

@@ -31,9 +31,9 @@ def fit(column, **params):
 
 def unlabelled(category):
     return (
-        f"Task 'flag' has 1 category(s) without any label: {category!r}. Each is a class, with "
-        "probabilities. Call cat.remove_unused_categories() on the column to drop them, or list "
-        "all classes of the task in `classes` to keep them."
+        f"Task 'flag' has no label of 1 of its 3 categories: {category!r}. Each is a class, with "
+        "probabilities of its own. Call cat.remove_unused_categories() on the column to drop them, "
+        "or list all classes of the task in `classes` to keep them."
     )
 
 
@@ -41,23 +41,23 @@ def unlabelled(category):
 DOUBTFUL = {
     "a number for text": (
         LABELS.fillna("-1"),
-        "Task 'flag' has the label '-1' of type str, and missing_label is -1 of type int: they "
-        f"are not equal. If the label means missing, set missing_label='-1'. If it is a class, "
-        f"{CLASSES}",
+        "Task 'flag' has the label '-1' of type str in 7 cell(s), and missing_label is -1 of type "
+        "int: they are not equal. If the label means missing, set missing_label='-1'. If it is a "
+        f"class, {CLASSES}",
         {"missing_label": -1},
         {"missing_label": "-1"},
     ),
     "text for a number": (
         CODES,
-        "Task 'flag' has the label -1 of type int, and missing_label is '-1' of type str: they "
-        f"are not equal. If the label means missing, set missing_label=-1. If it is a class, "
-        f"{CLASSES}",
+        "Task 'flag' has the label -1 of type int in 7 cell(s), and missing_label is '-1' of type "
+        "str: they are not equal. If the label means missing, set missing_label=-1. If it is a "
+        f"class, {CLASSES}",
         {"missing_label": "-1"},
         {"missing_label": -1},
     ),
     "empty text": (
         LABELS.fillna(""),
-        "Task 'flag' has empty text, '', for a label: a class. If it means missing, set "
+        "Task 'flag' has the empty text '' as a label in 7 cell(s). If it means missing, set "
         f"missing_label=''. If it is a class, {CLASSES}",
         {},
         {"missing_label": ""},
@@ -158,7 +158,7 @@ def test_a_block_of_a_stream_may_lack_a_category():
         clf.partial_fit(
             X, Y.assign(flag=categories(ANSWERS, [0, 1, 2])), {"colour": ["blue", "green", "red"]}
         )
-    with pytest.warns(UserWarning, match="'flag' has 1 category.*: -1"):
+    with pytest.warns(UserWarning, match="'flag' has no label of 1 .*: -1"):
         make().partial_fit(X, Y.assign(flag=REPLACED), {"colour": ["blue", "green", "red"]})
 
 
