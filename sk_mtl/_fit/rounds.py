@@ -26,6 +26,7 @@ from sk_mtl._fit.settings import Settings
 from sk_mtl._fit.splits import N_FOLDS, split_folds, split_validation
 from sk_mtl._fit.temperature_scaling import fit_temperatures, require_validation
 from sk_mtl._fit.unchanged import refuse_changes
+from sk_mtl._quoting import quote
 from sk_mtl._train.early_stopping import (
     PlannedEpochs,
     StoppingConfig,
@@ -133,6 +134,7 @@ class _Fit:
                 "validation data is never trained on. Put these rows into X and y, or set "
                 "refit=False."
             )
+        self._warn_of_monitor([validation or training])
         self.begin_tasks(2 if settings.refit and validation is not None else 1)
         stopping = settings.stopping() if stops_early else None
         title = "all rows" if was_passed or validation is None else "training rows"
@@ -162,13 +164,25 @@ class _Fit:
                 "enough, or early_stopping=False with a suitable number of epochs."
             )
 
+    def _warn_of_monitor(self, validated: list[Subset]) -> None:
+        """Warn, once for all folds, if the loss of the task to monitor is not known."""
+        settings, dataset = self.settings, self.dataset
+        if settings.monitor is None or not dataset.learnable_names:
+            return
+        if any(settings.monitored_task(dataset, subset) is None for subset in validated):
+            warn_user(
+                f"monitor names task {quote(settings.monitor)}, which has fewer than two classes, "
+                "or no label in the validation rows. The mean over tasks is monitored instead."
+            )
+
     def by_folds(self) -> tuple[Round | None, np.ndarray | None]:
         """Train on all rows for the epochs that were best in the mean over validation folds."""
         settings, dataset = self.settings, self.dataset
         histories, validated = [], []
         fold: Round | None = None
+        folds = list(split_folds(dataset, self.seed))
+        self._warn_of_monitor([validation for _, validation in folds])
         self.begin_tasks(N_FOLDS + 1)
-        folds = split_folds(dataset, self.seed)
         for number, (training, validation) in enumerate(folds, start=1):
             title = f"fold {number} of {N_FOLDS}"
             fold = self.train(training, validation, settings.stopping(), title=title)

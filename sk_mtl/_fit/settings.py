@@ -13,7 +13,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from sk_mtl._compat.user_warnings import warn_user
 from sk_mtl._data.dataset import Dataset, Subset, UnlabelledSubset
 from sk_mtl._data.input_encoder import InputEncoder
 from sk_mtl._data.input_spec import InputSpec
@@ -112,17 +111,13 @@ class Settings:
         return StoppingConfig(self.n_iter_no_change, self.tol, self.restore_best == "per_task")
 
     def monitored_task(self, dataset: Dataset, validation: Subset) -> int | None:
-        """Return the position of the monitored task among the learnable ones; None for all."""
+        """Return the position of the monitored task among the learnable ones; None for the mean."""
         if self.monitor is None:
             return None
         task = resolve_task(self.monitor, dataset.schema.task_names, parameter="monitor")
         position = int(dataset.is_learnable[:task].sum())
         if dataset.is_learnable[task] and validation.weight[validation.rows, position].any():
             return position
-        warn_user(
-            f"monitor names task {quote(self.monitor)}, which has fewer than two classes, or no "
-            "label in the validation rows. The mean over tasks is monitored instead."
-        )
         return None
 
     # ------------------------------------------------------------------------------------- Input

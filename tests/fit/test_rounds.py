@@ -120,6 +120,13 @@ def test_monitored_task_decides():
     assert clf.best_iter_ == 1 + int(np.argmin(clf.history_["val_grade_loss"]))
 
 
+def test_task_that_cannot_be_monitored_is_warned_of_once():
+    with pytest.warns(UserWarning) as caught:
+        make_tiny(epochs=2, monitor="same").fit(X, Y.assign(same="s"))
+    messages = [str(w.message) for w in caught]
+    assert sum("mean over tasks is monitored instead" in message for message in messages) == 1
+
+
 def test_temperatures_are_found_on_every_cell_once(monkeypatch):
     given = []
 
