@@ -76,6 +76,10 @@ CALLS = {
         lambda: TaskRocCurveDisplay.from_predictions(Y, back(PROBA)),
         "y_true and y_proba",
     ),
+    "curves, weights": (
+        lambda: TaskRocCurveDisplay.from_predictions(Y, PROBA, sample_weight=back(W)),
+        "y_true and sample_weight",
+    ),
     "bars": (lambda: TaskScoresDisplay.from_estimator(CLF, X, back(Y)), "X and y"),
     "gradients": (lambda: TaskSimilarityDisplay.from_estimator(CLF, X, back(Y)), "X and y"),
     "folds": (lambda: list(MultiTaskStratifiedKFold(2).split(X, back(Y))), "X and y"),
