@@ -45,7 +45,7 @@ SKOPS_TYPES = (
     "sk_mtl.weighting.UncertaintyWeighting",
 )
 
-# Pickles name a class by its public path. Those below have it where they are defined.
+# Pickles refer to a class by its public path; the others set it where they are defined.
 for _class in (MissingLabelsError, PerTask, TaskView):
     _class.__module__ = __name__
 

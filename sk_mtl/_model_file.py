@@ -261,6 +261,6 @@ def _restore_requests(requests: dict[str, Any], estimator: MultiTaskClassifier) 
             getattr(estimator, f"set_{method}_request")(**asked)
 
 
-# Pickles name a function by its public path, and doctest passes over what is of another module.
+# Pickles refer to a function by its public path, and doctest skips objects of another module.
 save_model.__module__ = load_model.__module__ = "sk_mtl"
 __test__ = {"load_model": load_model, "save_model": save_model}

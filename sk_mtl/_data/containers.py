@@ -36,17 +36,16 @@ def open_table(table: Any, name: str) -> Any:
         package = kind.__module__.partition(".")[0].lstrip("_")
         loaded_by = _LOADED_BY.get((package, kind.__name__))
         if loaded_by is not None:
-            _refuse_lazy(table, name, loaded_by)
+            _refuse_lazy(table, name, f"call {loaded_by} on it first")
     # Those of narwhals's stable versions are subclasses.
     if isinstance(table, (narwhals.DataFrame, narwhals.Series)):
         return open_table(table.to_native(), name)
     if isinstance(nw.from_native(table, pass_through=True), nw.LazyFrame):
-        _refuse_lazy(table, name, "the method that loads it")
+        _refuse_lazy(table, name, "load it first")
     return table
 
 
-def _refuse_lazy(table: Any, name: str, loaded_by: str) -> None:
+def _refuse_lazy(table: Any, name: str, advice: str) -> None:
     raise TypeError(
-        f"{name} must be in memory. Got {type(table).__name__}, which is lazy: call {loaded_by} on "
-        "it first."
+        f"{name} must be in memory. Got {type(table).__name__}, which is lazy: {advice}."
     )

@@ -298,7 +298,7 @@ def _as_plain(structure: Any) -> Any:
         plain = {str(key): _as_plain(value) for key, value in structure.items()}
         if len(plain) < len(structure):
             raise ValueError(
-                "The keys of the outputs of model= must differ as text, as which Keras saves them. "
+                "The keys of the outputs of model= must differ as text, since Keras saves them so. "
                 f"Got {enumerate_some(map(repr, structure))}."
             )
         return plain

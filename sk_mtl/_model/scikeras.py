@@ -264,10 +264,10 @@ def _warn_if_copies_differ(model: keras.Model) -> None:
     """Warn of a model whose heads change places when the estimator is cloned or pickled."""
     if changes_as_text(model):
         warn_user(
-            "This fit takes the outputs of the ready model given as model= by their keys, but "
-            "copies that Keras makes of the model (when the estimator is cloned or pickled, as in "
-            "cross-validation) give the head of one key to another, since they are not held by a "
-            "plain dict with text as keys. Pass keras.Model(model.input, {str(key): output for "
+            "This fit matches the outputs of model= by their keys. Copies that Keras makes of the "
+            "model (when the estimator is cloned or pickled, as in cross-validation) give the head "
+            "of one key to another, since the outputs are not in a plain dict whose keys are "
+            "strings. Pass keras.Model(model.input, {str(key): output for "
             "key, output in model.output.items()}), or a function that builds the model."
         )
 

@@ -77,6 +77,6 @@ def clear_program_cache() -> None:
     clear_forward_programs()
 
 
-# Pickles name a function by its public path, and doctest passes over what is of another module.
+# Pickles refer to a function by its public path, and doctest skips objects of another module.
 clear_program_cache.__module__ = "sk_mtl"
 __test__ = {"clear_program_cache": clear_program_cache}

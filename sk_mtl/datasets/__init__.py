@@ -6,6 +6,6 @@ from sk_mtl.datasets._tox21 import load_tox21
 
 __all__ = ["load_census", "load_tox21", "make_multitask_classification"]
 
-# Pickles name a class or function by its public path.
+# Pickles refer to a class or function by its public path.
 for _name in __all__:
     globals()[_name].__module__ = __name__

@@ -26,6 +26,6 @@ __all__ = [
     "per_task_scorers",
 ]
 
-# Pickles name a class or function by its public path.
+# Pickles refer to a class or function by its public path.
 for _name in __all__:
     globals()[_name].__module__ = __name__

@@ -29,6 +29,6 @@ __all__ = [
     "TaskWeightsDisplay",
 ]
 
-# Pickles name a class or function by its public path.
+# Pickles refer to a class or function by its public path.
 for _name in __all__:
     globals()[_name].__module__ = __name__
