@@ -267,8 +267,8 @@ def _warn_if_copies_differ(model: keras.Model) -> None:
             "This fit matches the outputs of model= by their keys. Copies that Keras makes of the "
             "model (when the estimator is cloned or pickled, as in cross-validation) give the head "
             "of one key to another, since the outputs are not in a plain dict whose keys are "
-            "strings. Pass keras.Model(model.input, {str(key): output for "
-            "key, output in model.output.items()}), or a function that builds the model."
+            "strings. Pass keras.Model(model.input, {str(key): output for key, output in "
+            "model.output.items()}), or a function that builds the model."
         )
 
 
