@@ -182,9 +182,12 @@ def _describe(estimator: MultiTaskClassifier) -> tuple[str, dict[str, np.ndarray
     parameters = estimator.get_params(deep=False)
     known = {*parameters, *SHOWN_ATTRIBUTES, *FEATURE_ATTRIBUTES, "_fitted", "_metadata_request"}
     if unknown := sorted(vars(estimator).keys() - known):
+        advice = "Delete them, or pickle the estimator."
+        if unknown == ["_skl_callbacks"]:
+            advice = "They are callbacks of scikit-learn: remove them by set_callbacks()."
         raise TypeError(
             f"save_model does not know the attribute(s) {enumerate_some(unknown)}, and would lose "
-            "them. Delete them, or pickle the estimator."
+            f"them. {advice}"
         )
     try:
         description = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["find_missing_label", "unwrap"]
+__all__ = ["find_missing_label", "find_multitask", "unwrap"]
 
 
 def unwrap(estimator: Any) -> Any:
@@ -14,8 +14,13 @@ def unwrap(estimator: Any) -> Any:
     return estimator.steps[-1][1] if hasattr(estimator, "steps") else None
 
 
-def find_missing_label(estimator: Any) -> Any:
-    """Return the `missing_label` of the estimator inside Pipelines and searches, or None."""
+def find_multitask(estimator: Any) -> Any:
+    """Return the estimator of several tasks inside Pipelines and searches, or None."""
     while estimator is not None and not hasattr(estimator, "missing_label"):
         estimator = unwrap(estimator)
-    return getattr(estimator, "missing_label", None)
+    return estimator
+
+
+def find_missing_label(estimator: Any) -> Any:
+    """Return the `missing_label` of the estimator inside Pipelines and searches, or None."""
+    return getattr(find_multitask(estimator), "missing_label", None)

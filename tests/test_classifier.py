@@ -425,12 +425,13 @@ def test_class_weights_that_leave_a_task_nothing_are_refused(X, Y, class_weight)
 
 def test_a_weighted_class_that_the_rows_lack_changes_nothing_but_warns(X, Y):
     Y = Y.assign(rare=0, empty=np.nan)
-    weights = {"flag": {0: 2}, "rare": {0: 1, 1: 20}, "empty": {0: 1, 1: 20}}
+    weights = {"flag": {0: 2, 7: 3}, "rare": {0: 1, 1: 20}, "empty": {0: 1, 1: 20}}
     with pytest.warns(UserWarning, match="no label|one class"):
         plain = fit(X, Y, class_weight={"flag": {0: 2}})
     with pytest.warns(UserWarning, match="class_weight|no label|one class") as caught:
         weighted = fit(X, Y, class_weight=weights)
-    assert [w for w in caught if ": 1 of task 'rare'." in str(w.message)]
+    assert [w for w in caught if ": 7 of task 'flag'." in str(w.message)]
+    assert len([w for w in caught if "'rare'" in str(w.message)]) == 1
     np.testing.assert_array_equal(weighted.predict_proba(X)["flag"], plain.predict_proba(X)["flag"])
 
 

@@ -90,6 +90,8 @@ def check_weighted_classes(class_weight: Any, schema: TargetSchema, declared: se
                 f"({enumerate_some([repr(c) for c in classes.tolist()])})."
                 f"{did_you_mean((others or strangers)[0], classes.tolist())}"
             )
+        if len(classes) == 1:  # which another warning tells
+            continue
         absent += [f"{quote(label)} of task {quote(name)}" for label in strangers]
         hint = hint or "".join(did_you_mean(label, classes.tolist()) for label in strangers[:1])
     if absent:

@@ -267,7 +267,7 @@ def warn_of_suspect_classes(
         labelled, empty = (schema.classes[t][c].tolist() for c in (counts > 0, counts == 0))
         is_declared = table.declares(t)
         are_codes = len(labelled) > 2 and labelled == [-1, *range(len(labelled) - 1)]
-        if are_codes and not missing and not is_declared:
+        if are_codes and not missing and not is_declared and not is_part:
             warn_user(
                 f"Task {quote(name)} has the labels -1 (in {counts[0]} cell(s)) and 0 to "
                 f"{len(labelled) - 2}. Other tools write -1 where a label is missing, for instance "
@@ -287,12 +287,13 @@ def warn_of_suspect_classes(
 
 
 class ValidationData(NamedTuple):
-    """What was passed to `fit` as validation rows, and the names of the arguments."""
+    """What was passed to `fit` as validation rows, and what messages call it."""
 
     X: Any
     y: Any
     sample_weight: Any
     arguments: str
+    names: tuple[str, ...]
 
 
 def gather_validation(
@@ -313,7 +314,7 @@ def gather_validation(
             raise ValueError(
                 f"Validation rows need both X_val and y_val. Got {enumerate_some(given)} alone."
             )
-        return ValidationData(X_val, y_val, sample_weight_val, "X_val and y_val")
+        return ValidationData(X_val, y_val, sample_weight_val, "X_val and y_val", tuple(parts))
     if given:
         raise ValueError(
             "Pass validation rows as validation_data=(X, y), or as X_val and y_val. Got "
@@ -327,17 +328,15 @@ def gather_validation(
             f"Got {type(validation_data).__name__}{count}."
         )
     X, y, sample_weight = (*validation_data, None)[:3]
-    return ValidationData(X, y, sample_weight, "validation_data")
+    names = tuple(f"{name} of validation_data" for name in ("X", "y", "sample_weight"))
+    return ValidationData(X, y, sample_weight, "validation_data", names)
 
 
 def read_validation(
     given: ValidationData, dataset: Dataset, check_X: Any, missing_label: Any
 ) -> Subset:
     """Read validation rows like the training data."""
-    of = f"of {given.arguments}"
-    warn_of_other_order(
-        {f"X {of}": given.X, f"y {of}": given.y, f"sample_weight {of}": given.sample_weight}
-    )
+    warn_of_other_order(dict(zip(given.names, given[:3], strict=True)))
     try:
         names = dataset.schema.task_names
         table = read_labels(given.y, missing_label=missing_label, task_names=names)

@@ -135,6 +135,8 @@ def read_labels(
     floated = form.kind == "array_2d" and any(
         c.dtype.kind == "f" and np.isnan(c).any() for c in raw
     )
+    if form.kind != "frame" and task_names is not None and len(task_names) == len(names):
+        names = tuple(task_names)
     known_as = names if task_names is None or set(names) == set(task_names) else task_names
     missing = missing_by_task(missing_label, known_as)
     # Whoever has asked for these tasks refuses another number of them.

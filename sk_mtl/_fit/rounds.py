@@ -157,11 +157,13 @@ class _Fit:
         if settings.stops_early(without, False) or settings.stops_by_folds(
             without, False, continues
         ):
+            enough = dataset.n_groups > 1
+            advice = "early_stopping=True, for which two groups are enough, or " if enough else ""
             warn_user(
                 f"early_stopping='auto' needs {N_FOLDS} groups for folds, and the rows with labels "
                 f"are of {dataset.n_groups}: it validates nothing, and trains all "
-                f"{settings.epochs} epochs. Set early_stopping=True, for which two groups are "
-                "enough, or early_stopping=False with a suitable number of epochs."
+                f"{settings.epochs} epochs. Set {advice}early_stopping=False with a suitable "
+                "number of epochs."
             )
 
     def _warn_of_monitor(self, validated: list[Subset]) -> None:

@@ -44,9 +44,14 @@ def gather_tasks(
     missing_label: Any = None,
     classes: Any = None,
     task: Any = None,
+    task_names: Sequence[Any] | None = None,
 ) -> dict[Any, ScoredTask]:
-    """Return the cells to score of each task, or of the task given by name or position."""
-    table = read_labels(y_true, missing_label=missing_label)
+    """Return the cells to score of each task, or of the task given by name or position.
+
+    A y_true without names has `task_names`, or the names of the predictions.
+    """
+    names = names_of_predictions(y_pred) if task_names is None else task_names
+    table = read_labels(y_true, missing_label=missing_label, task_names=names)
     weight = read_cell_weight(sample_weight, table)
     return match_predictions(table, weight, y_pred, response_method, classes=classes, task=task)
 
@@ -156,6 +161,16 @@ def _is_binary(table: LabelTable, known: np.ndarray | None) -> bool:
     """Return whether the only task has two classes, so that one column stands for the second."""
     labels = table.columns[0][table.label_mask[:, 0]] if known is None else known
     return len(labels) > 0 and len(factorize_labels([labels])[1]) == 2
+
+
+def names_of_predictions(y_pred: Any) -> list[Any] | None:
+    """Return the names of the tasks that predictions are of; None if they have no names."""
+    if isinstance(y_pred, Mapping):
+        return list(y_pred)
+    if isinstance(y_pred, pd.DataFrame) and y_pred.columns.nlevels == 2:
+        return list(y_pred.columns.get_level_values(0).unique())
+    names = getattr(y_pred, "task_names", None)
+    return column_names(y_pred) if names is None else list(names)
 
 
 def _split_by_task(y_pred: Any, n_tasks: int) -> tuple[Sequence[Any] | None, list[Any]]:

@@ -12,6 +12,7 @@ from sklearn.utils.metadata_routing import UNUSED
 from sk_mtl._compat.arguments import check_choice
 from sk_mtl._data.row_order import warn_of_other_order
 from sk_mtl._quoting import quote
+from sk_mtl._wrappers import find_multitask
 from sk_mtl.metrics._predictions import gather_tasks
 from sk_mtl.metrics._score import AVERAGES, average_scores, score_tasks, warn_of_left_out
 from sk_mtl.metrics._task_metrics import METRICS, Metric, find_metric
@@ -127,6 +128,7 @@ class MultiTaskScorer(BaseEstimator):
             missing_label=self.missing_label,
             classes=classes_of(estimator, y),
             task=self.task,
+            task_names=getattr(find_multitask(estimator), "task_names_", None),
         )
         average = self.average if self.task is None else "macro"
         scores, reasons = score_tasks(metric, tasks, self.metric_params or {})

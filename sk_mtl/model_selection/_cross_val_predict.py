@@ -26,6 +26,7 @@ from sk_mtl._quoting import quote
 from sk_mtl._tasks import PerTask
 from sk_mtl.model_selection._k_fold import MultiTaskStratifiedKFold
 from sk_mtl.model_selection._rows import count_rows, take_rows
+from sk_mtl.model_selection._splitter import MultiTaskSplitter
 
 # The prediction of a fold for a class that is not in its training rows.
 _OF_UNKNOWN_CLASS = {"predict_proba": 0.0, "predict_log_proba": -np.inf}
@@ -115,11 +116,13 @@ def cross_val_predict(
             f"method must be 'predict', 'predict_proba' or 'predict_log_proba'. Got "
             f"{quote(method)}."
         )
-    warn_of_other_order({"X": X, "y": y, "groups": groups, **(params or {})})
     check_consistent_length(X, y)
     if cv is None or isinstance(cv, (int, np.integer)):
         cv = MultiTaskStratifiedKFold(5 if cv is None else int(cv), missing_label=missing_label)
     cv = check_cv(cv)
+    # The splitters of this package compare y and groups with X themselves.
+    by_split = {} if isinstance(cv, MultiTaskSplitter) else {"y": y, "groups": groups}
+    warn_of_other_order({"X": X, **by_split, **(params or {})})
     fit_params, split_params = _route(estimator, cv, groups, params or {})
     splits = [(np.asarray(a), np.asarray(b)) for a, b in cv.split(X, y, **split_params)]
     _check_partition([test for _, test in splits], count_rows(X))

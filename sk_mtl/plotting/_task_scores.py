@@ -185,7 +185,7 @@ class TaskScoresDisplay(SingleAxes):
             The display, drawn.
         """
         found = find_metric(metric)
-        true = read_true_labels(y_true, sample_weight, missing_label, y_train)
+        true = read_true_labels(y_true, sample_weight, missing_label, y_train, y_pred)
         predictions = gather_predictions(y_pred, found.response_method, true, classes)
         scores, reasons = score_tasks(found, predictions.tasks, {})
         warn_of_left_out(found, predictions.tasks, reasons, None)

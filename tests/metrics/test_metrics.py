@@ -997,3 +997,31 @@ def test_curves_of_scikit_learn_are_labelled_by_the_scorer(curve, metric, label)
     assert display.ax_.get_ylabel() == label
     assert np.isfinite(display.test_scores).all()
     plt.close("all")
+
+
+@pytest.mark.parametrize("names", [[1, 2], ["y1", "y0"]], ids=str)
+def test_labels_in_an_array_have_the_names_of_the_predictions(names):
+    truth = pd.DataFrame(np.arange(80).reshape(40, 2) % 3 // 2, columns=names)
+    found = truth.copy()
+    found.loc[:9, names[0]] = 1 - found.loc[:9, names[0]]
+    proba = PerTask([np.eye(2)[found[name]] for name in names], names)
+    for y in (truth, truth.to_numpy()):
+        scores = multitask_score("accuracy", y, found, average=None)
+        assert scores == {names[0]: 0.75, names[1]: 1.0}
+        scores = multitask_score("brier_score", y, proba, average=None)
+        assert scores == {names[0]: 0.25, names[1]: 0.0}
+
+
+@pytest.mark.parametrize("names", [[1, 2], ["y1", "y0"]], ids=str)
+def test_labels_in_an_array_have_the_names_of_the_estimators_tasks(names):
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(60, 2)), rng.integers(2, size=(60, 2))
+    Y[:20, 0] = 9
+    frame = pd.DataFrame(Y, columns=names)
+    for y in (frame, frame[names[0]]):
+        missing = {names[0]: 9}
+        clf = MultiTaskClassifier((2,), epochs=1, missing_label=missing, random_state=0).fit(X, y)
+        scorer = make_multitask_scorer("accuracy", task=names[0], missing_label=missing)
+        predicted = np.asarray(clf.predict(X)).reshape(60, -1)[:, 0]
+        expected = np.mean(predicted[20:] == Y[20:, 0])
+        assert scorer(clf, X, y.to_numpy()) == scorer(clf, X, y) == pytest.approx(expected)

@@ -15,7 +15,7 @@ from sk_mtl._data.sample_weight import read_cell_weight
 from sk_mtl._data.schema import make_class_index
 from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
-from sk_mtl.metrics._predictions import ScoredTask, match_predictions
+from sk_mtl.metrics._predictions import ScoredTask, match_predictions, names_of_predictions
 from sk_mtl.metrics._report.request import LABELS
 from sk_mtl.metrics._task_metrics import TaskCells
 
@@ -47,10 +47,11 @@ class TrueLabels:
 
 
 def read_true_labels(
-    y_true: Any, sample_weight: Any, missing_label: Any, y_train: Any
+    y_true: Any, sample_weight: Any, missing_label: Any, y_train: Any, y_pred: Any = None
 ) -> TrueLabels:
-    """Read the true labels, their weights and the training labels."""
-    table = read_labels(y_true, missing_label=missing_label)
+    """Read the true labels, named as the predictions if not themselves, and their weights."""
+    names = names_of_predictions(y_pred)
+    table = read_labels(y_true, missing_label=missing_label, task_names=names)
     weight = read_cell_weight(sample_weight, table)
     counts = table.label_mask if weight is None else table.label_mask & (weight > 0)
     if y_train is None:

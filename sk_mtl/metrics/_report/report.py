@@ -374,7 +374,13 @@ def _make_report(
     options: ReportOptions,
 ) -> MultiTaskReport:
     """Make a report from the predictions of each method."""
-    true = read_true_labels(y_true, options.sample_weight, options.missing_label, options.y_train)
+    true = read_true_labels(
+        y_true,
+        options.sample_weight,
+        options.missing_label,
+        options.y_train,
+        next(iter(predictions.values()), None),
+    )
     check_no_task_is_mean(true.table.task_names)
     used = {r.metric.response_method for r in reported}
     gathered = {
