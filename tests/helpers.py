@@ -7,8 +7,10 @@ from sk_mtl import MultiTaskClassifier
 
 def make_tiny(**params):
     """Return an estimator that is fitted in no time; a file fixes more by ``partial``."""
-    tiny = {"hidden_layer_sizes": (4,), "epochs": 2, "random_state": 0}
-    return MultiTaskClassifier(**tiny | params)
+    tiny = {"hidden_layer_sizes": (4,), "epochs": 2, "random_state": 0} | params
+    if tiny.get("model") is not None:
+        del tiny["hidden_layer_sizes"]
+    return MultiTaskClassifier(**tiny)
 
 
 def weights_of(clf):

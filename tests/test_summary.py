@@ -32,6 +32,10 @@ def make_tiny(**params):
     return MultiTaskClassifier(**{**settings, **params})
 
 
+def build_trunk(width=3):
+    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(width, "relu")])
+
+
 def make_table():
     """Return X, and Y with a task of each kind: learned, learned, one class, no label."""
     rng = np.random.default_rng(0)
@@ -175,7 +179,7 @@ def test_names_that_would_clash_in_the_history_have_their_own_losses():
         {},
         {"hidden_layer_sizes": ()},
         {"head_hidden_layer_sizes": {"colour": (3, 2)}, "normalization": "batch", "dropout": 0.2},
-        {"model": lambda: keras.Sequential([keras.Input((3,)), keras.layers.Dense(5, "relu")])},
+        {"model": build_trunk, "hidden_layer_sizes": (256,)},
     ],
     ids=["default", "no hidden layer", "all kinds", "custom trunk"],
 )
@@ -470,10 +474,6 @@ def test_share_is_never_none_of_some_nor_all_of_less(n_labelled, shown):
 # ------------------------------------------------------------------------------------------------
 # scikit-learn's HTML
 # ------------------------------------------------------------------------------------------------
-
-
-def build_trunk(width=3):
-    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(width, "relu")])
 
 
 PARAMS = {

@@ -433,7 +433,8 @@ def test_table_of_categories_alone_is_learned(Y):
     frame = make_frame()[["job", "town"]]
     assert np.isfinite(proba(make().fit(frame, Y), frame)).all()
     nothing = frame.assign(job=pd.Categorical([None] * N))
-    assert np.isfinite(proba(make().fit(nothing, Y), frame)).all()
+    with pytest.warns(UserWarning, match="No category of feature 'job' is known"):
+        assert np.isfinite(proba(make().fit(nothing, Y), frame)).all()
 
 
 def test_text_that_is_no_category_is_refused_and_named(Y):

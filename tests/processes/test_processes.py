@@ -164,7 +164,8 @@ warnings.simplefilter("ignore", DeprecationWarning)  # Python's own, of forks am
 
 def fit(**settings):
     settings = {"epochs": 1, "random_state": 0, **settings}
-    return sk_mtl.MultiTaskClassifier((4,), **settings).fit(X, Y)
+    sizes = {} if "model" in settings else {"hidden_layer_sizes": (4,)}
+    return sk_mtl.MultiTaskClassifier(**sizes, **settings).fit(X, Y)
 
 def fork(name, act):
     if child := os.fork():

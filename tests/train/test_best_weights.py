@@ -377,7 +377,9 @@ def test_whole_custom_network_is_predicted_by_task():
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        clf = make_tiny(model=build, restore_best="per_task", refit=True, epochs=8).fit(X, Y)
+        clf = make_tiny(
+            model=build, hidden_layer_sizes=(256,), restore_best="per_task", refit=True, epochs=8
+        ).fit(X, Y)
     assert len(set(clf.best_iters_)) > 1
     assert np.isfinite(np.hstack(clf.predict_proba(X_NEW))).all()
     assert len(clf.model_(X_NEW)) == 3

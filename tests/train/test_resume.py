@@ -64,7 +64,8 @@ X, Y = make_table()
 
 
 def make(**params):
-    settings = {"hidden_layer_sizes": (5,), "epochs": 4, "batch_size": 32, "random_state": 0}
+    sizes = {} if "model" in params else {"hidden_layer_sizes": (5,)}
+    settings = {**sizes, "epochs": 4, "batch_size": 32, "random_state": 0}
     return MultiTaskClassifier(**{**settings, **params})
 
 
