@@ -199,9 +199,11 @@ def _decode_moment(value: Any, categories: Any) -> Any:
 
 def _decode_decimal(value: Any, categories: Any) -> Any:
     precision, scale = value
-    if precision is None or not hasattr(nw.Decimal(), "precision"):
+    if precision is None:
         return nw.Decimal()
-    return nw.Decimal(_small_integer(precision), _small_integer(scale))
+    digits = _small_integer(precision), _small_integer(scale)
+    # Older versions of narwhals have one Decimal for all.
+    return nw.Decimal(*digits) if hasattr(nw.Decimal(), "precision") else nw.Decimal()
 
 
 def _decode_enum(names: Any, categories: Any) -> Any:

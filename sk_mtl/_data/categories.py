@@ -143,6 +143,10 @@ def split_columns(X: Any, categories: Categories) -> tuple[Any, np.ndarray]:
             code = np.append(np.where(code < 0, np.nan, code), np.nan)  # -1 is a missing one
             codes[:, k] = code[index]
     if isinstance(X, pd.DataFrame):
+        if not all(d.isnative for d in X.dtypes if isinstance(d, np.dtype)):
+            # pandas 2.2 cannot take such columns together.
+            columns = [in_native_order_series(X.iloc[:, j]) for j in range(X.shape[1])]
+            X = pd.concat(columns, axis=1)
         return X.iloc[:, numeric], codes
     if nw.dependencies.is_into_dataframe(X):
         frame = nw.from_native(X, eager_only=True)

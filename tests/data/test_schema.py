@@ -20,9 +20,9 @@ from sk_mtl._data.class_weight import (
 )
 from sk_mtl._data.labels import read_labels
 from sk_mtl._data.sample_weight import read_cell_weight
-from sk_mtl._data.schema import (
-    TargetSchema,
-)
+from sk_mtl._data.schema import TargetSchema
+
+PANDAS_HAS_STR = parse_version(pd.__version__) >= parse_version("3")
 
 
 def learn(y, classes=None, missing_label=None):
@@ -298,7 +298,8 @@ COLUMNS = {
     "Int64": pd.array([0, None, 1, 0], "Int64"),
     "UInt8": pd.array([0, None, 1, 0], "UInt8"),
     "boolean": pd.array([True, None, False, True], "boolean"),
-    "str": pd.array(["a", None, "b", "a"], "str"),
+    # In pandas 2, it makes text of None.
+    **({"str": pd.array(["a", None, "b", "a"], "str")} if PANDAS_HAS_STR else {}),
     "string": pd.array(["a", None, "b", "a"], "string"),
     "string[pyarrow]": pd.array(["a", None, "b", "a"], "string[pyarrow]"),
     "int64[pyarrow]": pd.array([0, None, 1, 0], "int64[pyarrow]"),
@@ -347,7 +348,7 @@ NOTHING = {
     "object": np.full(3, None, dtype=object),
     "Int64": pd.array([None] * 3, "Int64"),
     "boolean": pd.array([None] * 3, "boolean"),
-    "str": pd.array([None] * 3, "str"),
+    **({"str": pd.array([None] * 3, "str")} if PANDAS_HAS_STR else {}),
     "string": pd.array([None] * 3, "string"),
     "category": pd.Categorical([None] * 3, ["p", "q"]),
     "category without any": pd.Categorical([None] * 3),
