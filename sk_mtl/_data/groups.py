@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_consistent_length
 
 from sk_mtl._data.containers import open_table
 from sk_mtl._data.label_values import in_native_order, object_array
@@ -29,7 +28,10 @@ def read_groups(groups: Any, n_samples: int) -> np.ndarray:
             "groups must be 1-D: the group of each row. Got "
             f"{type(groups).__name__} of {values.ndim} dimensions."
         )
-    check_consistent_length(np.empty(n_samples), values)
+    if len(values) != n_samples:
+        raise ValueError(
+            f"groups must have a group for each of the {n_samples} rows. Got {len(values)}."
+        )
     try:
         group_of_row, _ = pd.factorize(values, use_na_sentinel=True)
     except TypeError as error:

@@ -513,7 +513,7 @@ CALLS = {
     "groups, too few": (
         lambda clf: clf.fit(X, Y, groups=[1, 2, 3]),
         ValueError,
-        "Found input variables with inconsistent numbers of samples: [20, 3]",
+        "groups must have a group for each of the 20 rows. Got 3.",
         "both",
     ),
     "groups, a frame": (
