@@ -46,10 +46,8 @@ def gather_tasks(
     task: Any = None,
     task_names: Sequence[Any] | None = None,
 ) -> dict[Any, ScoredTask]:
-    """Return the cells to score of each task, or of the task given by name or position.
-
-    A y_true without names has `task_names`, or the names of the predictions.
-    """
+    """Return the cells to score of each task, or of the task given by name or position."""
+    # A y_true without names has those of the predictions.
     names = names_of_predictions(y_pred) if task_names is None else task_names
     table = read_labels(y_true, missing_label=missing_label, task_names=names)
     weight = read_cell_weight(sample_weight, table)
