@@ -10,12 +10,14 @@ import keras
 import tensorflow as tf
 
 __all__ = [
+    "adam_slots",
+    "clip_gradients",
     "disable_gradient_sum",
     "dismantle_graphs",
     "get_learning_rate",
     "get_mask",
     "hold_learning_rate",
-    "shorten_adam",
+    "moving_averages",
 ]
 
 
@@ -41,33 +43,20 @@ def disable_gradient_sum(optimizer: Any) -> None:
     optimizer._all_reduce_sum_gradients = list
 
 
-def shorten_adam(optimizer: Any) -> None:
-    """Let Adam update all variables with half the operations of Keras's loop, to the same bits."""
-    # What all variables have in common is computed once. In small networks a step, and the tracing
-    # of the first fit, are mostly Adam's.
-    is_adam = type(optimizer) in (keras.optimizers.Adam, keras.optimizers.AdamW)
-    if not is_adam or optimizer.amsgrad:
-        return
+def adam_slots(optimizer: Any, variables: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """Return the two variables that Adam keeps for each variable that it updates."""
+    positions = [optimizer._get_variable_index(variable) for variable in variables]
+    return [(optimizer._momentums[k], optimizer._velocities[k]) for k in positions]
 
-    def update(gradients: Sequence[Any], variables: Sequence[Any], learning_rate: Any) -> None:
-        rate = tf.cast(learning_rate, tf.float32)
-        n_steps = tf.cast(tf.convert_to_tensor(optimizer.iterations) + 1, tf.float32)
-        unbias_1, unbias_2 = (1 - tf.pow(b, n_steps) for b in (optimizer.beta_1, optimizer.beta_2))
-        rate = rate * tf.sqrt(unbias_2) / unbias_1
-        for gradient, variable in zip(gradients, variables, strict=True):
-            if variable.dtype != "float32" or not isinstance(gradient, tf.Tensor):
-                optimizer.update_step(gradient, variable, learning_rate)
-                continue
-            index = optimizer._get_variable_index(variable)
-            first = optimizer._momentums[index].value
-            second = optimizer._velocities[index].value
-            m = first + (gradient - first) * (1 - optimizer.beta_1)
-            v = second + (tf.square(gradient) - second) * (1 - optimizer.beta_2)
-            first.assign(m)
-            second.assign(v)
-            variable.value.assign_sub(m * rate / (tf.sqrt(v) + optimizer.epsilon))
 
-    optimizer._backend_update_step = update
+def clip_gradients(optimizer: Any, gradients: Sequence[Any]) -> list[Any]:
+    """Return gradients clipped as an optimizer clips them."""
+    return list(optimizer._clip_gradients(list(gradients)))
+
+
+def moving_averages(optimizer: Any) -> list[Any]:
+    """Return the averages that an optimizer keeps of what it trains; none without `use_ema`."""
+    return list(optimizer._model_variables_moving_average) if optimizer.use_ema else []
 
 
 def dismantle_graphs(graphs: list[tf.Graph]) -> None:

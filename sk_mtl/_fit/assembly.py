@@ -68,7 +68,7 @@ def assemble_model(
         elif previous is not None and not result.n_epochs:  # no labelled row came
             best_iter = previous.best_iter
         n_iter += result.n_epochs
-        network = FittedNetwork(plan.program.spec, result.state, temperatures, best_weights)
+        network = FittedNetwork(plan.spec, result.state, temperatures, best_weights)
         n_learnable = len(dataset.learnable_names)
         weights[dataset.is_learnable] = plan.parts.weighting.weights(
             result.state.weighting, n_learnable

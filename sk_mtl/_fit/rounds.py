@@ -12,7 +12,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import scipy.sparse as sp
 
 from sk_mtl._compat.processes import refuse_fork
 from sk_mtl._compat.sklearn_callbacks import FitTasks
@@ -35,14 +34,15 @@ from sk_mtl._train.early_stopping import (
 )
 from sk_mtl._train.loop import (
     EpochWatch,
+    Job,
     NonFiniteLossError,
     TrainingResult,
     draw_start,
-    train,
 )
 from sk_mtl._train.plan import TrainingPlan, make_plan, resolve_jit_compile
 from sk_mtl._train.resume import ResumePoint, open_resume_point
 from sk_mtl._train.state import TrainingState
+from sk_mtl._train.together import train, train_together
 
 __all__ = ["fit_model", "train_one_epoch"]
 
@@ -180,20 +180,15 @@ class _Fit:
     def by_folds(self) -> tuple[Round | None, np.ndarray | None]:
         """Train on all rows for the epochs that were best in the mean over validation folds."""
         settings, dataset = self.settings, self.dataset
-        histories, validated = [], []
-        fold: Round | None = None
-        folds = list(split_folds(dataset, self.seed))
-        self._warn_of_monitor([validation for _, validation in folds])
+        splits = list(split_folds(dataset, self.seed))
+        self._warn_of_monitor([validation for _, validation in splits])
         self.begin_tasks(N_FOLDS + 1)
-        for number, (training, validation) in enumerate(folds, start=1):
-            title = f"fold {number} of {N_FOLDS}"
-            fold = self.train(training, validation, settings.stopping(), title=title)
-            assert fold is not None  # there is a task to learn
-            histories.append(fold.result.history)
-            if settings.must_calibrate:
-                validated.append(self._logits_and_labels(fold, validation))
-        assert fold is not None
-        history = mean_history(histories)
+        folds = self._train_folds(splits)
+        validated = []
+        if settings.must_calibrate:
+            pairs = zip(folds, splits, strict=True)
+            validated = [self._logits_and_labels(fold, part) for fold, (_, part) in pairs]
+        fold, history = folds[-1], mean_history([fold.result.history for fold in folds])
         best = compute_best_epochs(fold.plan.run.make_monitor(), history)
         result = TrainingResult(
             fold.result.state,
@@ -205,6 +200,26 @@ class _Fit:
         found = replace(fold, result=result)
         temperatures = _fit_temperatures(found, validated) if validated else None
         return self.train_on_all(found, best.task_epochs), temperatures
+
+    def _train_folds(self, splits: list[tuple[Subset, Subset]]) -> list[Round]:
+        """Train on folds, side by side."""
+        prepared = []
+        for number, (training, validation) in enumerate(splits, start=1):
+            title = f"fold {number} of {N_FOLDS}"
+            of_fold = self._prepare(training, validation, self.settings.stopping(), title=title)
+            assert of_fold is not None  # there is a task to learn
+            prepared.append(of_fold)
+        if self.tasks is not None:  # who follows them is told of one training after another
+            return [self._train_prepared(*of_fold) for of_fold in prepared]
+        results: dict[int, TrainingResult] = {}
+        for number, result in train_together([job for _, job in prepared]):
+            if isinstance(result, Exception):
+                raise result
+            results[number] = result
+        return [
+            Round(job.plan, encoder, results[number])
+            for number, (encoder, job) in enumerate(prepared)
+        ]
 
     def begin_tasks(self, n_trainings: int) -> None:
         """Tell callbacks of scikit-learn that the fit begins."""
@@ -233,8 +248,7 @@ class _Fit:
             result, state=kept.state, best_epoch=kept.best_epoch, best_weights=kept.best_weights
         )
         # The offsets that the temperatures were fitted with stay those of the search.
-        program = replace(found.plan.program, spec=last.plan.program.spec)
-        return Round(replace(found.plan, program=program), last.encoder, result)
+        return Round(replace(found.plan, spec=last.plan.spec), last.encoder, result)
 
     def train(
         self,
@@ -247,6 +261,22 @@ class _Fit:
         search: TrainingPlan | None = None,
     ) -> Round | None:
         """Train the network, from the start or from its beginning; None if no task has classes."""
+        prepared = self._prepare(
+            training, validation, stopping, title=title, epochs=epochs, search=search
+        )
+        return None if prepared is None else self._train_prepared(*prepared)
+
+    def _prepare(
+        self,
+        training: Subset,
+        validation: Subset | None,
+        stopping: StoppingConfig | PlannedEpochs | None,
+        *,
+        title: str,
+        epochs: int | None = None,
+        search: TrainingPlan | None = None,
+    ) -> tuple[InputEncoder, Job] | None:
+        """Return the encoder of a training, and what to train; None if no task has classes."""
         # With `search`, batch sizes and compilation are those of the training that found the
         # epochs.
         settings, dataset, start = self.settings, self.dataset, self.start
@@ -275,7 +305,6 @@ class _Fit:
         plan = make_plan(
             spec,
             parts,
-            is_sparse=sp.issparse(training.X),
             jit_compile=jit_compile,
             task_names=dataset.series_labels,
             epochs=int(settings.epochs if epochs is None else epochs),
@@ -299,13 +328,19 @@ class _Fit:
                 input_values,
             )
         )
-        if not len(training.rows):  # a stream may bring a batch without any label
-            return Round(plan, encoder, TrainingResult.untrained(state, plan.run))
-        resume_point = self._open_resume_point(plan, state, training, validation, unlabelled)
+        resume_point = None
+        if len(training.rows):
+            resume_point = self._open_resume_point(plan, state, training, validation, unlabelled)
         watch = None if self.tasks is None else self._watch(self.tasks, plan, encoder)
+        return encoder, Job(plan, state, training, validation, resume_point, unlabelled, watch)
+
+    def _train_prepared(self, encoder: InputEncoder, job: Job) -> Round:
+        """Train what was prepared."""
+        plan = job.plan
+        if not len(job.training.rows):  # a stream may bring a batch without any label
+            return Round(plan, encoder, TrainingResult.untrained(job.start, plan.run))
         with nullcontext() if self.tasks is None else self.tasks.training(plan.run.epochs):
-            result = train(plan, state, training, validation, resume_point, unlabelled, watch)
-        return Round(plan, encoder, result)
+            return Round(plan, encoder, train(job))
 
     def _watch(self, tasks: FitTasks, plan: TrainingPlan, encoder: InputEncoder) -> EpochWatch:
         """Return what tells callbacks of scikit-learn about the epochs of a training."""
@@ -358,7 +393,7 @@ class _Fit:
         rows = validation.rows
         X = fold.encoder.transform(validation.X[rows], self.dataset.categories)
         network = FittedNetwork(
-            fold.plan.program.spec, fold.result.state, None, fold.result.best_weights
+            fold.plan.spec, fold.result.state, None, fold.result.best_weights
         )
         return network.logits(X), validation.codes[rows], validation.weight[rows]
 
@@ -407,7 +442,7 @@ def _fit_temperatures(
     """Return the temperatures of the learnable tasks, from logits and labels of rows."""
     logits, codes, weight = (np.concatenate(parts) for parts in zip(*validated, strict=True))
     return fit_temperatures(
-        logits, codes, weight, found.plan.program.spec.n_outputs, found.plan.run.logit_offsets
+        logits, codes, weight, found.plan.spec.n_outputs, found.plan.run.logit_offsets
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-__all__ = ["NoiseDropout", "ParallelDense", "TaskOrder", "draw_bits"]
+__all__ = ["NoiseDropout", "ParallelDense", "TaskOrder", "draw_uniform"]
 
 
 @keras.saving.register_keras_serializable("sk_mtl")
@@ -82,36 +82,43 @@ class TaskOrder(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("sk_mtl")
 class NoiseDropout(keras.layers.Dropout):
-    """Keras's dropout, which can take its random numbers from outside.
+    """Keras's dropout, whose rate can be fed while a training step is traced.
 
-    If `noise`, 16-bit integers of the input's shape, is set while a training step is traced,
-    activations are dropped where it is below ``round(rate * 2**16)``.
+    Its random numbers are then a function of the layer's seed and of how often it was called, which
+    XLA computes in one go with the layers around it; those of Keras cost more than the layer.
     """
 
-    noise: Any = None
+    fed_rate: Any = None
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Drop activations while training."""
-        if self.noise is None or not training or not self.rate:
+        if self.fed_rate is None or not training:
             return super().call(inputs, training=training)
-        threshold = round(self.rate * 2**16)
-        kept = ops.cast(ops.cast(self.noise, "int32") >= threshold, inputs.dtype)
-        return inputs * kept * (2**16 / (2**16 - threshold))
+        seed = self.seed_generator.state
+        numbers = draw_uniform(seed.value, inputs)
+        seed.assign_add(np.array([0, 1]))
+        kept = tf.cast(numbers >= self.fed_rate, inputs.dtype)
+        return inputs * kept * (1 / (1 - self.fed_rate))
 
 
-def draw_bits(seed_state: Any, shape: tuple[int, int, int]) -> Any:
-    """Draw uniform uint16 of the shape (n_steps, n_rows, n_units)."""
-    # The state is a seed and the number of steps drawn for before, (2,): a step's numbers do not
-    # depend on how many steps are drawn at once.
-    n_steps, n_rows, n_units = shape
-    n_blocks = -(-n_rows * n_units // 8)  # Philox gives eight at a time
-    counter = tf.cast(seed_state[1], tf.uint64) * tf.cast(n_blocks, tf.uint64)
-    drawn = tf.raw_ops.StatelessRandomUniformFullIntV2(
-        shape=(n_steps, n_blocks * 4),
-        key=tf.reshape(tf.cast(seed_state[0], tf.uint64), (1,)),
-        counter=tf.stack([counter, tf.constant(0, tf.uint64)]),
-        alg=1,
-        dtype=tf.uint32,
-    )
-    bits = tf.reshape(tf.bitcast(drawn, tf.uint16), (n_steps, n_blocks * 8))
-    return tf.reshape(bits[:, : n_rows * n_units], shape)
+def draw_uniform(seed_state: Any, like: Any) -> Any:
+    """Return uniform numbers in [0, 1) of the shape of a tensor, from a seed and a count, (2,)."""
+    # A hash of the position, as in counter-based generators (Salmon et al. 2011, Parallel Random
+    # Numbers: As Easy as 1, 2, 3): the finalizer "lowbias32" (https://nullprogram.com/blog/2018/07/
+    # 31/), with keys of seed and count before both of its multiplications.
+    state = tf.cast(seed_state, tf.uint32)
+    key = _scramble(_scramble(state[0]) + state[1])
+    shape = tf.shape(like)
+    position = tf.reshape(tf.range(tf.reduce_prod(shape)), shape)
+    bits = _scramble(tf.cast(position, tf.uint32) + key, _scramble(key + np.uint32(1)))
+    kept = tf.bitwise.right_shift(bits, np.uint32(8))  # as many as float32 has
+    return tf.cast(tf.cast(kept, tf.int32), tf.float32) * np.float32(2**-24)
+
+
+def _scramble(bits: Any, key: Any = np.uint32(0)) -> Any:
+    """Return a hash of 32-bit integers."""
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        bits = tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, np.uint32(shift)))
+        bits = bits * np.uint32(factor)
+        bits, key = tf.bitwise.bitwise_xor(bits, key), np.uint32(0)
+    return tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, np.uint32(16)))

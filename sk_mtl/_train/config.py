@@ -32,22 +32,22 @@ class UnlabelledSpec:
 class ProgramConfig:
     """All that shapes a compiled program; equal configurations may share one."""
 
+    # The network's; the values of its `dropout` and `l2` are fed, see `RunConfig`.
     spec: NetworkSpec
-    optimizer: str  # kind and configuration, without the learning rate
+    optimizer: str  # kind and configuration, without what is fed
     weighting: tuple[type, Hashable]  # class and `program_key` of the task weighting
     # {"tasks", "cells"}: what the sum over a task's labelled cells is divided by.
     loss_normalization: str
     focal_gamma: float | None = None  # exponent of the focal loss; None for the cross-entropy
     has_logit_offsets: bool = False
     smooths_labels: bool = False
+    decays_weights: bool = False
     # How cells without a label are learned from; None to ignore them.
     unlabelled: UnlabelledSpec | None = None
     xla_batch_size: int = 0  # rows per step where XLA compiles the steps, else 0
     # Rows with unlabelled cells per step where XLA compiles the steps, else 0.
     xla_unlabelled_batch_size: int = 0
-    # Share of the running average of the weights that a step keeps; 0 for no average.
-    ema_momentum: float = 0.0
-    is_sparse: bool = False
+    averages_weights: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +70,11 @@ class RunConfig:
     logit_offsets: np.ndarray | None = None
     # Share of each task's labels that is spread over its classes; float32 of shape (n_tasks,).
     label_smoothing: np.ndarray | None = None
+    dropout: float = 0.0  # share of a hidden layer's outputs that is dropped
+    l2: float = 0.0  # factor of the squared weights in the objective
+    weight_decay: float = 0.0  # the optimizer's
+    # Share of the running average of the weights that a step keeps; 0 for no average.
+    ema_momentum: float = 0.0
     unlabelled_weight: float = 1.0  # final weight of unlabelled cells relative to labelled ones
     unlabelled_batch_size: int = 0  # rows with unlabelled cells per step
 

@@ -10,13 +10,12 @@ import numpy as np
 
 from sk_mtl._train.config import RunConfig
 from sk_mtl._train.plan import TrainingPlan
-from sk_mtl._train.program import TrainingProgram
 
 __all__ = ["record_logs", "training_logs", "validation_logs"]
 
 
 def training_logs(
-    plan: TrainingPlan, program: TrainingProgram, sums: Sequence[np.ndarray], n_steps: int
+    plan: TrainingPlan, state: Mapping[str, np.ndarray], sums: Sequence[np.ndarray], n_steps: int
 ) -> dict[str, float]:
     """Return the training losses: their mean, the objective, one per task, and task weights."""
     names = plan.run.task_names
@@ -27,7 +26,7 @@ def training_logs(
     logs |= {f"{name}_loss": float(v) for name, v in zip(names, losses, strict=True)}
     weighting = plan.parts.weighting
     if weighting.program_key() != "fixed":
-        weights = weighting.weights(program.read_weighting(), len(names))
+        weights = weighting.weights(state, len(names))
         logs |= {f"{name}_weight": float(w) for name, w in zip(names, weights, strict=True)}
     return logs
 

@@ -1,20 +1,16 @@
-"""Training: the loop over epochs, with its history, best epochs and callbacks.
+"""A training, epoch by epoch: its history, best epochs, callbacks and resume point.
 
-Owns how arrays and a plan become fitted values. The arrays are placed once, each epoch is one call
-of a compiled program, and the host reads once an epoch. Does not know y's labels, nor the
-estimator.
+Owns how arrays and a plan become fitted values. What makes the steps of an epoch, for this training
+or for several at once, is `pack`. Does not know y's labels, nor the estimator.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
-import keras
 import numpy as np
-import tensorflow as tf
 from sklearn.exceptions import ConvergenceWarning
 
 from sk_mtl._compat.user_warnings import warn_user
@@ -29,21 +25,27 @@ from sk_mtl._train.callbacks import (
     SeenWeights,
     release_callbacks,
     start_callbacks,
-    wants_batches,
 )
 from sk_mtl._train.config import RunConfig
 from sk_mtl._train.early_stopping import StoppingResult
-from sk_mtl._train.logs import record_logs, training_logs, validation_logs
+from sk_mtl._train.feeding import UnlabelledRows
+from sk_mtl._train.logs import record_logs
 from sk_mtl._train.plan import TrainingPlan
-from sk_mtl._train.program import TrainingProgram
-from sk_mtl._train.program_cache import acquire_program, release_program
+from sk_mtl._train.program import Snapshot, TrainingProgram
 from sk_mtl._train.resume import Progress, ResumePoint
 from sk_mtl._train.state import TrainingState
-from sk_mtl._train.steps import StepRange, Table, UnlabelledRows, place, place_features
 from sk_mtl._train.teacher import ramp_up
+from sk_mtl._train.values import Values, stack_members
 from sk_mtl.weighting import FixedWeighting, TaskWeighting
 
-__all__ = ["EpochWatch", "NonFiniteLossError", "TrainingResult", "draw_start", "train"]
+__all__ = [
+    "EpochWatch",
+    "Job",
+    "NonFiniteLossError",
+    "TrainingResult",
+    "TrainingRun",
+    "draw_start",
+]
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class TrainingResult:
     # The values kept for each task, unless all have those of the best epoch.
     best_weights: BestWeights | None = None
     stopping: StoppingResult | None = None  # how early stopping ended; None without it
+    # The values of each epoch, if all were kept.
+    by_epoch: dict[int, TrainingState] = field(default_factory=dict)
 
     @classmethod
     def untrained(cls, start: TrainingState, run: RunConfig) -> TrainingResult:
@@ -94,25 +98,186 @@ def draw_start(
     return TrainingState(values, weighting.initial_state(len(spec.n_outputs)))
 
 
-def train(
-    plan: TrainingPlan,
-    start: TrainingState,
-    training: Subset,
-    validation: Subset | None = None,
-    resume_point: ResumePoint | None = None,
-    unlabelled: UnlabelledSubset | None = None,
-    watch: EpochWatch | None = None,
-) -> TrainingResult:
-    """Train a network from a state, or from a resume point if its file exists."""
-    program = acquire_program(plan)
-    program.load(_with_weighting_of(plan, start), plan.run)
-    try:
-        result = _run_epochs(program, plan, training, validation, resume_point, unlabelled, watch)
-    finally:
-        release_callbacks(plan.parts)
-    # A program that was interrupted is not released: its state is unknown.
-    release_program(plan, program)
-    return result
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A training to do."""
+
+    plan: TrainingPlan
+    start: TrainingState
+    training: Subset
+    validation: Subset | None = None
+    resume_point: ResumePoint | None = None
+    unlabelled: UnlabelledSubset | None = None
+    watch: EpochWatch | None = None
+    # Given the number of an epoch, whether to stop after it; with this, all epochs are kept.
+    is_enough: Callable[[int], bool] | None = None
+
+
+class TrainingRun:
+    """A training in progress: what comes before and after the steps of an epoch.
+
+    Parameters
+    ----------
+    job : Job
+        What to train.
+    program : TrainingProgram
+        A program of the plan's configuration.
+    """
+
+    def __init__(self, job: Job, program: TrainingProgram):
+        self.job = job
+        self.program = program
+        plan, run = job.plan, job.plan.run
+        state = _with_weighting_of(plan, job.start)
+        self.progress = Progress(run.make_monitor())
+        if job.resume_point is not None:
+            like = program.read(program.start(state, run), run.learning_rate)
+            self.progress, last = job.resume_point.resume(like, run)
+            state = last or state
+        self.values = program.start(state, run)  # as arrays; a pack has those of later epochs
+        self.rates = program.feed_rates(run)
+        self.has_callbacks = bool(plan.parts.callbacks)
+        self._seen = SeenWeights(program.model) if self.has_callbacks else None
+        self._recorder = LogRecorder()
+        if self.has_callbacks:
+            program.show(self.values, predicts=False)
+        self.callbacks = start_callbacks(plan, program, len(job.training.rows), self._recorder)
+        self._order = _make_order(run, job.training)
+        self._by_epoch: dict[int, TrainingState] = {}
+        self.is_done = run.epochs <= self.progress.epoch
+        self.rows = np.zeros(0, np.int32)  # of the epoch, in their order
+        self.position = 0  # how many of them have been trained on
+        self.sums: list[np.ndarray] = []  # of the losses and weights of these
+        self.unlabelled: UnlabelledRows | None = None
+
+    # --------------------------------------------------------------------------------------------
+    # An epoch
+    # --------------------------------------------------------------------------------------------
+
+    def begin_epoch(self) -> None:
+        """Draw the order of the rows."""
+        job, run = self.job, self.job.plan.run
+        self.progress.epoch += 1
+        number = run.first_epoch + self.progress.epoch
+        self.callbacks.on_epoch_begin(number - 1)
+        if job.watch is not None:
+            job.watch.begin()
+        rng = np.random.default_rng([run.seed, 1, number])
+        self.rows = job.training.rows[self._order.draw(rng)].astype(np.int32)
+        self.position, self.sums = 0, []
+        if job.unlabelled is not None:
+            self.unlabelled = _order_unlabelled(run, job.unlabelled, len(self.rows), number)
+
+    @property
+    def is_epoch_over(self) -> bool:
+        """Whether the steps of the epoch have been made, or none has begun."""
+        return self.position == len(self.rows)
+
+    def note_steps(self, sums: list[np.ndarray], n_rows: int) -> None:
+        """Note steps on the next rows, and what they sum up to."""
+        self.position = min(self.position + n_rows, len(self.rows))
+        # As the compiled loop adds.
+        self.sums = [a + b for a, b in zip(self.sums, sums, strict=True)] if self.sums else sums
+
+    def end_epoch(self, snapshot: Snapshot, logs: dict[str, float]) -> Values | None:
+        """Keep what is best, and decide whether to go on; return values that callbacks changed."""
+        job, progress, program = self.job, self.progress, self.program
+        run, number = job.plan.run, job.plan.run.first_epoch + progress.epoch
+        self._keep_best(snapshot, logs)
+        changed = None
+        if self._seen is not None:
+            # What a callback saves is then what was measured. An optimizer's own averages are left
+            # to its own callbacks.
+            predicts = program.config.averages_weights
+            values = snapshot.take()
+            program.show(values, predicts=True)
+            self._seen.note_measured(progress.epoch)
+            program.show(values, predicts=predicts)
+            self.callbacks.on_epoch_end(number - 1, logs)
+            self._seen.note_left(progress.epoch)
+            changed = program.take_back(values, predicts=predicts)
+            snapshot = Snapshot(program, stack_members([changed]), 0, run.learning_rate)
+        else:
+            self.callbacks.on_epoch_end(number - 1, logs)
+        record_logs(progress.history, logs, self._recorder.logs)
+        is_told_to_stop = False
+        if job.watch is not None:
+            is_told_to_stop = job.watch.end(partial(self._result_so_far, snapshot))
+        has_diverged = not np.isfinite(logs["objective"])
+        if job.is_enough is not None:
+            is_told_to_stop |= job.is_enough(progress.epoch)
+            if not has_diverged:
+                self._by_epoch[progress.epoch] = snapshot.read()
+        elif has_diverged:
+            _handle_divergence(run, logs, progress.epoch, progress.best_epoch)
+        self.is_done = (
+            has_diverged
+            or progress.epoch == run.epochs
+            or (self.has_callbacks and program.model.stop_training)
+            or progress.monitor.should_stop
+            or is_told_to_stop
+        )
+        if job.resume_point is not None and not self.is_done:
+            job.resume_point.save_if_due(snapshot.read, progress)
+        return changed
+
+    def _keep_best(self, snapshot: Snapshot, logs: dict[str, float]) -> None:
+        """Keep the values of this epoch if it is the best so far, for all tasks or for some."""
+        progress = self.progress
+        is_best, improved = progress.monitor.update(logs)
+        if is_best:
+            progress.best, progress.best_epoch = snapshot.read, progress.epoch
+        if improved:
+            progress.keeper.keep(improved, progress.epoch, snapshot.read_network())
+
+    def _result_so_far(self, snapshot: Snapshot) -> TrainingResult:
+        """Return the result as if training ended with this epoch and its weights."""
+        epoch = self.progress.epoch
+        return TrainingResult(snapshot.read(), self.progress.history, epoch, epoch)
+
+    # --------------------------------------------------------------------------------------------
+    # The end
+    # --------------------------------------------------------------------------------------------
+
+    def result(self, last: Snapshot) -> TrainingResult:
+        """Return the result, from the values of the last epoch."""
+        run, progress, program = self.job.plan.run, self.progress, self.program
+        if progress.best is None:
+            progress.best_epoch = progress.epoch
+        state = (progress.best or last.read)()
+        kept_epoch = progress.best_epoch
+        best_network = state.network
+        if self._seen is not None:
+            values = program.start(state, run)
+            program.show(values, predicts=True)
+        self.callbacks.on_train_end({name: v[-1] for name, v in progress.history.items()})
+        if self._seen is not None:
+            state = program.read(program.take_back(values, predicts=True), run.learning_rate)
+            kept_epoch = self._seen.find(progress.best_epoch)
+            if kept_epoch == progress.best_epoch:
+                best_network = state.network
+        n_tasks = len(run.task_names)
+        best_weights = progress.keeper.best_weights(n_tasks, progress.best_epoch, best_network)
+        saved = [state.network, *(() if best_weights is None else best_weights.values)]
+        is_finite = all(np.isfinite(value).all() for network in saved for value in network)
+        if self.job.is_enough is None and not is_finite:
+            # A step's objective is that of the weights before it.
+            logs = {name: series[-1] for name, series in progress.history.items()}
+            _handle_divergence(run, logs, progress.epoch, 0)
+        stopping = progress.monitor.result()
+        return TrainingResult(
+            state,
+            progress.history,
+            progress.epoch,
+            kept_epoch,
+            best_weights,
+            stopping,
+            self._by_epoch,
+        )
+
+    def close(self) -> None:
+        """Close the progress bar, and take the model from the callbacks."""
+        release_callbacks(self.job.plan.parts)
 
 
 def _with_weighting_of(plan: TrainingPlan, state: TrainingState) -> TrainingState:
@@ -127,130 +292,6 @@ def _with_weighting_of(plan: TrainingPlan, state: TrainingState) -> TrainingStat
     return state
 
 
-# ------------------------------------------------------------------------------------------------
-# The loop over epochs
-# ------------------------------------------------------------------------------------------------
-
-
-def _run_epochs(
-    program: TrainingProgram,
-    plan: TrainingPlan,
-    training: Subset,
-    validation: Subset | None,
-    resume_point: ResumePoint | None,
-    unlabelled: UnlabelledSubset | None,
-    watch: EpochWatch | None,
-) -> TrainingResult:
-    """Run epochs until the last one, a stop, or a callback's wish."""
-    run = plan.run
-    table = _place_table(training)
-    validation_table, validation_rows = None, None
-    if validation is not None:
-        is_same = validation.X is training.X
-        validation_table = _place_table(validation, table.features if is_same else None)
-        validation_rows = place(validation.rows, tf.int32)
-    if resume_point is None:
-        progress = Progress(run.make_monitor())
-    else:
-        progress = resume_point.resume(program, run)
-    told, seen = LogRecorder(), SeenWeights(program.model) if plan.parts.callbacks else None
-    callbacks = start_callbacks(plan, program, len(training.rows), told)
-    order = _make_order(run, training)
-    weights = None if unlabelled is None else place(unlabelled.weight, tf.float32)
-    # The program reads its own averages where they are; only what runs the model needs them there.
-    is_run = program.average is None or validation is not None or bool(plan.parts.callbacks)
-    averaged = program.averaged if is_run else nullcontext
-    for epoch in range(progress.epoch + 1, run.epochs + 1):
-        number = run.first_epoch + epoch
-        callbacks.on_epoch_begin(number - 1)
-        if watch is not None:
-            watch.begin()
-        rng = np.random.default_rng([run.seed, 1, number])
-        rows = training.rows[order.draw(rng)].astype(np.int32)
-        more = None
-        if unlabelled is not None:
-            more = _order_unlabelled(run, unlabelled, weights, len(rows), number)
-        logs = _run_epoch(program, plan, table, rows, callbacks, more)
-        progress.epoch = epoch
-        with averaged():
-            if validation_table is not None:
-                sums = program.evaluate(validation_table, validation_rows)
-                logs |= validation_logs(run, [s.numpy() for s in sums])
-            _keep_best(program, progress, logs)
-            if seen is not None:
-                seen.note_measured(epoch)
-            if program.average is not None:
-                # What a callback saves is then what was measured. An optimizer's own averages are
-                # left to its own callbacks.
-                _end_epoch(callbacks, seen, epoch, number, logs)
-        if program.average is None:
-            _end_epoch(callbacks, seen, epoch, number, logs)
-        record_logs(progress.history, logs, told.logs)
-        is_told_to_stop = False
-        if watch is not None:
-            with averaged():
-                is_told_to_stop = watch.end(partial(_result_so_far, program, progress))
-        if not np.isfinite(logs["objective"]):
-            _handle_divergence(run, logs, epoch, progress.best_epoch)
-            break
-        if program.model.stop_training or progress.monitor.should_stop or is_told_to_stop:
-            break
-        if resume_point is not None and epoch < run.epochs:
-            resume_point.save_if_due(program, progress)
-    if progress.best is None:
-        progress.best_epoch = progress.epoch
-        program.optimizer.finalize_variable_values(program.trainable)
-    else:
-        program.load(progress.best, run)
-    with averaged():
-        best_network = None if seen is None else program.read_network()
-        callbacks.on_train_end({name: values[-1] for name, values in progress.history.items()})
-        state = program.read()
-        kept_epoch = progress.best_epoch if seen is None else seen.find(progress.best_epoch)
-    n_tasks = len(run.task_names)
-    if best_network is None or kept_epoch == progress.best_epoch:
-        best_network = state.network
-    best_weights = progress.keeper.best_weights(n_tasks, progress.best_epoch, best_network)
-    kept = [state.network, *(() if best_weights is None else best_weights.values)]
-    if not all(np.isfinite(value).all() for values in kept for value in values):
-        # A step's objective is that of the weights before it.
-        _handle_divergence(run, logs, progress.epoch, 0)
-    stopping = progress.monitor.result()
-    return TrainingResult(
-        state, progress.history, progress.epoch, kept_epoch, best_weights, stopping
-    )
-
-
-def _result_so_far(program: TrainingProgram, progress: Progress) -> TrainingResult:
-    """Return the result as if training ended with this epoch and its weights."""
-    return TrainingResult(program.read(), progress.history, progress.epoch, progress.epoch)
-
-
-def _end_epoch(
-    callbacks: keras.callbacks.CallbackList,
-    seen: SeenWeights | None,
-    epoch: int,
-    number: int,
-    logs: dict[str, float],
-) -> None:
-    """Call the callbacks at the end of an epoch, the `number`-th of the estimator."""
-    callbacks.on_epoch_end(number - 1, logs)
-    if seen is not None:
-        seen.note_left(epoch)
-
-
-def _keep_best(program: TrainingProgram, progress: Progress, logs: dict[str, float]) -> None:
-    """Keep the values of this epoch if it is the best so far, for all tasks or for some."""
-    epoch = progress.epoch
-    is_best, improved = progress.monitor.update(logs)
-    if is_best:
-        progress.best, progress.best_epoch = program.read(), epoch
-    if improved and is_best and progress.best is not None:
-        progress.keeper.keep(improved, epoch, progress.best.network)
-    elif improved:
-        progress.keeper.keep(improved, epoch, program.read_network())
-
-
 def _make_order(run: RunConfig, training: Subset) -> RandomOrder | LabelAwareOrder:
     """Return what orders the rows of each epoch."""
     if run.batching == "random":
@@ -258,70 +299,15 @@ def _make_order(run: RunConfig, training: Subset) -> RandomOrder | LabelAwareOrd
     return LabelAwareOrder(training.weight[training.rows] > 0, run.batch_size)
 
 
-def _place_table(subset: Subset, features: tuple[tf.Tensor, ...] | None = None) -> Table:
-    """Return the arrays as tensors; features that are already placed are used again."""
-    return Table(
-        place_features(subset.X) if features is None else features,
-        place(subset.codes, tf.int32),
-        place(subset.weight, tf.float32),
-    )
-
-
 def _order_unlabelled(
-    run: RunConfig, unlabelled: UnlabelledSubset, weights: tf.Tensor, n_rows: int, number: int
+    run: RunConfig, unlabelled: UnlabelledSubset, n_rows: int, number: int
 ) -> UnlabelledRows:
     """Return the unlabelled cells of an epoch of `n_rows` labelled rows."""
     n_wanted = -(-n_rows // run.batch_size) * run.unlabelled_batch_size
     rng = np.random.default_rng([run.seed, 3, number])
     order = unlabelled.rows[draw_endlessly(rng, len(unlabelled.rows), n_wanted)]
     factor = run.unlabelled_weight * ramp_up(number)
-    return UnlabelledRows(
-        weights,
-        place(order, tf.int32),
-        place(factor, tf.float32),
-        place(run.unlabelled_batch_size, tf.int32),
-    )
-
-
-def _run_epoch(
-    program: TrainingProgram,
-    plan: TrainingPlan,
-    table: Table,
-    order: np.ndarray,
-    callbacks: keras.callbacks.CallbackList,
-    unlabelled: UnlabelledRows | None = None,
-) -> dict[str, float]:
-    """Train one epoch in one call, or in a call per batch if a callback asks for batches."""
-    batch_size = plan.run.batch_size
-    n_steps = -(-len(order) // batch_size)
-    rows = place(order, tf.int32)
-    if not wants_batches(plan.parts.callbacks):
-        sums = _run(program, table, rows, (0, n_steps, batch_size), unlabelled)
-        return training_logs(plan, program, sums, n_steps)
-    # Adds up as the compiled loop does.
-    total = [np.zeros((), np.float32)] * (3 if unlabelled is None else 4)
-    for number in range(n_steps):
-        callbacks.on_train_batch_begin(number)
-        sums = _run(program, table, rows, (number, number + 1, batch_size), unlabelled)
-        total = [t + s for t, s in zip(total, sums, strict=True)]
-        logs = training_logs(plan, program, total, number + 1)
-        callbacks.on_train_batch_end(number, logs)
-        if program.model.stop_training:
-            break
-    return logs
-
-
-def _run(
-    program: TrainingProgram,
-    table: Table,
-    rows: tf.Tensor,
-    counts: tuple[int, int, int],
-    unlabelled: UnlabelledRows | None,
-) -> list[np.ndarray]:
-    """Train on steps of an epoch: first, end and batch size are given as counts."""
-    steps = StepRange(rows, *(place(count, tf.int32) for count in counts))
-    sums = program.run_steps(table, steps, unlabelled)
-    return [s.numpy() for s in sums]
+    return UnlabelledRows(unlabelled.weight, order, factor, run.unlabelled_batch_size)
 
 
 def _handle_divergence(run: RunConfig, logs: dict[str, float], epoch: int, best_epoch: int) -> None:

@@ -1,4 +1,9 @@
-"""Optimizers: what describes one, and how it is prepared for training. Knows no network."""
+"""Optimizers: what describes one, and the update of a step as a function of values.
+
+Adam and AdamW, as Keras computes them, are written as functions here, so that several networks are
+updated at once. Any other optimizer of Keras updates its own variables, which is one network at a
+time.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +14,21 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from sk_mtl._compat.keras_internals import disable_gradient_sum, shorten_adam
+from sk_mtl._compat.keras_internals import (
+    adam_slots,
+    clip_gradients,
+    disable_gradient_sum,
+    get_learning_rate,
+)
 
 __all__ = [
-    "build_optimizer",
+    "AdamUpdate",
+    "VariableUpdate",
+    "fed_settings",
     "inner_optimizer",
+    "is_plain_adam",
     "kept_dtype",
+    "make_update",
     "optimizer_and_inner",
     "optimizer_settings",
 ]
@@ -42,6 +56,15 @@ def optimizer_settings(optimizer: keras.optimizers.Optimizer) -> tuple[str, floa
         return kind, None
 
 
+def fed_settings(optimizer: keras.optimizers.Optimizer, description: str) -> tuple[str, float]:
+    """Return a description without the weight decay, if it is fed into the program, and it."""
+    decay = getattr(optimizer, "weight_decay", None)
+    if not is_plain_adam(optimizer) or not isinstance(decay, (int, float)):
+        return description, 0.0
+    kind, _, text = description.partition(" ")
+    return f"{kind} {json.dumps(json.loads(text) | {'weight_decay': None})}", float(decay)
+
+
 def _without_names(config: Any) -> Any:
     """Return a configuration without the names that Keras gives by counting."""
     if isinstance(config, dict):
@@ -49,16 +72,111 @@ def _without_names(config: Any) -> Any:
     return config
 
 
-def build_optimizer(optimizer: Any, variables: Sequence[Any], exempt: Sequence[Any]) -> None:
-    """Create an optimizer's variables; weight decay leaves the exempt ones alone."""
+def is_plain_adam(optimizer: Any) -> bool:
+    """Return whether `AdamUpdate` computes what an optimizer does."""
+    return (
+        type(optimizer) in (keras.optimizers.Adam, keras.optimizers.AdamW)
+        and not optimizer.amsgrad
+        and not optimizer.use_ema
+        and not optimizer.gradient_accumulation_steps
+    )
+
+
+def make_update(
+    optimizer: Any, variables: Sequence[Any], exempt: Sequence[Any]
+) -> AdamUpdate | VariableUpdate:
+    """Build an optimizer for variables, some exempt from weight decay; return what updates them."""
     inner = inner_optimizer(optimizer)
     if inner.weight_decay and exempt:
         inner.exclude_from_weight_decay(var_list=list(exempt))
     optimizer.build(variables)
-    shorten_adam(inner)
-    if not tf.distribute.has_strategy():
-        for part in optimizer_and_inner(optimizer):
-            disable_gradient_sum(part)
+    if is_plain_adam(optimizer) and all(v.dtype == "float32" for v in variables):
+        return AdamUpdate(optimizer, variables, exempt)
+    return VariableUpdate(optimizer, variables)
+
+
+class AdamUpdate:
+    """Adam or AdamW as a function of gradients, values and its own values."""
+
+    def __init__(self, optimizer: Any, variables: Sequence[Any], exempt: Sequence[Any]):
+        self.optimizer = optimizer
+        self._variables = list(variables)
+        is_exempt = {id(v) for v in exempt}
+        self._decays = [bool(optimizer.weight_decay) and id(v) not in is_exempt for v in variables]
+        position = {id(v): k for k, v in enumerate(optimizer.variables)}
+        self._count = position[id(optimizer.iterations)]
+        self._rate = position.get(id(get_learning_rate(optimizer)))
+        self._slots = [
+            (position[id(first)], position[id(second)])
+            for first, second in adam_slots(optimizer, variables)
+        ]
+
+    def begin(self, slots: Sequence[Any]) -> None:
+        """Take the optimizer's values of a step."""
+
+    def scale(self, loss: Any) -> Any:
+        """Return the loss whose gradients `update` takes."""
+        return loss
+
+    def update(
+        self, gradients: Sequence[Any], values: Sequence[Any], slots: Sequence[Any], decay: Any
+    ) -> tuple[list[Any], list[Any]]:
+        """Return the values after a step, and the optimizer's."""
+        # Keras's order of operations; what all variables have in common is computed once.
+        optimizer, new_slots = self.optimizer, list(slots)
+        gradients = clip_gradients(optimizer, gradients)
+        count = slots[self._count]
+        held = get_learning_rate(optimizer)
+        rate = tf.cast(held(count) if self._rate is None else slots[self._rate], tf.float32)
+        n_steps = tf.cast(count + 1, tf.float32)
+        unbias_1, unbias_2 = (1 - tf.pow(b, n_steps) for b in (optimizer.beta_1, optimizer.beta_2))
+        unbiased = rate * tf.sqrt(unbias_2) / unbias_1
+        new_slots[self._count] = count + 1
+        new_values = []
+        parts = zip(gradients, values, self._slots, self._decays, self._variables, strict=True)
+        for gradient, value, (first, second), decays, variable in parts:
+            if decays:
+                value = value - value * decay * rate
+            m = slots[first] + (gradient - slots[first]) * (1 - optimizer.beta_1)
+            v = slots[second] + (tf.square(gradient) - slots[second]) * (1 - optimizer.beta_2)
+            new_slots[first], new_slots[second] = m, v
+            value = value - m * unbiased / (tf.sqrt(v) + optimizer.epsilon)
+            if variable.constraint is not None:
+                value = variable.constraint(value)
+            new_values.append(value)
+        return new_values, new_slots
+
+
+class VariableUpdate:
+    """Any optimizer, which updates variables: they take the values of a step and give them back."""
+
+    def __init__(self, optimizer: Any, variables: Sequence[Any]):
+        self.optimizer = optimizer
+        self._variables = list(variables)
+        if not tf.distribute.has_strategy():
+            for part in optimizer_and_inner(optimizer):
+                disable_gradient_sum(part)
+
+    def begin(self, slots: Sequence[Any]) -> None:
+        """Take the optimizer's values of a step."""
+        for variable, value in zip(self.optimizer.variables, slots, strict=True):
+            variable.assign(value)
+
+    def scale(self, loss: Any) -> Any:
+        """Return the loss whose gradients `update` takes."""
+        return self.optimizer.scale_loss(loss)
+
+    def update(
+        self, gradients: Sequence[Any], values: Sequence[Any], slots: Sequence[Any], decay: Any
+    ) -> tuple[list[Any], list[Any]]:
+        """Return the values after a step, and the optimizer's."""
+        for variable, value in zip(self._variables, values, strict=True):
+            variable.assign(value)
+        self.optimizer.apply(gradients, self._variables)
+        return (
+            [tf.identity(v.value) for v in self._variables],
+            [tf.cast(v.value, kept_dtype(v)) for v in self.optimizer.variables],
+        )
 
 
 def kept_dtype(variable: keras.Variable) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import keras
@@ -11,10 +11,15 @@ import tensorflow as tf
 from sk_mtl._compat.keras_internals import get_learning_rate
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._train.config import ProgramConfig, RunConfig
-from sk_mtl._train.optimizer import optimizer_and_inner, optimizer_settings
+from sk_mtl._train.optimizer import (
+    fed_settings,
+    is_plain_adam,
+    optimizer_and_inner,
+    optimizer_settings,
+)
 from sk_mtl.weighting import TaskWeighting
 
-__all__ = ["TrainingParts", "TrainingPlan", "make_plan", "resolve_jit_compile"]
+__all__ = ["TrainingParts", "TrainingPlan", "can_share_program", "make_plan", "resolve_jit_compile"]
 
 # Steps that pay for what XLA takes to compile; measured in docs/benchmarks/speed.md.
 _MIN_XLA_STEPS = 400
@@ -35,6 +40,7 @@ class TrainingParts:
 class TrainingPlan:
     """What to train and how; see `make_plan`."""
 
+    spec: NetworkSpec  # the network
     program: ProgramConfig  # what shapes the compiled program
     run: RunConfig  # what this training needs besides the program
     parts: TrainingParts  # the live objects
@@ -44,7 +50,6 @@ def make_plan(
     spec: NetworkSpec,
     parts: TrainingParts,
     *,
-    is_sparse: bool,
     jit_compile: bool = False,
     **settings: Any,
 ) -> TrainingPlan:
@@ -52,19 +57,44 @@ def make_plan(
     of_program = {of.name for of in fields(ProgramConfig)} & settings.keys()
     program_settings = {name: settings.pop(name) for name in of_program}
     description, learning_rate = optimizer_settings(parts.optimizer)
-    run = RunConfig(learning_rate=learning_rate, **settings)
+    description, weight_decay = fed_settings(parts.optimizer, description)
+    run = RunConfig(
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        dropout=spec.dropout,
+        l2=spec.l2,
+        **settings,
+    )
     program = ProgramConfig(
-        spec=spec,
+        # A user's callbacks, and a model of the user's own, see the settings of their layers.
+        spec=spec if parts.callbacks or spec.custom_model else _without_rates(spec),
         optimizer=description,
         weighting=(type(parts.weighting), parts.weighting.program_key()),
         has_logit_offsets=run.logit_offsets is not None,
         smooths_labels=run.label_smoothing is not None,
+        decays_weights=bool(weight_decay),
+        averages_weights=bool(run.ema_momentum),
         xla_batch_size=run.batch_size if jit_compile else 0,
         xla_unlabelled_batch_size=run.unlabelled_batch_size if jit_compile else 0,
-        is_sparse=is_sparse,
         **program_settings,
     )
-    return TrainingPlan(program, run, parts)
+    return TrainingPlan(spec, program, run, parts)
+
+
+def _without_rates(spec: NetworkSpec) -> NetworkSpec:
+    """Return a specification in which what is fed into a program has one value, or is 0."""
+    return replace(spec, dropout=0.5 if spec.dropout else 0.0, l2=1.0 if spec.l2 else 0.0)
+
+
+def can_share_program(plan: TrainingPlan) -> bool:
+    """Return whether networks of such plans may be trained side by side in one program."""
+    # Their batches are filled up, and what is not ours may do what cannot be vectorised.
+    return (
+        plan.program.xla_batch_size > 0
+        and _is_known(plan.parts.optimizer, plan.parts.weighting)
+        and is_plain_adam(plan.parts.optimizer)
+        and not plan.parts.callbacks
+    )
 
 
 def resolve_jit_compile(
@@ -87,12 +117,17 @@ def resolve_jit_compile(
                 "`model`; set jit_compile=False or 'auto'."
             )
         return True
-    # What is neither Keras's nor ours may do what XLA cannot compile.
+    on_cpu = not tf.config.list_physical_devices("GPU")
+    is_known = _is_known(optimizer, weighting)
+    return is_safe and is_known and on_cpu and n_steps >= _MIN_XLA_STEPS
+
+
+def _is_known(optimizer: keras.optimizers.Optimizer, weighting: TaskWeighting) -> bool:
+    """Return whether optimizer, learning rate and weighting are Keras's and ours."""
+    # What is neither may do what XLA cannot compile.
     optimizers = optimizer_and_inner(optimizer)
     is_known = _are_from((*optimizers, weighting), ("keras.", "sk_mtl."))
-    is_known &= _are_from(map(get_learning_rate, optimizers), ("keras.", "builtins"))
-    on_cpu = not tf.config.list_physical_devices("GPU")
-    return is_safe and is_known and on_cpu and n_steps >= _MIN_XLA_STEPS
+    return is_known and _are_from(map(get_learning_rate, optimizers), ("keras.", "builtins"))
 
 
 def _are_from(objects: Any, prefixes: tuple[str, ...]) -> bool:

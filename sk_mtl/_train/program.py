@@ -1,16 +1,17 @@
-"""The compiled program: a network, its optimizer and weighting, and the functions over them.
+"""The compiled program: the training step of several networks at once, in a loop over batches.
 
-A program is built once per configuration and used again: values, learning rate, data and batch size
-are fed into it, so that a second fit of the same shape traces nothing (`program_cache`). Does not
-know epochs, callbacks or history.
+A program is built once per configuration and used again: values, rates and rows are fed into it, so
+that a second fit of the same shape traces nothing (`program_cache`). The networks that are trained
+side by side, the members of a pack, have nothing in common but their shape. Does not know epochs,
+callbacks or history.
 """
 
 from __future__ import annotations
 
+import itertools
 import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -18,21 +19,27 @@ import numpy as np
 import tensorflow as tf
 
 from sk_mtl._compat.interrupts import interrupts_deferred
-from sk_mtl._compat.keras_internals import dismantle_graphs
-from sk_mtl._model.build import build_network, network_variables
+from sk_mtl._compat.keras_internals import (
+    dismantle_graphs,
+    get_learning_rate,
+    moving_averages,
+)
+from sk_mtl._model.build import build_network
 from sk_mtl._model.ensemble import member_model
-from sk_mtl._train.averaging import WeightAverage, averaged_variables
 from sk_mtl._train.config import ProgramConfig, RunConfig
-from sk_mtl._train.optimizer import build_optimizer, inner_optimizer, kept_dtype
-from sk_mtl._train.state import TeacherState, TrainingState
-from sk_mtl._train.steps import TrainingSteps, dropout_layers, signature_of
-from sk_mtl._train.teacher import Teacher
-from sk_mtl._train.xla_steps import XlaTrainingSteps
+from sk_mtl._train.member_step import MemberStep
+from sk_mtl._train.optimizer import VariableUpdate, inner_optimizer, kept_dtype, make_update
+from sk_mtl._train.state import AveragingState, TeacherState, TrainingState
+from sk_mtl._train.values import Batch, Rates, UnlabelledBatch, Values, take_member
 from sk_mtl.weighting import TaskWeighting
 
-__all__ = ["TrainingProgram"]
+__all__ = ["Snapshot", "TrainingProgram"]
 
 _DECAYED = ("kernel", "embeddings")
+# Numbers that wait for one call where XLA compiles: its shapes must not depend on the number of
+# rows, for which it would compile anew.
+_CELLS = 2**19
+_EVALUATION_ROWS = 256
 
 
 class TrainingProgram:
@@ -56,46 +63,26 @@ class TrainingProgram:
         weighting: TaskWeighting,
     ):
         spec = config.spec
-        n_tasks = len(spec.n_outputs)
         self.config = config
-        self.logit_offsets = self.label_smoothing = None
-        if config.has_logit_offsets:
-            self.logit_offsets = _settable(sum(spec.n_outputs), "logit_offsets")
-        if config.smooths_labels:
-            self.label_smoothing = _settable(n_tasks, "label_smoothing")
+        self.weighting = weighting
+        self.optimizer = optimizer
         self.model = build_network(spec)
         members = member_model(self.model) if spec.ensemble_size > 1 else self.model
-        self.teacher: Teacher | None = None
-        if config.unlabelled is not None:
-            widths = [layer.output.shape[-1] for layer in dropout_layers(self.model)]
-            self.teacher = Teacher(spec, config.unlabelled, widths)
-        self.average: WeightAverage | None = None
-        if config.ema_momentum:
-            self.average = WeightAverage(averaged_variables(self.model), config.ema_momentum)
-        self.weighting_variables = {
-            name: keras.Variable(value, name=f"task_weighting_{name}", dtype="float32")
-            for name, value in weighting.initial_state(n_tasks).items()
-        }
-        learned = [self.weighting_variables[name] for name in weighting.learned_state]
-        self.trainable = [*self.model.trainable_variables, *learned]
-        self.optimizer = optimizer
-        build_optimizer(optimizer, self.trainable, self._exempt_from_decay(learned))
+        self._initial_weighting = weighting.initial_state(len(spec.n_outputs))
+        learned = [
+            keras.Variable(self._initial_weighting[name], name=name, dtype="float32")
+            for name in weighting.learned_state
+        ]
+        # What the optimizer updates; of the values of a training, these variables hold none.
+        self._trainable = [*self.model.trainable_variables, *learned]
+        update = make_update(optimizer, self._trainable, self._exempt_from_decay(learned))
         self._optimizer_start = [np.array(v.numpy()) for v in optimizer.variables]
-        self._settings: tuple[str, float | None] = (config.optimizer, None)
-        steps = XlaTrainingSteps if config.xla_batch_size else TrainingSteps
-        self._steps = steps(
-            config=config,
-            model=self.model,
-            members=members,
-            optimizer=optimizer,
-            weighting=weighting,
-            weighting_variables=self.weighting_variables,
-            trainable=self.trainable,
-            logit_offsets=self.logit_offsets,
-            label_smoothing=self.label_smoothing,
-            teacher=self.teacher,
-            average=self.average,
-        )
+        position = {id(v): k for k, v in enumerate(optimizer.variables)}
+        inner = inner_optimizer(optimizer)
+        self._rate_variable = position.get(id(get_learning_rate(inner)))
+        self._optimizer_averages = [position[id(v)] for v in moving_averages(inner)]
+        self.step = MemberStep(config, self.model, members, weighting, update)
+        self._compiled: dict[tuple[str, int], Any] = {}
         self._graphs: list[tf.Graph] = []
         # TensorFlow never frees a graph with a loop in it, nor does Python's garbage collector.
         self.dismantle = weakref.finalize(self, dismantle_graphs, self._graphs)
@@ -113,108 +100,310 @@ class TrainingProgram:
     # Compiled functions
     # --------------------------------------------------------------------------------------------
 
-    @cached_property
-    def run_steps(self) -> Any:
-        """The compiled steps of an epoch; see `TrainingSteps.run`."""
-        table, steps, unlabelled = signature_of(self.config)
-        is_taught = self.teacher is not None
-        return self._compile(
-            self._steps.run, (table, steps, unlabelled) if is_taught else (table, steps)
-        )
+    def run(self, n_members: int) -> Callable[[Values, Rates, Batch, Any], Any]:
+        """Return what trains members on steps, compiled; see `_run`."""
+        values = _stacked_spec(self._example(), n_members)
+        rates = _stacked_spec(self.feed_rates(RunConfig((), 0, 0, 0)), n_members)
+        config = self.config
+        n_steps = steps_per_call(config, n_members) if config.xla_batch_size else None
+        rows = _rows_spec(config, n_members, n_steps, config.xla_batch_size or None)
+        batch = Batch(*rows, tf.TensorSpec((n_members, n_steps), tf.bool))
+        if config.unlabelled is not None:
+            more = _rows_spec(config, n_members, n_steps, config.xla_unlabelled_batch_size or None)
+            factor = tf.TensorSpec((n_members, n_steps), tf.float32)
+            batch = batch._replace(unlabelled=UnlabelledBatch(more[0], more[2], factor))
+        return self._compile("run", self._run, n_members, (values, rates, batch))
 
-    @cached_property
-    def evaluate(self) -> Any:
-        """The compiled evaluation; see `TrainingSteps.evaluate`."""
-        table, steps, _ = signature_of(self.config)
-        return self._compile(self._steps.evaluate, (table, steps.order))
+    def evaluate(self, n_members: int) -> Callable[[list[Any], Any, Batch, Any], Any]:
+        """Return what evaluates members on rows, compiled; see `_evaluate`."""
+        spec, config = self.config.spec, self.config
+        network = _stacked_spec(self._example().network, n_members)
+        offsets = tf.TensorSpec((n_members, sum(spec.n_outputs)), tf.float32)
+        n_steps, n_rows = evaluation_shape(config, n_members)
+        if not config.xla_batch_size:
+            n_steps = n_rows = None
+        batch = Batch(*_rows_spec(config, n_members, n_steps, n_rows), ())
+        return self._compile("evaluate", self._evaluate, n_members, (network, offsets, batch))
 
     @interrupts_deferred()
-    def _compile(self, function: Any, signature: Sequence[Any]) -> Any:
+    def _compile(
+        self, name: str, function: Any, n_members: int, signature: Sequence[Any]
+    ) -> Callable[..., Any]:
         """Return a function traced once, for one signature: nothing can make it trace again."""
-        compiled = tf.function(function, input_signature=signature, autograph=False)
-        # The concrete function: TensorFlow takes a new tf.function per fit for a retracing by
-        # mistake.
-        concrete = compiled.get_concrete_function()
-        self._graphs.append(concrete.graph)
-        return concrete
+        if (name, n_members) not in self._compiled:
+            compiled = tf.function(
+                function,
+                input_signature=[*signature, tf.TensorSpec((), tf.int32)],
+                autograph=False,
+                jit_compile=bool(self.config.xla_batch_size),
+            )
+            # The concrete function: TensorFlow takes a new tf.function per fit for a retracing by
+            # mistake.
+            concrete = compiled.get_concrete_function()
+            self._graphs.append(concrete.graph)
+            self._compiled[name, n_members] = concrete
+        return self._compiled[name, n_members]
+
+    def _run(self, values: Values, rates: Rates, batches: Batch, n_steps: Any) -> Any:
+        """Train members on steps; return values, and sums of what `MemberStep.train` returns."""
+        shapes = tf.nest.map_structure(lambda part: part.shape, values)
+
+        def step(number: Any, values: Values, sums: Any) -> Any:
+            batch = tf.nest.map_structure(lambda part: part[:, number], batches)
+            values, terms = _for_each_member(self._train_member, (values, rates, batch))
+            tf.nest.map_structure(lambda part, shape: part.set_shape(shape), values, shapes)
+            return number + 1, values, tuple(s + t for s, t in zip(sums, terms, strict=True))
+
+        n_members = values.n_averaged.shape[0]
+        of_tasks = tf.zeros((n_members, len(self.config.spec.n_outputs)))
+        nothing = tf.zeros((n_members,))
+        sums = (of_tasks, of_tasks, nothing, *([nothing] if batches.unlabelled else []))
+        _, values, sums = tf.while_loop(
+            lambda number, *_: number < n_steps,
+            step,
+            (tf.constant(0), values, sums),
+            parallel_iterations=1,
+        )
+        return values, sums
+
+    def _train_member(self, values: Values, rates: Rates, batch: Batch) -> Any:
+        """Make a step of one member, unless it has none to make."""
+        changed, terms = self.step.train(values, rates, batch)
+        if isinstance(self.step.update, VariableUpdate):
+            return changed, terms  # the only member
+
+        def choose(new: Any, old: Any) -> Any:
+            return tf.where(batch.is_used, new, old)
+
+        nothing = tf.nest.map_structure(tf.zeros_like, terms)
+        return (
+            tf.nest.map_structure(choose, changed, values),
+            tf.nest.map_structure(choose, terms, nothing),
+        )
+
+    def _evaluate(self, network: list[Any], offsets: Any, batches: Batch, n_steps: Any) -> Any:
+        """Return by member the sums of task losses and of weights over rows, in inference mode."""
+
+        def step(number: Any, *sums: Any) -> Any:
+            batch = tf.nest.map_structure(lambda part: part[:, number], batches)
+            terms = _for_each_member(self.step.evaluate, (network, offsets, batch))
+            return number + 1, *(s + t for s, t in zip(sums, terms, strict=True))
+
+        nothing = tf.zeros((offsets.shape[0], len(self.config.spec.n_outputs)))
+        _, *sums = tf.while_loop(
+            lambda number, *_: number < n_steps,
+            step,
+            (tf.constant(0), nothing, nothing),
+            parallel_iterations=1,
+        )
+        return tuple(sums)
 
     # --------------------------------------------------------------------------------------------
     # Values
     # --------------------------------------------------------------------------------------------
 
-    @interrupts_deferred()
-    def load(self, state: TrainingState, run: RunConfig) -> None:
-        """Assign the values that a run starts or continues from."""
-        for variable, value in zip(network_variables(self.model), state.network, strict=True):
-            variable.assign(value)
-        if self.average is not None:
-            self.average.load(state.averaging)
-        for name, variable in self.weighting_variables.items():
-            variable.assign(state.weighting[name])
-        self._load_optimizer(state, run.learning_rate)
-        if self.teacher is not None:
-            self.teacher.load(state.teacher or TeacherState(state.network, 0))
-            self.teacher.seed(run.seed)
-        if self.logit_offsets is not None:
-            self.logit_offsets.assign(run.logit_offsets)
-        if self.label_smoothing is not None:
-            self.label_smoothing.assign(run.label_smoothing)
+    def start(self, state: TrainingState, run: RunConfig) -> Values:
+        """Return the values, as arrays, from which a run starts or continues."""
+        step, config = self.step, self.config
+        network = [
+            np.asarray(value, dtype=variable.dtype)
+            for variable, value in zip(step.variables, state.network, strict=True)
+        ]
+        averages: list[np.ndarray] = []
+        n_averaged = n_taught = 0
+        if config.averages_weights:
+            averages = list(itertools.compress(network, step.is_averaged))
+            if state.averaging is not None:
+                weights = iter(state.averaging.weights)
+                pairs = zip(network, step.is_averaged, strict=True)
+                network = [next(weights) if counts else value for value, counts in pairs]
+                n_averaged = state.averaging.n_steps
+        teacher: list[np.ndarray] = []
+        if config.unlabelled is not None:
+            of_teacher = state.teacher or TeacherState(state.network, 0)
+            teacher, n_taught = list(of_teacher.network), of_teacher.n_steps
+        return Values(
+            network,
+            {name: np.asarray(v, np.float32) for name, v in state.weighting.items()},
+            self._start_optimizer(state, run.learning_rate),
+            averages,
+            np.int32(n_averaged),
+            teacher,
+            np.int32(n_taught),
+        )
 
-    def _load_optimizer(self, state: TrainingState, learning_rate: float | None) -> None:
-        """Assign the optimizer's variables; values of another optimizer are not used."""
+    def _start_optimizer(
+        self, state: TrainingState, learning_rate: float | None
+    ) -> list[np.ndarray]:
+        """Return the optimizer's values; those of another optimizer are not used."""
         values, carried_rate = self._optimizer_start, None
         if state.optimizer is not None and state.optimizer_settings is not None:
             description, rate = state.optimizer_settings
             if description == self.config.optimizer:
                 values, carried_rate = state.optimizer, rate
-        for variable, value in zip(self.optimizer.variables, values, strict=True):
-            variable.assign(value)
+        variables = self.optimizer.variables
+        values = [np.asarray(v, kept_dtype(o)) for o, v in zip(variables, values, strict=True)]
         # A new learning rate replaces the one in the state.
-        if learning_rate is not None and learning_rate != carried_rate:
-            self.optimizer.learning_rate = learning_rate
-        self._settings = (self.config.optimizer, learning_rate)
+        if self._rate_variable is not None and learning_rate not in (None, carried_rate):
+            values[self._rate_variable] = np.float32(learning_rate)
+        return values
 
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """Hold the averages of the weights, the program's or the optimizer's, in a `with` block."""
-        optimizer = inner_optimizer(self.optimizer)
-        if self.average is not None:
-            with self.average.held():
-                yield
-            return
-        if not optimizer.use_ema:
-            yield
-            return
-        weights = [np.array(v.numpy()) for v in self.trainable]
-        optimizer.finalize_variable_values(self.trainable)
-        try:
-            yield
-        finally:
-            for variable, value in zip(self.trainable, weights, strict=True):
-                variable.assign(value)
+    def _example(self) -> Values:
+        """Return values of this program's shapes."""
+        state = TrainingState([np.array(v) for v in self.step.variables], self._initial_weighting)
+        return self.start(state, RunConfig((), 0, 0, 0))
 
-    def read(self) -> TrainingState:
-        """Return copies of all values."""
-        return TrainingState(
-            self.read_network(),
-            self.read_weighting(),
-            [np.array(v.value.numpy(), dtype=kept_dtype(v)) for v in self.optimizer.variables],
-            self._settings,
-            None if self.teacher is None else self.teacher.read(),
-            None if self.average is None else self.average.read(),
+    def feed_rates(self, run: RunConfig) -> Rates:
+        """Return what is fed besides values and rows, as arrays."""
+        spec = self.config.spec
+        offsets, smoothing = run.logit_offsets, run.label_smoothing
+        return Rates(
+            dropout=np.float32(run.dropout),
+            l2=np.float32(run.l2 / spec.l2 if spec.l2 else 1),
+            weight_decay=np.float32(run.weight_decay),
+            ema_momentum=np.float32(run.ema_momentum),
+            logit_offsets=_filled(offsets, sum(spec.n_outputs)),
+            label_smoothing=_filled(smoothing, len(spec.n_outputs)),
+            seed=np.int64(np.random.default_rng([run.seed, 4]).integers(2**31)),
         )
 
+    def predicting(self, values: Values) -> list[Any]:
+        """Return the network's values with which it predicts: averages where weights are averaged."""
+        # Of values of one member, or with one more axis, as they are passed.
+        if self.config.averages_weights:
+            averages = iter(values.averages)
+            pairs = zip(values.network, self.step.is_averaged, strict=True)
+            return [next(averages) if counts else value for value, counts in pairs]
+        if self._optimizer_averages:  # the optimizer's own, of what is trained
+            averages = [values.optimizer[k] for k in self._optimizer_averages]
+            n = self.step.n_trainable
+            return [*averages[:n], *values.network[n:]]
+        return values.network
+
+    def read(self, values: Values, learning_rate: float | None) -> TrainingState:
+        """Return the state that the values of one member, as arrays, stand for."""
+        averaging = teacher = None
+        if self.config.averages_weights:
+            weights = list(itertools.compress(values.network, self.step.is_averaged))
+            averaging = AveragingState(weights, int(values.n_averaged))
+        if self.config.unlabelled is not None:
+            teacher = TeacherState(values.teacher, int(values.n_taught))
+        return TrainingState(
+            self.predicting(values),
+            values.weighting,
+            values.optimizer,
+            (self.config.optimizer, learning_rate),
+            teacher,
+            averaging,
+        )
+
+    # --------------------------------------------------------------------------------------------
+    # The live model, for callbacks
+    # --------------------------------------------------------------------------------------------
+
+    @interrupts_deferred()
+    def show(self, values: Values, *, predicts: bool) -> None:
+        """Let the model and the optimizer hold the values of one member, or those it predicts with."""
+        network = self.predicting(values) if predicts else values.network
+        for variable, value in zip(self.step.variables, network, strict=True):
+            variable.assign(value)
+        for variable, value in zip(self.optimizer.variables, values.optimizer, strict=True):
+            variable.assign(value)
+
+    @interrupts_deferred()
+    def take_back(self, values: Values, *, predicts: bool) -> Values:
+        """Return the values of one member with what callbacks changed in what `show` gave them."""
+        network = [np.array(v.value.numpy()) for v in self.step.variables]
+        optimizer = [
+            np.array(v.value.numpy(), dtype=kept_dtype(v)) for v in self.optimizer.variables
+        ]
+        values = values._replace(optimizer=optimizer)
+        if not predicts:
+            return values._replace(network=network)
+        is_averaged = self.step.is_averaged
+        if self.config.averages_weights:
+            averages = list(itertools.compress(network, is_averaged))
+            pairs = zip(network, values.network, is_averaged, strict=True)
+            network = [old if counts else new for new, old, counts in pairs]
+            return values._replace(network=network, averages=averages)
+        return values._replace(network=network)
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """The values of a member of a pack after an epoch; read when they are needed."""
+
+    program: TrainingProgram
+    values: Values  # of all members
+    number: int  # of the member
+    learning_rate: float | None  # that it was given
+
+    def take(self) -> Values:
+        """Return the member's values as arrays."""
+        return take_member(self.values, self.number)
+
+    def read(self) -> TrainingState:
+        """Return the state of its training."""
+        return self.program.read(self.take(), self.learning_rate)
+
     def read_network(self) -> list[np.ndarray]:
-        """Return copies of the network's values, or of their averages if weights are averaged."""
-        averages = {} if self.average is None else self.average.by_variable()
-        variables = [averages.get(id(v), v) for v in network_variables(self.model)]
-        return [np.array(v.value.numpy()) for v in variables]
-
-    def read_weighting(self) -> dict[str, np.ndarray]:
-        """Return copies of the state of the task weighting."""
-        return {name: np.array(v.numpy()) for name, v in self.weighting_variables.items()}
+        """Return the values with which its network predicts."""
+        return take_member(self.program.predicting(self.values), self.number)
 
 
-def _settable(n_values: int, name: str) -> keras.Variable:
-    """Return a variable for a setting of the loss, whose values do not shape the program."""
-    return keras.Variable(np.zeros(n_values), trainable=False, name=name, dtype="float32")
+# ------------------------------------------------------------------------------------------------
+# Shapes
+# ------------------------------------------------------------------------------------------------
+
+
+def steps_per_call(config: ProgramConfig, n_members: int) -> int:
+    """Return the number of steps whose rows are gathered for one call of the program."""
+    spec, n_tasks = config.spec, len(config.spec.n_outputs)
+    cells = config.xla_batch_size * (spec.n_features + 2 * n_tasks)
+    cells += config.xla_unlabelled_batch_size * (spec.n_features + n_tasks)
+    return _power_of_two(_CELLS // (cells * n_members))
+
+
+def evaluation_shape(config: ProgramConfig, n_members: int) -> tuple[int, int]:
+    """Return the numbers of batches and of rows in each, of one call of an evaluation."""
+    spec = config.spec
+    n_rows = max(_EVALUATION_ROWS // spec.ensemble_size, 16)
+    cells = n_rows * (spec.n_features + 2 * len(spec.n_outputs))
+    return _power_of_two(_CELLS // (cells * n_members)), n_rows
+
+
+def _power_of_two(number: int) -> int:
+    """Return the largest power of two that is not larger, at least 1."""
+    return 1 << max(number.bit_length() - 1, 0)
+
+
+def _rows_spec(
+    config: ProgramConfig, n_members: int, n_steps: int | None, n_rows: int | None
+) -> tuple[Any, Any, Any]:
+    """Return the specifications of features, codes and weights of the rows of steps."""
+    n_tasks, axes = len(config.spec.n_outputs), (n_members, n_steps, n_rows)
+    return (
+        tf.TensorSpec((*axes, config.spec.n_features), tf.float32),
+        tf.TensorSpec((*axes, n_tasks), tf.int32),
+        tf.TensorSpec((*axes, n_tasks), tf.float32),
+    )
+
+
+def _stacked_spec(member: Any, n_members: int) -> Any:
+    """Return the specifications of the arrays of several members."""
+    return tf.nest.map_structure(
+        lambda part: tf.TensorSpec((n_members, *part.shape), part.dtype), member
+    )
+
+
+def _for_each_member(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """Return what a function gives for each member, on axis 0; for several it is vectorised."""
+    if tf.nest.flatten(arguments)[0].shape[0] > 1:
+        return tf.vectorized_map(lambda parts: function(*parts), arguments)
+    own = tf.nest.map_structure(lambda part: tf.squeeze(part, 0), arguments)
+    return tf.nest.map_structure(lambda part: part[tf.newaxis], function(*own))
+
+
+def _filled(values: np.ndarray | None, n_values: int) -> np.ndarray:
+    """Return values as float32; zeros for None."""
+    return np.zeros(n_values, np.float32) if values is None else np.asarray(values, np.float32)

@@ -12,7 +12,9 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,6 @@ from sk_mtl._train.config import RunConfig
 from sk_mtl._train.early_stopping import Monitor
 from sk_mtl._train.fit_identity import digest, identify_fit
 from sk_mtl._train.plan import TrainingPlan
-from sk_mtl._train.program import TrainingProgram
 from sk_mtl._train.state import (
     TrainingState,
     check_state,
@@ -51,7 +52,8 @@ class Progress:
     monitor: Monitor  # follows the losses, for early stopping
     epoch: int = 0  # epochs trained
     history: dict[str, list[float]] = field(default_factory=dict)  # one entry per epoch
-    best: TrainingState | None = None  # the values of the best epoch, with early stopping
+    # Reads the values of the best epoch, with early stopping.
+    best: Callable[[], TrainingState] | None = None
     best_epoch: int = 0  # that epoch, from 1; 0 for none
     # The values of the best epochs of the tasks, if each has its own.
     keeper: BestWeightsKeeper = field(default_factory=BestWeightsKeeper)
@@ -75,22 +77,20 @@ class ResumePoint:
         self._due = -float("inf")
         self._has_warned = False
 
-    def resume(self, program: TrainingProgram, run: RunConfig) -> Progress:
-        """Return how far the fit has come, and load its values into the program, if any."""
+    def resume(self, like: TrainingState, run: RunConfig) -> tuple[Progress, TrainingState | None]:
+        """Return how far the fit has come, and its values, which are like those of its start."""
         try:
             with open(self.path, "rb") as opened:
                 content = opened.read()
         except FileNotFoundError:
-            return Progress(run.make_monitor())
+            return Progress(run.make_monitor()), None
         try:
             text, arrays = unpack(content)
             nodes = read_json(text)
             require("epoch" in nodes, "it is not a checkpoint")
             refusal = self._refuse(nodes)
             if refusal is None:
-                progress, last = _decode(nodes, arrays, run, program.read())
-                program.load(last, run)
-                return progress
+                return _decode(nodes, arrays, run, like)
         except MemoryError:
             raise
         except Exception as error:  # what reads its parts raises what it likes
@@ -117,13 +117,13 @@ class ResumePoint:
             return f"is of another fit, with other {enumerate_some(others)}."
         return None
 
-    def save_if_due(self, program: TrainingProgram, progress: Progress) -> None:
+    def save_if_due(self, read: Callable[[], TrainingState], progress: Progress) -> None:
         """Write the file at the end of an epoch, if the last time is long enough ago."""
         begun = time.monotonic()
         if begun < self._due:
             return
         try:
-            nodes, arrays = _encode(progress, program.read())
+            nodes, arrays = _encode(progress, read())
             described = {"versions": _versions(), "fit": self._fit, **nodes}
             replace_file(self.path, pack(json.dumps(described, allow_nan=False), arrays))
         except OSError as error:
@@ -195,7 +195,7 @@ def _encode(
     }
     # The values of an epoch that is the best so far are stored once.
     if progress.best is not None and progress.best_epoch != progress.epoch:
-        nodes["best"] = encode_state(progress.best, "best", arrays)
+        nodes["best"] = encode_state(progress.best(), "best", arrays)
     return nodes, arrays
 
 
@@ -219,7 +219,12 @@ def _decode(
         require_alike(values, like.network)
     monitor = run.make_monitor()
     monitor.restore(stopping)
-    return Progress(monitor, epoch, history, best, best_epoch, keeper), last
+    read = None if best is None else partial(_itself, best)
+    return Progress(monitor, epoch, history, read, best_epoch, keeper), last
+
+
+def _itself(state: TrainingState) -> TrainingState:
+    return state
 
 
 def _decode_alike(node: Any, arrays: dict[str, np.ndarray], like: TrainingState) -> TrainingState:

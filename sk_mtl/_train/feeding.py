@@ -1,0 +1,132 @@
+"""Feeding: the rows of steps as arrays, from tables that stay where they are.
+
+X is never copied as a whole: each call of the compiled program gets the rows of its steps. Knows no
+network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+import tensorflow as tf
+
+from sk_mtl._compat.interrupts import interrupts_deferred
+from sk_mtl._train.values import Batch, UnlabelledBatch
+
+__all__ = ["Call", "Feed", "UnlabelledRows", "count", "plan_calls"]
+
+
+class Call(NamedTuple):
+    """Steps of an epoch that are made in one call: rows `start` to `start + n_steps * n_rows`."""
+
+    start: int
+    n_steps: int
+    n_rows: int  # of a step
+
+
+class UnlabelledRows(NamedTuple):
+    """The unlabelled cells of an epoch."""
+
+    weight: np.ndarray  # float32 of shape (n_samples, n_tasks); 0 for labelled cells
+    order: np.ndarray  # rows with unlabelled cells, in their order
+    factor: float  # weight of these cells relative to labelled ones
+    batch_size: int  # rows per step
+
+
+def plan_calls(n_rows: int, batch_size: int, n_steps: int, *, fills_up: bool) -> Iterator[Call]:
+    """Yield the calls of an epoch of `n_rows`, of at most `n_steps` each."""
+    # A last batch that is smaller is filled up with rows of weight 0, or has a call of its own.
+    n_whole = -(-n_rows // batch_size) if fills_up else n_rows // batch_size
+    for first in range(0, n_whole, n_steps):
+        yield Call(first * batch_size, min(n_steps, n_whole - first), batch_size)
+    if rest := n_rows - n_whole * batch_size if not fills_up else 0:
+        yield Call(n_whole * batch_size, 1, rest)
+
+
+class Feed:
+    """Arrays for the rows of a call, filled member by member.
+
+    Parameters
+    ----------
+    n_members, n_steps, n_rows, n_features, n_tasks : int
+        Their shape: members, steps, rows of a step, features and tasks.
+    n_unlabelled : int, default=0
+        Rows with unlabelled cells of a step.
+    """
+
+    def __init__(
+        self,
+        n_members: int,
+        n_steps: int,
+        n_rows: int,
+        n_features: int,
+        n_tasks: int,
+        n_unlabelled: int = 0,
+    ):
+        self.shape = (n_members, n_steps, n_rows, n_features, n_tasks, n_unlabelled)
+        axes = (n_members, n_steps, n_rows)
+        self._arrays = Batch(
+            np.zeros((*axes, n_features), np.float32),
+            np.zeros((*axes, n_tasks), np.int32),
+            np.zeros((*axes, n_tasks), np.float32),
+            np.zeros((n_members, n_steps), bool),
+        )
+        if n_unlabelled:
+            more = (n_members, n_steps, n_unlabelled)
+            self._arrays = self._arrays._replace(
+                unlabelled=UnlabelledBatch(
+                    np.zeros((*more, n_features), np.float32),
+                    np.zeros((*more, n_tasks), np.float32),
+                    np.zeros((n_members, n_steps), np.float32),
+                )
+            )
+
+    def fill(
+        self, member: int, X: Any, codes: np.ndarray, weight: np.ndarray, rows: np.ndarray
+    ) -> None:
+        """Take the rows of the next steps of a member; what they do not fill has weight 0."""
+        arrays, n = self._arrays, len(rows)
+        n_rows, n_steps = arrays.X.shape[2], -(-n // arrays.X.shape[2])
+        for source, target in zip((X, codes, weight), arrays[:3], strict=True):
+            flat = target[member].reshape(-1, target.shape[-1])
+            _gather(source, rows, flat[:n])
+            flat[n : n_steps * n_rows] = 0
+        arrays.is_used[member] = np.arange(arrays.X.shape[1]) < n_steps
+
+    def fill_unlabelled(
+        self, member: int, X: Any, unlabelled: UnlabelledRows, first: int, n_steps: int
+    ) -> None:
+        """Take the rows with unlabelled cells of the steps from `first` on."""
+        arrays, size = self._arrays.unlabelled, unlabelled.batch_size
+        rows = unlabelled.order[first * size : (first + n_steps) * size]
+        for source, target in zip((X, unlabelled.weight), arrays[:2], strict=True):
+            _gather(source, rows, target[member].reshape(-1, target.shape[-1])[: len(rows)])
+        arrays.factor[member] = unlabelled.factor
+
+    def skip(self, member: int) -> None:
+        """Let a member make no step."""
+        self._arrays.is_used[member] = False
+        self._arrays.weight[member] = 0
+
+    @interrupts_deferred()
+    def place(self, *, is_evaluation: bool = False) -> Batch:
+        """Return the arrays as tensors."""
+        arrays = self._arrays._replace(is_used=()) if is_evaluation else self._arrays
+        return tf.nest.map_structure(tf.constant, arrays)
+
+
+@interrupts_deferred()
+def count(number: int) -> tf.Tensor:
+    """Return a number of steps as a tensor."""
+    return tf.constant(number, tf.int32)
+
+
+def _gather(source: Any, rows: np.ndarray, out: np.ndarray) -> None:
+    """Write rows of a matrix; only here is a CSR matrix made dense."""
+    if sp.issparse(source):
+        out[...] = source[rows].toarray()
+    else:
+        np.take(source, rows, axis=0, out=out, mode="clip")

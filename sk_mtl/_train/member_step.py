@@ -1,0 +1,208 @@
+"""The training step of one network, as a function of its values and a batch.
+
+Owns what a step computes. Does not know how many networks are trained side by side, nor where
+values and rows come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from sk_mtl._model.build import logits_of, network_variables
+from sk_mtl._model.layers import NoiseDropout, draw_uniform
+from sk_mtl._train.averaging import is_averaged, update_averages
+from sk_mtl._train.config import ProgramConfig
+from sk_mtl._train.optimizer import AdamUpdate, VariableUpdate
+from sk_mtl._train.teacher import replace_features, update_teacher
+from sk_mtl._train.values import Batch, Rates, UnlabelledBatch, Values
+from sk_mtl.losses._tasks import (
+    member_cross_entropy,
+    member_margins,
+    task_cross_entropy,
+    task_disagreement,
+    task_margins,
+    task_means,
+)
+from sk_mtl.weighting import TaskWeighting
+
+__all__ = ["MemberStep"]
+
+
+@dataclass(eq=False)
+class MemberStep:
+    """What a step computes, over a Keras model whose variables it does not touch."""
+
+    config: ProgramConfig
+    model: keras.Model
+    # What is trained: the network, or in an ensemble the logits of each of its members.
+    members: keras.Model
+    weighting: TaskWeighting
+    update: AdamUpdate | VariableUpdate
+
+    def __post_init__(self) -> None:
+        self.spec = self.config.spec
+        self.variables = network_variables(self.model)
+        self.n_trainable = len(self.model.trainable_variables)
+        self.is_averaged = [is_averaged(v) for v in self.variables]
+
+    def train(self, values: Values, rates: Rates, batch: Batch) -> tuple[Values, tuple[Any, ...]]:
+        """Make one step; return task losses, weights, objective, and that of unlabelled cells."""
+        n, learned_names = self.n_trainable, self.weighting.learned_state
+        trained = [*values.network[:n], *(values.weighting[name] for name in learned_names)]
+        state, fixed = dict(values.weighting), values.network[n:]
+        of_unlabelled: tuple[Any, ...] = ()
+        self.update.begin(values.optimizer)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(trained)
+            state |= dict(zip(learned_names, trained[n:], strict=True))
+            logits, fixed, penalty = self._call([*trained[:n], *fixed], rates, batch.X)
+            logits = self._adjust_logits(logits, rates)
+            loss_sum, weight_sum = self.sum_losses(logits, batch.codes, batch.weight)
+            smoothed_sum = loss_sum + self._smoothing_sum(logits, rates, batch)
+            losses = self._divide_losses(smoothed_sum, weight_sum)
+            objective, new_state = self.weighting.combine(losses, weight_sum > 0, state)
+            if penalty:
+                objective += tf.add_n(penalty) * rates.l2
+            if isinstance(batch.unlabelled, UnlabelledBatch):
+                more, fixed = self._unlabelled_objective(
+                    [*trained[:n], *fixed], values, rates, batch.unlabelled, state
+                )
+                objective += batch.unlabelled.factor * more
+                of_unlabelled = (more,)
+            minimized = objective
+            if self.spec.ensemble_method == "independent":
+                # The gradient of a member is that of its own objective, not of its share of a mean.
+                minimized = objective * self.spec.ensemble_size
+            scaled = self.update.scale(minimized)
+        # A custom network may have heads that no task reads.
+        unread = tf.UnconnectedGradients.ZERO
+        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(scaled, trained, None, unread)]
+        trained, optimizer = self.update.update(
+            gradients, trained, values.optimizer, rates.weight_decay
+        )
+        network = [*trained[:n], *fixed]
+        state = {**values.weighting, **new_state, **dict(zip(learned_names, trained[n:], strict=True))}
+        changed = values._replace(network=network, weighting=state, optimizer=optimizer)
+        if self.config.averages_weights:
+            averaged = [v for v, counts in zip(network, self.is_averaged, strict=True) if counts]
+            averages = update_averages(
+                values.averages, averaged, values.n_averaged, rates.ema_momentum
+            )
+            changed = changed._replace(averages=averages, n_averaged=values.n_averaged + 1)
+        if self.config.unlabelled is not None:
+            teacher = update_teacher(
+                values.teacher,
+                network,
+                [v.trainable for v in self.variables],
+                values.n_taught,
+                self.config.unlabelled.momentum,
+            )
+            changed = changed._replace(teacher=teacher, n_taught=values.n_taught + 1)
+        return changed, (loss_sum, weight_sum, objective, *of_unlabelled)
+
+    def evaluate(self, network: Sequence[Any], offsets: Any, batch: Batch) -> tuple[Any, Any]:
+        """Return the sums of task losses and of weights over a batch, in inference mode."""
+        logits = self._predict(network, batch.X)
+        if self.config.has_logit_offsets:
+            logits = logits + offsets
+        return self.sum_losses(logits, batch.codes, batch.weight)
+
+    # --------------------------------------------------------------------------------------------
+    # The network
+    # --------------------------------------------------------------------------------------------
+
+    def _call(
+        self, network: Sequence[Any], rates: Rates, X: Any
+    ) -> tuple[Any, list[Any], list[Any]]:
+        """Return logits in training mode, values that the call changed, and penalties."""
+        with _held(self.variables, network) as scope, self._fed_dropout(rates.dropout):
+            logits = logits_of(self.spec, self.members(X, training=True))
+            penalties = list(self.members.losses)
+            fixed = [scope.get_current_value(v) for v in self.variables[self.n_trainable :]]
+        return logits, fixed, penalties
+
+    def _predict(self, network: Sequence[Any], X: Any) -> Any:
+        """Return logits in inference mode."""
+        with _held(self.variables, network):
+            return logits_of(self.spec, self.model(X, training=False))
+
+    @contextmanager
+    def _fed_dropout(self, rate: Any) -> Iterator[None]:
+        """Let the dropout layers have this rate within a `with` block."""
+        layers = [layer for layer in self.model.layers if isinstance(layer, NoiseDropout)]
+        try:
+            for layer in layers:
+                layer.fed_rate = rate
+            yield
+        finally:
+            for layer in layers:
+                layer.fed_rate = None
+
+    # --------------------------------------------------------------------------------------------
+    # Losses
+    # --------------------------------------------------------------------------------------------
+
+    def sum_losses(self, logits: Any, codes: Any, weight: Any) -> tuple[Any, Any]:
+        """Return the sums of task losses and of weights over a batch, as a mean over members."""
+        loss_of = task_cross_entropy if len(logits.shape) == 2 else member_cross_entropy
+        return loss_of(logits, codes, weight, self.spec.n_outputs, self.config.focal_gamma)
+
+    def _adjust_logits(self, logits: Any, rates: Rates) -> Any:
+        return logits + rates.logit_offsets if self.config.has_logit_offsets else logits
+
+    def _smoothing_sum(self, logits: Any, rates: Rates, batch: Batch) -> Any:
+        """Return what smoothed labels add to the sums of task losses."""
+        if not self.config.smooths_labels:
+            return 0.0
+        margins_of = task_margins if len(logits.shape) == 2 else member_margins
+        margins = margins_of(logits, batch.codes, batch.weight, self.spec.n_outputs)
+        return rates.label_smoothing * margins
+
+    def _divide_losses(self, loss_sum: Any, weight_sum: Any) -> Any:
+        """Return the task losses from the sums over a batch."""
+        if self.config.loss_normalization == "tasks":
+            return task_means(loss_sum, weight_sum)
+        everything = tf.fill(tf.shape(weight_sum), tf.reduce_sum(weight_sum))
+        return task_means(loss_sum, everything)
+
+    def _unlabelled_objective(
+        self,
+        network: Sequence[Any],
+        values: Values,
+        rates: Rates,
+        batch: UnlabelledBatch,
+        state: dict[str, Any],
+    ) -> tuple[Any, list[Any]]:
+        """Return what unlabelled cells add to the objective, before their factor."""
+        how = self.config.unlabelled
+        assert how is not None
+        X = batch.X
+        teacher_logits = tf.stop_gradient(self._predict(values.teacher, X))
+        if how.input_noise:
+            key = tf.stack([rates.seed, tf.cast(values.n_taught, tf.int64)])
+            X = replace_features(X, draw_uniform(key, X), how.input_noise)
+        logits, fixed, _ = self._call(network, rates, X)
+        loss_sum, weight_sum = task_disagreement(
+            logits, teacher_logits, batch.weight, self.spec.n_outputs, how.threshold
+        )
+        losses, present = self._divide_losses(loss_sum, weight_sum), weight_sum > 0
+        # The weights of tasks are learned from labels only.
+        state = {name: tf.stop_gradient(value) for name, value in state.items()}
+        combined, of_nothing = (
+            self.weighting.combine(x, present, state)[0] for x in (losses, tf.zeros_like(losses))
+        )
+        return combined - of_nothing, fixed
+
+
+@contextmanager
+def _held(variables: Sequence[Any], values: Sequence[Any]) -> Iterator[keras.StatelessScope]:
+    """Let variables hold these values within a `with` block, in which they are not assigned."""
+    mapping = list(zip(variables, values, strict=True))
+    with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
+        yield scope

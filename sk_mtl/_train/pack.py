@@ -1,0 +1,223 @@
+"""A pack: trainings of one shape, side by side in one compiled program.
+
+Owns how the values and rows of several trainings become those of one call. A training that ends
+leaves its place to the next one that waits.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from sk_mtl._compat.interrupts import interrupts_deferred
+from sk_mtl._train.callbacks import wants_batches
+from sk_mtl._train.feeding import Feed, count
+from sk_mtl._train.logs import training_logs, validation_logs
+from sk_mtl._train.loop import Job, NonFiniteLossError, TrainingResult, TrainingRun
+from sk_mtl._train.program import Snapshot, TrainingProgram, steps_per_call
+from sk_mtl._train.validation import Validation
+from sk_mtl._train.values import Values, stack_members, take_member
+
+__all__ = ["Pack"]
+
+_CELLS = 2**20  # of X of the steps of a call that XLA does not compile
+
+
+class Pack:
+    """Trainings that take turns on the places of one call."""
+
+    def __init__(self, program: TrainingProgram, waiting: deque[tuple[int, Job]], n_members: int):
+        self.program = program
+        self.n_members = n_members
+        self._waiting = waiting
+        config = program.config
+        self._shape = (config.spec.n_features, len(config.spec.n_outputs))
+        self._is_filled = bool(config.xla_batch_size)
+        self._runs: list[TrainingRun | None] = [None] * n_members
+        self._numbers = [0] * n_members
+        self._values: Values | None = None
+        self._rates: Any = None
+        self._feed: Feed | None = None
+        self._validation: Validation | None = None
+
+    def compile(self) -> None:
+        """Compile what the pack calls."""
+        self.program.run(self.n_members)
+        self.program.evaluate(self.n_members)
+
+    def results(
+        self, must_stop: threading.Event | None = None
+    ) -> Iterator[tuple[int, TrainingResult | NonFiniteLossError]]:
+        """Train until nothing waits; yield each training's number and result."""
+        try:
+            while must_stop is None or not must_stop.is_set():
+                yield from self._take_places()
+                if not any(self._runs):
+                    return
+                self._make_steps()
+                yield from self._end_epochs()
+        finally:
+            for run in self._runs:
+                if run is not None:
+                    run.close()
+
+    # --------------------------------------------------------------------------------------------
+    # Places
+    # --------------------------------------------------------------------------------------------
+
+    def _take_places(self) -> Iterator[tuple[int, TrainingResult | NonFiniteLossError]]:
+        """Give the free places to trainings that wait; yield those that had no epoch left."""
+        members = None
+        for place in range(self.n_members):
+            while self._runs[place] is None:
+                try:
+                    number, job = self._waiting.popleft()
+                except IndexError:
+                    break
+                run = TrainingRun(job, self.program)
+                if run.is_done:
+                    last = Snapshot(self.program, stack_members([run.values]), 0, None)
+                    yield number, self._finish(run, last)
+                    continue
+                if members is None:
+                    members = self._members()
+                members[place] = (run.values, run.rates)
+                self._runs[place], self._numbers[place] = run, number
+        if members is not None:
+            self._place(members)
+
+    def _members(self) -> list[Any]:
+        """Return the values and rates of each place, as arrays; None for one never taken."""
+        if self._values is None:
+            return [None] * self.n_members
+        return [take_member((self._values, self._rates), k) for k in range(self.n_members)]
+
+    @interrupts_deferred()
+    def _place(self, members: list[Any]) -> None:
+        # A place that nobody needs has anybody's values, which stay as they are.
+        anybody = next(member for member in members if member is not None)
+        members = [anybody if member is None else member for member in members]
+        self._values, self._rates = stack_members(members)
+        subsets = [None if run is None else run.job.validation for run in self._runs]
+        self._validation = Validation(self.program, subsets)
+
+    def _finish(
+        self, run: TrainingRun, last: Snapshot
+    ) -> TrainingResult | NonFiniteLossError:
+        try:
+            return run.result(last)
+        except NonFiniteLossError as error:
+            return error
+        finally:
+            run.close()
+
+    # --------------------------------------------------------------------------------------------
+    # Steps and epochs
+    # --------------------------------------------------------------------------------------------
+
+    def _end_epochs(self) -> Iterator[tuple[int, TrainingResult | NonFiniteLossError]]:
+        """End the epoch of each training that has made its steps; yield those that end with it."""
+        ended = [k for k, run in enumerate(self._runs) if run is not None and run.is_epoch_over]
+        values, losses = self._values, None
+        if any(self._runs[place].job.validation is not None for place in ended):
+            network, offsets = self.program.predicting(values), self._rates.logit_offsets
+            losses = self._validation.sum_losses(network, offsets)
+        for place in ended:
+            run = self._runs[place]
+            plan, logs = run.job.plan, self._training_logs(run, place)
+            if losses is not None and run.job.validation is not None:
+                logs |= validation_logs(plan.run, [part[place] for part in losses])
+            rate = plan.run.learning_rate
+            snapshot = Snapshot(self.program, values, place, rate)
+            try:
+                of_callbacks = run.end_epoch(snapshot, logs)
+            except NonFiniteLossError as error:
+                run.close()
+                self._runs[place] = None
+                yield self._numbers[place], error
+                continue
+            if of_callbacks is not None:
+                self._values = stack_members([of_callbacks])
+                snapshot = Snapshot(self.program, self._values, 0, rate)
+            if run.is_done:
+                self._runs[place] = None
+                yield self._numbers[place], self._finish(run, snapshot)
+
+    def _make_steps(self) -> None:
+        """Make the next steps of each training: as many as one call takes."""
+        runs = [run for run in self._runs if run is not None]
+        for run in runs:
+            if run.is_epoch_over:
+                run.begin_epoch()
+        if wants_batches(runs[0].job.plan.parts.callbacks):
+            self._make_watched_step(runs[0])
+        else:
+            self._call(runs[0].job.plan.run.batch_size)
+
+    def _make_watched_step(self, run: TrainingRun) -> None:
+        """Make a step of the only training, between the callbacks of a batch."""
+        program, number = self.program, run.position // run.job.plan.run.batch_size
+        before = take_member(self._values, 0)
+        program.show(before, predicts=False)
+        run.callbacks.on_train_batch_begin(number)
+        self._values = stack_members([program.take_back(before, predicts=False)])
+        self._call(run.job.plan.run.batch_size, is_single=True)
+        after = take_member(self._values, 0)
+        program.show(after, predicts=False)
+        run.callbacks.on_train_batch_end(number, self._training_logs(run, 0))
+        self._values = stack_members([program.take_back(after, predicts=False)])
+        if program.model.stop_training:
+            run.position = len(run.rows)
+
+    def _call(self, batch_size: int, *, is_single: bool = False) -> None:
+        """Make steps in one call of the program, or a single one."""
+        runs = [run for run in self._runs if run is not None]
+        left = max(len(run.rows) - run.position for run in runs)
+        n_rows = batch_size
+        if self._is_filled:
+            n_steps = steps_per_call(self.program.config, self.n_members)
+        else:
+            # A last batch that is smaller has a call of its own.
+            n_steps = min(max(_CELLS // (batch_size * self._shape[0]), 1), left // batch_size)
+            if not n_steps:
+                n_steps, n_rows = 1, left
+            n_steps = 1 if is_single else n_steps
+        feed = self._feed_for(n_steps, n_rows, runs[0].job.plan.run.unlabelled_batch_size)
+        n_wanted, n_made = (1 if is_single else n_steps) * n_rows, 0
+        for place, run in enumerate(self._runs):
+            if run is None:
+                feed.skip(place)
+                continue
+            training = run.job.training
+            rows = run.rows[run.position : run.position + n_wanted]
+            feed.fill(place, training.X, training.codes, training.weight, rows)
+            n_used = -(-len(rows) // n_rows)
+            if run.unlabelled is not None:
+                first = run.position // batch_size
+                feed.fill_unlabelled(place, training.X, run.unlabelled, first, n_used)
+            n_made = max(n_made, n_used)
+        self._values, sums = self.program.run(self.n_members)(
+            self._values, self._rates, feed.place(), count(n_made)
+        )
+        by_member = [part.numpy() for part in sums]
+        for place, run in enumerate(self._runs):
+            if run is not None:
+                run.note_steps([part[place] for part in by_member], n_wanted)
+
+    def _feed_for(self, n_steps: int, n_rows: int, n_unlabelled: int) -> Feed:
+        """Return arrays of a shape, again those of the last call if they have it."""
+        shape = (self.n_members, n_steps, n_rows, *self._shape, n_unlabelled)
+        if self._feed is None or self._feed.shape != shape:
+            self._feed = Feed(*shape)
+        return self._feed
+
+    def _training_logs(self, run: TrainingRun, place: int) -> dict[str, float]:
+        """Return the training losses of the epoch so far."""
+        plan = run.job.plan
+        state = {name: v.numpy()[place] for name, v in self._values.weighting.items()}
+        n_steps = -(-run.position // plan.run.batch_size)
+        return training_logs(plan, state, run.sums, n_steps)
