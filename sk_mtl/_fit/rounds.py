@@ -38,13 +38,18 @@ from sk_mtl._train.loop import (
     NonFiniteLossError,
     TrainingResult,
     draw_start,
+    keep_planned,
 )
-from sk_mtl._train.plan import TrainingPlan, make_plan, resolve_jit_compile
+from sk_mtl._train.plan import TrainingPlan, can_share_program, make_plan, resolve_jit_compile
 from sk_mtl._train.resume import ResumePoint, open_resume_point
 from sk_mtl._train.state import TrainingState
 from sk_mtl._train.together import train, train_together
 
 __all__ = ["fit_model", "train_one_epoch"]
+
+# Of a training beside the folds, all epochs are kept until these tell which one is best.
+_MAX_KEPT_NUMBERS = 2**24
+_NUMBERS_PER_WEIGHT = 4  # with those of optimizer and average
 
 
 @dataclass(frozen=True)
@@ -183,67 +188,88 @@ class _Fit:
         splits = list(split_folds(dataset, self.seed))
         self._warn_of_monitor([validation for _, validation in splits])
         self.begin_tasks(N_FOLDS + 1)
-        folds = self._train_folds(splits)
-        validated = []
-        if settings.must_calibrate:
-            pairs = zip(folds, splits, strict=True)
-            validated = [self._logits_and_labels(fold, part) for fold, (_, part) in pairs]
-        fold, history = folds[-1], mean_history([fold.result.history for fold in folds])
-        best = compute_best_epochs(fold.plan.run.make_monitor(), history)
-        result = TrainingResult(
-            fold.result.state,
-            history,
-            len(history["loss"]),
-            best.best_epoch,
-            stopping=best.stopping,
-        )
-        found = replace(fold, result=result)
-        temperatures = _fit_temperatures(found, validated) if validated else None
-        return self.train_on_all(found, best.task_epochs), temperatures
-
-    def _train_folds(self, splits: list[tuple[Subset, Subset]]) -> list[Round]:
-        """Train on folds, side by side."""
         prepared = []
         for number, (training, validation) in enumerate(splits, start=1):
             title = f"fold {number} of {N_FOLDS}"
-            of_fold = self._prepare(training, validation, self.settings.stopping(), title=title)
+            of_fold = self._prepare(training, validation, settings.stopping(), title=title)
             assert of_fold is not None  # there is a task to learn
             prepared.append(of_fold)
         if self.tasks is not None:  # who follows them is told of one training after another
-            return [self._train_prepared(*of_fold) for of_fold in prepared]
-        results: dict[int, TrainingResult] = {}
-        for number, result in train_together([job for _, job in prepared]):
-            if isinstance(result, Exception):
+            folds, found, last = (
+                [self._train_prepared(*of_fold) for of_fold in prepared],
+                None,
+                None,
+            )
+        else:
+            folds, found, last = self._train_side_by_side(prepared)
+        found = found or _mean_over_folds(folds)
+        temperatures = None
+        if settings.must_calibrate:
+            pairs = zip(folds, splits, strict=True)
+            validated = [self._logits_and_labels(fold, part) for fold, (_, part) in pairs]
+            temperatures = _fit_temperatures(found, validated)
+        return self.train_on_all(found, last), temperatures
+
+    def _train_side_by_side(
+        self, prepared: list[tuple[InputEncoder, Job]]
+    ) -> tuple[list[Round], Round | None, Round | None]:
+        """Train on folds, and on all rows beside them where that can be kept epoch by epoch."""
+        jobs, n_folds = [job for _, job in prepared], len(prepared)
+        beside = self._prepare_beside(jobs[-1].plan)
+        ends_with = [0]  # the last epoch that is needed, once the folds tell
+
+        if beside is not None:
+            jobs.append(replace(beside[1], is_enough=lambda epoch: 0 < ends_with[0] <= epoch))
+        rounds: dict[int, Round] = {}
+        found = None
+        for number, result in train_together(jobs):
+            if isinstance(result, NonFiniteLossError):
                 raise result
-            results[number] = result
-        return [
-            Round(job.plan, encoder, results[number])
-            for number, (encoder, job) in enumerate(prepared)
-        ]
+            encoder = prepared[number][0] if number < n_folds else beside[0]
+            rounds[number] = Round(jobs[number].plan, encoder, result)
+            if found is None and all(k in rounds for k in range(n_folds)):
+                found = _mean_over_folds([rounds[k] for k in range(n_folds)])
+                ends_with[0] = max(_planned(found).task_epochs)
+        return [rounds[k] for k in range(n_folds)], found, rounds.get(n_folds)
+
+    def _prepare_beside(self, search: TrainingPlan) -> tuple[InputEncoder, Job] | None:
+        """Return the training on all rows, if it may run beside the folds; None if it follows."""
+        n_epochs = int(self.settings.epochs)
+        prepared = self._prepare(
+            self.all_rows(), None, None, title="all rows", epochs=n_epochs, search=search
+        )
+        assert prepared is not None
+        job = prepared[1]
+        n_numbers = sum(value.size for value in job.start.network) * _NUMBERS_PER_WEIGHT * n_epochs
+        is_beside = (
+            self.settings.checkpoint is None
+            and can_share_program(job.plan)
+            and job.plan.program == search.program
+            and n_numbers <= _MAX_KEPT_NUMBERS
+        )
+        return prepared if is_beside else None
 
     def begin_tasks(self, n_trainings: int) -> None:
         """Tell callbacks of scikit-learn that the fit begins."""
         if self.tasks is not None:
             self.tasks.begin(n_trainings, int(self.settings.epochs))
 
-    def train_on_all(self, found: Round, task_epochs: tuple[int, ...] = ()) -> Round:
+    def train_on_all(self, found: Round, beside: Round | None = None) -> Round:
         """Train afresh on all rows for the epochs found; the history stays that of the search."""
-        result = found.result
-        # Of weights that a callback made, no training has a number of epochs.
-        best_epoch = result.best_epoch or result.n_epochs
-        epochs = task_epochs or (best_epoch,) * len(self.dataset.learnable_names)
-        if result.best_weights is not None:
-            epochs = result.best_weights.task_epochs
-        last = self.train(
-            self.all_rows(),
-            None,
-            PlannedEpochs(best_epoch, tuple(epochs)),
-            title="all rows",
-            epochs=max(*epochs, best_epoch),
-            search=found.plan,
-        )
-        assert last is not None  # as a search was
-        kept = last.result
+        result, planned = found.result, _planned(found)
+        kept = None if beside is None else keep_planned(beside.result, planned)
+        last = beside
+        if kept is None:
+            last = self.train(
+                self.all_rows(),
+                None,
+                planned,
+                title="all rows",
+                epochs=max(planned.task_epochs),
+                search=found.plan,
+            )
+            assert last is not None  # as a search was
+            kept = last.result
         result = replace(
             result, state=kept.state, best_epoch=kept.best_epoch, best_weights=kept.best_weights
         )
@@ -392,10 +418,34 @@ class _Fit:
         """Return logits, class indices and cell weights of validation rows."""
         rows = validation.rows
         X = fold.encoder.transform(validation.X[rows], self.dataset.categories)
-        network = FittedNetwork(
-            fold.plan.spec, fold.result.state, None, fold.result.best_weights
-        )
+        network = FittedNetwork(fold.plan.spec, fold.result.state, None, fold.result.best_weights)
         return network.logits(X), validation.codes[rows], validation.weight[rows]
+
+
+def _mean_over_folds(folds: list[Round]) -> Round:
+    """Return what folds have found together, as the round of a search."""
+    last, history = folds[-1], mean_history([fold.result.history for fold in folds])
+    best = compute_best_epochs(last.plan.run.make_monitor(), history)
+    result = TrainingResult(
+        last.result.state,
+        history,
+        len(history["loss"]),
+        best.best_epoch,
+        stopping=best.stopping,
+        task_epochs=best.task_epochs,
+    )
+    return replace(last, result=result)
+
+
+def _planned(found: Round) -> PlannedEpochs:
+    """Return the epochs that a search has found, for all tasks and for each."""
+    result = found.result
+    # Of weights that a callback made, no training has a number of epochs.
+    best_epoch = result.best_epoch or result.n_epochs
+    epochs = result.task_epochs or (best_epoch,) * len(found.plan.run.task_names)
+    if result.best_weights is not None:
+        epochs = result.best_weights.task_epochs
+    return PlannedEpochs(best_epoch, tuple(epochs))
 
 
 def _check_folds(dataset: Dataset, validation: Subset | None) -> None:

@@ -6,7 +6,6 @@ network.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,15 +15,7 @@ import tensorflow as tf
 from sk_mtl._compat.interrupts import interrupts_deferred
 from sk_mtl._train.values import Batch, UnlabelledBatch
 
-__all__ = ["Call", "Feed", "UnlabelledRows", "count", "plan_calls"]
-
-
-class Call(NamedTuple):
-    """Steps of an epoch that are made in one call: rows `start` to `start + n_steps * n_rows`."""
-
-    start: int
-    n_steps: int
-    n_rows: int  # of a step
+__all__ = ["Feed", "UnlabelledRows", "count"]
 
 
 class UnlabelledRows(NamedTuple):
@@ -34,16 +25,6 @@ class UnlabelledRows(NamedTuple):
     order: np.ndarray  # rows with unlabelled cells, in their order
     factor: float  # weight of these cells relative to labelled ones
     batch_size: int  # rows per step
-
-
-def plan_calls(n_rows: int, batch_size: int, n_steps: int, *, fills_up: bool) -> Iterator[Call]:
-    """Yield the calls of an epoch of `n_rows`, of at most `n_steps` each."""
-    # A last batch that is smaller is filled up with rows of weight 0, or has a call of its own.
-    n_whole = -(-n_rows // batch_size) if fills_up else n_rows // batch_size
-    for first in range(0, n_whole, n_steps):
-        yield Call(first * batch_size, min(n_steps, n_whole - first), batch_size)
-    if rest := n_rows - n_whole * batch_size if not fills_up else 0:
-        yield Call(n_whole * batch_size, 1, rest)
 
 
 class Feed:
@@ -112,10 +93,15 @@ class Feed:
         self._arrays.weight[member] = 0
 
     @interrupts_deferred()
-    def place(self, *, is_evaluation: bool = False) -> Batch:
+    def place(self) -> Batch:
         """Return the arrays as tensors."""
-        arrays = self._arrays._replace(is_used=()) if is_evaluation else self._arrays
-        return tf.nest.map_structure(tf.constant, arrays)
+        return tf.nest.map_structure(tf.constant, self._arrays)
+
+    @interrupts_deferred()
+    def place_rows(self) -> Batch:
+        """Return the rows of a single step as tensors, without an axis of steps."""
+        X, codes, weight = (tf.constant(part[:, 0]) for part in self._arrays[:3])
+        return Batch(X, codes, weight, ())
 
 
 @interrupts_deferred()

@@ -19,7 +19,7 @@ from sk_mtl._model.initial_values import draw_initial_values
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._tasks import enumerate_some
 from sk_mtl._train.batching import LabelAwareOrder, RandomOrder, draw_endlessly
-from sk_mtl._train.best_weights import BestWeights
+from sk_mtl._train.best_weights import BestWeights, BestWeightsKeeper
 from sk_mtl._train.callbacks import (
     LogRecorder,
     SeenWeights,
@@ -27,7 +27,7 @@ from sk_mtl._train.callbacks import (
     start_callbacks,
 )
 from sk_mtl._train.config import RunConfig
-from sk_mtl._train.early_stopping import StoppingResult
+from sk_mtl._train.early_stopping import PlannedEpochs, StoppingResult
 from sk_mtl._train.feeding import UnlabelledRows
 from sk_mtl._train.logs import record_logs
 from sk_mtl._train.plan import TrainingPlan
@@ -45,6 +45,7 @@ __all__ = [
     "TrainingResult",
     "TrainingRun",
     "draw_start",
+    "keep_planned",
 ]
 
 
@@ -62,6 +63,8 @@ class TrainingResult:
     # The values kept for each task, unless all have those of the best epoch.
     best_weights: BestWeights | None = None
     stopping: StoppingResult | None = None  # how early stopping ended; None without it
+    # The best epoch of each task, if folds have found them; () for the same.
+    task_epochs: tuple[int, ...] = ()
     # The values of each epoch, if all were kept.
     by_epoch: dict[int, TrainingState] = field(default_factory=dict)
 
@@ -272,12 +275,25 @@ class TrainingRun:
             kept_epoch,
             best_weights,
             stopping,
-            self._by_epoch,
+            by_epoch=self._by_epoch,
         )
 
     def close(self) -> None:
         """Close the progress bar, and take the model from the callbacks."""
         release_callbacks(self.job.plan.parts)
+
+
+def keep_planned(result: TrainingResult, planned: PlannedEpochs) -> TrainingResult | None:
+    """Return a result of which all epochs were kept as one of these; None if it lacks some."""
+    best, wanted = planned.best_epoch, {planned.best_epoch, *planned.task_epochs}
+    if not wanted <= result.by_epoch.keys():
+        return None
+    keeper = BestWeightsKeeper()
+    for task, epoch in enumerate(planned.task_epochs):
+        keeper.keep([task], epoch, result.by_epoch[epoch].network)
+    state = result.by_epoch[best]
+    weights = keeper.best_weights(len(planned.task_epochs), best, state.network)
+    return replace(result, state=state, best_epoch=best, best_weights=weights, by_epoch={})
 
 
 def _with_weighting_of(plan: TrainingPlan, state: TrainingState) -> TrainingState:

@@ -87,7 +87,11 @@ class MemberStep:
             gradients, trained, values.optimizer, rates.weight_decay
         )
         network = [*trained[:n], *fixed]
-        state = {**values.weighting, **new_state, **dict(zip(learned_names, trained[n:], strict=True))}
+        state = {
+            **values.weighting,
+            **new_state,
+            **dict(zip(learned_names, trained[n:], strict=True)),
+        }
         changed = values._replace(network=network, weighting=state, optimizer=optimizer)
         if self.config.averages_weights:
             averaged = [v for v, counts in zip(network, self.is_averaged, strict=True) if counts]

@@ -11,8 +11,6 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from sk_mtl._compat.interrupts import interrupts_deferred
 from sk_mtl._train.callbacks import wants_batches
 from sk_mtl._train.feeding import Feed, count
@@ -105,9 +103,7 @@ class Pack:
         subsets = [None if run is None else run.job.validation for run in self._runs]
         self._validation = Validation(self.program, subsets)
 
-    def _finish(
-        self, run: TrainingRun, last: Snapshot
-    ) -> TrainingResult | NonFiniteLossError:
+    def _finish(self, run: TrainingRun, last: Snapshot) -> TrainingResult | NonFiniteLossError:
         try:
             return run.result(last)
         except NonFiniteLossError as error:

@@ -39,7 +39,6 @@ _DECAYED = ("kernel", "embeddings")
 # Numbers that wait for one call where XLA compiles: its shapes must not depend on the number of
 # rows, for which it would compile anew.
 _CELLS = 2**19
-_EVALUATION_ROWS = 256
 
 
 class TrainingProgram:
@@ -106,23 +105,22 @@ class TrainingProgram:
         rates = _stacked_spec(self.feed_rates(RunConfig((), 0, 0, 0)), n_members)
         config = self.config
         n_steps = steps_per_call(config, n_members) if config.xla_batch_size else None
-        rows = _rows_spec(config, n_members, n_steps, config.xla_batch_size or None)
+        rows = _rows_spec(config, (n_members, n_steps, config.xla_batch_size or None))
         batch = Batch(*rows, tf.TensorSpec((n_members, n_steps), tf.bool))
         if config.unlabelled is not None:
-            more = _rows_spec(config, n_members, n_steps, config.xla_unlabelled_batch_size or None)
+            n_more = config.xla_unlabelled_batch_size or None
+            more = _rows_spec(config, (n_members, n_steps, n_more))
             factor = tf.TensorSpec((n_members, n_steps), tf.float32)
             batch = batch._replace(unlabelled=UnlabelledBatch(more[0], more[2], factor))
-        return self._compile("run", self._run, n_members, (values, rates, batch))
+        n_made = tf.TensorSpec((), tf.int32)
+        return self._compile("run", self._run, n_members, (values, rates, batch, n_made))
 
-    def evaluate(self, n_members: int) -> Callable[[list[Any], Any, Batch, Any], Any]:
+    def evaluate(self, n_members: int) -> Callable[[list[Any], Any, Batch], Any]:
         """Return what evaluates members on rows, compiled; see `_evaluate`."""
         spec, config = self.config.spec, self.config
         network = _stacked_spec(self._example().network, n_members)
         offsets = tf.TensorSpec((n_members, sum(spec.n_outputs)), tf.float32)
-        n_steps, n_rows = evaluation_shape(config, n_members)
-        if not config.xla_batch_size:
-            n_steps = n_rows = None
-        batch = Batch(*_rows_spec(config, n_members, n_steps, n_rows), ())
+        batch = Batch(*_rows_spec(config, (n_members, None)), ())
         return self._compile("evaluate", self._evaluate, n_members, (network, offsets, batch))
 
     @interrupts_deferred()
@@ -133,9 +131,10 @@ class TrainingProgram:
         if (name, n_members) not in self._compiled:
             compiled = tf.function(
                 function,
-                input_signature=[*signature, tf.TensorSpec((), tf.int32)],
+                input_signature=signature,
                 autograph=False,
-                jit_compile=bool(self.config.xla_batch_size),
+                # Evaluations are too short to pay for being compiled by XLA.
+                jit_compile=bool(self.config.xla_batch_size) and name == "run",
             )
             # The concrete function: TensorFlow takes a new tf.function per fit for a retracing by
             # mistake.
@@ -181,22 +180,9 @@ class TrainingProgram:
             tf.nest.map_structure(choose, terms, nothing),
         )
 
-    def _evaluate(self, network: list[Any], offsets: Any, batches: Batch, n_steps: Any) -> Any:
+    def _evaluate(self, network: list[Any], offsets: Any, batch: Batch) -> Any:
         """Return by member the sums of task losses and of weights over rows, in inference mode."""
-
-        def step(number: Any, *sums: Any) -> Any:
-            batch = tf.nest.map_structure(lambda part: part[:, number], batches)
-            terms = _for_each_member(self.step.evaluate, (network, offsets, batch))
-            return number + 1, *(s + t for s, t in zip(sums, terms, strict=True))
-
-        nothing = tf.zeros((offsets.shape[0], len(self.config.spec.n_outputs)))
-        _, *sums = tf.while_loop(
-            lambda number, *_: number < n_steps,
-            step,
-            (tf.constant(0), nothing, nothing),
-            parallel_iterations=1,
-        )
-        return tuple(sums)
+        return _for_each_member(self.step.evaluate, (network, offsets, batch))
 
     # --------------------------------------------------------------------------------------------
     # Values
@@ -364,24 +350,14 @@ def steps_per_call(config: ProgramConfig, n_members: int) -> int:
     return _power_of_two(_CELLS // (cells * n_members))
 
 
-def evaluation_shape(config: ProgramConfig, n_members: int) -> tuple[int, int]:
-    """Return the numbers of batches and of rows in each, of one call of an evaluation."""
-    spec = config.spec
-    n_rows = max(_EVALUATION_ROWS // spec.ensemble_size, 16)
-    cells = n_rows * (spec.n_features + 2 * len(spec.n_outputs))
-    return _power_of_two(_CELLS // (cells * n_members)), n_rows
-
-
 def _power_of_two(number: int) -> int:
     """Return the largest power of two that is not larger, at least 1."""
     return 1 << max(number.bit_length() - 1, 0)
 
 
-def _rows_spec(
-    config: ProgramConfig, n_members: int, n_steps: int | None, n_rows: int | None
-) -> tuple[Any, Any, Any]:
-    """Return the specifications of features, codes and weights of the rows of steps."""
-    n_tasks, axes = len(config.spec.n_outputs), (n_members, n_steps, n_rows)
+def _rows_spec(config: ProgramConfig, axes: tuple[int | None, ...]) -> tuple[Any, Any, Any]:
+    """Return the specifications of features, codes and weights of rows."""
+    n_tasks = len(config.spec.n_outputs)
     return (
         tf.TensorSpec((*axes, config.spec.n_features), tf.float32),
         tf.TensorSpec((*axes, n_tasks), tf.int32),
