@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -194,43 +195,39 @@ class _Fit:
             of_fold = self._prepare(training, validation, settings.stopping(), title=title)
             assert of_fold is not None  # there is a task to learn
             prepared.append(of_fold)
-        if self.tasks is not None:  # who follows them is told of one training after another
-            folds, found, last = (
-                [self._train_prepared(*of_fold) for of_fold in prepared],
-                None,
-                None,
-            )
-        else:
-            folds, found, last = self._train_side_by_side(prepared)
-        found = found or _mean_over_folds(folds)
+        beside: Round | None = None
+        if self.tasks is None:
+            folds, beside = self._train_side_by_side(prepared)
+        else:  # callbacks of scikit-learn are told of one training after another
+            folds = [self._train_prepared(*of_fold) for of_fold in prepared]
+        found = _mean_over_folds(folds)
         temperatures = None
         if settings.must_calibrate:
             pairs = zip(folds, splits, strict=True)
             validated = [self._logits_and_labels(fold, part) for fold, (_, part) in pairs]
             temperatures = _fit_temperatures(found, validated)
-        return self.train_on_all(found, last), temperatures
+        return self.train_on_all(found, beside), temperatures
 
     def _train_side_by_side(
-        self, prepared: list[tuple[InputEncoder, Job]]
-    ) -> tuple[list[Round], Round | None, Round | None]:
-        """Train on folds, and on all rows beside them where that can be kept epoch by epoch."""
-        jobs, n_folds = [job for _, job in prepared], len(prepared)
-        beside = self._prepare_beside(jobs[-1].plan)
-        ends_with = [0]  # the last epoch that is needed, once the folds tell
-
-        if beside is not None:
-            jobs.append(replace(beside[1], is_enough=lambda epoch: 0 < ends_with[0] <= epoch))
+        self, folds: list[tuple[InputEncoder, Job]]
+    ) -> tuple[list[Round], Round | None]:
+        """Train on folds, and on all rows beside them if all of its epochs can be kept."""
+        prepared, n_folds = list(folds), len(folds)
+        last_epoch = [0]  # the last one that is needed, once the folds tell
+        if beside := self._prepare_beside(folds[-1][1].plan):
+            encoder, job = beside
+            is_enough = partial(_has_come_to, last_epoch)
+            prepared.append((encoder, replace(job, is_enough=is_enough)))
         rounds: dict[int, Round] = {}
-        found = None
-        for number, result in train_together(jobs):
+        for number, result in train_together([job for _, job in prepared]):
             if isinstance(result, NonFiniteLossError):
                 raise result
-            encoder = prepared[number][0] if number < n_folds else beside[0]
-            rounds[number] = Round(jobs[number].plan, encoder, result)
-            if found is None and all(k in rounds for k in range(n_folds)):
+            encoder, job = prepared[number]
+            rounds[number] = Round(job.plan, encoder, result)
+            if not last_epoch[0] and all(k in rounds for k in range(n_folds)):
                 found = _mean_over_folds([rounds[k] for k in range(n_folds)])
-                ends_with[0] = max(_planned(found).task_epochs)
-        return [rounds[k] for k in range(n_folds)], found, rounds.get(n_folds)
+                last_epoch[0] = max(_planned(found).task_epochs)
+        return [rounds[k] for k in range(n_folds)], rounds.get(n_folds)
 
     def _prepare_beside(self, search: TrainingPlan) -> tuple[InputEncoder, Job] | None:
         """Return the training on all rows, if it may run beside the folds; None if it follows."""
@@ -435,6 +432,11 @@ def _mean_over_folds(folds: list[Round]) -> Round:
         task_epochs=best.task_epochs,
     )
     return replace(last, result=result)
+
+
+def _has_come_to(last_epoch: list[int], epoch: int) -> bool:
+    """Return whether an epoch is the last that is needed, if that is known, or a later one."""
+    return 0 < last_epoch[0] <= epoch
 
 
 def _planned(found: Round) -> PlannedEpochs:

@@ -115,10 +115,14 @@ def draw_uniform(seed_state: Any, like: Any) -> Any:
     return tf.cast(tf.cast(kept, tf.int32), tf.float32) * np.float32(2**-24)
 
 
-def _scramble(bits: Any, key: Any = np.uint32(0)) -> Any:
-    """Return a hash of 32-bit integers."""
-    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
-        bits = tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, np.uint32(shift)))
-        bits = bits * np.uint32(factor)
-        bits, key = tf.bitwise.bitwise_xor(bits, key), np.uint32(0)
-    return tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, np.uint32(16)))
+def _scramble(bits: Any, key: Any = None) -> Any:
+    """Return a hash of 32-bit integers, one for each key."""
+    bits = _fold(bits, 16) * np.uint32(0x7FEB352D)
+    if key is not None:
+        bits = tf.bitwise.bitwise_xor(bits, key)
+    return _fold(_fold(bits, 15) * np.uint32(0x846CA68B), 16)
+
+
+def _fold(bits: Any, shift: int) -> Any:
+    """Return integers of which the upper bits have changed the lower ones."""
+    return tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, np.uint32(shift)))

@@ -254,8 +254,7 @@ class TrainingProgram:
         )
 
     def predicting(self, values: Values) -> list[Any]:
-        """Return the network's values with which it predicts: averages where weights are averaged."""
-        # Of values of one member, or with one more axis, as they are passed.
+        """Return the values with which networks predict: averages, if weights are averaged."""
         if self.config.averages_weights:
             averages = iter(values.averages)
             pairs = zip(values.network, self.step.is_averaged, strict=True)
@@ -289,7 +288,7 @@ class TrainingProgram:
 
     @interrupts_deferred()
     def show(self, values: Values, *, predicts: bool) -> None:
-        """Let the model and the optimizer hold the values of one member, or those it predicts with."""
+        """Let model and optimizer hold the values of one member, or those it predicts with."""
         network = self.predicting(values) if predicts else values.network
         for variable, value in zip(self.step.variables, network, strict=True):
             variable.assign(value)

@@ -40,7 +40,7 @@ def update_teacher(
     n_taught: Any,
     momentum: float,
 ) -> list[Any]:
-    """Return the teacher's values a step nearer to the network's: in the first steps, their mean."""
+    """Return the teacher's values a step later: at first, the mean of the network's so far."""
     n_steps = tf.cast(n_taught, tf.float32)
     share = 1 - tf.minimum(momentum, n_steps / (n_steps + 1))
     moved = []

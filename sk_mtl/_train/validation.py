@@ -37,7 +37,7 @@ class Validation:
         self._kept = list(self._batches()) if n_cells <= _KEPT_CELLS else None
 
     def sum_losses(self, network: list[Any], offsets: Any) -> list[np.ndarray] | None:
-        """Return the sums of losses and of weights, (n_members, n_tasks) each; None without rows."""
+        """Return the sums of losses and weights, (n_members, n_tasks) each; None without rows."""
         if not self._n_rows:
             return None
         evaluate, totals = self._program.evaluate(len(self._subsets)), None
