@@ -57,8 +57,7 @@ class NetworkForward(Forward):
         for number, group in enumerate(head_groups(spec)):
             name = f"heads_{number}"
             layers = [
-                HiddenLayer(spec, f"{name}_{depth}", by_layer)
-                for depth in range(len(group.hidden))
+                HiddenLayer(spec, f"{name}_{depth}", by_layer) for depth in range(len(group.hidden))
             ]
             output = Dense(spec, f"{name}_logits", by_layer[f"{name}_logits"])
             self._heads.append((layers, output, group.columns))

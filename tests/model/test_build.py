@@ -142,7 +142,12 @@ def test_number_of_layers_does_not_grow_with_the_tasks():
 def test_heads_without_hidden_layers_are_one_layer_in_task_order():
     spec = NetworkSpec(N_FEATURES, (3, 1, 5, 1), (4,))
     model = build_network(spec)
-    assert [layer.name for layer in model.layers] == ["X", "trunk_0", "trunk_0_act", "heads_0_logits"]
+    assert [layer.name for layer in model.layers] == [
+        "X",
+        "trunk_0",
+        "trunk_0_act",
+        "heads_0_logits",
+    ]
     assert model.get_layer("heads_0_logits").kernel.shape == (4, 10)
 
 
