@@ -41,7 +41,7 @@ def encode_network(network: FittedNetwork | None, arrays: dict[str, Any]) -> Any
     paths = [f"network/{i}" for i in range(len(state.network))]
     if spec.custom_model is None:
         paths = [f"network/{i}/{v.layer}/{v.kind}" for i, v in enumerate(list_variables(spec))]
-    # As in `decode_network`.
+    # It tells them from those of release 0.2.0.
     more = {"heads": "joined"} if had_separate_heads(spec) else {}
     return {
         "spec": _encode_spec(spec, arrays),
@@ -94,7 +94,9 @@ def decode_network(
         best = decode_best_weights(best, state.network, len(n_outputs), arrays)
         is_trained = best.epochs[0] >= 1 and best.epochs[-1] <= n_epochs
         require(is_trained, "the best epochs were never trained")
-    # Until release 0.2.0, these heads were several layers.
+    if not isinstance(arrays, AnyObjects):
+        _check_size(spec, state.network)
+    # In release 0.2.0, these heads were several layers.
     if had_separate_heads(spec) and nodes.get("heads") != "joined":
         state, best = join_separate_heads(spec, state, best)
     if temperatures is not None:
@@ -103,7 +105,6 @@ def decode_network(
         networks = [state.network, *(() if best is None else best.values)]
         if state.teacher is not None:
             networks.append(state.teacher.network)
-        _check_size(spec, state.network)
         variables = list_variables(spec)
         for values in networks:
             _check_values(variables, values)

@@ -36,26 +36,29 @@ def draw_values(spec, seed):
 
 def as_before(spec, values):
     """Return values in the order of the layers of release 0.2.0."""
-    # Then heads of task 1 were the second group, the one of task 2 the third, of task 3 the last.
+    # The layers were of tasks 0 and 4, of task 1, of task 2 and of task 3.
     names = [f"{v.layer}/{v.kind}" for v in list_variables(spec)]
     position = names.index("heads_0_logits/kernel")
     assert names[position : position + 6 : 2] == [f"heads_{n}_logits/kernel" for n in range(3)]
-    kernel, bias = (
-        [part.reshape(*part.shape[:-2], -1) for part in parts]
-        for value in values[position : position + 2]
-        for parts in [[value.reshape(*value.shape[:-1], -1, 7)[..., c] for c in COLUMNS]]
+    direct, of_task_1, of_task_3 = (values[position + k : position + k + 2] for k in (0, 2, 4))
+    of_tasks_0_and_4, of_task_2 = (
+        [take(value, columns) for value in direct] for columns in COLUMNS
     )
-    second, last = values[position + 2 : position + 4], values[position + 4 : position + 6]
-    heads = [kernel[0], bias[0], *second, kernel[1], bias[1], *last]
+    heads = [*of_tasks_0_and_4, *of_task_1, *of_task_2, *of_task_3]
     return [*values[:position], *heads, *values[position + 6 :]]
+
+
+def take(value, columns):
+    """Return some of the columns of each member."""
+    by_member = value.reshape(*value.shape[:-1], -1, 7)[..., columns]
+    return by_member.reshape(*by_member.shape[:-2], -1)
 
 
 def make_slots(spec, seeds, convert, learned=()):
     """Return the variables of an optimizer: two scalars, an average, and two moments in turn."""
-    n_trainable = sum(v.trainable for v in list_variables(spec))
+    n_frozen = sum(not v.trainable for v in list_variables(spec))
     average, *moments = (
-        [*convert(spec, draw_values(spec, seed))[: n_trainable + extra], *learned]
-        for seed, extra in zip(seeds, [2 * (convert is as_before)] * 3, strict=True)
+        [*convert(spec, draw_values(spec, seed))[:-n_frozen], *learned] for seed in seeds
     )
     in_turn = [slot for pair in zip(*moments, strict=True) for slot in pair]
     return [np.array(7), np.array(0.1), *average, *in_turn, np.array(0.9)]
@@ -65,7 +68,7 @@ def make_state(spec, convert, learned=()):
     networks = [convert(spec, draw_values(spec, seed)) for seed in range(4)]
     state = TrainingState(
         networks[0],
-        {"log_variance": value for value in learned},
+        dict(zip(["log_variance"], learned, strict=False)),
         make_slots(spec, (4, 5, 6), convert, learned),
         ("adam", 0.1),
         TeacherState(networks[1], 3),
