@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from sk_mtl._compat.user_warnings import warn_user
 from sk_mtl._model.spec import NetworkSpec, head_groups
 from sk_mtl._train.best_weights import BestWeights
 from sk_mtl._train.state import TrainingState
@@ -38,6 +39,12 @@ def join_separate_heads(
         optimizer = heads.join_slots(optimizer, shapes, stop) or heads.join_slots(
             optimizer, shapes + learned, stop
         )
+        if optimizer is None:
+            warn_user(
+                "This model was saved by release 0.2.0, whose layers were others, and the state of "
+                "its optimizer does not fit those of today. It predicts as before; training "
+                "continues with a new state of the optimizer."
+            )
     if teacher is not None:
         teacher = replace(teacher, network=heads.join(teacher.network, stop))
     if averaging is not None:

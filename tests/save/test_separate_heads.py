@@ -114,7 +114,8 @@ def test_optimizer_of_unknown_variables_starts_afresh():
     spec = make_spec((1, "shared"))
     state, best = make_state(spec, as_before)
     state.optimizer.append(np.zeros(77))
-    found, _ = join_separate_heads(spec, state, best)
+    with pytest.warns(UserWarning, match="continues with a new state of the optimizer"):
+        found, _ = join_separate_heads(spec, state, best)
     assert found.optimizer is found.optimizer_settings is None
 
 
