@@ -42,14 +42,9 @@ class Pack:
         self._feed: Feed | None = None
         self._validation: Validation | None = None
 
-    def compile(self) -> None:
-        """Compile what the pack calls."""
-        self.program.run(self.n_members)
-        self.program.evaluate(self.n_members)
-
     def results(
         self, must_stop: threading.Event | None = None
-    ) -> Iterator[tuple[int, TrainingResult | NonFiniteLossError]]:
+    ) -> Iterator[tuple[int, TrainingResult | Exception]]:
         """Train until nothing waits; yield each training's number and result."""
         try:
             while must_stop is None or not must_stop.is_set():
@@ -67,7 +62,7 @@ class Pack:
     # Places
     # --------------------------------------------------------------------------------------------
 
-    def _take_places(self) -> Iterator[tuple[int, TrainingResult | NonFiniteLossError]]:
+    def _take_places(self) -> Iterator[tuple[int, TrainingResult | Exception]]:
         """Give the free places to trainings that wait; yield those that had no epoch left."""
         members = None
         for place in range(self.n_members):
@@ -103,7 +98,7 @@ class Pack:
         subsets = [None if run is None else run.job.validation for run in self._runs]
         self._validation = Validation(self.program, subsets)
 
-    def _finish(self, run: TrainingRun, last: Snapshot) -> TrainingResult | NonFiniteLossError:
+    def _finish(self, run: TrainingRun, last: Snapshot) -> TrainingResult | Exception:
         try:
             return run.result(last)
         except NonFiniteLossError as error:
@@ -115,7 +110,7 @@ class Pack:
     # Steps and epochs
     # --------------------------------------------------------------------------------------------
 
-    def _end_epochs(self) -> Iterator[tuple[int, TrainingResult | NonFiniteLossError]]:
+    def _end_epochs(self) -> Iterator[tuple[int, TrainingResult | Exception]]:
         """End the epoch of each training that has made its steps; yield those that end with it."""
         ended = [k for k, run in enumerate(self._runs) if run is not None and run.is_epoch_over]
         values, losses = self._values, None

@@ -9,8 +9,9 @@ callbacks or history.
 from __future__ import annotations
 
 import itertools
+import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,7 +82,8 @@ class TrainingProgram:
         self._rate_variable = position.get(id(get_learning_rate(inner)))
         self._optimizer_averages = [position[id(v)] for v in moving_averages(inner)]
         self.step = MemberStep(config, self.model, members, weighting, update)
-        self._compiled: dict[tuple[str, int], Any] = {}
+        self._compiled: dict[tuple[str, int], Callable[..., Any]] = {}
+        self._lock = threading.Lock()  # packs in several threads share a program
         self._graphs: list[tf.Graph] = []
         # TensorFlow never frees a graph with a loop in it, nor does Python's garbage collector.
         self.dismantle = weakref.finalize(self, dismantle_graphs, self._graphs)
@@ -101,8 +103,13 @@ class TrainingProgram:
 
     def run(self, n_members: int) -> Callable[[Values, Rates, Batch, Any], Any]:
         """Return what trains members on steps, compiled; see `_run`."""
-        values = _stacked_spec(self._example(), n_members)
-        rates = _stacked_spec(self.feed_rates(RunConfig((), 0, 0, 0)), n_members)
+        return self._compile(self._run, n_members, self._run_signature)
+
+    def evaluate(self, n_members: int) -> Callable[[list[Any], Any, Batch], Any]:
+        """Return what evaluates members on rows, compiled; see `_evaluate`."""
+        return self._compile(self._evaluate, n_members, self._evaluate_signature)
+
+    def _run_signature(self, n_members: int) -> tuple[Any, ...]:
         config = self.config
         n_steps = steps_per_call(config, n_members) if config.xla_batch_size else None
         rows = _rows_spec(config, (n_members, n_steps, config.xla_batch_size or None))
@@ -112,36 +119,35 @@ class TrainingProgram:
             more = _rows_spec(config, (n_members, n_steps, n_more))
             factor = tf.TensorSpec((n_members, n_steps), tf.float32)
             batch = batch._replace(unlabelled=UnlabelledBatch(more[0], more[2], factor))
-        n_made = tf.TensorSpec((), tf.int32)
-        return self._compile("run", self._run, n_members, (values, rates, batch, n_made))
+        rates = self.feed_rates(RunConfig((), 0, 0, 0))
+        values, rates = (_stacked_spec(part, n_members) for part in (self._example(), rates))
+        return values, rates, batch, tf.TensorSpec((), tf.int32)
 
-    def evaluate(self, n_members: int) -> Callable[[list[Any], Any, Batch], Any]:
-        """Return what evaluates members on rows, compiled; see `_evaluate`."""
-        spec, config = self.config.spec, self.config
+    def _evaluate_signature(self, n_members: int) -> tuple[Any, ...]:
         network = _stacked_spec(self._example().network, n_members)
-        offsets = tf.TensorSpec((n_members, sum(spec.n_outputs)), tf.float32)
-        batch = Batch(*_rows_spec(config, (n_members, None)), ())
-        return self._compile("evaluate", self._evaluate, n_members, (network, offsets, batch))
+        offsets = tf.TensorSpec((n_members, sum(self.config.spec.n_outputs)), tf.float32)
+        return network, offsets, Batch(*_rows_spec(self.config, (n_members, None)), ())
 
-    @interrupts_deferred()
     def _compile(
-        self, name: str, function: Any, n_members: int, signature: Sequence[Any]
+        self, function: Callable[..., Any], n_members: int, signature_of: Callable[[int], Any]
     ) -> Callable[..., Any]:
         """Return a function traced once, for one signature: nothing can make it trace again."""
-        if (name, n_members) not in self._compiled:
-            compiled = tf.function(
-                function,
-                input_signature=signature,
-                autograph=False,
-                # Evaluations are too short to pay for being compiled by XLA.
-                jit_compile=bool(self.config.xla_batch_size) and name == "run",
-            )
-            # The concrete function: TensorFlow takes a new tf.function per fit for a retracing by
-            # mistake.
-            concrete = compiled.get_concrete_function()
-            self._graphs.append(concrete.graph)
-            self._compiled[name, n_members] = concrete
-        return self._compiled[name, n_members]
+        key = function.__name__, n_members
+        with self._lock, interrupts_deferred():
+            if key not in self._compiled:
+                compiled = tf.function(
+                    function,
+                    input_signature=signature_of(n_members),
+                    autograph=False,
+                    # Evaluations are too short to pay for being compiled by XLA.
+                    jit_compile=bool(self.config.xla_batch_size) and function == self._run,
+                )
+                # The concrete function: TensorFlow takes a new tf.function per fit for a retracing
+                # by mistake.
+                concrete = compiled.get_concrete_function()
+                self._graphs.append(concrete.graph)
+                self._compiled[key] = concrete
+            return self._compiled[key]
 
     def _run(self, values: Values, rates: Rates, batches: Batch, n_steps: Any) -> Any:
         """Train members on steps; return values, and sums of what `MemberStep.train` returns."""
@@ -236,7 +242,9 @@ class TrainingProgram:
 
     def _example(self) -> Values:
         """Return values of this program's shapes."""
-        state = TrainingState([np.array(v.numpy()) for v in self.step.variables], self._initial_weighting)
+        state = TrainingState(
+            [np.array(v.numpy()) for v in self.step.variables], self._initial_weighting
+        )
         return self.start(state, RunConfig((), 0, 0, 0))
 
     def feed_rates(self, run: RunConfig) -> Rates:
