@@ -31,7 +31,7 @@ from sk_mtl._train.config import ProgramConfig, RunConfig
 from sk_mtl._train.member_step import MemberStep
 from sk_mtl._train.optimizer import VariableUpdate, inner_optimizer, kept_dtype, make_update
 from sk_mtl._train.state import AveragingState, TeacherState, TrainingState
-from sk_mtl._train.values import Batch, Rates, UnlabelledBatch, Values, take_member
+from sk_mtl._train.values import Batch, Layout, Rates, UnlabelledBatch, Values, member_of
 from sk_mtl.weighting import TaskWeighting
 
 __all__ = ["Snapshot", "TrainingProgram"]
@@ -82,6 +82,9 @@ class TrainingProgram:
         self._rate_variable = position.get(id(get_learning_rate(inner)))
         self._optimizer_averages = [position[id(v)] for v in moving_averages(inner)]
         self.step = MemberStep(config, self.model, members, weighting, update)
+        # How a call carries values and rates.
+        self.values = Layout(self._example())
+        self.rates = Layout(self.feed_rates(RunConfig((), 0, 0, 0)))
         self._compiled: dict[tuple[str, int], Callable[..., Any]] = {}
         self._lock = threading.Lock()  # packs in several threads share a program
         self._graphs: list[tf.Graph] = []
@@ -101,11 +104,11 @@ class TrainingProgram:
     # Compiled functions
     # --------------------------------------------------------------------------------------------
 
-    def run(self, n_members: int) -> Callable[[Values, Rates, Batch, Any], Any]:
+    def run(self, n_members: int) -> Callable[[Any, Any, Batch, Any], Any]:
         """Return what trains members on steps, compiled; see `_run`."""
         return self._compile(self._run, n_members, self._run_signature)
 
-    def evaluate(self, n_members: int) -> Callable[[list[Any], Any, Batch], Any]:
+    def evaluate(self, n_members: int) -> Callable[[Any, Any, Batch], Any]:
         """Return what evaluates members on rows, compiled; see `_evaluate`."""
         return self._compile(self._evaluate, n_members, self._evaluate_signature)
 
@@ -119,14 +122,12 @@ class TrainingProgram:
             more = _rows_spec(config, (n_members, n_steps, n_more))
             factor = tf.TensorSpec((n_members, n_steps), tf.float32)
             batch = batch._replace(unlabelled=UnlabelledBatch(more[0], more[2], factor))
-        rates = self.feed_rates(RunConfig((), 0, 0, 0))
-        values, rates = (_stacked_spec(part, n_members) for part in (self._example(), rates))
+        values, rates = (layout.specs(n_members) for layout in (self.values, self.rates))
         return values, rates, batch, tf.TensorSpec((), tf.int32)
 
     def _evaluate_signature(self, n_members: int) -> tuple[Any, ...]:
-        network = _stacked_spec(self._example().network, n_members)
-        offsets = tf.TensorSpec((n_members, sum(self.config.spec.n_outputs)), tf.float32)
-        return network, offsets, Batch(*_rows_spec(self.config, (n_members, None)), ())
+        values, rates = (layout.specs(n_members) for layout in (self.values, self.rates))
+        return values, rates, Batch(*_rows_spec(self.config, (n_members, None)), ())
 
     def _compile(
         self, function: Callable[..., Any], n_members: int, signature_of: Callable[[int], Any]
@@ -149,27 +150,28 @@ class TrainingProgram:
                 self._compiled[key] = concrete
             return self._compiled[key]
 
-    def _run(self, values: Values, rates: Rates, batches: Batch, n_steps: Any) -> Any:
+    def _run(self, values: Any, rates: Any, batches: Batch, n_steps: Any) -> Any:
         """Train members on steps; return values, and sums of what `MemberStep.train` returns."""
-        shapes = tf.nest.map_structure(lambda part: part.shape, values)
+        n_members = values[0].shape[0]
+        members, of_members = self.values.split(values), self.rates.split(rates)
+        shapes = tf.nest.map_structure(lambda part: part.shape, members)
 
-        def step(number: Any, values: Values, sums: Any) -> Any:
+        def step(number: Any, members: Values, sums: Any) -> Any:
             batch = tf.nest.map_structure(lambda part: part[:, number], batches)
-            values, terms = _for_each_member(self._train_member, (values, rates, batch))
-            tf.nest.map_structure(lambda part, shape: part.set_shape(shape), values, shapes)
-            return number + 1, values, tuple(s + t for s, t in zip(sums, terms, strict=True))
+            members, terms = _for_each_member(self._train_member, (members, of_members, batch))
+            tf.nest.map_structure(lambda part, shape: part.set_shape(shape), members, shapes)
+            return number + 1, members, tuple(s + t for s, t in zip(sums, terms, strict=True))
 
-        n_members = values.n_averaged.shape[0]
         of_tasks = tf.zeros((n_members, len(self.config.spec.n_outputs)))
         nothing = tf.zeros((n_members,))
         sums = (of_tasks, of_tasks, nothing, *([nothing] if batches.unlabelled else []))
-        _, values, sums = tf.while_loop(
+        _, members, sums = tf.while_loop(
             lambda number, *_: number < n_steps,
             step,
-            (tf.constant(0), values, sums),
+            (tf.constant(0), members, sums),
             parallel_iterations=1,
         )
-        return values, sums
+        return self.values.join_members(members), sums
 
     def _train_member(self, values: Values, rates: Rates, batch: Batch) -> Any:
         """Make a step of one member, unless it has none to make."""
@@ -186,8 +188,10 @@ class TrainingProgram:
             tf.nest.map_structure(choose, terms, nothing),
         )
 
-    def _evaluate(self, network: list[Any], offsets: Any, batch: Batch) -> Any:
+    def _evaluate(self, values: Any, rates: Any, batch: Batch) -> Any:
         """Return by member the sums of task losses and of weights over rows, in inference mode."""
+        network = self.predicting(self.values.split(values))
+        offsets = self.rates.split(rates).logit_offsets
         return _for_each_member(self.step.evaluate, (network, offsets, batch))
 
     # --------------------------------------------------------------------------------------------
@@ -327,13 +331,13 @@ class Snapshot:
     """The values of a member of a pack after an epoch; read when they are needed."""
 
     program: TrainingProgram
-    values: Values  # of all members
+    matrices: tuple[Any, ...]  # of all members
     number: int  # of the member
     learning_rate: float | None  # that it was given
 
     def take(self) -> Values:
         """Return the member's values as arrays."""
-        return take_member(self.values, self.number)
+        return self.program.values.split(member_of(self.matrices, self.number))
 
     def read(self) -> TrainingState:
         """Return the state of its training."""
@@ -341,7 +345,7 @@ class Snapshot:
 
     def read_network(self) -> list[np.ndarray]:
         """Return the values with which its network predicts."""
-        return take_member(self.program.predicting(self.values), self.number)
+        return self.program.predicting(self.take())
 
 
 # ------------------------------------------------------------------------------------------------
@@ -369,13 +373,6 @@ def _rows_spec(config: ProgramConfig, axes: tuple[int | None, ...]) -> tuple[Any
         tf.TensorSpec((*axes, config.spec.n_features), tf.float32),
         tf.TensorSpec((*axes, n_tasks), tf.int32),
         tf.TensorSpec((*axes, n_tasks), tf.float32),
-    )
-
-
-def _stacked_spec(member: Any, n_members: int) -> Any:
-    """Return the specifications of the arrays of several members."""
-    return tf.nest.map_structure(
-        lambda part: tf.TensorSpec((n_members, *part.shape), part.dtype), member
     )
 
 
