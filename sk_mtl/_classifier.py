@@ -617,9 +617,11 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
                     validation = read_validation(given, dataset, check_X, now.missing_label)
                 # Imported here, as it imports TensorFlow.
                 from sk_mtl._fit.rounds import fit_model
+                from sk_mtl._fit.waves import run_steps
 
                 seed = draw_seed(now.random_state) if previous is None else previous.seed
-                fitted = fit_model(now._settings(), dataset, validation, seed, previous, tasks)
+                steps = fit_model(now._settings(), dataset, validation, seed, previous, tasks)
+                fitted = run_steps(steps)
                 self._set_fitted(fitted, now)
         return self
 
@@ -672,9 +674,10 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
             check_class_weight(dataset, is_stream=True)
             # Imported here, as it imports TensorFlow.
             from sk_mtl._fit.rounds import train_one_epoch
+            from sk_mtl._fit.waves import run_steps
 
             seed = draw_seed(now.random_state) if previous is None else previous.seed
-            fitted = train_one_epoch(now._settings(), dataset, seed, previous)
+            fitted = run_steps(train_one_epoch(now._settings(), dataset, seed, previous))
             return self._set_fitted(fitted, now)
 
     # --------------------------------------------------------------------------------------------

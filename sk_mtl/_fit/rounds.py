@@ -7,25 +7,24 @@ parameters but by their settings, nor the estimator.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
-from sk_mtl._compat.processes import refuse_fork
 from sk_mtl._compat.sklearn_callbacks import FitTasks
 from sk_mtl._compat.user_warnings import warn_user
-from sk_mtl._data.dataset import Dataset, Subset, UnlabelledSubset
-from sk_mtl._data.input_encoder import InputEncoder
+from sk_mtl._data.dataset import Dataset, Subset
 from sk_mtl._fit.assembly import Round, assemble_model
 from sk_mtl._fit.fitted import FittedModel
 from sk_mtl._fit.fitted_network import FittedNetwork
+from sk_mtl._fit.preparation import Preparation, Prepared, start_of
 from sk_mtl._fit.settings import Settings
 from sk_mtl._fit.splits import N_FOLDS, split_folds, split_validation
 from sk_mtl._fit.temperature_scaling import fit_temperatures, require_validation
-from sk_mtl._fit.unchanged import refuse_changes
+from sk_mtl._fit.waves import Steps, Wave
 from sk_mtl._quoting import quote
 from sk_mtl._train.early_stopping import (
     PlannedEpochs,
@@ -33,34 +32,15 @@ from sk_mtl._train.early_stopping import (
     compute_best_epochs,
     mean_history,
 )
-from sk_mtl._train.loop import (
-    EpochWatch,
-    Job,
-    NonFiniteLossError,
-    TrainingResult,
-    draw_start,
-    keep_planned,
-)
-from sk_mtl._train.plan import TrainingPlan, can_share_program, make_plan, resolve_jit_compile
-from sk_mtl._train.resume import ResumePoint, open_resume_point
-from sk_mtl._train.state import TrainingState
-from sk_mtl._train.together import train, train_together
+from sk_mtl._train.loop import NonFiniteLossError, TrainingResult, keep_planned
+from sk_mtl._train.plan import TrainingPlan, can_share_program
+from sk_mtl._train.resume import ResumePoint
 
 __all__ = ["fit_model", "train_one_epoch"]
 
 # Of a training beside the folds, all epochs are kept until these tell which one is best.
 _MAX_KEPT_NUMBERS = 2**24
 _NUMBERS_PER_WEIGHT = 4  # with those of optimizer and average
-
-
-@dataclass(frozen=True)
-class _Start:
-    """Where training continues: a fitted model, and the state of its network."""
-
-    encoder: InputEncoder
-    network: FittedNetwork
-    state: TrainingState
-    n_epochs: int
 
 
 def fit_model(
@@ -70,25 +50,30 @@ def fit_model(
     seed: int,
     previous: FittedModel | None,
     tasks: FitTasks | None = None,
-) -> FittedModel:
+) -> Steps[FittedModel]:
     """Fit, by early stopping on `validation`, on held-out rows, by folds, or without."""
-    start = _start_of(previous, keeps_optimizer=False)
+    start = start_of(previous, keeps_optimizer=False)
     if settings.early_stopping == "cv":
         _check_folds(dataset, validation)
     with _removed_at_the_end() as resume_points:
-        fit = _Fit(settings, dataset, seed, start, resume_points, previous, tasks)
+        of_all = Preparation(settings, dataset, seed, start, resume_points, previous, tasks)
+        fit = _Fit(of_all)
         by_folds = settings.stops_by_folds(dataset, validation is not None, start is not None)
-        last, temperatures = fit.by_folds() if by_folds else fit.once(validation)
+        rounds = fit.by_folds() if by_folds else fit.once(validation)
+        last, temperatures = yield from rounds
     n_folds = N_FOLDS if by_folds else 0
     return assemble_model(settings, dataset, last, seed, previous, temperatures, n_folds=n_folds)
 
 
 def train_one_epoch(
     settings: Settings, dataset: Dataset, seed: int, previous: FittedModel | None
-) -> FittedModel:
+) -> Steps[FittedModel]:
     """Train for one more epoch, with all rows and the optimizer as it stands."""
-    fit = _Fit(settings, dataset, seed, _start_of(previous, keeps_optimizer=True), None)
-    last = fit.train(fit.all_rows(), None, None, epochs=1, title="partial_fit")
+    start = start_of(previous, keeps_optimizer=True)
+    of_all = Preparation(settings, dataset, seed, start, None)
+    last = yield from _Fit(of_all).train(
+        of_all.all_rows(), None, None, epochs=1, title="partial_fit"
+    )
     network = None if previous is None else previous.network
     temperatures = None if network is None else network.temperatures
     adds_labels = previous is not None
@@ -97,24 +82,17 @@ def train_one_epoch(
     )
 
 
-@dataclass(frozen=True)
 class _Fit:
-    """What all rounds of a fit have in common."""
+    """The rounds of a fit."""
 
-    settings: Settings
-    dataset: Dataset
-    seed: int
-    start: _Start | None
-    resume_points: list[ResumePoint] | None = field(repr=False)
-    previous: FittedModel | None = field(default=None, repr=False)
-    tasks: FitTasks | None = None  # what callbacks of scikit-learn are told
+    def __init__(self, preparation: Preparation):
+        self.preparation = preparation
+        self.settings = preparation.settings
+        self.dataset = preparation.dataset
+        self.seed = preparation.seed
+        self.tasks = preparation.tasks
 
-    def all_rows(self) -> Subset:
-        """Return all rows with labels, to train on."""
-        rows = self.dataset.rows
-        return self.dataset.subset(rows, self.dataset.class_factors(rows))
-
-    def once(self, validation: Subset | None) -> tuple[Round | None, np.ndarray | None]:
+    def once(self, validation: Subset | None) -> Steps[tuple[Round | None, np.ndarray | None]]:
         """Train with or without validation rows, and again on all rows if asked to."""
         settings, dataset = self.settings, self.dataset
         was_passed = validation is not None
@@ -131,7 +109,7 @@ class _Fit:
                 dataset, settings.validation_fraction, self.seed
             )
         else:
-            training = self.all_rows()
+            training = self.preparation.all_rows()
         if settings.must_calibrate and dataset.learnable_names:
             require_validation(validation)
         if settings.refit and was_passed:
@@ -144,14 +122,14 @@ class _Fit:
         self.begin_tasks(2 if settings.refit and validation is not None else 1)
         stopping = settings.stopping() if stops_early else None
         title = "all rows" if was_passed or validation is None else "training rows"
-        first = self.train(training, validation, stopping, title=title)
+        first = yield from self.train(training, validation, stopping, title=title)
         if first is None or validation is None:
             return first, None
         temperatures = None
         if settings.must_calibrate or (settings.calibrate == "auto" and not settings.refit):
             temperatures = _fit_temperatures(first, [self._logits_and_labels(first, validation)])
         if settings.refit:
-            return self.train_on_all(first), temperatures
+            return (yield from self.train_on_all(first)), temperatures
         return first, temperatures
 
     def _warn_of_few_groups(self) -> None:
@@ -159,7 +137,7 @@ class _Fit:
         settings, dataset = self.settings, self.dataset
         if settings.early_stopping != "auto" or dataset.groups is None:
             return
-        without, continues = replace(dataset, groups=None), self.start is not None
+        without, continues = replace(dataset, groups=None), self.preparation.start is not None
         if settings.stops_early(without, False) or settings.stops_by_folds(
             without, False, continues
         ):
@@ -183,7 +161,7 @@ class _Fit:
                 "or no label in the validation rows. The mean over tasks is monitored instead."
             )
 
-    def by_folds(self) -> tuple[Round | None, np.ndarray | None]:
+    def by_folds(self) -> Steps[tuple[Round | None, np.ndarray | None]]:
         """Train on all rows for the epochs that were best in the mean over validation folds."""
         settings, dataset = self.settings, self.dataset
         splits = list(split_folds(dataset, self.seed))
@@ -192,58 +170,57 @@ class _Fit:
         prepared = []
         for number, (training, validation) in enumerate(splits, start=1):
             title = f"fold {number} of {N_FOLDS}"
-            of_fold = self._prepare(training, validation, settings.stopping(), title=title)
+            of_fold = self.preparation.prepare(
+                training, validation, settings.stopping(), title=title
+            )
             assert of_fold is not None  # there is a task to learn
             prepared.append(of_fold)
         beside: Round | None = None
         if self.tasks is None:
-            folds, beside = self._train_side_by_side(prepared)
+            folds, beside = yield from self._train_side_by_side(prepared)
         else:  # callbacks of scikit-learn are told of one training after another
-            folds = [self._train_prepared(*of_fold) for of_fold in prepared]
+            folds = []
+            for of_fold in prepared:
+                folds.append((yield from self._train_prepared(of_fold)))
         found = _mean_over_folds(folds)
         temperatures = None
         if settings.must_calibrate:
             pairs = zip(folds, splits, strict=True)
             validated = [self._logits_and_labels(fold, part) for fold, (_, part) in pairs]
             temperatures = _fit_temperatures(found, validated)
-        return self.train_on_all(found, beside), temperatures
+        return (yield from self.train_on_all(found, beside)), temperatures
 
-    def _train_side_by_side(
-        self, folds: list[tuple[InputEncoder, Job]]
-    ) -> tuple[list[Round], Round | None]:
+    def _train_side_by_side(self, folds: list[Prepared]) -> Steps[tuple[list[Round], Round | None]]:
         """Train on folds, and on all rows beside them if all of its epochs can be kept."""
         prepared, n_folds = list(folds), len(folds)
         last_epoch = [0]  # the last one that is needed, once the folds tell
-        if beside := self._prepare_beside(folds[-1][1].plan):
-            encoder, job = beside
-            is_enough = partial(_has_come_to, last_epoch)
-            prepared.append((encoder, replace(job, is_enough=is_enough)))
+        if beside := self._prepare_beside(folds[-1].job.plan):
+            job = replace(beside.job, is_enough=partial(_has_come_to, last_epoch))
+            prepared.append(Prepared(beside.encoder, job))
         rounds: dict[int, Round] = {}
-        for number, result in train_together([job for _, job in prepared]):
-            if isinstance(result, NonFiniteLossError):
-                raise result
+
+        def note(number: int, result: TrainingResult) -> None:
             encoder, job = prepared[number]
             rounds[number] = Round(job.plan, encoder, result)
             if not last_epoch[0] and all(k in rounds for k in range(n_folds)):
-                found = _mean_over_folds([rounds[k] for k in range(n_folds)])
-                last_epoch[0] = max(_planned(found).task_epochs)
+                planned = _planned(_mean_over_folds([rounds[k] for k in range(n_folds)]))
+                last_epoch[0] = planned.last_epoch
+
+        yield Wave([job for _, job in prepared], note)
         return [rounds[k] for k in range(n_folds)], rounds.get(n_folds)
 
-    def _prepare_beside(self, search: TrainingPlan) -> tuple[InputEncoder, Job] | None:
+    def _prepare_beside(self, search: TrainingPlan) -> Prepared | None:
         """Return the training on all rows, if it may run beside the folds; None if it follows."""
         n_epochs = int(self.settings.epochs)
-        prepared = self._prepare(
-            self.all_rows(), None, None, title="all rows", epochs=n_epochs, search=search
+        if self.settings.checkpoint is not None or not can_share_program(search):
+            return None
+        prepared = self.preparation.prepare(
+            self.preparation.all_rows(), None, None, title="all rows", search=search
         )
-        assert prepared is not None
-        job = prepared[1]
+        assert prepared is not None  # as the search was
+        job = prepared.job
         n_numbers = sum(value.size for value in job.start.network) * _NUMBERS_PER_WEIGHT * n_epochs
-        is_beside = (
-            self.settings.checkpoint is None
-            and can_share_program(job.plan)
-            and job.plan.program == search.program
-            and n_numbers <= _MAX_KEPT_NUMBERS
-        )
+        is_beside = job.plan.program == search.program and n_numbers <= _MAX_KEPT_NUMBERS
         return prepared if is_beside else None
 
     def begin_tasks(self, n_trainings: int) -> None:
@@ -251,18 +228,18 @@ class _Fit:
         if self.tasks is not None:
             self.tasks.begin(n_trainings, int(self.settings.epochs))
 
-    def train_on_all(self, found: Round, beside: Round | None = None) -> Round:
+    def train_on_all(self, found: Round, beside: Round | None = None) -> Steps[Round]:
         """Train afresh on all rows for the epochs found; the history stays that of the search."""
         result, planned = found.result, _planned(found)
         kept = None if beside is None else keep_planned(beside.result, planned)
         last = beside
         if kept is None:
-            last = self.train(
-                self.all_rows(),
+            last = yield from self.train(
+                self.preparation.all_rows(),
                 None,
                 planned,
                 title="all rows",
-                epochs=max(planned.task_epochs),
+                epochs=planned.last_epoch,
                 search=found.plan,
             )
             assert last is not None  # as a search was
@@ -282,132 +259,22 @@ class _Fit:
         title: str,
         epochs: int | None = None,
         search: TrainingPlan | None = None,
-    ) -> Round | None:
+    ) -> Steps[Round | None]:
         """Train the network, from the start or from its beginning; None if no task has classes."""
-        prepared = self._prepare(
+        prepared = self.preparation.prepare(
             training, validation, stopping, title=title, epochs=epochs, search=search
         )
-        return None if prepared is None else self._train_prepared(*prepared)
+        return None if prepared is None else (yield from self._train_prepared(prepared))
 
-    def _prepare(
-        self,
-        training: Subset,
-        validation: Subset | None,
-        stopping: StoppingConfig | PlannedEpochs | None,
-        *,
-        title: str,
-        epochs: int | None = None,
-        search: TrainingPlan | None = None,
-    ) -> tuple[InputEncoder, Job] | None:
-        """Return the encoder of a training, and what to train; None if no task has classes."""
-        # With `search`, batch sizes and compilation are those of the training that found the
-        # epochs.
-        settings, dataset, start = self.settings, self.dataset, self.start
-        encoder, input_values = self._encoder_for(training)
-        if not dataset.learnable_names:
-            return None
-        refuse_fork()
-        training, validation = _encode(encoder, dataset, training, validation)
-        spec, optimizer, custom_values = settings.make_network(dataset, encoder, self.seed)
-        if start is not None:
-            refuse_changes(vars(start.network.spec), vars(spec))
-        frequencies = training.class_frequencies(tuple(map(len, dataset.learnable_classes)))
-        unlabelled = dataset.unlabelled_subset(training, validation)
-        parts = settings.make_parts(dataset, optimizer, title)
-        if search is None:
-            batch_size = settings.resolve_batch_size(len(training.rows))
-            # By `epochs`, not by those of this call: partial_fit trains as fit does.
-            n_steps = settings.epochs * -(-len(training.rows) // batch_size)
-            jit_compile = resolve_jit_compile(
-                settings.jit_compile, spec, optimizer, parts.weighting, n_steps
-            )
-            monitored = settings.monitored_task(dataset, validation or training)
-        else:
-            batch_size, monitored = search.run.batch_size, search.run.monitored_task
-            jit_compile = search.program.xla_batch_size > 0
-        plan = make_plan(
-            spec,
-            parts,
-            jit_compile=jit_compile,
-            task_names=dataset.series_labels,
-            epochs=int(settings.epochs if epochs is None else epochs),
-            batch_size=batch_size,
-            seed=self.seed,
-            first_epoch=0 if start is None else start.n_epochs,
-            stopping=stopping,
-            monitored_task=monitored,
-            unlabelled_batch_size=settings.unlabelled_batch_size(unlabelled),
-            **settings.of_plan(optimizer, frequencies),
-        )
-        state = (
-            start.state
-            if start is not None
-            else draw_start(
-                spec,
-                parts.weighting,
-                settings.initial_frequencies(frequencies),
-                self.seed,
-                custom_values,
-                input_values,
-            )
-        )
-        resume_point = None
-        if len(training.rows):
-            resume_point = self._open_resume_point(plan, state, training, validation, unlabelled)
-        watch = None if self.tasks is None else self._watch(self.tasks, plan, encoder)
-        return encoder, Job(plan, state, training, validation, resume_point, unlabelled, watch)
-
-    def _train_prepared(self, encoder: InputEncoder, job: Job) -> Round:
+    def _train_prepared(self, prepared: Prepared) -> Steps[Round]:
         """Train what was prepared."""
+        encoder, job = prepared
         plan = job.plan
         if not len(job.training.rows):  # a stream may bring a batch without any label
             return Round(plan, encoder, TrainingResult.untrained(job.start, plan.run))
         with nullcontext() if self.tasks is None else self.tasks.training(plan.run.epochs):
-            return Round(plan, encoder, train(job))
-
-    def _watch(self, tasks: FitTasks, plan: TrainingPlan, encoder: InputEncoder) -> EpochWatch:
-        """Return what tells callbacks of scikit-learn about the epochs of a training."""
-
-        def end(result_so_far: Callable[[], TrainingResult]) -> bool:
-            def fit_so_far() -> FittedModel:
-                last = Round(plan, encoder, result_so_far())
-                return assemble_model(
-                    self.settings, self.dataset, last, self.seed, self.previous, None
-                )
-
-            return tasks.end_epoch(fit_so_far)
-
-        return EpochWatch(tasks.begin_epoch, end)
-
-    def _encoder_for(self, training: Subset) -> tuple[InputEncoder, dict[str, np.ndarray]]:
-        """Return the encoder of a round, and the values of new input layers."""
-        if self.start is None:
-            return self.settings.fit_encoder(self.dataset, training)
-        refuse_changes(*self.settings.compare_input(self.start.encoder.spec))
-        return self.start.encoder, {}
-
-    def _open_resume_point(
-        self,
-        plan: TrainingPlan,
-        state: TrainingState,
-        training: Subset,
-        validation: Subset | None,
-        unlabelled: UnlabelledSubset | None,
-    ) -> ResumePoint | None:
-        """Return the resume point of a round, and note it among those of this fit."""
-        if self.settings.checkpoint is None or self.resume_points is None:
-            return None
-        if self.settings.random_state is None:
-            # Nor could it be told from another fit of the same table that runs at this moment.
-            raise ValueError(
-                "checkpoint needs a random_state: with None, a fit that is started again draws "
-                "other weights, and is another fit. Set random_state to an integer."
-            )
-        resume_point = open_resume_point(
-            self.settings.checkpoint, plan, state, training, validation, unlabelled
-        )
-        self.resume_points.append(resume_point)
-        return resume_point
+            (result,) = yield Wave([job])
+        return Round(plan, encoder, result)
 
     def _logits_and_labels(
         self, fold: Round, validation: Subset
@@ -463,29 +330,6 @@ def _check_folds(dataset: Dataset, validation: Subset | None) -> None:
             f"early_stopping='cv' needs at least {N_FOLDS} {what} with labels. Found "
             f"{dataset.n_groups}. Set early_stopping=False."
         )
-
-
-def _start_of(previous: FittedModel | None, *, keeps_optimizer: bool) -> _Start | None:
-    """Return where training continues; None where it begins."""
-    # A stream may have brought no label yet.
-    if previous is None or previous.network is None or previous.n_iter == 0:
-        return None
-    network, state = previous.network, previous.network.state
-    if not keeps_optimizer:
-        state = replace(state, optimizer=None, teacher=None, averaging=None)
-    return _Start(previous.encoder, network, state, previous.n_iter)
-
-
-def _encode(
-    encoder: InputEncoder, dataset: Dataset, training: Subset, validation: Subset | None
-) -> tuple[Subset, Subset | None]:
-    """Return both subsets with the encoder's codes; a shared X stays shared."""
-    encoded = replace(training, X=encoder.transform(training.X, dataset.categories))
-    if validation is None:
-        return encoded, None
-    shares = validation.X is training.X
-    X = encoded.X if shares else encoder.transform(validation.X, dataset.categories)
-    return encoded, replace(validation, X=X)
 
 
 def _fit_temperatures(

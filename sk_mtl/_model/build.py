@@ -16,9 +16,9 @@ from sk_mtl._model.input_layers import build_input
 from sk_mtl._model.layers import NoiseDropout, ParallelDense, TaskOrder
 from sk_mtl._model.spec import (
     ACTIVATIONS_OF_BLOCKS,
+    HeadGroup,
     NetworkSpec,
     column_blocks,
-    columns_in_task_order,
     has_shared_kernel,
     head_groups,
 )
@@ -55,19 +55,19 @@ def build_network(spec: NetworkSpec) -> keras.Model:
             name = f"trunk_{depth}"
             layer = _dense_layer(spec, units, name, blocks[name])
             shared = _finish_hidden(layer(shared), spec, name, blocks[name][1])
-    parts, order = [], []
-    for number, (hidden, width, tasks) in enumerate(head_groups(spec)):
-        parts.append(_build_heads(shared, spec, hidden, width, f"heads_{number}", blocks))
-        order.extend(tasks)
+    groups = head_groups(spec)
+    parts = [
+        _build_heads(shared, spec, group, f"heads_{number}", blocks)
+        for number, group in enumerate(groups)
+    ]
     logits = (
         keras.layers.Concatenate(dtype="float32", name="logits")(parts)
         if len(parts) > 1
         else parts[0]
     )
-    if order != sorted(order):
-        logits = TaskOrder(columns_in_task_order(spec, order), dtype="float32", name="task_order")(
-            logits
-        )
+    columns = np.argsort(np.concatenate([group.columns for group in groups])).tolist()
+    if columns != sorted(columns):
+        logits = TaskOrder(columns, dtype="float32", name="task_order")(logits)
     if spec.ensemble_size > 1:
         logits = MeanOfMembers(spec.n_outputs, dtype="float32", name="mean_of_members")(logits)
     return keras.Model(inputs, logits, name="multitask_network")
@@ -173,19 +173,18 @@ def _dense_layer(spec: NetworkSpec, units: int, name: str, blocks: tuple[int, in
 def _build_heads(
     shared: Any,
     spec: NetworkSpec,
-    hidden: tuple[int, ...],
-    width: int,
+    group: HeadGroup,
     name: str,
     blocks: dict[str, tuple[int, int]],
 ) -> Any:
-    """Return the logits of heads of one shape, side by side; members are on axis 1."""
+    """Return the logits of a group of heads, side by side; members are on axis 1."""
     heads = shared
-    for depth, units in enumerate(hidden):
+    for depth, units in enumerate(group.hidden):
         layer_name = f"{name}_{depth}"
         heads = _dense_layer(spec, units, layer_name, blocks[layer_name])(heads)
         heads = _finish_hidden(heads, spec, layer_name, blocks[layer_name][1])
     layer_name = f"{name}_logits"
-    heads = _dense_layer(spec, width, layer_name, blocks[layer_name])(heads)
+    heads = _dense_layer(spec, group.width, layer_name, blocks[layer_name])(heads)
     if spec.ensemble_size == 1:
         return heads
     shape = (spec.ensemble_size, heads.shape[-1] // spec.ensemble_size)

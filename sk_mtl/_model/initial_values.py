@@ -58,7 +58,7 @@ def draw_initial_values(
         elif kind == "input_scale" and blocks[layer][0] == 1:
             values.append(2 * rng.integers(2, size=default.shape).astype(np.float32) - 1)
         elif kind == "bias" and layer in bias:
-            values.append(np.tile(bias[layer].ravel(), spec.ensemble_size).reshape(default.shape))
+            values.append(np.tile(bias[layer], spec.ensemble_size).reshape(default.shape))
         else:
             values.append(default)
     return values
@@ -89,11 +89,12 @@ def _output_bias(
 ) -> dict[str, np.ndarray]:
     """Return the biases of the output layers, by layer name."""
     biases = {}
-    for number, (_, width, tasks) in enumerate(head_groups(spec)):
-        rows = []
-        for task in tasks:
+    for number, group in enumerate(head_groups(spec)):
+        parts = []
+        for task in group.tasks:
             # A fixed class without a label keeps a finite log-odds.
             log_p = np.log(np.clip(class_frequencies[task], 1e-4, None))
-            rows.append([log_p[1] - log_p[0]] if width == 1 else log_p - log_p.mean())
-        biases[f"heads_{number}_logits"] = np.asarray(rows, dtype=np.float32)
+            is_binary = spec.n_outputs[task] == 1
+            parts.append(np.diff(log_p) if is_binary else log_p - log_p.mean())
+        biases[f"heads_{number}_logits"] = np.concatenate(parts).astype(np.float32)
     return biases

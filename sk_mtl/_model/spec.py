@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
+
+import numpy as np
 
 from sk_mtl._data.input_spec import InputSpec
 from sk_mtl._model.task_layout import TaskLayout
@@ -13,10 +15,10 @@ from sk_mtl._model.task_layout import TaskLayout
 __all__ = [
     "ACTIVATIONS_OF_BLOCKS",
     "CustomOutputs",
+    "HeadGroup",
     "NetworkSpec",
     "TaskOutput",
     "column_blocks",
-    "columns_in_task_order",
     "has_shared_kernel",
     "head_groups",
 ]
@@ -76,27 +78,45 @@ class NetworkSpec:
         return TaskLayout(self.n_outputs)
 
 
-def head_groups(spec: NetworkSpec) -> list[tuple[tuple[int, ...], int, list[int]]]:
-    """Return (hidden sizes, width, tasks) of each group of heads of one shape."""
-    groups: dict[tuple[tuple[int, ...], int], list[int]] = defaultdict(list)
-    for task, shape in enumerate(zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True)):
-        groups[shape].append(task)
-    return [(hidden, width, tasks) for (hidden, width), tasks in groups.items()]
+class HeadGroup(NamedTuple):
+    """Heads that are computed together: of one shape, or all that have no hidden layer."""
+
+    tasks: list[int]
+    hidden: tuple[int, ...]
+    n_blocks: int  # 1 for all heads without a hidden layer, which are one layer
+    width: int  # outputs of a block
+    columns: np.ndarray  # of the outputs, among the logits of all tasks
+
+
+def head_groups(spec: NetworkSpec) -> list[HeadGroup]:
+    """Return the groups of heads, in the order of their first tasks."""
+    by_shape: dict[tuple[tuple[int, ...], int], list[int]] = defaultdict(list)
+    for task, (hidden, width) in enumerate(
+        zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True)
+    ):
+        by_shape[hidden, width if hidden else 0].append(task)
+    columns, groups = np.split(np.arange(spec.layout.total), spec.layout.starts[1:]), []
+    for (hidden, _), tasks in by_shape.items():
+        of_group = np.concatenate([columns[task] for task in tasks])
+        n_blocks = len(tasks) if hidden else 1
+        groups.append(HeadGroup(tasks, hidden, n_blocks, len(of_group) // n_blocks, of_group))
+    return groups
 
 
 def column_blocks(spec: NetworkSpec) -> dict[str, tuple[int, int]]:
     """Return by name how many blocks of columns each dense layer reads and gives."""
-    # A block belongs to one head of one member, or to the trunk of one member; members come first.
+    # A block belongs to the trunk of one member, to one of its heads, or to all its heads without a
+    # hidden layer; members come first.
     blocks, n_members, n_given = {}, spec.ensemble_size, 1
     for depth in range(len(spec.hidden_layer_sizes)):
         blocks[f"trunk_{depth}"] = (n_given, n_members)
         n_given = n_members
-    for number, (hidden, _, tasks) in enumerate(head_groups(spec)):
+    for number, group in enumerate(head_groups(spec)):
         n_read = n_given
-        for depth in range(len(hidden) + 1):
-            name = f"heads_{number}_{'logits' if depth == len(hidden) else depth}"
-            blocks[name] = (n_read, n_members * len(tasks))
-            n_read = n_members * len(tasks)
+        for depth in range(len(group.hidden) + 1):
+            name = f"heads_{number}_{'logits' if depth == len(group.hidden) else depth}"
+            blocks[name] = (n_read, n_members * group.n_blocks)
+            n_read = n_members * group.n_blocks
     return blocks
 
 
@@ -104,10 +124,3 @@ def has_shared_kernel(spec: NetworkSpec, name: str) -> bool:
     """Return whether the members share the kernel of a layer; in output layers they never do."""
     is_ensemble = spec.ensemble_size > 1 and spec.ensemble_method == "shared"
     return is_ensemble and not name.endswith("_logits")
-
-
-def columns_in_task_order(spec: NetworkSpec, order: list[int]) -> list[int]:
-    """Return the position among the heads' outputs of each logit in task order."""
-    starts = TaskLayout(tuple(spec.n_outputs[task] for task in order)).starts
-    start_of = dict(zip(order, starts.tolist(), strict=True))
-    return [start_of[task] + k for task in range(len(order)) for k in range(spec.n_outputs[task])]

@@ -53,8 +53,8 @@ def list_variables(spec: NetworkSpec) -> list[Variable]:
             variables += layer
         n_columns = units * blocks[name][1]
     groups = [
-        _head_layers(spec, f"heads_{number}", n_columns, (*hidden, width), blocks)
-        for number, (hidden, width, _) in enumerate(head_groups(spec))
+        _head_layers(spec, f"heads_{number}", n_columns, (*group.hidden, group.width), blocks)
+        for number, group in enumerate(head_groups(spec))
     ]
     # Keras lists the layers farthest from the output first, those of one distance group by group.
     for distance in range(max(len(layers) for layers in groups), 0, -1):
@@ -100,7 +100,7 @@ def _head_layers(
     widths: tuple[int, ...],
     blocks: dict[str, tuple[int, int]],
 ) -> list[list[Variable]]:
-    """Return the variables of each Keras layer of heads of one shape."""
+    """Return the variables of each Keras layer of a group of heads."""
     layers: list[list[Variable]] = []
     for depth, units in enumerate(widths[:-1]):
         layer = f"{name}_{depth}"

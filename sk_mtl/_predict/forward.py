@@ -53,16 +53,14 @@ class NetworkForward(Forward):
             HiddenLayer(spec, f"trunk_{depth}", by_layer)
             for depth in range(len(spec.hidden_layer_sizes))
         ]
-        starts = spec.layout.starts
         self._heads: list[tuple[list[HiddenLayer], Dense, Any]] = []
-        for number, (hidden, width, tasks) in enumerate(head_groups(spec)):
+        for number, group in enumerate(head_groups(spec)):
             name = f"heads_{number}"
             layers = [
-                HiddenLayer(spec, f"{name}_{depth}", by_layer) for depth in range(len(hidden))
+                HiddenLayer(spec, f"{name}_{depth}", by_layer) for depth in range(len(group.hidden))
             ]
             output = Dense(spec, f"{name}_logits", by_layer[f"{name}_logits"])
-            columns = (starts[tasks][:, None] + np.arange(width)).ravel()
-            self._heads.append((layers, output, columns))
+            self._heads.append((layers, output, group.columns))
         layers = [*self._trunk, *(layer for hidden, _, _ in self._heads for layer in hidden)]
         widths = [layer.width for layer in layers] + [output.width for _, output, _ in self._heads]
         widths += [spec.n_features, 0 if self._input is None else self._input.width]

@@ -44,6 +44,11 @@ class PlannedEpochs:
     best_epoch: int  # the epoch to keep, counted from 1
     task_epochs: tuple[int, ...] = ()  # the epoch to keep for each task; () for the same
 
+    @property
+    def last_epoch(self) -> int:
+        """The last of these epochs."""
+        return max(self.best_epoch, *self.task_epochs, 0)
+
 
 class StoppingResult(NamedTuple):
     """How early stopping ended."""

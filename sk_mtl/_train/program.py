@@ -236,7 +236,7 @@ class TrainingProgram:
 
     def _example(self) -> Values:
         """Return values of this program's shapes."""
-        state = TrainingState([np.array(v) for v in self.step.variables], self._initial_weighting)
+        state = TrainingState([np.array(v.numpy()) for v in self.step.variables], self._initial_weighting)
         return self.start(state, RunConfig((), 0, 0, 0))
 
     def feed_rates(self, run: RunConfig) -> Rates:

@@ -300,17 +300,21 @@ MIXED = {"head_hidden_layer_sizes": {"grade": (3,), "b": (3,)}, "warm_start": Tr
 TASKS = {"a": 2, "grade": 3, "b": 2, "kind": 3, "c": 2}
 
 
-def part_of_head(values, position, units):
+def part_of_head(values, position, columns):
     """Return the part that one head has of the values of heads that are computed together."""
     if values.ndim == 3:
         return values[position : position + 1]
-    return values[..., position * units : (position + 1) * units]
+    return values[..., columns]
 
 
 def heads_of(clf):
     """Return the parts of the network's variables, by task; those of the trunk under None."""
     spec, names = clf._fitted.network.spec, list(clf.task_names_)
-    shapes = list(zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True))
+    outputs = dict(zip(names, spec.n_outputs, strict=True))
+    shapes = [
+        (sizes, n if sizes else None)  # heads without hidden layers are one layer
+        for sizes, n in zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True)
+    ]
     model = clf.model_
     parts = {None: [(model.get_layer("trunk_0"), slice(None))]}
     for number, shape in enumerate(dict.fromkeys(shapes)):
@@ -318,9 +322,13 @@ def heads_of(clf):
         layers = [layer for layer in model.layers if layer.name.startswith(f"heads_{number}_")]
         layers = [layer for layer in layers if layer.weights]
         for position, name in enumerate(members):
+            starts = [position * units for units in shape[0]]
+            starts.append(sum(outputs[other] for other in members[:position]))
             parts[name] = [
-                (layer, (position, units))
-                for layer, units in zip(layers, (*shape[0], shape[1]), strict=True)
+                (layer, (position, slice(start, start + units)))
+                for layer, start, units in zip(
+                    layers, starts, (*shape[0], outputs[name]), strict=True
+                )
             ]
     return parts
 

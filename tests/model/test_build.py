@@ -32,9 +32,12 @@ def make_X(n_rows=7):
 
 
 def head_groups(spec):
-    """Return the tasks of each group of heads of one shape, in the order of their first task."""
-    shapes = list(zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True))
-    return [(s, [t for t, o in enumerate(shapes) if o == s]) for s in dict.fromkeys(shapes)]
+    """Return the tasks of each group of heads, in the order of their first task."""
+    shapes = [
+        (sizes, width if sizes else None)
+        for sizes, width in zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True)
+    ]
+    return [(s[0], [t for t, o in enumerate(shapes) if o == s]) for s in dict.fromkeys(shapes)]
 
 
 def compute_separately(spec, model, X, training=False):
@@ -66,14 +69,18 @@ def compute_separately(spec, model, X, training=False):
             dense(trunk, *model.get_layer(f"trunk_{depth}").get_weights()), f"trunk_{depth}"
         )
     logits = [None] * len(spec.n_outputs)
-    for number, ((sizes, width), tasks) in enumerate(head_groups(spec)):
+    for number, (sizes, tasks) in enumerate(head_groups(spec)):
+        stop = 0
         for head, task in enumerate(tasks):
             x = trunk
-            for depth, units in enumerate((*sizes, width)):
+            stop += spec.n_outputs[task]
+            for depth, units in enumerate((*sizes, spec.n_outputs[task])):
                 is_output = depth == len(sizes)
                 name = f"heads_{number}_" + ("logits" if is_output else str(depth))
                 kernel, bias = model.get_layer(name).get_weights()
                 part = slice(head * units, (head + 1) * units)
+                if is_output and not sizes:
+                    part = slice(stop - units, stop)
                 if kernel.ndim == 3:
                     x = dense(x, kernel[head], bias[head])
                 else:
@@ -130,6 +137,28 @@ def test_number_of_layers_does_not_grow_with_the_tasks():
         build_network(NetworkSpec(N_FEATURES, (1, 3) * n, (4,), ((2,),) * (2 * n))) for n in (2, 40)
     )
     assert [layer.name for layer in few.layers] == [layer.name for layer in many.layers]
+
+
+def test_heads_without_hidden_layers_are_one_layer_in_task_order():
+    spec = NetworkSpec(N_FEATURES, (3, 1, 5, 1), (4,))
+    model = build_network(spec)
+    assert [layer.name for layer in model.layers] == [
+        "X",
+        "trunk_0",
+        "trunk_0_act",
+        "heads_0_logits",
+    ]
+    assert model.get_layer("heads_0_logits").kernel.shape == (4, 10)
+
+
+@pytest.mark.parametrize("method", ["shared", "independent"])
+def test_heads_without_hidden_layers_are_one_layer_of_all_members(method):
+    spec = NetworkSpec(
+        N_FEATURES, (3, 1, 5), (4,), ((), (2,), ()), ensemble_size=2, ensemble_method=method
+    )
+    layer = build_network(spec).get_layer("heads_0_logits")
+    assert isinstance(layer, ParallelDense)
+    assert layer.kernel.shape == (2, 4, 8)
 
 
 def test_heads_do_not_see_each_other():
