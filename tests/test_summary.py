@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
 
 import sk_mtl._train.program
-import sk_mtl._train.program_cache
+import sk_mtl._train.together
 from sk_mtl import MultiTaskClassifier, load_model, save_model
 
 N_ROWS = 40
@@ -359,7 +359,7 @@ def test_summary_compiles_and_trains_nothing(fitted, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("the training program was asked for")
 
-    monkeypatch.setattr(sk_mtl._train.program_cache, "acquire_program", refuse)
+    monkeypatch.setattr(sk_mtl._train.together, "acquire_program", refuse)
     monkeypatch.setattr(sk_mtl._train.program.TrainingProgram, "__init__", refuse)
     copied = pickle_copy(fitted)
     before = dict(vars(copied))

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from sk_mtl._fit.fitted_network import FittedNetwork
 from sk_mtl._model.build import network_variables
-from sk_mtl._train import loop as _training
+from sk_mtl._train.loop import TrainingRun
 from sk_mtl.metrics import get_multitask_scorer
 from sk_mtl.model_selection import MultiTaskStratifiedKFold
 
@@ -413,13 +413,14 @@ def test_one_task_with_all_labels_is_the_plain_keras_network(
     still = {**params, "optimizer": "sgd", "optimizer__learning_rate": 0.0}
     model = plain_keras_model(n_classes)
     model.set_weights(fit(X, y, **still, epochs=1).model_.get_weights())
-    orders, run_epoch = [], _training._run_epoch
+    orders, begin_epoch = [], TrainingRun.begin_epoch
 
-    def note_order(program, plan, arrays, order, *others):
-        orders.append(order)
-        return run_epoch(program, plan, arrays, order, *others)
+    def note_order(run):
+        changed = begin_epoch(run)
+        orders.append(run.rows)
+        return changed
 
-    with mock.patch.object(_training, "_run_epoch", note_order):
+    with mock.patch.object(TrainingRun, "begin_epoch", note_order):
         clf = fit(X, y, np.full(N_ROWS, 3.0) if has_weights else None, **params)
     kind = "Binary" if n_classes == 2 else "SparseCategorical"
     loss = getattr(keras.losses, f"{kind}Crossentropy")(from_logits=True)

@@ -11,6 +11,7 @@ from helpers import assert_same_predictions, predict_differently
 
 from sk_mtl import clear_program_cache
 from sk_mtl._train import program_cache as _program_cache
+from sk_mtl._train.loop import TrainingRun
 from sk_mtl.metrics import multitask_score
 
 
@@ -208,16 +209,15 @@ def test_streams_take_the_frequencies_of_the_call():
 
 
 def test_few_labels_are_in_every_batch(monkeypatch):
-    from sk_mtl._train import loop as _training
-
     orders = []
-    original = _training._run_epoch
+    original = TrainingRun.begin_epoch
 
-    def note(program, plan, arrays, order, *others):
-        orders.append(order)
-        return original(program, plan, arrays, order, *others)
+    def note(run):
+        changed = original(run)
+        orders.append(run.rows)
+        return changed
 
-    monkeypatch.setattr(_training, "_run_epoch", note)
+    monkeypatch.setattr(TrainingRun, "begin_epoch", note)
     make_tiny(batching="label_aware", batch_size=30, epochs=2).fit(X, Y)
     has_label = Y["few"].notna().to_numpy()
     assert has_label.sum() >= 20

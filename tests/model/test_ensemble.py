@@ -23,8 +23,9 @@ from sk_mtl._model.initial_values import draw_initial_values
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._predict import forward
 from sk_mtl._predict.forward import make_forward
-from sk_mtl._train.loop import draw_start, train
+from sk_mtl._train.loop import Job, draw_start
 from sk_mtl._train.plan import TrainingParts, make_plan
+from sk_mtl._train.together import train
 from sk_mtl.weighting import FixedWeighting
 
 # Keras hands variables to np.array, which NumPy 2 objects to.
@@ -137,7 +138,6 @@ def test_independent_members_train_as_networks_alone(optimizer, jit):
             TrainingParts(built, FixedWeighting()),
             task_names=("a", "b", "c"),
             loss_normalization="tasks",
-            is_sparse=False,
             epochs=4,
             batch_size=10,
             seed=3,
@@ -145,7 +145,7 @@ def test_independent_members_train_as_networks_alone(optimizer, jit):
         )
         start = draw_start(spec, plan.parts.weighting, FREQUENCIES, 0)
         start.network[:] = values
-        return train(plan, start, rows)
+        return train(Job(plan, start, rows))
 
     together = train_from(spec, values, jit)
     each = [train_from(replace(alone, l2=0.01), member, jit=False) for member in members]

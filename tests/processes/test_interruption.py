@@ -15,12 +15,14 @@ from sklearn.model_selection import GridSearchCV
 
 from sk_mtl import MultiTaskClassifier, clear_program_cache
 from sk_mtl._classifier import MultiTaskClassifier as Classifier
-from sk_mtl._fit import rounds as _rounds
-from sk_mtl._train import loop as _training
+from sk_mtl._fit import preparation as _preparation
+from sk_mtl._train import pack as _pack
 from sk_mtl._train import program_cache as _program_cache
-from sk_mtl._train.loop import NonFiniteLossError
+from sk_mtl._train import together as _together
+from sk_mtl._train.loop import NonFiniteLossError, TrainingRun
+from sk_mtl._train.member_step import MemberStep
+from sk_mtl._train.pack import Pack
 from sk_mtl._train.program import TrainingProgram
-from sk_mtl._train.steps import TrainingSteps
 
 # Keras hands variables to np.array, which NumPy 2 objects to.
 pytestmark = pytest.mark.filterwarnings(
@@ -85,21 +87,21 @@ def press_ctrl_c():
     signal.raise_signal(signal.SIGINT)
 
 
-@pytest.mark.slow_except("*-train_on_batch-1", "*-_set_fitted-1")
+@pytest.mark.slow_except("*-train-1", "*-_set_fitted-1")
 @pytest.mark.parametrize(("owner", "name", "call"), [
-    (_rounds, "draw_start", 1),
+    (_preparation, "draw_start", 1),
     (TrainingProgram, "__init__", 1),
-    (TrainingProgram, "load", 1),
-    (TrainingSteps, "train_on_batch", 1),
-    (_training, "_run", 1),
-    (_training, "_run", 3),
+    (TrainingProgram, "start", 1),
+    (MemberStep, "train", 1),
+    (Pack, "_call", 1),
+    (Pack, "_call", 3),
     (TrainingProgram, "read", 1),
-    (_training, "validation_logs", 2),
-    (_training, "release_program", 1),
+    (_pack, "validation_logs", 2),
+    (_together, "release_program", 1),
     (Classifier, "_set_fitted", 1),
 ])  # fmt: skip
 def test_ctrl_c_leaves_the_estimator_as_it_was(fitted, expected, monkeypatch, owner, name, call):
-    if owner in (TrainingProgram, TrainingSteps):
+    if owner in (TrainingProgram, MemberStep):
         clear_program_cache()  # else it is built, and traced, already
     calls, function = [], getattr(owner, name)
 
@@ -124,7 +126,7 @@ def test_ctrl_c_leaves_the_estimator_as_it_was(fitted, expected, monkeypatch, ow
 def test_ctrl_c_leaves_nothing_half_fitted(fitted, expected, monkeypatch, going_on):
     fresh, warm = make(), copy.deepcopy(fitted).set_params(warm_start=True)
     clf = warm if going_on else fresh
-    monkeypatch.setattr(_training, "_run_epoch", lambda *args: press_ctrl_c())
+    monkeypatch.setattr(TrainingRun, "begin_epoch", lambda *args: press_ctrl_c())
     with pytest.raises(KeyboardInterrupt):
         clf.fit(X, Y)
     assert bits_of(warm) == expected
@@ -136,7 +138,7 @@ def test_ctrl_c_leaves_nothing_half_fitted(fitted, expected, monkeypatch, going_
 def test_program_that_was_interrupted_is_not_used_again(monkeypatch):
     make().fit(X, Y)
     idle = len(_program_cache._idle_programs)
-    monkeypatch.setattr(_training, "_run", lambda *args: press_ctrl_c())
+    monkeypatch.setattr(Pack, "_call", lambda *args, **settings: press_ctrl_c())
     with pytest.raises(KeyboardInterrupt):
         make().fit(X, Y)
     assert len(_program_cache._idle_programs) == idle - 1
@@ -180,7 +182,7 @@ def test_ctrl_c_ends_a_search_and_not_one_of_its_fits(expected, monkeypatch):
 
 
 def test_bar_is_closed_when_a_fit_is_interrupted(monkeypatch, capsys):
-    monkeypatch.setattr(_training, "_run_epoch", lambda *args: press_ctrl_c())
+    monkeypatch.setattr(TrainingRun, "begin_epoch", lambda *args: press_ctrl_c())
     with pytest.raises(KeyboardInterrupt):
         make(verbose=1).fit(X, Y)
     assert capsys.readouterr().err.endswith("\n")

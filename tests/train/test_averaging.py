@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from sk_mtl import MultiTaskClassifier, load_model, save_model
-from sk_mtl._train.averaging import WeightAverage
+from sk_mtl._train.averaging import is_averaged, update_averages
 
 # -- The average ---------------------------------------------------------------------------------
 
@@ -28,65 +28,19 @@ def follow(steps, momentum):
 @pytest.mark.parametrize("momentum", [0.3, 0.9])
 def test_average_follows_as_defined(momentum):
     steps = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
-    variable = keras.Variable(steps[0])
-    average = WeightAverage([variable], momentum)
-    (held,) = average.by_variable().values()
-    for step, expected in zip(steps[1:], follow(steps, momentum), strict=True):
-        variable.assign(step)
-        average.follow()
-        np.testing.assert_allclose(held.numpy(), expected, rtol=1e-5, atol=1e-6)
+    averages, expected = [steps[0]], follow(steps, momentum)
+    for n, step in enumerate(steps[1:]):
+        averages = update_averages(averages, [step], np.int32(n), np.float32(momentum))
+        np.testing.assert_allclose(averages[0], expected[n], rtol=1e-5, atol=1e-6)
 
 
-def make_average():
-    """Return two variables, whose averages are 0 and 1, and the average."""
-    variables = [keras.Variable(np.float32(0)), keras.Variable(np.float32(1))]
-    average = WeightAverage(variables, 0.5)
-    variables[0].assign(5.0)
-    variables[1].assign(6.0)
-    return variables, average
-
-
-def values_of(variables):
-    return [float(v.numpy()) for v in variables]
-
-
-def test_variables_hold_the_averages_for_a_while():
-    variables, average = make_average()
-    with average.held():
-        assert values_of(variables) == [0, 1]
-        assert [w.tolist() for w in average.read().weights] == [5, 6]
-        assert average.by_variable() == {}
-    assert values_of(variables) == [5, 6]
-    assert [w.tolist() for w in average.read().weights] == [5, 6]
-
-
-def test_variables_have_their_weights_back_after_an_error():
-    variables, average = make_average()
-    with pytest.raises(KeyError), average.held():
-        raise KeyError
-    assert values_of(variables) == [5, 6]
-
-
-def test_state_read_is_the_state_loaded():
-    variables, average = make_average()
-    average.follow()
-    state = average.read()
-    of_first = values_of(average.by_variable().values())
-    others, another = make_average()
-    for variable, value in zip(others, of_first, strict=True):
-        variable.assign(value)
-    another.load(state)
-    assert values_of(others) == values_of(variables)
-    assert values_of(another.by_variable().values()) == of_first
-    assert another.read().n_steps == state.n_steps == 1
-
-
-def test_without_a_state_the_average_starts_from_the_variables():
-    variables, average = make_average()
-    average.follow()
-    average.load(None)
-    assert values_of(average.by_variable().values()) == values_of(variables) == [5, 6]
-    assert average.read().n_steps == 0
+def test_weights_and_moments_of_batches_are_averaged_and_seeds_are_not():
+    inputs = keras.Input((3,))
+    hidden = keras.layers.BatchNormalization()(keras.layers.Dense(2)(inputs))
+    model = keras.Model(inputs, keras.layers.Dropout(0.5)(hidden))
+    names = [v.name for v in model.variables if is_averaged(v)]
+    assert sorted(names) == sorted(["kernel", "bias", "gamma", "beta", *MOMENTS])
+    assert len(model.variables) == 7
 
 
 # -- The estimator -------------------------------------------------------------------------------

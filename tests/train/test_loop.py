@@ -1,4 +1,4 @@
-"""Tests of sk_mtl._train.loop and program: against a plain loop, callbacks, cache."""
+"""Tests of sk_mtl._train.loop: against a plain loop, callbacks, the program cache."""
 
 import csv
 import inspect
@@ -13,7 +13,6 @@ import tensorflow as tf
 from sklearn.exceptions import ConvergenceWarning
 
 from sk_mtl import MultiTaskClassifier, clear_program_cache
-from sk_mtl._compat.keras_internals import shorten_adam
 from sk_mtl._data.dataset import Subset
 from sk_mtl._model.build import build_network, network_variables
 from sk_mtl._model.custom_serialization import (
@@ -22,14 +21,16 @@ from sk_mtl._model.custom_serialization import (
     serialize_model,
 )
 from sk_mtl._model.keras_objects import make_optimizer
+from sk_mtl._model.layers import NoiseDropout
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._train import program_cache as _program_cache
-from sk_mtl._train import steps as _steps
+from sk_mtl._train import validation as _validation
 from sk_mtl._train.early_stopping import StoppingConfig
-from sk_mtl._train.loop import NonFiniteLossError, draw_start, train
+from sk_mtl._train.loop import Job, NonFiniteLossError, draw_start
+from sk_mtl._train.member_step import MemberStep
 from sk_mtl._train.plan import TrainingParts
 from sk_mtl._train.plan import make_plan as plan_training
-from sk_mtl._train.steps import TrainingSteps
+from sk_mtl._train.together import train
 from sk_mtl.weighting import FixedWeighting, UncertaintyWeighting
 
 N_OUTPUTS = (1, 3, 1)
@@ -63,7 +64,6 @@ def make_plan(optimizer=None, weighting=None, callbacks=(), spec=SPEC, **changes
     settings = {
         "task_names": ("a", "b", "c"),
         "loss_normalization": "tasks",
-        "is_sparse": False,
         "epochs": 2,
         "batch_size": 8,
         "seed": 3,
@@ -77,7 +77,8 @@ def start_of(plan):
 
 def run(plan, training=None, validation=None):
     """Train from the plan's own start."""
-    return train(plan, start_of(plan), make_rows() if training is None else training, validation)
+    training = make_rows() if training is None else training
+    return train(Job(plan, start_of(plan), training, validation))
 
 
 def assert_same_values(first, second):
@@ -114,7 +115,10 @@ def reference_task_losses(logits, codes, weight):
 
 def train_by_hand(plan, training):
     """Train by an eager loop over batches and tasks; return the model, log-variances, history."""
-    model, start, run = build_network(plan.program.spec), start_of(plan), plan.run
+    model, start, run = build_network(plan.spec), start_of(plan), plan.run
+    for layer in model.layers:
+        if isinstance(layer, NoiseDropout):
+            layer.fed_rate = run.dropout
     for variable, value in zip(network_variables(model), start.network, strict=True):
         variable.assign(value)
     optimizer = plan.parts.optimizer
@@ -187,24 +191,6 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("settings", [{}, {"weight_decay": 0.1}, {"global_clipnorm": 0.1}])
-@pytest.mark.parametrize("kind", [keras.optimizers.Adam, keras.optimizers.AdamW])
-def test_shortened_adam_gives_the_bits_of_keras(kind, settings):
-    def train(is_shortened):
-        optimizer = kind(0.1, **settings)
-        variables = [keras.Variable(np.linspace(-1, 1, 7, dtype="f4")), keras.Variable([[2.0]])]
-        optimizer.build(variables)
-        if is_shortened:
-            shorten_adam(optimizer)
-        for step in range(1, 5):
-            gradients = [tf.sin(step * v.value) for v in variables]
-            optimizer.apply(gradients, variables)
-        return [np.array(v.numpy()) for v in (*variables, *optimizer.variables)]
-
-    for found, expected in zip(train(True), train(False), strict=True):
-        np.testing.assert_array_equal(found, expected)
-
-
 @pytest.mark.slow_except("uncertainty", "dropout")
 @pytest.mark.parametrize("case", CASES)
 def test_training_equals_a_plain_loop(case):
@@ -255,7 +241,7 @@ def test_epochs_of_one_training_equal_trainings_that_go_on():
     state = start_of(make_plan())
     for epoch in range(3):
         plan = make_plan(Adam(0.01), epochs=1, first_epoch=epoch)
-        state = train(plan, state, make_rows()).state
+        state = train(Job(plan, state, make_rows())).state
     assert_same_values(state.network, whole.state.network)
     assert_same_values(state.optimizer, whole.state.optimizer)
 
@@ -274,9 +260,12 @@ def test_task_without_labels_in_training_has_nan_in_the_history_and_is_left_out_
 # ---------------------------------------------------------------------------------- validation
 
 
-@pytest.mark.parametrize("rows_at_once", [3, 8192])
-def test_validation_losses_are_the_means_over_the_labelled_cells(monkeypatch, rows_at_once):
-    monkeypatch.setattr(_steps, "_EVALUATION_ROWS", rows_at_once)
+@pytest.mark.parametrize(("rows_at_once", "kept_cells"), [(3, 0), (3, 1000), (8192, 1000)])
+def test_validation_losses_are_the_means_over_the_labelled_cells(
+    monkeypatch, rows_at_once, kept_cells
+):
+    monkeypatch.setattr(_validation, "_EVALUATION_ROWS", rows_at_once)
+    monkeypatch.setattr(_validation, "_KEPT_CELLS", kept_cells)
     held_out = replace(make_rows(seed=1), rows=np.arange(3, 23))
     plan = make_plan(epochs=1, spec=replace(SPEC, dropout=0.5))
     outcome = run(plan, validation=held_out)
@@ -388,7 +377,7 @@ def test_sparse_rows_train_to_the_same_bits_as_dense_ones(density):
     )
     dense = run(make_plan(), training, held_out)
     sparse = run(
-        make_plan(is_sparse=True),
+        make_plan(),
         replace(training, X=sp.csr_matrix(training.X)),
         replace(held_out, X=sp.csr_matrix(held_out.X)),
     )
@@ -405,7 +394,7 @@ def test_entries_given_twice_in_a_sparse_matrix_are_summed():
     X = sp.csr_matrix((halves, columns, starts), shape=training.X.shape)
     assert_same_values(
         run(make_plan(), training).state.network,
-        run(make_plan(is_sparse=True), replace(training, X=X)).state.network,
+        run(make_plan(), replace(training, X=X)).state.network,
     )
 
 
@@ -585,7 +574,7 @@ def test_averaged_weights_are_those_watched_and_kept():
     assert_same_values(watched.state.network, averaged.state.network)
     # A step of no length from what was kept leaves the loss as it was watched.
     still = make_plan(SGD(0.0), epochs=1)
-    again = train(still, replace(watched.state, optimizer=None), make_rows(), held_out)
+    again = train(Job(still, replace(watched.state, optimizer=None), make_rows(), held_out))
     assert again.history["val_loss"] == pytest.approx(watched.history["val_loss"])
 
 
@@ -604,13 +593,13 @@ def traces(monkeypatch):
     """Return a list that grows by one whenever a training step is traced; empty the cache."""
     clear_program_cache()
     seen = []
-    original = TrainingSteps.train_on_batch
+    original = MemberStep.train
 
     def counting(self, *args):
         seen.append(self.spec)
         return original(self, *args)
 
-    monkeypatch.setattr(TrainingSteps, "train_on_batch", counting)
+    monkeypatch.setattr(MemberStep, "train", counting)
     return seen
 
 
@@ -799,7 +788,7 @@ def run_custom(*more):
     plan = custom_plan(*more)
     custom = [np.full(v.shape, 0.1, v.dtype) for v in build_custom(plan).variables]
     start = draw_start(plan.program.spec, plan.parts.weighting, FREQUENCIES, 3, custom)
-    return train(plan, start, make_rows())
+    return train(Job(plan, start, make_rows()))
 
 
 def build_custom(plan):

@@ -29,17 +29,16 @@ from sk_mtl import (
 from sk_mtl._codec import files as _files
 from sk_mtl._codec.container import pack, unpack
 from sk_mtl._data.dataset import Subset
-from sk_mtl._fit import rounds
+from sk_mtl._fit import preparation
 from sk_mtl._model.spec import NetworkSpec
-from sk_mtl._train import loop as _training
-from sk_mtl._train import program as _program
 from sk_mtl._train import program_cache as _program_cache
 from sk_mtl._train import resume as _checkpoint
 from sk_mtl._train.early_stopping import StoppingConfig
-from sk_mtl._train.loop import NonFiniteLossError, draw_start
+from sk_mtl._train.loop import NonFiniteLossError, TrainingRun, draw_start
 from sk_mtl._train.plan import TrainingParts, make_plan
-from sk_mtl._train.program import TrainingProgram
+from sk_mtl._train.program import Snapshot, TrainingProgram
 from sk_mtl._train.resume import Progress, open_resume_point
+from sk_mtl._train.values import stack_members
 from sk_mtl.weighting import FixedWeighting, TaskWeighting
 
 # Keras hands variables to np.array, which NumPy 2 objects to.
@@ -91,7 +90,7 @@ def at_every_epoch(monkeypatch):
 def uncompiled(monkeypatch):
     """Run programs step by step: to trace each one again takes most of a tiny fit's time."""
     monkeypatch.setattr(
-        _program.TrainingProgram, "_compile", lambda program, function, signature: function
+        TrainingProgram, "_compile", lambda program, name, function, *others: function
     )
     monkeypatch.setattr(_program_cache, "_idle_programs", OrderedDict())
 
@@ -103,15 +102,15 @@ def kill(monkeypatch):
     def fit_and_kill(clf, epoch, *data):
         calls = []
 
-        def run_or_die(*args):
-            calls.append(args)
+        def begin_or_die(run):
+            calls.append(run)
             if len(calls) == epoch:
                 raise Killed
-            return run(*args)
+            return begin(run)
 
-        run = _training._run_epoch
+        begin = TrainingRun.begin_epoch
         with monkeypatch.context() as patch:
-            patch.setattr(_training, "_run_epoch", run_or_die)
+            patch.setattr(TrainingRun, "begin_epoch", begin_or_die)
             with pytest.raises(Killed):
                 clf.fit(*(data or (X, Y)))
 
@@ -121,13 +120,13 @@ def kill(monkeypatch):
 @pytest.fixture
 def epochs_trained(monkeypatch):
     """Return a list to which each epoch that is trained adds an entry."""
-    trained, run = [], _training._run_epoch
+    trained, begin = [], TrainingRun.begin_epoch
 
-    def count(*args):
+    def count(run):
         trained.append(None)
-        return run(*args)
+        return begin(run)
 
-    monkeypatch.setattr(_training, "_run_epoch", count)
+    monkeypatch.setattr(TrainingRun, "begin_epoch", count)
     return trained
 
 
@@ -390,11 +389,11 @@ def test_pause_is_in_proportion_to_what_writing_takes(tmp_path, monkeypatch):
         written.append(now[0])
         now[0] += 1
 
-    _, program, checkpoint, progress = open_one(tmp_path)
+    _, state, checkpoint, progress = open_one(tmp_path)
     monkeypatch.setattr(_checkpoint.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(_checkpoint, "replace_file", write)
     for _ in range(50):
-        checkpoint.save_if_due(program, progress)
+        checkpoint.save_if_due(lambda: state, progress)
         now[0] += 1
     assert written == [0, 20, 40]
 
@@ -430,6 +429,9 @@ def change(array, value):
         {"epochs": 5},
         {"batch_size": 17},
         {"dropout": 0.1},
+        {"dropout": 0.1, "l2": 0.1},
+        {"optimizer": "adamw", "optimizer__weight_decay": 0.1},
+        {"ema_momentum": 0.5},
         {"activation": "tanh"},
         {"class_weight": "balanced"},
         {"loss_normalization": "tasks"},
@@ -466,8 +468,8 @@ def test_other_data_or_parameters_are_another_fit(tmp_path, monkeypatch, changes
         names.append(Path(open_resume_point(*args).path).name)
         raise Killed
 
-    monkeypatch.setattr(rounds, "open_resume_point", note)
-    switches = ("early_stopping", "unlabelled")
+    monkeypatch.setattr(preparation, "open_resume_point", note)
+    switches = ("dropout", "early_stopping", "optimizer", "unlabelled")
     alike = {k: v for k, v in changes.items() if k in switches and len(changes) > 1}
     for params, table in ((changes, data), (changes, data), (alike, (X, Y))):
         with pytest.raises(Killed):
@@ -499,7 +501,7 @@ def test_file_of_another_fit_is_refused_by_what_differs(tmp_path, kill):
     foreign = name_of(tmp_path, kill, other, random_state=7, dropout=0.5)
     os.replace(tmp_path / foreign, tmp_path / name)
     clf = make(checkpoint=tmp_path)
-    with pytest.raises(ValueError, match="another fit, with other layers, random_state, initial "):
+    with pytest.raises(ValueError, match="another fit, with other random_state, dropout, initial "):
         clf.fit(X, Y)
     assert not hasattr(clf, "n_features_in_")
     (tmp_path / name).unlink()
@@ -659,57 +661,59 @@ ROWS = Subset(X, np.nan_to_num(Y).astype(np.int32), (Y == Y).astype(np.float32),
 
 
 def open_one(folder):
-    """Return the settings of a run, its program and checkpoint, and progress to be written."""
+    """Return the settings of a run, its state and checkpoint, and progress to be written."""
     plan = make_plan(
         NetworkSpec(4, (1, 3), (5,)), TrainingParts(keras.optimizers.Adam(), FixedWeighting()),
-        loss_normalization="tasks", is_sparse=False, task_names=("a", "b"), epochs=9, batch_size=8,
+        loss_normalization="tasks", task_names=("a", "b"), epochs=9, batch_size=8,
         seed=3, stopping=StoppingConfig(3),
     )  # fmt: skip
     frequencies = [np.ones(2) / 2, np.ones(3) / 3]
     start = draw_start(plan.program.spec, plan.parts.weighting, frequencies, plan.run.seed)
     program = TrainingProgram(plan.program, plan.parts.optimizer, plan.parts.weighting)
-    program.load(start, plan.run)
     checkpoint = open_resume_point(folder, plan, start, ROWS, ROWS)
-    best, monitor = program.read(), plan.run.make_monitor()
-    best = replace(best, network=[value + 1 for value in best.network])
+    values = stack_members([program.start(start, plan.run)])
+    state = Snapshot(program, values, 0, plan.run.learning_rate).read()
+    best, monitor = (
+        replace(state, network=[value + 1 for value in state.network]),
+        plan.run.make_monitor(),
+    )
     history = {"loss": [0.5, 0.25, float("nan")]}
     for loss in history["loss"]:
         monitor.update({"objective": 0.0, "loss": loss})
-    return plan.run, program, checkpoint, Progress(monitor, 3, history, best, 2)
+    return plan.run, state, checkpoint, Progress(monitor, 3, history, lambda: best, 2)
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """Return the settings of a run, its program, a checkpoint, and the content of its file."""
-    run, program, checkpoint, progress = open_one(tmp_path_factory.mktemp("folder"))
-    checkpoint.save_if_due(program, progress)
-    return run, program, checkpoint, Path(checkpoint.path).read_bytes()
+    """Return the settings of a run, its state, a checkpoint, and the content of its file."""
+    run, state, checkpoint, progress = open_one(tmp_path_factory.mktemp("folder"))
+    checkpoint.save_if_due(lambda: state, progress)
+    return run, state, checkpoint, Path(checkpoint.path).read_bytes()
 
 
 def test_all_is_read_that_was_written(written):
-    run, program, checkpoint, content = written
+    run, state, checkpoint, content = written
     Path(checkpoint.path).write_bytes(content)
-    before = program.read()
-    progress = checkpoint.resume(program, run)
+    progress, last = checkpoint.resume(state, run)
     assert (progress.epoch, progress.best_epoch) == (3, 2)
     assert repr(progress.history) == "{'loss': [0.5, 0.25, nan]}"
     [stopping] = progress.monitor.state()
     assert (stopping["best_loss"], stopping["best_epoch"], stopping["_epoch"]) == (0.25, 2, 3)
-    for value, best in zip(before.network, progress.best.network, strict=True):
+    for value, best in zip(state.network, progress.best().network, strict=True):
         np.testing.assert_array_equal(best, value + 1)
     for values in ("network", "optimizer"):
-        for a, b in zip(getattr(program.read(), values), getattr(before, values), strict=True):
+        for a, b in zip(getattr(last, values), getattr(state, values), strict=True):
             np.testing.assert_array_equal(a, b)
 
 
 def refuse(written, content, match):
     """Assert that a content is refused, and that nothing was taken from it."""
-    run, program, checkpoint, _ = written
+    run, state, checkpoint, _ = written
     Path(checkpoint.path).write_bytes(content)
-    before = program.read()
+    before = [value.copy() for value in state.network]
     with pytest.raises(ValueError, match=match):
-        checkpoint.resume(program, run)
-    for a, b in zip(program.read().network, before.network, strict=True):
+        checkpoint.resume(state, run)
+    for a, b in zip(state.network, before, strict=True):
         np.testing.assert_array_equal(a, b)
 
 

@@ -70,7 +70,9 @@ def bits_with_teacher(clf):
 def uncompiled():
     """Run programs step by step: to trace each one takes most of a tiny fit's time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TrainingProgram, "_compile", lambda program, function, signature: function)
+        patch.setattr(
+            TrainingProgram, "_compile", lambda program, name, function, *others: function
+        )
         patch.setattr(_program_cache, "_idle_programs", OrderedDict())
         yield
 
@@ -148,9 +150,9 @@ def test_disagreement_does_not_read_what_has_no_weight():
 
 def test_replaced_features_are_those_of_the_next_row():
     rows = np.arange(12, dtype=np.float32).reshape(4, 3)
-    noise = np.zeros((4, 3), np.uint16)
-    noise[:, 1] = 2**15  # not below one half
-    replaced = replace_features(rows, noise, 0.5).numpy()
+    numbers = np.zeros((4, 3), np.float32)
+    numbers[:, 1] = 0.5  # not below one half
+    replaced = replace_features(rows, numbers, 0.5).numpy()
     np.testing.assert_array_equal(replaced[:, 1], rows[:, 1])
     np.testing.assert_array_equal(replaced[:, [0, 2]], np.roll(rows, -1, axis=0)[:, [0, 2]])
 
