@@ -1,0 +1,166 @@
+"""Results: `cv_results_`, the leaderboard and the out-of-fold predictions, from results by fold.
+
+Owns their keys, which are those of scikit-learn's searches. Does not fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from sk_mtl._search.candidates import Params
+from sk_mtl._search.scoring import FoldResult
+from sk_mtl.model_selection._cross_val_predict import join_probabilities
+
+__all__ = ["collect_results", "collect_task_scores", "join_predictions", "make_leaderboard"]
+
+_ALL_TASKS = "all tasks"
+_Row = Sequence[FoldResult | None]
+_TaskScores = list[tuple[str, Hashable, np.ndarray]]
+
+
+def collect_results(
+    candidates: Sequence[Params],
+    rows: Sequence[_Row],
+    with_train_scores: bool,
+    more: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return `cv_results_`; NaN where a candidate was not evaluated."""
+    results: dict[str, Any] = {key: np.asarray(values) for key, values in more.items()}
+    for key in ("fit_time", "score_time"):
+        _add_summary(results, key, _gather(rows, lambda r, key=key: getattr(r, key)))
+    names = dict.fromkeys(name for params in candidates for name in params)
+    for name in names:
+        results[f"param_{name}"] = _mask_param([params.get(name, _ABSENT) for params in candidates])
+    results["params"] = list(candidates)
+    for name in _score_names(rows):
+        parts = ("test", "train") if with_train_scores else ("test",)
+        for part in parts:
+            scores = _gather(rows, lambda r, part=part: _pick(getattr(r, f"{part}_scores"), name))  # noqa: B023
+            for number in range(scores.shape[1]):
+                results[f"split{number}_{part}_{name}"] = scores[:, number]
+            _add_summary(results, f"{part}_{name}", scores)
+            if part == "test":
+                results[f"rank_test_{name}"] = _rank(results[f"mean_test_{name}"])
+    return results
+
+
+def collect_task_scores(rows: Sequence[_Row]) -> _TaskScores:
+    """Return (score, task, array of shape (n_candidates, n_splits)), NaN where undefined."""
+    pairs = dict.fromkeys(
+        (name, task)
+        for row in rows
+        for result in row
+        if result is not None
+        for name, scores in result.by_task.items()
+        for task in scores
+    )
+    return [
+        (name, task, _gather(rows, lambda r, n=name, t=task: r.by_task.get(n, {}).get(t, np.nan)))
+        for name, task in pairs
+    ]
+
+
+def make_leaderboard(
+    results: Mapping[str, Any], task_scores: _TaskScores, metric: str
+) -> pd.DataFrame:
+    """Return the candidates as a frame, the best of the last round first."""
+    columns: dict[tuple[Any, Any, str], Any] = {("rank", "", ""): results[f"rank_test_{metric}"]}
+    for key in ("iter", "n_resources"):
+        if key in results:
+            columns[key, "", ""] = results[key]
+    for name in [key for key in results if key.startswith("param_")]:
+        values = results[name].astype(object).filled(None)
+        columns["params", name.removeprefix("param_"), ""] = values
+    scores = [key.removeprefix("mean_test_") for key in results if key.startswith("mean_test_")]
+    for name in scores:
+        tasks = [(task, by_fold) for score, task, by_fold in task_scores if score == name]
+        for statistic in ("mean", "std"):
+            columns[name, _ALL_TASKS if tasks else "", statistic] = results[
+                f"{statistic}_test_{name}"
+            ]
+        for task, by_fold in tasks:
+            mean, std = _summarize_known(by_fold)
+            columns[name, task, "mean"], columns[name, task, "std"] = mean, std
+    for key in ("fit_time", "score_time"):
+        columns[key, "", "mean"] = results[f"mean_{key}"]
+    board = pd.DataFrame(dict(enumerate(columns.values())))
+    board.columns = pd.MultiIndex.from_tuples(columns)
+    board.index.name = "candidate"
+    last_first = -results["iter"] if "iter" in results else np.zeros(len(board))
+    is_missing = np.isnan(results[f"mean_test_{metric}"])
+    order = np.lexsort((columns["rank", "", ""], last_first, is_missing))
+    return board.iloc[order]
+
+
+def join_predictions(
+    rows: Sequence[_Row], tests: Sequence[np.ndarray], only: int | None
+) -> dict[int, Any]:
+    """Return the probabilities of all rows by candidate, for those evaluated without an error."""
+    kept = {}
+    for number, row in enumerate(rows):
+        predictions = [result.prediction for result in row if result is not None]
+        if only in (None, number) and len(predictions) == len(tests) and None not in predictions:
+            kept[number] = join_probabilities(predictions, tests, 0.0)
+    return kept
+
+
+class _Absent:
+    """Stands for a parameter that a candidate does not have."""
+
+
+_ABSENT = _Absent()
+
+
+def _gather(rows: Sequence[_Row], read: Any) -> np.ndarray:
+    """Return a number of each result as an array of shape (n_candidates, n_splits)."""
+    return np.array(
+        [[np.nan if result is None else read(result) for result in row] for row in rows],
+        dtype=np.float64,
+    )
+
+
+def _pick(scores: Any, name: str) -> float:
+    return scores[name] if isinstance(scores, dict) else scores
+
+
+def _score_names(rows: Sequence[_Row]) -> list[Any]:
+    """Return the names of the scores; "score" for a single one."""
+    scores = next(r.test_scores for row in rows for r in row if r is not None)
+    return list(scores) if isinstance(scores, dict) else ["score"]
+
+
+def _add_summary(results: dict[str, Any], key: str, by_fold: np.ndarray) -> None:
+    results[f"mean_{key}"] = by_fold.mean(axis=1)
+    results[f"std_{key}"] = by_fold.std(axis=1)
+
+
+def _rank(means: np.ndarray) -> np.ndarray:
+    """Return ranks from 1 for the greatest mean; means that are NaN share the last rank."""
+    worst = -np.inf if np.isnan(means).all() else np.nanmin(means) - 1
+    return rankdata(-np.where(np.isnan(means), worst, means), method="min").astype(np.int32)
+
+
+def _mask_param(values: Sequence[Any]) -> np.ma.MaskedArray:
+    """Return a parameter of the candidates, masked where they do not have it."""
+    present = [i for i, value in enumerate(values) if value is not _ABSENT]
+    try:
+        found = np.array([values[i] for i in present])
+        is_plain = found.ndim == 1 and found.dtype.kind != "U"
+    except ValueError:  # sequences of several lengths
+        is_plain = False
+    dtype = found.dtype if is_plain else object
+    masked = np.ma.MaskedArray(np.empty(len(values), dtype=dtype), mask=True)
+    for i in present:
+        masked[i] = values[i]
+    return masked
+
+
+def _summarize_known(by_fold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation over the folds where a score is defined."""
+    known = np.ma.masked_invalid(by_fold)
+    return known.mean(axis=1).filled(np.nan), known.std(axis=1).filled(np.nan)

@@ -1,0 +1,85 @@
+"""Scoring: what is kept of a candidate that is fitted to a fold."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sk_mtl._compat.sklearn_search import score_fitted, scorers_by_name
+from sk_mtl._search.folds import Fold
+from sk_mtl._wrappers import find_missing_label
+from sk_mtl.metrics._scorers import MultiTaskScorer, score_each_task
+
+__all__ = ["FoldResult", "Scoring"]
+
+
+@dataclass
+class FoldResult:
+    """What one candidate has reached on one fold."""
+
+    test_scores: Any  # a number, or {name: number}
+    train_scores: Any = None
+    fit_time: float = 0.0
+    score_time: float = 0.0
+    by_task: dict[str, dict[Hashable, float]] = field(default_factory=dict)  # of each score
+    prediction: Any = None  # the probabilities of the test rows, and the classes
+    error: str | None = None  # the traceback of a fit that failed
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How fitted candidates are scored, and what is kept of them."""
+
+    scorer: Any
+    is_default: bool  # the estimator's own score
+    error_score: Any
+    with_train_scores: bool
+    with_predictions: bool
+
+    def score(self, estimator: Any, fold: Fold, seconds: float) -> FoldResult:
+        """Score a fitted candidate on a fold."""
+        start = time.perf_counter()
+        X, y, params = fold.X_test, fold.y_test, fold.test_score_params
+        test_scores = score_fitted(estimator, X, y, self.scorer, params, self.error_score)
+        score_time = time.perf_counter() - start
+        train_scores = None
+        if self.with_train_scores:
+            train_scores = score_fitted(
+                estimator,
+                fold.X_train,
+                fold.y_train,
+                self.scorer,
+                fold.train_score_params,
+                self.error_score,
+            )
+        return FoldResult(
+            test_scores,
+            train_scores,
+            seconds,
+            score_time,
+            self._score_tasks(estimator, fold, test_scores),
+            (estimator.predict_proba(X), estimator.classes_) if self.with_predictions else None,
+        )
+
+    def _score_tasks(
+        self, estimator: Any, fold: Fold, scores: Any
+    ) -> dict[str, dict[Hashable, float]]:
+        """Return the score of each task, of the scores that are a mean over tasks."""
+        scorers = scorers_by_name(self.scorer) or {"score": self.scorer}
+        if self.is_default:
+            missing_label = find_missing_label(estimator)
+            scorers = {"score": MultiTaskScorer(missing_label=missing_label)}
+        by_task = {}
+        for name, scorer in scorers.items():
+            score = scores[name] if isinstance(scores, dict) and name in scores else scores
+            is_mean = isinstance(scorer, MultiTaskScorer) and scorer.task is None
+            # Undefined for all tasks, or failed.
+            if is_mean and isinstance(score, float) and np.isfinite(score):
+                weight = fold.test_score_params.get("sample_weight")
+                found = score_each_task(scorer, estimator, fold.X_test, fold.y_test, weight)
+                by_task[name] = found[2]
+        return by_task
