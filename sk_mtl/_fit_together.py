@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple
 
 from sk_mtl._classifier import MultiTaskClassifier
@@ -20,7 +20,9 @@ class Fit(NamedTuple):
     params: dict[str, Any]  # fit parameters, such as sample_weight
 
 
-def fit_together(fits: Sequence[Fit]) -> Iterator[tuple[int, Exception | None, float]]:
+def fit_together(
+    fits: Sequence[Fit],
+) -> Generator[tuple[int, Exception | None, float], None, None]:
     """Fit estimators in place; as each is done, yield its number, error if any, and seconds."""
     for number, fit in enumerate(fits):
         start = time.perf_counter()

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import tempfile
-from dataclasses import asdict
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -24,7 +24,7 @@ from sk_mtl._codec.files import replace_file
 from sk_mtl._codec.values import decode_value, encode_value, require, what_is_held
 from sk_mtl._compat.user_warnings import warn_user
 from sk_mtl._quoting import quote, shorten
-from sk_mtl._search.folds import Fold
+from sk_mtl._search.folds import SearchData, Split
 from sk_mtl._search.scoring import FoldResult, Scoring
 
 __all__ = ["FoldStore", "open_store"]
@@ -51,10 +51,11 @@ class FoldStore:
         self._common = common
         self._has_warned = False
 
-    def name(self, estimator: Any, fold: Fold) -> str:
-        """Return the path of the result of an unfitted candidate on a fold."""
-        mark = _digest(self._common, _describe(estimator, "estimator"), fold.train, fold.test)
-        return os.path.join(self._folder, f"fold-{mark[:32]}.safetensors")
+    def paths(self, estimator: Any, splits: Sequence[Split]) -> list[str]:
+        """Return the files of an unfitted candidate's results, by fold."""
+        described = _describe(estimator, "estimator")
+        marks = [_digest(self._common, described, split.train, split.test) for split in splits]
+        return [os.path.join(self._folder, f"fold-{mark[:32]}.safetensors") for mark in marks]
 
     def load(self, path: str) -> FoldResult | None:
         """Return a result, None if there is none."""
@@ -77,8 +78,7 @@ class FoldStore:
     def save(self, path: str, result: FoldResult) -> None:
         """Write a result."""
         arrays: dict[str, np.ndarray] = {}
-        kept = {key: value for key, value in asdict(result).items() if key != "prediction"}
-        node = encode_value({**kept, "prediction": result.prediction}, "result", arrays)
+        node = encode_value(vars(result), "result", arrays)
         try:
             replace_file(path, pack(json.dumps(node, allow_nan=False), arrays))
         except OSError as error:
@@ -90,9 +90,7 @@ class FoldStore:
             self._has_warned = True
 
 
-def open_store(
-    folder: Any, X: Any, y: Any, params: dict[str, dict[str, Any]], scoring: Scoring
-) -> FoldStore:
+def open_store(folder: Any, data: SearchData, scoring: Scoring) -> FoldStore:
     """Return the store of a search, in a folder that is created if necessary."""
     path = os.path.abspath(os.fsdecode(folder))
     try:
@@ -104,12 +102,13 @@ def open_store(
             f"checkpoint must be a folder that can be written to. {path!r} is not: {error}."
         ) from error
     versions = [sys.modules["sk_mtl"].__version__, *(version(name) for name in _LIBRARIES)]
-    scored = {key: value for key, value in vars(scoring).items() if key != "scorer"}
+    scored = [repr(scoring.error_score), scoring.with_train_scores, scoring.with_predictions]
     # Without `scoring`, scikit-learn's scorer holds the estimator, which is described by itself.
     scorer = None if scoring.is_default else _describe(scoring.scorer, "scoring")
-    parts = [_FORMAT_VERSION, versions, scored, scorer, _describe_table(X), _describe_table(y)]
-    for name, value in sorted({**params["fit"], **params["score"]}.items()):
-        parts += [name, _describe_table(value) if hasattr(value, "__len__") else value]
+    parts = [_FORMAT_VERSION, versions, scored, scorer]
+    parts += [_describe_table(data.X), _describe_table(data.y)]
+    for params in (data.fit_params, data.score_params):
+        parts += [[name, _describe_param(value, name)] for name, value in sorted(params.items())]
     return FoldStore(path, _digest(*parts))
 
 
@@ -145,6 +144,12 @@ def _describe_table(table: Any) -> Any:
     return _describe_array(np.asarray(table))
 
 
+def _describe_param(value: Any, name: str) -> Any:
+    """Return a fit parameter, which may be a table."""
+    is_table = hasattr(value, "__array__") or hasattr(value, "columns") or sp.issparse(value)
+    return _describe_table(value) if is_table else _describe(value, name)
+
+
 def _describe_column(column: Any) -> Any:
     return [column.name, str(column.dtype), _describe_array(column.to_numpy())]
 
@@ -172,7 +177,7 @@ def _describe(value: Any, name: str) -> Any:
         return ["dict", [(_describe(k, name), _describe(v, name)) for k, v in value.items()]]
     if isinstance(value, (list, tuple)):
         return [type(value).__name__, [_describe(item, name) for item in value]]
-    if isinstance(value, type) or inspect.isroutine(value):
+    if isinstance(value, (type, np.ufunc)) or inspect.isroutine(value):
         return _describe_code(value, name)
     arrays: dict[str, np.ndarray] = {}
     try:
@@ -194,6 +199,9 @@ def _describe_object(value: Any, name: str, kind: str) -> Any:
 def _describe_code(code: Any, name: str) -> Any:
     """Return the name of a class or function, and its source if it has any."""
     module, path = getattr(code, "__module__", None), getattr(code, "__qualname__", "")
+    if isinstance(code, np.ufunc):  # those of some versions have only a name
+        module = "numpy" if hasattr(np, code.__name__) else "scipy.special"
+        path = code.__name__
     found = sys.modules.get(str(module))
     for part in path.split("."):
         found = getattr(found, part, None)

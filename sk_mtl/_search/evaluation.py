@@ -18,8 +18,9 @@ from sk_mtl._compat.user_warnings import warn_user
 from sk_mtl._fit_together import Fit, fit_together
 from sk_mtl._search.budget import Budget
 from sk_mtl._search.candidates import Params, last_step_of, make_estimator, steps_key
-from sk_mtl._search.folds import Fold, FoldInput, prepare_input
-from sk_mtl._search.scoring import FoldResult, Scoring
+from sk_mtl._search.checkpoint import FoldStore
+from sk_mtl._search.folds import FoldInput, SearchData, Split, prepare_input
+from sk_mtl._search.scoring import FoldResult, Row, Scoring
 
 __all__ = ["Evaluation"]
 
@@ -30,7 +31,7 @@ class _Job(NamedTuple):
     """A fit to do: of a candidate, to a fold."""
 
     candidate: int
-    fold: Fold
+    split: int
     given: FoldInput
 
 
@@ -41,8 +42,10 @@ class Evaluation:
     ----------
     estimator : object
         What the parameters of candidates are set on.
+    data : SearchData
+        All rows.
     scoring : Scoring
-        How they are scored.
+        How candidates are scored.
     budget : Budget
         When to stop.
     store : FoldStore or None
@@ -51,8 +54,17 @@ class Evaluation:
         Moves on with every result.
     """
 
-    def __init__(self, estimator: Any, scoring: Scoring, budget: Budget, store: Any, bar: Any):
+    def __init__(
+        self,
+        estimator: Any,
+        data: SearchData,
+        scoring: Scoring,
+        budget: Budget,
+        store: FoldStore | None,
+        bar: Any,
+    ):
         self._estimator = estimator
+        self._data = data
         self._scoring = scoring
         self._budget = budget
         self._store = store
@@ -60,90 +72,81 @@ class Evaluation:
         self.is_out_of_time = False
         self._has_candidate = False  # one that is evaluated on all folds
 
-    def run(
-        self, candidates: Sequence[Params], folds: Sequence[Fold]
-    ) -> list[list[FoldResult | None]]:
+    def run(self, candidates: Sequence[Params], splits: Sequence[Split]) -> list[Row]:
         """Return the result of each candidate on each fold, None where the time was over."""
-        results: list[list[FoldResult | None]] = [[None] * len(folds) for _ in candidates]
-        names = self._find_kept(candidates, folds, results)
-        fits, jobs = self._prepare(candidates, folds, results)
-        self._note_evaluated(results)
+        rows: list[Row] = [[None] * len(splits) for _ in candidates]
+        paths = self._find_kept(candidates, splits, rows)
+        fits, jobs = self._prepare(candidates, splits, rows)
         self._budget.begin_waiting()
-        if fits and not self._is_over():
+        if fits and not self._is_over(rows):
             with closing(fit_together(fits)) as done:
                 for number, error, seconds in done:
-                    job = jobs[number]
-                    result = self._finish(fits[number].estimator, job, error, seconds)
-                    fits[number] = fits[number]._replace(estimator=_FORGOTTEN)
-                    results[job.candidate][job.fold.number] = result
+                    candidate, split, given = jobs[number]
+                    result = self._finish(fits[number].estimator, given, error, seconds)
+                    fits[number] = jobs[number] = _FORGOTTEN
+                    rows[candidate][split] = result
                     if self._store is not None and result.error is None:
-                        self._store.save(names[job.candidate][job.fold.number], result)
+                        self._store.save(paths[candidate][split], result)
                     self._bar.update()
                     self._budget.note_fit(seconds)
-                    self._note_evaluated(results)
-                    if self._is_over():
+                    if self._is_over(rows):
                         break
-        _check_failures(results, self._scoring.error_score)
-        return results
+        _check_failures(rows, self._scoring.error_score)
+        return rows
 
     def _find_kept(
-        self,
-        candidates: Sequence[Params],
-        folds: Sequence[Fold],
-        results: list[list[FoldResult | None]],
+        self, candidates: Sequence[Params], splits: Sequence[Split], rows: list[Row]
     ) -> list[list[str]]:
-        """Fill in the results of an earlier run, and return the names by which they are kept."""
+        """Fill in the results of an earlier search, and return the files where they are kept."""
         if self._store is None:
             return []
-        names = []
-        for params, row in zip(candidates, results, strict=True):
-            estimator = make_estimator(self._estimator, params)
-            names.append([self._store.name(estimator, fold) for fold in folds])
-            row[:] = [self._store.load(name) for name in names[-1]]
+        paths = []
+        for params, row in zip(candidates, rows, strict=True):
+            paths.append(self._store.paths(make_estimator(self._estimator, params), splits))
+            row[:] = [self._store.load(path) for path in paths[-1]]
             self._bar.update(sum(result is not None for result in row))
-        return names
+        return paths
 
     def _prepare(
-        self,
-        candidates: Sequence[Params],
-        folds: Sequence[Fold],
-        results: list[list[FoldResult | None]],
+        self, candidates: Sequence[Params], splits: Sequence[Split], rows: list[Row]
     ) -> tuple[list[Fit], list[_Job]]:
         """Return the fits that are left to do; those that share rows share the very tables."""
         inputs: dict[Hashable, FoldInput | Exception] = {}
         fits, jobs = [], []
         for number, params in enumerate(candidates):
             steps = steps_key(self._estimator, params)
-            for fold in folds:
-                if results[number][fold.number] is not None:
+            for split in splits:
+                if rows[number][split.number] is not None:
                     continue
-                key = (steps, fold.number)
+                key = (steps, split.number)
                 if key not in inputs:
-                    inputs[key] = self._prepare_input(params, fold)
+                    inputs[key] = self._prepare_input(params, split)
                 given = inputs[key]
                 if isinstance(given, Exception):
-                    results[number][fold.number] = self._fail(given, 0.0)
+                    rows[number][split.number] = self._fail(given, 0.0)
                     self._bar.update()
                     continue
-                last = last_step_of(make_estimator(self._estimator, params))
-                fits.append(Fit(last, given.X, given.y, given.params))
-                jobs.append(_Job(number, fold, given))
+                last_step = last_step_of(make_estimator(self._estimator, params))
+                fits.append(Fit(last_step, given.X, given.y, given.params))
+                jobs.append(_Job(number, split.number, given))
         return fits, jobs
 
-    def _prepare_input(self, params: Params, fold: Fold) -> FoldInput | Exception:
+    def _prepare_input(self, params: Params, split: Split) -> FoldInput | Exception:
+        # Each with copies of its own: steps may change the rows in place.
+        fold = self._data.take(split)
         try:
             return prepare_input(make_estimator(self._estimator, params), fold)
         except Exception as error:
             return error
 
     def _finish(
-        self, last_step: Any, job: _Job, error: Exception | None, seconds: float
+        self, last_step: Any, given: FoldInput, error: Exception | None, seconds: float
     ) -> FoldResult:
         """Return the result of a fit that is done."""
-        seconds += job.given.seconds
+        seconds += given.seconds
         if error is not None:
             return self._fail(error, seconds)
-        return self._scoring.score(job.given.complete(last_step), job.fold, seconds)
+        return self._scoring.score(given.complete(last_step), given.fold, seconds)
 
     def _fail(self, error: Exception, seconds: float) -> FoldResult:
         """Return the result of a fit that failed, or raise the error."""
@@ -154,18 +157,16 @@ class Evaluation:
         failed = score if scores is None else dict.fromkeys(scores, score)
         return FoldResult(failed, failed, seconds, error="".join(format_exception(error)))
 
-    def _note_evaluated(self, results: list[list[FoldResult | None]]) -> None:
-        self._has_candidate |= any(None not in row for row in results)
-
-    def _is_over(self) -> bool:
+    def _is_over(self, rows: list[Row]) -> bool:
         """Return whether to stop here; a first candidate is evaluated in any case."""
+        self._has_candidate = self._has_candidate or any(None not in row for row in rows)
         self.is_out_of_time = self._has_candidate and self._budget.is_used_up()
         return self.is_out_of_time
 
 
-def _check_failures(results: Sequence[Sequence[FoldResult | None]], error_score: Any) -> None:
+def _check_failures(rows: Sequence[Row], error_score: Any) -> None:
     """Warn of fits that failed, refuse it if all did, and give them the scores of the others."""
-    done = [result for row in results for result in row if result is not None]
+    done = [result for row in rows for result in row if result is not None]
     failed = [result for result in done if result.error is not None]
     if not failed:
         return

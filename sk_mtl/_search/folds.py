@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -15,16 +15,21 @@ from sklearn.pipeline import Pipeline
 
 from sk_mtl.model_selection._rows import count_rows, take_rows, take_rows_of_params
 
-__all__ = ["Fold", "FoldInput", "prepare_input", "take_fold"]
+__all__ = ["Fold", "FoldInput", "SearchData", "Split", "prepare_input"]
 
 
-@dataclass(frozen=True)
-class Fold:
-    """The training and test rows of one split, with the parameters of ``fit`` and of scorers."""
+class Split(NamedTuple):
+    """The rows of a fold."""
 
     number: int
     train: np.ndarray
     test: np.ndarray
+
+
+@dataclass(frozen=True)
+class Fold:
+    """The training and test rows of a split, with the parameters of ``fit`` and of scorers."""
+
     X_train: Any
     y_train: Any
     X_test: Any
@@ -35,9 +40,38 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class FoldInput:
-    """What the last step is fitted to on a fold."""
+class SearchData:
+    """All rows, with the parameters of ``fit`` and of scorers."""
 
+    X: Any
+    y: Any
+    fit_params: dict[str, Any]
+    score_params: dict[str, Any]
+
+    @property
+    def n_samples(self) -> int:
+        """The number of rows."""
+        return count_rows(self.X)
+
+    def take(self, split: Split) -> Fold:
+        """Return copies of the rows of a split."""
+        n = self.n_samples
+        return Fold(
+            take_rows(self.X, split.train),
+            take_rows(self.y, split.train),
+            take_rows(self.X, split.test),
+            take_rows(self.y, split.test),
+            take_rows_of_params(self.fit_params, split.train, n),
+            take_rows_of_params(self.score_params, split.train, n),
+            take_rows_of_params(self.score_params, split.test, n),
+        )
+
+
+@dataclass(frozen=True)
+class FoldInput:
+    """A fold, and what the last step is fitted to on it."""
+
+    fold: Fold
     X: Any
     y: Any
     params: dict[str, Any]
@@ -52,44 +86,19 @@ class FoldInput:
         return Pipeline([(f"before_{self.name}", self.steps), (self.name, last_step)])
 
 
-def take_fold(
-    number: int,
-    split: tuple[np.ndarray, np.ndarray],
-    X: Any,
-    y: Any,
-    fit_params: dict[str, Any],
-    score_params: dict[str, Any],
-) -> Fold:
-    """Return the rows of a split."""
-    train, test = split
-    n_samples = count_rows(X)
-    return Fold(
-        number,
-        train,
-        test,
-        take_rows(X, train),
-        take_rows(y, train),
-        take_rows(X, test),
-        take_rows(y, test),
-        take_rows_of_params(fit_params, train, n_samples),
-        take_rows_of_params(score_params, train, n_samples),
-        take_rows_of_params(score_params, test, n_samples),
-    )
-
-
 def prepare_input(estimator: Any, fold: Fold) -> FoldInput:
     """Fit the steps before the last one, if any, and return what the last one is fitted to."""
     if not isinstance(estimator, Pipeline):
-        return FoldInput(fold.X_train, fold.y_train, fold.fit_params)
+        return FoldInput(fold, fold.X_train, fold.y_train, fold.fit_params)
     start = time.perf_counter()
     name, last_step = estimator.steps[-1]
     # The Pipeline itself routes metadata and transforms validation rows.
     received = _Receiver(last_step)
     estimator.set_params(**{name: received})
     estimator.fit(fold.X_train, fold.y_train, **fold.fit_params)
-    steps = _FittedSteps(estimator[:-1], (fold.X_test, fold.X_train))
+    steps = _FittedSteps(estimator, (fold.X_test, fold.X_train))
     X, y, params = received.received_
-    return FoldInput(X, y, params, time.perf_counter() - start, steps, name)
+    return FoldInput(fold, X, y, params, time.perf_counter() - start, steps, name)
 
 
 class _Receiver(BaseEstimator):
@@ -102,12 +111,18 @@ class _Receiver(BaseEstimator):
         self.received_ = (X, y, params)
         return self
 
+    def transform(self, X: Any) -> Any:
+        return X
+
     def get_metadata_routing(self) -> Any:
         return self.estimator.get_metadata_routing()
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
 
 class _FittedSteps(BaseEstimator):
-    """Fitted steps of a Pipeline as one transformer, which transforms a fold's tables once."""
+    """A fitted Pipeline as a transformer, which transforms the tables of a fold once."""
 
     def __init__(self, steps: Any, tables: tuple[Any, ...]):
         self.steps = steps
@@ -121,7 +136,7 @@ class _FittedSteps(BaseEstimator):
         number = next((i for i, table in enumerate(self.tables) if table is X), None)
         if number in self._transformed:
             return self._transformed[number]
-        transformed = self.steps.transform(X) if self.steps.steps else X
+        transformed = self.steps.transform(X)
         if number is not None:
             self._transformed[number] = transformed
         return transformed

@@ -1,47 +1,126 @@
-"""Successive halving: how many candidates are evaluated with how many resources, round by round.
+"""Successive halving: rounds with less and less candidates, and more and more resources.
 
-The resources of a round are epochs or rows. The rule is that of scikit-learn's HalvingGridSearchCV,
-by Karnin, Koren and Somekh ("Almost Optimal Exploration in Multi-Armed Bandits", ICML 2013).
+The resources are epochs or rows. The rounds are those of scikit-learn's HalvingGridSearchCV.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import resample
 
 from sk_mtl._compat.arguments import check_integer
 from sk_mtl._quoting import quote
+from sk_mtl._search.candidates import Params
+from sk_mtl._search.evaluation import Evaluation
+from sk_mtl._search.folds import Split
+from sk_mtl._search.results import collect_means
+from sk_mtl._search.scoring import Row
 
-__all__ = ["Schedule", "best_rows", "plan_rounds", "take_share"]
+__all__ = ["Halving", "Schedule", "Tried", "plan_rounds"]
+
+
+class Tried(NamedTuple):
+    """Candidates, the result of each on each fold, and further columns of `cv_results_`."""
+
+    candidates: list[Params]
+    rows: list[Row]
+    columns: dict[str, list[int]]
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """The rounds of a search."""
+    """How many candidates are evaluated with how many resources, by round."""
 
     n_candidates: list[int]
     n_resources: list[int]
-    min_resources: int
+    n_remaining: int  # candidates that a further round would have
+    n_required: int  # rounds until less than `factor` candidates are left
+    n_possible: int  # rounds until the resources are reached
     max_resources: int
-    n_required_rounds: int
-    n_possible_rounds: int
 
-    def attributes(self, n_remaining: int) -> dict[str, Any]:
-        """Return the attributes of scikit-learn's searches that show it."""
+    def attributes(self) -> dict[str, Any]:
+        """Return the attributes by which scikit-learn's searches show it."""
         return {
             "n_candidates_": self.n_candidates,
             "n_resources_": self.n_resources,
-            "min_resources_": self.min_resources,
-            "max_resources_": self.max_resources,
+            "n_remaining_candidates_": self.n_remaining,
             "n_iterations_": len(self.n_resources),
-            "n_required_iterations_": self.n_required_rounds,
-            "n_possible_iterations_": self.n_possible_rounds,
-            "n_remaining_candidates_": n_remaining,
+            "n_required_iterations_": self.n_required,
+            "n_possible_iterations_": self.n_possible,
+            "min_resources_": self.n_resources[0],
+            "max_resources_": self.max_resources,
         }
+
+
+@dataclass(frozen=True)
+class Halving:
+    """The rounds of a search.
+
+    Parameters
+    ----------
+    schedule : Schedule
+        The rounds.
+    parameter : str or None
+        The parameter of candidates that is the resource; None for rows.
+    n_samples : int
+        The number of all rows.
+    random_state : int, RandomState instance or None
+        Seed of the rows that a round takes.
+    """
+
+    schedule: Schedule
+    parameter: str | None
+    n_samples: int
+    random_state: Any
+
+    def run(
+        self,
+        evaluation: Evaluation,
+        candidates: Sequence[Params],
+        splits: Sequence[Split],
+        metric: Any,
+    ) -> Tried:
+        """Evaluate round by round; the best by the mean of a score go on."""
+        tried = Tried([], [], {"iter": [], "n_resources": []})
+        for number, amount in enumerate(self.schedule.n_resources):
+            candidates, parts = self._limit(candidates, splits, amount)
+            rows = evaluation.run(candidates, parts)
+            tried.candidates.extend(candidates)
+            tried.rows.extend(rows)
+            tried.columns["iter"] += [number] * len(candidates)
+            tried.columns["n_resources"] += [amount] * len(candidates)
+            if evaluation.is_out_of_time:
+                break
+            n_left = [*self.schedule.n_candidates, self.schedule.n_remaining][number + 1]
+            candidates = [candidates[i] for i in _find_best(rows, metric, n_left)]
+        return tried
+
+    def _limit(
+        self, candidates: Sequence[Params], splits: Sequence[Split], amount: int
+    ) -> tuple[list[Params], Sequence[Split]]:
+        """Return candidates and splits with the resources of a round."""
+        if self.parameter is not None:
+            return [{**params, self.parameter: amount} for params in candidates], splits
+        share = amount / self.n_samples
+        parts = [
+            Split(number, self._draw(train, share), self._draw(test, share))
+            for number, train, test in splits
+        ]
+        return list(candidates), parts
+
+    def _draw(self, rows: np.ndarray, share: float) -> np.ndarray:
+        n_drawn = int(share * len(rows))
+        if n_drawn == 0:
+            raise ValueError(
+                f"A round of successive halving takes {share:.3g} of the rows, which leaves none "
+                f"of a part of {len(rows)} rows. Set a larger min_resources, or less folds."
+            )
+        return resample(rows, replace=False, n_samples=n_drawn, random_state=self.random_state)
 
 
 def plan_rounds(
@@ -56,49 +135,33 @@ def plan_rounds(
         least = max(smallest, int(max_resources // factor ** (n_required - 1)))
     if least > max_resources:
         raise ValueError(
-            f"Successive halving would start with {least} resources, and max_resources allows "
-            f"{max_resources}. Set a smaller min_resources, or a larger max_resources."
+            f"The first round of successive halving would have {least} resources, and the last one "
+            f"may have {max_resources}. Set a smaller min_resources, or a larger max_resources."
         )
     n_possible = 1 + _count_factors(max_resources // least, factor)
-    counts, resources, left = [], [], n_candidates
+    counts, resources = [n_candidates], []
     for number in range(min(n_required, n_possible)):
-        counts.append(left)
         resources.append(min(int(factor**number * least), max_resources))
-        left = ceil(left / factor)
-    return Schedule(counts, resources, least, max_resources, n_required, n_possible)
+        counts.append(ceil(counts[-1] / factor))
+    return Schedule(counts[:-1], resources, counts[-1], n_required, n_possible, max_resources)
 
 
 def _count_factors(number: int, factor: float) -> int:
     """Return how often a number can be divided by a factor before it falls below 1."""
-    # Logarithms would be rounded: math.log(243, 3) is less than 5.
+    # A logarithm would be rounded: math.log(243, 3) is less than 5.
     count, product = 0, factor
     while product <= number:
         count, product = count + 1, product * factor
     return count
 
 
-def best_rows(means: np.ndarray, factor: float) -> list[int]:
-    """Return the candidates that go on, in their order; those without a score are the worst."""
-    ranking = np.argsort(-np.where(np.isnan(means), -np.inf, means), kind="stable")
-    return sorted(ranking[: ceil(len(means) / factor)].tolist())
-
-
-def take_share(
-    splits: list[tuple[np.ndarray, np.ndarray]], share: float, random_state: Any
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return splits with a random share of their training rows and of their test rows."""
-    taken = []
-    for split in splits:
-        sizes = [int(share * len(rows)) for rows in split]
-        if 0 in sizes:
-            raise ValueError(
-                f"A share of {share:.3g} of the rows leaves none in a fold. Set a larger "
-                f"min_resources, or less folds. The folds have {quote(len(split[0]))} and "
-                f"{len(split[1])} rows."
-            )
-        train, test = (
-            resample(rows, replace=False, n_samples=size, random_state=random_state)
-            for rows, size in zip(split, sizes, strict=True)
+def _find_best(rows: Sequence[Row], metric: Any, n_best: int) -> list[int]:
+    """Return the best candidates, in their order; those without a score are the worst."""
+    means = collect_means(rows)
+    if metric not in means:
+        raise ValueError(
+            "With several scores, successive halving needs the name of the one that decides: set "
+            f"refit to one of {quote(list(means))}."
         )
-        taken.append((train, test))
-    return taken
+    worst_last = np.where(np.isnan(means[metric]), -np.inf, means[metric])
+    return sorted(np.argsort(-worst_last, kind="stable")[:n_best].tolist())

@@ -13,19 +13,23 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from sk_mtl._search.candidates import Params
-from sk_mtl._search.scoring import FoldResult
+from sk_mtl._search.scoring import Row
 from sk_mtl.model_selection._cross_val_predict import join_probabilities
 
-__all__ = ["collect_results", "collect_task_scores", "join_predictions", "make_leaderboard"]
+__all__ = [
+    "collect_means",
+    "collect_results",
+    "collect_task_scores",
+    "join_predictions",
+    "make_leaderboard",
+]
 
-_ALL_TASKS = "all tasks"
-_Row = Sequence[FoldResult | None]
 _TaskScores = list[tuple[str, Hashable, np.ndarray]]
 
 
 def collect_results(
     candidates: Sequence[Params],
-    rows: Sequence[_Row],
+    rows: Sequence[Row],
     with_train_scores: bool,
     more: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -49,7 +53,15 @@ def collect_results(
     return results
 
 
-def collect_task_scores(rows: Sequence[_Row]) -> _TaskScores:
+def collect_means(rows: Sequence[Row]) -> dict[Any, np.ndarray]:
+    """Return the mean over folds of each test score, by candidate."""
+    return {
+        name: _gather(rows, lambda r, name=name: _pick(r.test_scores, name)).mean(axis=1)
+        for name in _score_names(rows)
+    }
+
+
+def collect_task_scores(rows: Sequence[Row]) -> _TaskScores:
     """Return (score, task, array of shape (n_candidates, n_splits)), NaN where undefined."""
     pairs = dict.fromkeys(
         (name, task)
@@ -69,36 +81,27 @@ def make_leaderboard(
     results: Mapping[str, Any], task_scores: _TaskScores, metric: str
 ) -> pd.DataFrame:
     """Return the candidates as a frame, the best of the last round first."""
-    columns: dict[tuple[Any, Any, str], Any] = {("rank", "", ""): results[f"rank_test_{metric}"]}
-    for key in ("iter", "n_resources"):
-        if key in results:
-            columns[key, "", ""] = results[key]
-    for name in [key for key in results if key.startswith("param_")]:
-        values = results[name].astype(object).filled(None)
-        columns["params", name.removeprefix("param_"), ""] = values
-    scores = [key.removeprefix("mean_test_") for key in results if key.startswith("mean_test_")]
-    for name in scores:
-        tasks = [(task, by_fold) for score, task, by_fold in task_scores if score == name]
-        for statistic in ("mean", "std"):
-            columns[name, _ALL_TASKS if tasks else "", statistic] = results[
-                f"{statistic}_test_{name}"
-            ]
-        for task, by_fold in tasks:
-            mean, std = _summarize_known(by_fold)
-            columns[name, task, "mean"], columns[name, task, "std"] = mean, std
-    for key in ("fit_time", "score_time"):
-        columns[key, "", "mean"] = results[f"mean_{key}"]
-    board = pd.DataFrame(dict(enumerate(columns.values())))
-    board.columns = pd.MultiIndex.from_tuples(columns)
-    board.index.name = "candidate"
-    last_first = -results["iter"] if "iter" in results else np.zeros(len(board))
+    rank = f"rank_test_{metric}"
+    columns = {key: results[key] for key in (rank, "iter", "n_resources") if key in results}
+    for key in [key for key in results if key.startswith("param_")]:
+        values = results[key].astype(object)
+        columns[key] = np.where(np.ma.getmaskarray(values), None, values.data)
+    for key in [key for key in results if key.startswith("mean_test_")]:
+        name = key.removeprefix("mean_test_")
+        columns |= {key: results[key], f"std_test_{name}": results[f"std_test_{name}"]}
+        for task, by_fold in [(task, by_fold) for of, task, by_fold in task_scores if of == name]:
+            known = np.ma.masked_invalid(by_fold)
+            columns[f"{key}_{task}"] = known.mean(axis=1).filled(np.nan)
+            columns[f"std_test_{name}_{task}"] = known.std(axis=1).filled(np.nan)
+    columns |= {key: results[key] for key in ("mean_fit_time", "mean_score_time")}
+    board = pd.DataFrame(columns).rename_axis(index="candidate")
     is_missing = np.isnan(results[f"mean_test_{metric}"])
-    order = np.lexsort((columns["rank", "", ""], last_first, is_missing))
-    return board.iloc[order]
+    last_first = -results["iter"] if "iter" in results else np.zeros(len(board))
+    return board.iloc[np.lexsort((results[rank], last_first, is_missing))]
 
 
 def join_predictions(
-    rows: Sequence[_Row], tests: Sequence[np.ndarray], only: int | None
+    rows: Sequence[Row], tests: Sequence[np.ndarray], only: int | None
 ) -> dict[int, Any]:
     """Return the probabilities of all rows by candidate, for those evaluated without an error."""
     kept = {}
@@ -116,7 +119,7 @@ class _Absent:
 _ABSENT = _Absent()
 
 
-def _gather(rows: Sequence[_Row], read: Any) -> np.ndarray:
+def _gather(rows: Sequence[Row], read: Any) -> np.ndarray:
     """Return a number of each result as an array of shape (n_candidates, n_splits)."""
     return np.array(
         [[np.nan if result is None else read(result) for result in row] for row in rows],
@@ -128,7 +131,7 @@ def _pick(scores: Any, name: str) -> float:
     return scores[name] if isinstance(scores, dict) else scores
 
 
-def _score_names(rows: Sequence[_Row]) -> list[Any]:
+def _score_names(rows: Sequence[Row]) -> list[Any]:
     """Return the names of the scores; "score" for a single one."""
     scores = next(r.test_scores for row in rows for r in row if r is not None)
     return list(scores) if isinstance(scores, dict) else ["score"]
@@ -158,9 +161,3 @@ def _mask_param(values: Sequence[Any]) -> np.ma.MaskedArray:
     for i in present:
         masked[i] = values[i]
     return masked
-
-
-def _summarize_known(by_fold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation over the folds where a score is defined."""
-    known = np.ma.masked_invalid(by_fold)
-    return known.mean(axis=1).filled(np.nan), known.std(axis=1).filled(np.nan)

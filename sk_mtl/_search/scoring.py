@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from sk_mtl._search.folds import Fold
 from sk_mtl._wrappers import find_missing_label
 from sk_mtl.metrics._scorers import MultiTaskScorer, score_each_task
 
-__all__ = ["FoldResult", "Scoring"]
+__all__ = ["FoldResult", "Row", "Scoring"]
 
 
 @dataclass
@@ -30,6 +30,9 @@ class FoldResult:
     error: str | None = None  # the traceback of a fit that failed
 
 
+Row = list[FoldResult | None]  # of one candidate: its result on each fold, None for none
+
+
 @dataclass(frozen=True)
 class Scoring:
     """How fitted candidates are scored, and what is kept of them."""
@@ -39,6 +42,7 @@ class Scoring:
     error_score: Any
     with_train_scores: bool
     with_predictions: bool
+    check_names: Callable[[Iterable[Any]], None]  # of several scores, as soon as they are known
 
     def score(self, estimator: Any, fold: Fold, seconds: float) -> FoldResult:
         """Score a fitted candidate on a fold."""
@@ -46,6 +50,8 @@ class Scoring:
         X, y, params = fold.X_test, fold.y_test, fold.test_score_params
         test_scores = score_fitted(estimator, X, y, self.scorer, params, self.error_score)
         score_time = time.perf_counter() - start
+        if isinstance(test_scores, dict):
+            self.check_names(test_scores)
         train_scores = None
         if self.with_train_scores:
             train_scores = score_fitted(

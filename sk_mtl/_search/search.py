@@ -6,7 +6,6 @@ Candidates, folds, evaluation, rounds, kept results and `cv_results_` are each a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -34,25 +33,24 @@ from sk_mtl._search.candidates import (
 )
 from sk_mtl._search.checkpoint import open_store
 from sk_mtl._search.evaluation import Evaluation
-from sk_mtl._search.folds import take_fold
-from sk_mtl._search.halving import Schedule, best_rows, plan_rounds, take_share
+from sk_mtl._search.folds import SearchData, Split
+from sk_mtl._search.halving import Halving, Tried, plan_rounds
 from sk_mtl._search.results import (
+    collect_means,
     collect_results,
     collect_task_scores,
     join_predictions,
     make_leaderboard,
 )
-from sk_mtl._search.scoring import FoldResult, Scoring
+from sk_mtl._search.scoring import Scoring
 from sk_mtl._wrappers import find_missing_label
 from sk_mtl.model_selection._cross_val_predict import check_partition
 from sk_mtl.model_selection._k_fold import MultiTaskStratifiedKFold
-from sk_mtl.model_selection._rows import count_rows
 from sk_mtl.model_selection._splitter import MultiTaskSplitter
 
 __all__ = ["MultiTaskSearchCV"]
 
 _CALLER = "MultiTaskSearchCV"
-_Split = tuple[np.ndarray, np.ndarray]
 
 
 class MultiTaskSearchCV(SearchBase):
@@ -128,10 +126,10 @@ class MultiTaskSearchCV(SearchBase):
         and a candidate has an entry for each round. With `max_time`, "is_evaluated" as well. The
         time of steps that candidates share counts in the "fit_time" of each.
     leaderboard_ : pandas.DataFrame
-        The candidates from the best to the worst, by their number in `cv_results_`: rank,
-        parameters, mean and standard deviation of each score over the folds, for scores that are
-        means over tasks also by task, and times. A task counts in the folds where its score is
-        defined. The columns have three levels: score, task, statistic.
+        The candidates from the best to the worst, by their number in `cv_results_`, with the rank,
+        the parameters, means and standard deviations of the test scores, and mean times, under the
+        keys of `cv_results_`. For scores that are means over tasks there are those of each task as
+        well, such as "mean_test_score_size", over the folds where they are defined.
     cv_predictions_ : dict of {int: PerTask of ndarray}
         With `keep_predictions`, the probabilities of all rows by the number of the candidate, as
         :func:`cross_val_predict` gives them.
@@ -177,7 +175,7 @@ class MultiTaskSearchCV(SearchBase):
     >>> search = MultiTaskSearchCV(clf, {"optimizer__learning_rate": [1e-4, 1e-2]}, cv=3)
     >>> search.fit(X, Y).best_params_
     {'optimizer__learning_rate': 0.01}
-    >>> search.leaderboard_["rank"].tolist()
+    >>> search.leaderboard_["rank_test_score"].tolist()
     [1, 2]
     """
 
@@ -259,58 +257,41 @@ class MultiTaskSearchCV(SearchBase):
             If `max_time` left candidates out, or scores are not finite.
         """
         self._check_parameters()
+        self._refuse_callbacks()
         budget = Budget(self.max_time, self.refit is not False)
         candidates = self._list_candidates()
         scorer, metric = self._find_scorer()
-        check_consistent_length(X, y)
-        cv = self._make_cv(y)
-        by_split = {} if isinstance(cv, MultiTaskSplitter) else {"y": y}
-        warn_of_other_order({"X": X, **by_split, **params})
-        fit_params, split_params, score_params = self._route(params)
-        splits = [(np.asarray(a), np.asarray(b)) for a, b in cv.split(X, y, **split_params)]
-        if self.keep_predictions is not None:
-            check_partition(_CALLER, [test for _, test in splits], count_rows(X))
-        schedule = self._plan(len(candidates), count_rows(X), len(splits))
+        data, splits = self._read(X, y, params)
+        halving = self._plan_halving(len(candidates), data.n_samples, len(splits))
         scoring = Scoring(
             scorer,
             self.scoring is None,
             self.error_score,
             self.return_train_score,
             self.keep_predictions is not None,
+            self._check_refit,
         )
-        store = None
-        if self.checkpoint is not None:
-            store = open_store(
-                self.checkpoint, X, y, {"fit": fit_params, "score": score_params}, scoring
-            )
-        n_fits = len(splits) * sum(schedule.n_candidates)
+        store = None if self.checkpoint is None else open_store(self.checkpoint, data, scoring)
+        n_fits = len(splits) * sum(halving.schedule.n_candidates if halving else [len(candidates)])
         with tqdm(total=n_fits, desc="search", unit="fit", disable=not self.verbose) as bar:
-            evaluation = Evaluation(self.estimator, scoring, budget, store, bar)
-
-            def evaluate(some: Sequence[Params], share: float) -> list[list[FoldResult | None]]:
-                parts = splits if share == 1 else take_share(splits, share, self.random_state)
-                folds = [
-                    take_fold(i, part, X, y, fit_params, score_params)
-                    for i, part in enumerate(parts)
-                ]
-                return evaluation.run(some, folds)
-
-            tried, rows, more = self._run_rounds(
-                candidates, schedule, count_rows(X), evaluation, evaluate
-            )
-        fitted = self._summarize(tried, rows, more, scorer, metric)
-        if self.factor is not None:
-            n_left = len(best_rows(np.zeros(schedule.n_candidates[-1]), self.factor))
-            fitted |= schedule.attributes(n_left)
-        fitted["n_splits_"] = len(splits)
+            evaluation = Evaluation(self.estimator, data, scoring, budget, store, bar)
+            if halving is None:
+                tried = Tried(candidates, evaluation.run(candidates, splits), {})
+            else:
+                name = self.refit if isinstance(self.refit, str) else metric
+                tried = halving.run(evaluation, candidates, splits, name)
+        fitted = {"n_splits_": len(splits), **self._summarize(tried, scorer, metric)}
+        if halving is not None:
+            fitted |= halving.schedule.attributes()
         if self.keep_predictions is not None:
             only = fitted["best_index_"] if self.keep_predictions == "best" else None
-            tests = [test for _, test in splits]
-            fitted["cv_predictions_"] = join_predictions(rows, tests, only)
+            fitted["cv_predictions_"] = join_predictions(
+                tried.rows, [split.test for split in splits], only
+            )
         if self.refit:
-            fitted |= self._refit(fitted["best_params_"], X, y, fit_params)
+            fitted |= self._refit(fitted["best_params_"], data)
         kept = {name: value for name, value in vars(self).items() if not name.endswith("_")}
-        self.__dict__ = {**kept, **fitted}
+        self.__dict__ = {**kept, **fitted}  # in one step: an error or Ctrl-C leaves all as it was
         return self
 
     @property
@@ -325,15 +306,17 @@ class MultiTaskSearchCV(SearchBase):
 
     def _check_parameters(self) -> None:
         check_flags(_CALLER, return_train_score=self.return_train_score)
-        check_integer(_CALLER, "verbose", self.verbose, 0) if self.verbose is not True else None
+        if not isinstance(self.verbose, bool):
+            check_integer(_CALLER, "verbose", self.verbose, 0)
         if self.max_time is not None:
             check_real(_CALLER, "max_time", self.max_time, 0)
         check_choice(_CALLER, "keep_predictions", self.keep_predictions, (None, "best", "all"))
         check_choice(_CALLER, "resource", self.resource, ("epochs", "n_samples"))
         if isinstance(self.min_resources, str):
             check_choice(_CALLER, "min_resources", self.min_resources, ("exhaust", "smallest"))
-        is_score = isinstance(self.error_score, Real) and not isinstance(self.error_score, bool)
-        if not is_score and self.error_score != "raise":
+        if isinstance(self.error_score, bool) or (
+            not isinstance(self.error_score, Real) and self.error_score != "raise"
+        ):
             raise ValueError(
                 f"error_score must be 'raise' or a number. Got {quote(self.error_score)}."
             )
@@ -342,16 +325,15 @@ class MultiTaskSearchCV(SearchBase):
                 "refit must be True or False, the name of a score, or a callable. Got "
                 f"{quote(self.refit)}."
             )
-        if self.factor is not None:
-            is_factor = isinstance(self.factor, Real) and self.factor > 1
-            if not is_factor:
-                raise ValueError(f"factor must be a number above 1. Got {quote(self.factor)}.")
-            if self.keep_predictions is not None and self.resource == "n_samples":
-                raise ValueError(
-                    "keep_predictions needs a prediction for every row, and rounds of "
-                    "resource='n_samples' leave rows out. Set resource='epochs'."
-                )
-        self._refuse_callbacks()
+        if self.factor is None:
+            return
+        if not isinstance(self.factor, Real) or self.factor <= 1:
+            raise ValueError(f"factor must be a number above 1. Got {quote(self.factor)}.")
+        if self.keep_predictions is not None and self.resource == "n_samples":
+            raise ValueError(
+                "keep_predictions needs a prediction of every row, and rounds with "
+                "resource='n_samples' leave rows out. Set resource='epochs'."
+            )
 
     def _list_candidates(self) -> list[Params]:
         candidates = list_candidates(
@@ -367,6 +349,24 @@ class MultiTaskSearchCV(SearchBase):
             )
         return candidates
 
+    def _read(self, X: Any, y: Any, params: dict[str, Any]) -> tuple[SearchData, list[Split]]:
+        """Return what is passed to ``fit``, and the rows of the folds."""
+        check_consistent_length(X, y)
+        cv = self._make_cv(y)
+        # The splitters of this package compare y and groups with X themselves.
+        by_split = {"y", "groups"} if isinstance(cv, MultiTaskSplitter) else set()
+        tables = {"X": X, "y": y, **params}
+        warn_of_other_order({k: table for k, table in tables.items() if k not in by_split})
+        fit_params, split_params, score_params = self._route(params)
+        splits = [
+            Split(number, np.asarray(train), np.asarray(test))
+            for number, (train, test) in enumerate(cv.split(X, y, **split_params))
+        ]
+        data = SearchData(X, y, fit_params, score_params)
+        if self.keep_predictions is not None:
+            check_partition("keep_predictions", [s.test for s in splits], data.n_samples)
+        return data, splits
+
     def _make_cv(self, y: Any) -> Any:
         cv = 5 if self.cv is None else self.cv
         if isinstance(cv, Integral):
@@ -375,101 +375,48 @@ class MultiTaskSearchCV(SearchBase):
         # That question lets the estimator refuse splitters that fail on missing labels.
         return check_cv(cv, y, classifier=is_classifier(self.estimator))
 
-    def _plan(self, n_candidates: int, n_samples: int, n_splits: int) -> Schedule:
-        """Return the rounds; one, of all candidates, without `factor`."""
+    def _plan_halving(self, n_candidates: int, n_samples: int, n_splits: int) -> Halving | None:
         if self.factor is None:
-            return Schedule([n_candidates], [n_samples], n_samples, n_samples, 1, 1)
-        by_epochs = self.resource == "epochs"
-        largest = last_step_of(self.estimator).epochs if by_epochs else n_samples
+            return None
+        if self.resource == "epochs":
+            parameter = name_in_last_step(self.estimator, "epochs")
+            largest, highest, smallest = last_step_of(self.estimator).epochs, None, 1
+        else:
+            parameter, largest, highest, smallest = None, n_samples, n_samples, 2 * n_splits
         if self.max_resources is not None:
-            high = None if by_epochs else n_samples
-            largest = check_integer(_CALLER, "max_resources", self.max_resources, 1, high)
-        smallest = 1 if by_epochs else 2 * n_splits
-        return plan_rounds(n_candidates, self.factor, self.min_resources, largest, smallest)
-
-    # --------------------------------------------------------------------------------------------
-    # The rounds
-    # --------------------------------------------------------------------------------------------
-
-    def _run_rounds(
-        self,
-        candidates: list[Params],
-        schedule: Schedule,
-        n_samples: int,
-        evaluation: Evaluation,
-        evaluate: Callable[[Sequence[Params], float], list[list[FoldResult | None]]],
-    ) -> tuple[list[Params], list[list[FoldResult | None]], dict[str, list[int]]]:
-        """Return the candidates of all rounds, their results, and further columns of these."""
-        if self.factor is None:
-            return candidates, evaluate(candidates, 1.0), {}
-        tried: list[Params] = []
-        rows: list[list[FoldResult | None]] = []
-        more: dict[str, list[int]] = {"iter": [], "n_resources": []}
-        for number, resources in enumerate(schedule.n_resources):
-            share = 1.0
-            if self.resource == "epochs":
-                name = name_in_last_step(self.estimator, "epochs")
-                candidates = [{**params, name: resources} for params in candidates]
-            else:
-                share = resources / n_samples
-            results = evaluate(candidates, share)
-            tried += candidates
-            rows += results
-            more["iter"] += [number] * len(candidates)
-            more["n_resources"] += [resources] * len(candidates)
-            if evaluation.is_out_of_time:
-                break
-            means = self._means_of(results)
-            candidates = [candidates[i] for i in best_rows(means, self.factor)]
-        return tried, rows, more
-
-    def _means_of(self, results: list[list[FoldResult | None]]) -> np.ndarray:
-        """Return the mean of the score that decides, by candidate."""
-        scores = collect_results([{}] * len(results), results, False, {})
-        metric = self.refit if isinstance(self.refit, str) else "score"
-        if f"mean_test_{metric}" not in scores:
-            raise ValueError(
-                "With several scores, successive halving needs the name of the one that decides, "
-                f"as refit. Got refit={quote(self.refit)}."
-            )
-        return scores[f"mean_test_{metric}"]
+            largest = check_integer(_CALLER, "max_resources", self.max_resources, 1, highest)
+        schedule = plan_rounds(n_candidates, self.factor, self.min_resources, largest, smallest)
+        return Halving(schedule, parameter, n_samples, self.random_state)
 
     # --------------------------------------------------------------------------------------------
     # After the fits
     # --------------------------------------------------------------------------------------------
 
-    def _summarize(
-        self,
-        candidates: list[Params],
-        rows: list[list[FoldResult | None]],
-        more: dict[str, Any],
-        scorer: Any,
-        metric: Any,
-    ) -> dict[str, Any]:
+    def _summarize(self, tried: Tried, scorer: Any, metric: Any) -> dict[str, Any]:
         """Return the attributes that show the results, and the best candidate."""
-        is_evaluated = np.array([None not in row for row in rows])
+        is_evaluated = np.array([None not in row for row in tried.rows])
+        columns: dict[str, Any] = dict(tried.columns)
         if self.max_time is not None:
-            more = {**more, "is_evaluated": is_evaluated}
-        results = collect_results(candidates, rows, self.return_train_score, more)
-        names = [key.removeprefix("mean_test_") for key in results if key.startswith("mean_test_")]
+            columns["is_evaluated"] = is_evaluated
+        results = collect_results(tried.candidates, tried.rows, self.return_train_score, columns)
+        names = list(collect_means(tried.rows))
         _warn_of_results(results, names, is_evaluated, self.checkpoint is not None)
+        is_multimetric = names != ["score"]
+        if is_multimetric:
+            self._check_refit(names)
+            metric = self.refit
         fitted = {
             "cv_results_": results,
             "scorer_": scorers_by_name(scorer) or scorer,
-            "multimetric_": names != ["score"],
-            "_task_scores_": collect_task_scores(rows),
+            "multimetric_": is_multimetric,
+            "_task_scores_": collect_task_scores(tried.rows),
             "_ranked_by_": metric if metric in names else names[0],
         }
-        if fitted["multimetric_"] and callable(self.scoring):
-            self._check_refit(names)
-            fitted["_ranked_by_"] = metric = self.refit if self.refit in names else names[0]
-        if self.refit or not fitted["multimetric_"]:
+        if self.refit or not is_multimetric:
             best = self._choose_best(results, metric, is_evaluated)
             fitted |= {"best_index_": best, "best_params_": results["params"][best]}
             if not callable(self.refit):
                 fitted["best_score_"] = results[f"mean_test_{metric}"][best]
-        elif self.keep_predictions == "best":
-            raise ValueError("keep_predictions='best' needs refit: the name of the best score.")
         return fitted
 
     def _choose_best(self, results: dict[str, Any], metric: Any, is_evaluated: np.ndarray) -> int:
@@ -485,11 +432,11 @@ class MultiTaskSearchCV(SearchBase):
             choice = choice[results["iter"][choice] == results["iter"][choice].max()]
         return int(choice[results[f"rank_test_{metric}"][choice].argmin()])
 
-    def _refit(self, params: Params, X: Any, y: Any, fit_params: dict[str, Any]) -> dict[str, Any]:
+    def _refit(self, params: Params, data: SearchData) -> dict[str, Any]:
         """Fit the best candidate to all rows; return the attributes that show it."""
         best = make_estimator(self.estimator, params)
         start = time.perf_counter()
-        best.fit(X, y, **fit_params)
+        best.fit(data.X, data.y, **data.fit_params)
         fitted = {"best_estimator_": best, "refit_time_": time.perf_counter() - start}
         if hasattr(best, "feature_names_in_"):
             fitted["feature_names_in_"] = best.feature_names_in_
