@@ -27,7 +27,7 @@ from sk_mtl._quoting import quote, shorten
 from sk_mtl._search.folds import SearchData, Split
 from sk_mtl._search.scoring import FoldResult, Scoring
 
-__all__ = ["FoldStore", "open_store"]
+__all__ = ["FoldStore", "describe", "open_store"]
 
 _FORMAT_VERSION = 1
 _LIBRARIES = ("keras", "numpy", "scikit-learn", "tensorflow")
@@ -53,7 +53,7 @@ class FoldStore:
 
     def paths(self, estimator: Any, splits: Sequence[Split]) -> list[str]:
         """Return the files of an unfitted candidate's results, by fold."""
-        described = _describe(estimator, "estimator")
+        described = describe(estimator, "estimator")
         marks = [_digest(self._common, described, split.train, split.test) for split in splits]
         return [os.path.join(self._folder, f"fold-{mark[:32]}.safetensors") for mark in marks]
 
@@ -104,7 +104,7 @@ def open_store(folder: Any, data: SearchData, scoring: Scoring) -> FoldStore:
     versions = [sys.modules["sk_mtl"].__version__, *(version(name) for name in _LIBRARIES)]
     scored = [repr(scoring.error_score), scoring.with_train_scores, scoring.with_predictions]
     # Without `scoring`, scikit-learn's scorer holds the estimator, which is described by itself.
-    scorer = None if scoring.is_default else _describe(scoring.scorer, "scoring")
+    scorer = None if scoring.is_default else describe(scoring.scorer, "scoring")
     parts = [_FORMAT_VERSION, versions, scored, scorer]
     parts += [_describe_table(data.X), _describe_table(data.y)]
     for params in (data.fit_params, data.score_params):
@@ -147,7 +147,7 @@ def _describe_table(table: Any) -> Any:
 def _describe_param(value: Any, name: str) -> Any:
     """Return a fit parameter, which may be a table."""
     is_table = hasattr(value, "__array__") or hasattr(value, "columns") or sp.issparse(value)
-    return _describe_table(value) if is_table else _describe(value, name)
+    return _describe_table(value) if is_table else describe(value, name)
 
 
 def _describe_column(column: Any) -> Any:
@@ -157,7 +157,7 @@ def _describe_column(column: Any) -> Any:
 def _describe_array(array: np.ndarray) -> Any:
     if array.dtype != object:
         return array
-    return [array.shape, _describe(array.ravel().tolist(), "the data")]
+    return [array.shape, describe(array.ravel().tolist(), "the data")]
 
 
 # ------------------------------------------------------------------------------------------------
@@ -165,18 +165,18 @@ def _describe_array(array: np.ndarray) -> Any:
 # ------------------------------------------------------------------------------------------------
 
 
-def _describe(value: Any, name: str) -> Any:
+def describe(value: Any, name: str) -> Any:
     """Return a parameter as arrays and plain values; refuse one whose content is not known."""
     if hasattr(value, "get_params") and not isinstance(value, type):
         params = sorted(value.get_params(deep=False).items())
         params = [(key, item) for key, item in params if key not in _WITHOUT_EFFECT]
-        return [_describe(type(value), name), [(k, _describe(v, k)) for k, v in params]]
+        return [describe(type(value), name), [(k, describe(v, k)) for k, v in params]]
     if hasattr(value, "get_config") and not isinstance(value, type):  # Keras's objects
-        return [_describe(type(value), name), _describe(value.get_config(), name)]
+        return [describe(type(value), name), describe(value.get_config(), name)]
     if isinstance(value, dict):
-        return ["dict", [(_describe(k, name), _describe(v, name)) for k, v in value.items()]]
+        return ["dict", [(describe(k, name), describe(v, name)) for k, v in value.items()]]
     if isinstance(value, (list, tuple)):
-        return [type(value).__name__, [_describe(item, name) for item in value]]
+        return [type(value).__name__, [describe(item, name) for item in value]]
     if isinstance(value, (type, np.ufunc)) or inspect.isroutine(value):
         return _describe_code(value, name)
     arrays: dict[str, np.ndarray] = {}
@@ -191,7 +191,7 @@ def _describe_object(value: Any, name: str, kind: str) -> Any:
     """Return what an object would be made again from."""
     try:
         made = value.__reduce_ex__(2)
-        return [_describe(part if i < 3 else list(part or ()), name) for i, part in enumerate(made)]
+        return [describe(part if i < 3 else list(part or ()), name) for i, part in enumerate(made)]
     except (TypeError, RecursionError, AttributeError) as error:
         raise _unknown(name, kind) from error
 

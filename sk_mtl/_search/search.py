@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier
 from sklearn.model_selection import check_cv
-from sklearn.utils import check_consistent_length
+from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
@@ -300,6 +300,11 @@ class MultiTaskSearchCV(SearchBase):
         check_is_fitted(self)
         return make_leaderboard(self.cv_results_, self._task_scores_, self._ranked_by_)
 
+    def __sklearn_tags__(self) -> Any:
+        tags, inner = super().__sklearn_tags__(), get_tags(self.estimator)
+        tags.input_tags, tags.target_tags = inner.input_tags, inner.target_tags
+        return tags
+
     # --------------------------------------------------------------------------------------------
     # Before the fits
     # --------------------------------------------------------------------------------------------
@@ -351,6 +356,8 @@ class MultiTaskSearchCV(SearchBase):
 
     def _read(self, X: Any, y: Any, params: dict[str, Any]) -> tuple[SearchData, list[Split]]:
         """Return what is passed to ``fit``, and the rows of the folds."""
+        if y is None:
+            raise ValueError(f"{_CALLER} requires y to be passed, but the target y is None.")
         check_consistent_length(X, y)
         cv = self._make_cv(y)
         # The splitters of this package compare y and groups with X themselves.

@@ -1,21 +1,26 @@
 """Kept results and the time budget: what a later search need not fit, and when a search ends."""
 
+import copy
+import functools
 import json
 import os
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
 from helpers import make_tiny
 from search import FOLDS, GRID, X, Y, assert_same_results
+from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sk_mtl._codec.container import pack
-from sk_mtl._search import budget, evaluation
+from sk_mtl._search import budget, checkpoint, evaluation
 from sk_mtl.metrics import make_multitask_scorer
 from sk_mtl.model_selection import MultiTaskSearchCV
+from sk_mtl.weighting import UncertaintyWeighting
 
 BY_TASK = make_multitask_scorer("neg_log_loss", average=None)
 
@@ -215,8 +220,6 @@ def test_files_are_not_pickles(tmp_path):
 
 
 def test_full_disk_does_not_end_the_search(tmp_path, monkeypatch):
-    from sk_mtl._search import checkpoint
-
     def fail(path, content):
         raise OSError(28, "No space left on device", path)
 
@@ -226,6 +229,32 @@ def test_full_disk_does_not_end_the_search(tmp_path, monkeypatch):
 
     assert len(caught) == 1
     assert len(search.predict(X)) == 60
+
+
+def double(x):
+    return 2 * x
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (1, 1.0),
+        ([1, [2]], [[1], 2]),
+        (functools.partial(double, 1), functools.partial(double, 2)),
+        (np.random.RandomState(0), np.random.RandomState(1)),
+        (keras.optimizers.Adam(0.1), keras.optimizers.Adam(0.2)),
+        (UncertaintyWeighting(), UncertaintyWeighting(initial_log_variance=2.0)),
+        (make_scorer(accuracy_score), make_scorer(accuracy_score, normalize=False)),
+        (np.arange(3), np.arange(3.0)),
+        (StandardScaler, StandardScaler()),
+        (np.exp, np.expm1),
+    ],
+)
+def test_values_are_told_apart_by_what_they_are(one, other):
+    describe = checkpoint.describe
+
+    assert str(describe(one, "one")) == str(describe(copy.deepcopy(one), "one"))
+    assert str(describe(one, "one")) != str(describe(other, "other"))
 
 
 # -- The time budget -----------------------------------------------------------------------------
