@@ -1,6 +1,7 @@
 """Successive halving: rounds with less and less candidates, and more and more resources.
 
-The resources are epochs or rows. The rounds are those of scikit-learn's HalvingGridSearchCV.
+The resources are epochs or rows. The rounds are those of scikit-learn's HalvingGridSearchCV, except
+that powers are counted exactly, and that the last round always reaches the resources.
 """
 
 from __future__ import annotations
@@ -132,7 +133,9 @@ def plan_rounds(
     if not isinstance(min_resources, str):
         least = check_integer("MultiTaskSearchCV", "min_resources", min_resources, 1)
     elif min_resources == "exhaust":
-        least = max(smallest, int(max_resources // factor ** (n_required - 1)))
+        # scikit-learn takes all required rounds here, also where there are less.
+        n_rounds = min(n_required, 1 + _count_factors(max_resources // smallest, factor))
+        least = max(smallest, int(max_resources // factor ** (n_rounds - 1)))
     if least > max_resources:
         raise ValueError(
             f"The first round of successive halving would have {least} resources, and the last one "

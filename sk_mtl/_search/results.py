@@ -102,13 +102,16 @@ def make_leaderboard(
 
 def join_predictions(
     rows: Sequence[Row], tests: Sequence[np.ndarray], only: int | None
-) -> dict[int, Any]:
-    """Return the probabilities of all rows by candidate, for those evaluated without an error."""
+) -> dict[int, tuple[Any, Any]]:
+    """Return the probabilities of all rows and the task names, None for a 1-D y, by candidate."""
     kept = {}
     for number, row in enumerate(rows):
         predictions = [result.prediction for result in row if result is not None]
         if only in (None, number) and len(predictions) == len(tests) and None not in predictions:
-            kept[number] = join_probabilities(predictions, tests, 0.0)
+            joined = join_probabilities(predictions, tests, 0.0)
+            # As plain lists, which more formats than pickle can store.
+            names = getattr(joined, "task_names", None)
+            kept[number] = (joined if names is None else list(joined), names)
     return kept
 
 

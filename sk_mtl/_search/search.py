@@ -43,6 +43,7 @@ from sk_mtl._search.results import (
     make_leaderboard,
 )
 from sk_mtl._search.scoring import Scoring
+from sk_mtl._tasks import PerTask
 from sk_mtl._wrappers import find_missing_label
 from sk_mtl.model_selection._cross_val_predict import check_partition
 from sk_mtl.model_selection._k_fold import MultiTaskStratifiedKFold
@@ -285,9 +286,8 @@ class MultiTaskSearchCV(SearchBase):
             fitted |= halving.schedule.attributes()
         if self.keep_predictions is not None:
             only = fitted["best_index_"] if self.keep_predictions == "best" else None
-            fitted["cv_predictions_"] = join_predictions(
-                tried.rows, [split.test for split in splits], only
-            )
+            tests = [split.test for split in splits]
+            fitted["_predictions_"] = join_predictions(tried.rows, tests, only)
         if self.refit:
             fitted |= self._refit(fitted["best_params_"], data)
         kept = {name: value for name, value in vars(self).items() if not name.endswith("_")}
@@ -299,6 +299,18 @@ class MultiTaskSearchCV(SearchBase):
         """The candidates as a frame, from the best to the worst."""
         check_is_fitted(self)
         return make_leaderboard(self.cv_results_, self._task_scores_, self._ranked_by_)
+
+    @property
+    def cv_predictions_(self) -> dict[int, Any]:
+        """The out-of-fold probabilities, by the number of the candidate."""
+        if "_predictions_" not in vars(self):
+            raise AttributeError(
+                "cv_predictions_ needs keep_predictions='best' or 'all', and a fit with it."
+            )
+        return {
+            number: arrays if task_names is None else PerTask(arrays, task_names)
+            for number, (arrays, task_names) in self._predictions_.items()
+        }
 
     def __sklearn_tags__(self) -> Any:
         tags, inner = super().__sklearn_tags__(), get_tags(self.estimator)

@@ -124,6 +124,11 @@ def test_powers_of_the_factor_are_counted_exactly():
     assert schedule.n_resources == [1, 3, 9, 27, 81, 243]
 
 
+def test_last_round_reaches_the_resources_with_more_candidates_than_rounds_can_halve():
+    # scikit-learn 1.9 starts with 20, and ends with 640.
+    assert plan_rounds(160, 2, "exhaust", 1050, 20).n_resources == [32, 64, 128, 256, 512, 1024]
+
+
 @pytest.mark.parametrize("factor", [1.5, 2, 3, 10])
 @pytest.mark.parametrize("n_candidates", [1, 2, 7, 40, 100])
 def test_rounds_are_those_of_scikit_learn(factor, n_candidates):

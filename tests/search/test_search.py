@@ -1,6 +1,7 @@
 """MultiTaskSearchCV beside scikit-learn's searches: the same results, parameters and methods."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, Stratified
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr, get_tags
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sk_mtl import MissingLabelsError, TaskView
 from sk_mtl.metrics import make_multitask_scorer, multitask_score, per_task_scorers
@@ -471,6 +473,25 @@ def test_search_is_searched_and_nested():
     assert scaled[-1].best_params_["dropout"] in (0.0, 0.5)
     outer = GridSearchCV(inner, {"estimator__epochs": [1, 2]}, cv=2).fit(X, Y)
     assert outer.best_estimator_.estimator.epochs == outer.best_params_["estimator__epochs"]
+
+
+@pytest.mark.slow
+@parametrize_with_checks(
+    [
+        MultiTaskSearchCV(
+            make_tiny(hidden_layer_sizes=(64,), epochs=60, batch_size=512, dropout=0.0),
+            {"l2": [0.0, 1e-4]},
+            cv=2,
+        )
+    ],
+    expected_failed_checks=lambda _: {
+        "check_fit2d_1sample": "the splitter says that there are less rows than folds"
+    },
+)
+def test_search_passes_the_common_checks(estimator, check):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check(estimator)
 
 
 def test_unfitted_search_says_so():
