@@ -137,11 +137,12 @@ def _describe_table(table: Any) -> Any:
         rows = table.tocsr()
         return ["sparse", rows.shape, rows.data, rows.indices, rows.indptr]
     if nw.dependencies.is_into_dataframe(table):
-        frame = nw.from_native(table, eager_only=True)
-        return ["frame", *(_describe_column(frame[name]) for name in frame.columns)]
+        columns = nw.from_native(table, eager_only=True).iter_columns()
+        return ["frame", *(_describe_column(column) for column in columns)]
     if nw.dependencies.is_into_series(table):
         return _describe_column(nw.from_native(table, series_only=True))
-    return _describe_array(np.asarray(table))
+    # NumPy would turn the numbers of a list with text into text.
+    return _describe_array(np.asarray(table, dtype=object if isinstance(table, list) else None))
 
 
 def _describe_param(value: Any, name: str) -> Any:

@@ -83,7 +83,7 @@ class Evaluation:
                 for number, error, seconds in done:
                     candidate, split, given = jobs[number]
                     result = self._finish(fits[number].estimator, given, error, seconds)
-                    fits[number] = jobs[number] = _FORGOTTEN
+                    fits[number] = jobs[number] = _FORGOTTEN  # networks and rows take memory
                     rows[candidate][split] = result
                     if self._store is not None and result.error is None:
                         self._store.save(paths[candidate][split], result)

@@ -44,18 +44,22 @@ class Schedule:
     n_possible: int  # rounds until the resources are reached
     max_resources: int
 
-    def attributes(self) -> dict[str, Any]:
-        """Return the attributes by which scikit-learn's searches show it."""
+    def attributes(self, n_rounds: int) -> dict[str, Any]:
+        """Return the attributes by which scikit-learn's searches show the rounds that were run."""
         return {
-            "n_candidates_": self.n_candidates,
-            "n_resources_": self.n_resources,
-            "n_remaining_candidates_": self.n_remaining,
-            "n_iterations_": len(self.n_resources),
+            "n_candidates_": self.n_candidates[:n_rounds],
+            "n_resources_": self.n_resources[:n_rounds],
+            "n_remaining_candidates_": self.count_left(n_rounds - 1),
+            "n_iterations_": n_rounds,
             "n_required_iterations_": self.n_required,
             "n_possible_iterations_": self.n_possible,
             "min_resources_": self.n_resources[0],
             "max_resources_": self.max_resources,
         }
+
+    def count_left(self, number: int) -> int:
+        """Return how many candidates are left after a round."""
+        return [*self.n_candidates, self.n_remaining][number + 1]
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,8 @@ class Halving:
             tried.columns["n_resources"] += [amount] * len(candidates)
             if evaluation.is_out_of_time:
                 break
-            n_left = [*self.schedule.n_candidates, self.schedule.n_remaining][number + 1]
-            candidates = [candidates[i] for i in _find_best(rows, metric, n_left)]
+            best = _find_best(rows, metric, self.schedule.count_left(number))
+            candidates = [candidates[i] for i in best]
         return tried
 
     def _limit(

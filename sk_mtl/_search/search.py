@@ -6,6 +6,7 @@ Candidates, folds, evaluation, rounds, kept results and `cv_results_` are each a
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
@@ -270,7 +271,7 @@ class MultiTaskSearchCV(SearchBase):
             self.error_score,
             self.return_train_score,
             self.keep_predictions is not None,
-            self._check_refit,
+            self._check_names,
         )
         store = None if self.checkpoint is None else open_store(self.checkpoint, data, scoring)
         n_fits = len(splits) * sum(halving.schedule.n_candidates if halving else [len(candidates)])
@@ -283,7 +284,7 @@ class MultiTaskSearchCV(SearchBase):
                 tried = halving.run(evaluation, candidates, splits, name)
         fitted = {"n_splits_": len(splits), **self._summarize(tried, scorer, metric)}
         if halving is not None:
-            fitted |= halving.schedule.attributes()
+            fitted |= halving.schedule.attributes(n_rounds=tried.columns["iter"][-1] + 1)
         if self.keep_predictions is not None:
             only = fitted["best_index_"] if self.keep_predictions == "best" else None
             tests = [split.test for split in splits]
@@ -422,7 +423,7 @@ class MultiTaskSearchCV(SearchBase):
         _warn_of_results(results, names, is_evaluated, self.checkpoint is not None)
         is_multimetric = names != ["score"]
         if is_multimetric:
-            self._check_refit(names)
+            self._check_names(names)
             metric = self.refit
         fitted = {
             "cv_results_": results,
@@ -437,6 +438,15 @@ class MultiTaskSearchCV(SearchBase):
             if not callable(self.refit):
                 fitted["best_score_"] = results[f"mean_test_{metric}"][best]
         return fitted
+
+    def _check_names(self, names: Iterable[str]) -> None:
+        """Refuse several scores if none of them says which candidate is the best."""
+        self._check_refit(names)
+        if self.keep_predictions == "best" and not self.refit:
+            raise ValueError(
+                "keep_predictions='best' with several scores needs the name of the one that "
+                f"decides: set refit to one of {quote(list(names))}, or keep_predictions='all'."
+            )
 
     def _choose_best(self, results: dict[str, Any], metric: Any, is_evaluated: np.ndarray) -> int:
         """Return the best evaluated candidate, of the last round that has any."""

@@ -186,6 +186,20 @@ def test_fits_that_failed_are_tried_again(tmp_path, fitted):
     assert [params["dropout"] for params in fitted] == [2.0] * 3 + [0.0] * 3 + [2.0] * 3
 
 
+@pytest.mark.parametrize("form", ["numbers for names", "lists"])
+def test_cells_of_tables_are_compared(tmp_path, fitted, form):
+    labels = Y.set_axis([7, 3], axis=1)
+    search = MultiTaskSearchCV(make_tiny(), {}, cv=FOLDS, checkpoint=tmp_path)
+    for number, n_fits in ((0, 3), (0, 3), (1, 6)):
+        y = labels.copy()
+        y.loc[0, 3] = number
+        if form == "lists":
+            search.fit(X.tolist(), y.to_numpy().tolist())
+        else:
+            search.fit(pd.DataFrame(X), y)
+        assert len(fitted) == n_fits
+
+
 def test_text_and_holes_of_x_are_told_apart(tmp_path, fitted):
     frame = pd.DataFrame(X, columns=list("abc")).assign(shop=pd.Categorical(["u", "v", None] * 20))
     search = MultiTaskSearchCV(make_tiny(), {}, cv=FOLDS, checkpoint=tmp_path)
@@ -319,6 +333,7 @@ def test_best_of_an_earlier_round_is_taken_if_the_next_one_has_no_time(clock):
 
     assert search.cv_results_["iter"].tolist() == [0, 0, 0, 0, 1, 1]
     assert search.cv_results_["iter"][search.best_index_] == 0
+    assert search.n_iterations_ == 2
 
 
 def test_work_is_stopped_where_the_search_ends(monkeypatch, clock):

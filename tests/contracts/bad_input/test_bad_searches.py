@@ -122,6 +122,12 @@ SEARCHES = {
         "keep_predictions needs a prediction of every row, and rounds with resource='n_samples' "
         "leave rows out. Set resource='epochs'.",
     ),
+    "keep_predictions of the best of several scores": (
+        {"keep_predictions": "best", "scoring": SEVERAL, "refit": False},
+        ValueError,
+        "keep_predictions='best' with several scores needs the name of the one that decides: set "
+        "refit to one of ['flag', 'colour', 'mean'], or keep_predictions='all'.",
+    ),
     "factor of one": (
         {"factor": 1},
         ValueError,
