@@ -85,7 +85,7 @@ class Evaluation:
                     result = self._finish(fits[number].estimator, given, error, seconds)
                     fits[number] = jobs[number] = _FORGOTTEN  # networks and rows take memory
                     rows[candidate][split] = result
-                    if self._store is not None and result.error is None:
+                    if self._store is not None and result.is_sound:
                         self._store.save(paths[candidate][split], result)
                     self._bar.update()
                     self._budget.note_fit(seconds)

@@ -5,7 +5,9 @@ Owns their keys, which are those of scikit-learn's searches. Does not fit.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from sk_mtl._search.candidates import Params
-from sk_mtl._search.scoring import Row
+from sk_mtl._search.scoring import FoldResult, Row
 from sk_mtl.model_selection._cross_val_predict import join_probabilities
 
 __all__ = [
@@ -36,7 +38,7 @@ def collect_results(
     """Return `cv_results_`; NaN where a candidate was not evaluated."""
     results: dict[str, Any] = {key: np.asarray(values) for key, values in more.items()}
     for key in ("fit_time", "score_time"):
-        _add_summary(results, key, _gather(rows, lambda r, key=key: getattr(r, key)))
+        _add_summary(results, key, _gather(rows, attrgetter(key)))
     names = dict.fromkeys(name for params in candidates for name in params)
     for name in names:
         results[f"param_{name}"] = _mask_param([params.get(name, _ABSENT) for params in candidates])
@@ -44,7 +46,7 @@ def collect_results(
     for name in _score_names(rows):
         parts = ("test", "train") if with_train_scores else ("test",)
         for part in parts:
-            scores = _gather(rows, lambda r, part=part: _pick(getattr(r, f"{part}_scores"), name))  # noqa: B023
+            scores = _gather_scores(rows, part, name)
             for number in range(scores.shape[1]):
                 results[f"split{number}_{part}_{name}"] = scores[:, number]
             _add_summary(results, f"{part}_{name}", scores)
@@ -55,10 +57,7 @@ def collect_results(
 
 def collect_means(rows: Sequence[Row]) -> dict[Any, np.ndarray]:
     """Return the mean over folds of each test score, by candidate."""
-    return {
-        name: _gather(rows, lambda r, name=name: _pick(r.test_scores, name)).mean(axis=1)
-        for name in _score_names(rows)
-    }
+    return {name: _gather_scores(rows, "test", name).mean(axis=1) for name in _score_names(rows)}
 
 
 def collect_task_scores(rows: Sequence[Row]) -> _TaskScores:
@@ -72,7 +71,7 @@ def collect_task_scores(rows: Sequence[Row]) -> _TaskScores:
         for task in scores
     )
     return [
-        (name, task, _gather(rows, lambda r, n=name, t=task: r.by_task.get(n, {}).get(t, np.nan)))
+        (name, task, _gather(rows, partial(_find_task_score, name=name, task=task)))
         for name, task in pairs
     ]
 
@@ -122,7 +121,7 @@ class _Absent:
 _ABSENT = _Absent()
 
 
-def _gather(rows: Sequence[Row], read: Any) -> np.ndarray:
+def _gather(rows: Sequence[Row], read: Callable[[FoldResult], float]) -> np.ndarray:
     """Return a number of each result as an array of shape (n_candidates, n_splits)."""
     return np.array(
         [[np.nan if result is None else read(result) for result in row] for row in rows],
@@ -130,8 +129,18 @@ def _gather(rows: Sequence[Row], read: Any) -> np.ndarray:
     )
 
 
-def _pick(scores: Any, name: str) -> float:
-    return scores[name] if isinstance(scores, dict) else scores
+def _find_task_score(result: FoldResult, name: str, task: Hashable) -> float:
+    return result.by_task.get(name, {}).get(task, np.nan)
+
+
+def _gather_scores(rows: Sequence[Row], part: str, name: Any) -> np.ndarray:
+    """Return the scores of training or test rows as an array of shape (n_candidates, n_splits)."""
+
+    def read(result: FoldResult) -> float:
+        scores = result.test_scores if part == "test" else result.train_scores
+        return scores[name] if isinstance(scores, dict) else scores
+
+    return _gather(rows, read)
 
 
 def _score_names(rows: Sequence[Row]) -> list[Any]:

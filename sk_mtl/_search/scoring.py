@@ -29,6 +29,13 @@ class FoldResult:
     prediction: Any = None  # the probabilities of the test rows, and the classes
     error: str | None = None  # the traceback of a fit that failed
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing has failed, and all scores are defined."""
+        scores = self.test_scores
+        scores = list(scores.values()) if isinstance(scores, dict) else scores
+        return self.error is None and bool(np.isfinite(scores).all())
+
 
 Row = list[FoldResult | None]  # of one candidate: its result on each fold, None for none
 
@@ -68,7 +75,7 @@ class Scoring:
             seconds,
             score_time,
             self._score_tasks(estimator, fold, test_scores),
-            (estimator.predict_proba(X), estimator.classes_) if self.with_predictions else None,
+            _predict(estimator, X) if self.with_predictions else None,
         )
 
     def _score_tasks(
@@ -89,3 +96,11 @@ class Scoring:
                 found = score_each_task(scorer, estimator, fold.X_test, fold.y_test, weight)
                 by_task[name] = found[2]
         return by_task
+
+
+def _predict(estimator: Any, X: Any) -> tuple[Any, Any] | None:
+    """Return probabilities and classes, None where the scores have failed for the same reason."""
+    try:
+        return estimator.predict_proba(X), estimator.classes_
+    except Exception:
+        return None

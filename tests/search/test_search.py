@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import estimator_html_repr, get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -365,6 +365,21 @@ def test_score_that_fails_is_the_error_score():
         ).fit(X, Y)
 
     assert search.cv_results_["mean_test_score"].tolist() == [0.0]
+
+
+def test_steps_that_cannot_transform_the_test_rows_make_the_score_fail():
+    def refuse_few(X):
+        if len(X) < 30:
+            raise ZeroDivisionError("too few rows")
+        return X
+
+    pipe = make_pipeline(FunctionTransformer(refuse_few), make_tiny())
+    search = MultiTaskSearchCV(pipe, {}, cv=FOLDS, keep_predictions="all")
+
+    with pytest.warns(match="too few rows|is not finite for 1 of 1"):
+        search.fit(X, Y)
+
+    assert search.cv_predictions_ == {}
 
 
 def test_splitter_that_fails_on_missing_labels_is_refused_with_the_one_to_use():
