@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +11,7 @@ import numpy as np
 
 from sk_mtl._compat.sklearn_search import score_fitted, scorers_by_name
 from sk_mtl._search.folds import Fold
-from sk_mtl._wrappers import find_missing_label
-from sk_mtl.metrics._scorers import MultiTaskScorer, score_each_task
+from sk_mtl._task_scores import hearing_task_scores
 
 __all__ = ["FoldResult", "Row", "Scoring"]
 
@@ -55,47 +54,30 @@ class Scoring:
         """Score a fitted candidate on a fold."""
         start = time.perf_counter()
         X, y, params = fold.X_test, fold.y_test, fold.test_score_params
-        test_scores = score_fitted(estimator, X, y, self.scorer, params, self.error_score)
+        with hearing_task_scores() as told:
+            test_scores = score_fitted(estimator, X, y, self.scorer, params, self.error_score)
         score_time = time.perf_counter() - start
         if isinstance(test_scores, dict):
             self.check_names(test_scores)
         train_scores = None
         if self.with_train_scores:
-            train_scores = score_fitted(
-                estimator,
-                fold.X_train,
-                fold.y_train,
-                self.scorer,
-                fold.train_score_params,
-                self.error_score,
-            )
-        return FoldResult(
-            test_scores,
-            train_scores,
-            seconds,
-            score_time,
-            self._score_tasks(estimator, fold, test_scores),
-            _predict(estimator, X) if self.with_predictions else None,
-        )
+            X, y, params = fold.X_train, fold.y_train, fold.train_score_params
+            train_scores = score_fitted(estimator, X, y, self.scorer, params, self.error_score)
+        prediction = _predict(estimator, fold.X_test) if self.with_predictions else None
+        by_task = self._name_told(told)
+        return FoldResult(test_scores, train_scores, seconds, score_time, by_task, prediction)
 
-    def _score_tasks(
-        self, estimator: Any, fold: Fold, scores: Any
+    def _name_told(
+        self, told: Sequence[tuple[Any, Mapping[Hashable, float]]]
     ) -> dict[str, dict[Hashable, float]]:
-        """Return the score of each task, of the scores that are a mean over tasks."""
+        """Return the scores of tasks by the name of the score that is their mean."""
         scorers = scorers_by_name(self.scorer) or {"score": self.scorer}
-        if self.is_default:
-            missing_label = find_missing_label(estimator)
-            scorers = {"score": MultiTaskScorer(missing_label=missing_label)}
-        by_task = {}
-        for name, scorer in scorers.items():
-            score = scores[name] if isinstance(scores, dict) and name in scores else scores
-            is_mean = isinstance(scorer, MultiTaskScorer) and scorer.task is None
-            # Undefined for all tasks, or failed.
-            if is_mean and isinstance(score, float) and np.isfinite(score):
-                weight = fold.test_score_params.get("sample_weight")
-                found = score_each_task(scorer, estimator, fold.X_test, fold.y_test, weight)
-                by_task[name] = found[2]
-        return by_task
+        return {
+            name: dict(scores)
+            for name, scorer in scorers.items()
+            for by, scores in told
+            if self.is_default or by is scorer
+        }
 
 
 def _predict(estimator: Any, X: Any) -> tuple[Any, Any] | None:

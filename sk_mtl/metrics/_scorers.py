@@ -12,8 +12,9 @@ from sklearn.utils.metadata_routing import UNUSED
 from sk_mtl._compat.arguments import check_choice
 from sk_mtl._data.row_order import warn_of_other_order
 from sk_mtl._quoting import quote
+from sk_mtl._task_scores import tell_task_scores
 from sk_mtl._wrappers import find_multitask
-from sk_mtl.metrics._predictions import ScoredTask, gather_tasks
+from sk_mtl.metrics._predictions import gather_tasks
 from sk_mtl.metrics._score import AVERAGES, average_scores, score_tasks, warn_of_left_out
 from sk_mtl.metrics._task_metrics import METRICS, Metric, find_metric
 
@@ -118,11 +119,24 @@ class MultiTaskScorer(BaseEstimator):
         UndefinedMetricWarning
             If a task is left out, or if some of its cells have no prediction.
         """
+        metric = self._find_metric()
         warn_of_other_order({"X": X, "y": y, "sample_weight": sample_weight})
-        metric, tasks, scores, reasons = score_each_task(self, estimator, X, y, sample_weight)
+        tasks = gather_tasks(
+            y,
+            getattr(estimator, metric.response_method)(X),
+            response_method=metric.response_method,
+            sample_weight=sample_weight,
+            missing_label=self.missing_label,
+            classes=classes_of(estimator, y),
+            task=self.task,
+            task_names=getattr(find_multitask(estimator), "task_names_", None),
+        )
         average = self.average if self.task is None else "macro"
+        scores, reasons = score_tasks(metric, tasks, self.metric_params or {})
         warn_of_left_out(metric, tasks, reasons, average)
         if average is not None:
+            if self.task is None:
+                tell_task_scores(self, scores)
             return average_scores(scores, tasks, average)
         if MEAN in scores:
             raise ValueError(
@@ -161,24 +175,6 @@ class MultiTaskScorer(BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         """Tell scikit-learn that there is nothing to fit."""
         return True
-
-
-def score_each_task(
-    scorer: MultiTaskScorer, estimator: Any, X: Any, y: Any, sample_weight: Any = None
-) -> tuple[Metric, dict[Any, ScoredTask], dict[Any, float], dict[Any, str]]:
-    """Return metric, tasks, {task: score} and, where undefined, {task: reason}, of a scorer."""
-    metric = scorer._find_metric()
-    tasks = gather_tasks(
-        y,
-        getattr(estimator, metric.response_method)(X),
-        response_method=metric.response_method,
-        sample_weight=sample_weight,
-        missing_label=scorer.missing_label,
-        classes=classes_of(estimator, y),
-        task=scorer.task,
-        task_names=getattr(find_multitask(estimator), "task_names_", None),
-    )
-    return metric, tasks, *score_tasks(metric, tasks, scorer.metric_params or {})
 
 
 def make_multitask_scorer(

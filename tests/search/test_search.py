@@ -445,8 +445,9 @@ def test_leaderboard_of_several_scores_is_ordered_by_the_one_that_decides():
     board = search.leaderboard_
 
     assert board["rank_test_auc"].tolist() == sorted(search.cv_results_["rank_test_auc"])
-    means = [name for name in board if name.startswith("mean_test_auc")]
-    assert means == ["mean_test_auc", "mean_test_auc_sign", "mean_test_auc_grade"]
+    means = [name.removeprefix("mean_test_") for name in board if name.startswith("mean_test_")]
+    of_mean = ["mean", "mean_sign", "mean_grade"]
+    assert means == ["sign", "grade", *of_mean, "auc", "auc_sign", "auc_grade"]
 
 
 # -- An estimator among others -------------------------------------------------------------------
