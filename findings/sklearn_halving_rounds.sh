@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # scikit-learn 1.9.1.
 #
-# HalvingGridSearchCV promises rounds until the last one has less than `factor` candidates. It
+# HalvingGridSearchCV promises rounds until the last one has fewer than `factor` candidates. It
 # counts them as 1 + floor(log(n_candidates, factor)), and math.log(243, 3) is 4.999999999999999,
 # as math.log(1000, 10) is 2.9999999999999996. With 243 candidates and the default factor of 3 the
 # last of six rounds is missing: the first one starts with three times the resources, for all 243

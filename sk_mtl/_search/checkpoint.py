@@ -152,7 +152,10 @@ def _describe_param(value: Any, name: str) -> Any:
 
 
 def _describe_column(column: Any) -> Any:
-    return [column.name, str(column.dtype), _describe_array(column.to_numpy())]
+    dtype = [str(column.dtype), str(getattr(column.to_native(), "dtype", ""))]
+    if column.dtype in (nw.Categorical, nw.Enum):  # those that do not occur count as well
+        dtype.append(describe(column.cat.get_categories().to_list(), "the data"))
+    return [column.name, dtype, _describe_array(column.to_numpy())]
 
 
 def _describe_array(array: np.ndarray) -> Any:

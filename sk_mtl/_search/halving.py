@@ -1,4 +1,4 @@
-"""Successive halving: rounds with less and less candidates, and more and more resources.
+"""Successive halving: rounds with fewer and fewer candidates, and more resources.
 
 The resources are epochs or rows. The rounds are those of scikit-learn's HalvingGridSearchCV, except
 that powers are counted exactly, and that the last round always reaches the resources.
@@ -40,7 +40,7 @@ class Schedule:
     n_candidates: list[int]
     n_resources: list[int]
     n_remaining: int  # candidates that a further round would have
-    n_required: int  # rounds until less than `factor` candidates are left
+    n_required: int  # rounds until fewer than `factor` candidates are left
     n_possible: int  # rounds until the resources are reached
     max_resources: int
 
@@ -123,7 +123,7 @@ class Halving:
         if n_drawn == 0:
             raise ValueError(
                 f"A round of successive halving takes {share:.3g} of the rows, which leaves none "
-                f"of a part of {len(rows)} rows. Set a larger min_resources, or less folds."
+                f"of a part of {len(rows)} rows. Set a larger min_resources, or fewer folds."
             )
         return resample(rows, replace=False, n_samples=n_drawn, random_state=self.random_state)
 
@@ -131,13 +131,13 @@ class Halving:
 def plan_rounds(
     n_candidates: int, factor: float, min_resources: Any, max_resources: int, smallest: int
 ) -> Schedule:
-    """Plan rounds until less than `factor` candidates are left, or the resources are reached."""
+    """Plan rounds until fewer than `factor` candidates are left, or the resources are reached."""
     n_required = 1 + _count_factors(n_candidates, factor)
     least = smallest
     if not isinstance(min_resources, str):
         least = check_integer("MultiTaskSearchCV", "min_resources", min_resources, 1)
     elif min_resources == "exhaust":
-        # scikit-learn takes all required rounds here, also where there are less.
+        # scikit-learn takes all required rounds here, also where there are fewer.
         n_rounds = min(n_required, 1 + _count_factors(max_resources // smallest, factor))
         least = max(smallest, int(max_resources // factor ** (n_rounds - 1)))
     if least > max_resources:

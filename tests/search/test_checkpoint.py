@@ -4,6 +4,7 @@ import copy
 import functools
 import json
 import os
+import warnings
 
 import keras
 import numpy as np
@@ -210,6 +211,27 @@ def test_text_and_holes_of_x_are_told_apart(tmp_path, fitted):
     search.fit(frame.assign(shop=pd.Categorical(["u", "v", "v"] * 20)), Y)
 
     assert len(fitted) == 6
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_categories_that_do_not_occur_are_told_apart(tmp_path, fitted, library):
+    search = MultiTaskSearchCV(make_tiny(), {}, cv=FOLDS, checkpoint=tmp_path)
+    for names, n_fits in (
+        (["minus", "plus"], 3),
+        (["minus", "plus"], 3),
+        (["-", "minus", "plus"], 6),
+    ):
+        if library == "pandas":
+            y = Y.assign(sign=pd.Categorical(Y["sign"], names))
+        else:
+            polars = pytest.importorskip("polars")
+            sign = polars.Series("sign", Y["sign"].tolist(), dtype=polars.Enum(names))
+            y = polars.DataFrame({"sign": sign, "grade": Y["grade"].to_numpy()})
+            y = y.with_columns(polars.col("grade").fill_nan(None))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the category without a label
+            search.fit(X, y)
+        assert len(fitted) == n_fits
 
 
 @pytest.mark.parametrize(

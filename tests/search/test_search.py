@@ -501,7 +501,7 @@ def test_search_is_searched_and_nested():
         )
     ],
     expected_failed_checks=lambda _: {
-        "check_fit2d_1sample": "the splitter says that there are less rows than folds"
+        "check_fit2d_1sample": "the splitter says that there are fewer rows than folds"
     },
 )
 def test_search_passes_the_common_checks(estimator, check):

@@ -116,7 +116,7 @@ SEARCHES = {
         ValueError,
         PARTITION,
     ),
-    "keep_predictions with less rows": (
+    "keep_predictions with fewer rows": (
         {"keep_predictions": "all", "factor": 2, "resource": "n_samples"},
         ValueError,
         "keep_predictions needs a prediction of every row, and rounds with resource='n_samples' "
@@ -158,7 +158,7 @@ SEARCHES = {
         {"factor": 2, "resource": "n_samples", "min_resources": 1, "cv": KFold(5)},
         ValueError,
         "A round of successive halving takes 0.05 of the rows, which leaves none of a part of 16 "
-        "rows. Set a larger min_resources, or less folds.",
+        "rows. Set a larger min_resources, or fewer folds.",
     ),
     "the resource among the candidates": (
         {"factor": 2, "param_grid": {"epochs": [1, 2]}},
