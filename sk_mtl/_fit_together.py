@@ -1,4 +1,8 @@
-"""Many fits as one piece of work: the fits of a search, handed over together."""
+"""Many fits as one piece of work: the fits of a search, handed over together.
+
+Owns the order and the way in which they are done. The caller may close the generator, which ends
+the work, and may drop a fit from the sequence once it was yielded.
+"""
 
 from __future__ import annotations
 

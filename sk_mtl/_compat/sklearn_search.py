@@ -1,6 +1,6 @@
 """scikit-learn's `BaseSearchCV`: what a search of this package takes over from it.
 
-Uses its private methods. Does not fit or score.
+Uses its private methods, and the private function by which it scores. Does not fit.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import make_tiny
-from search import FOLDS, GRID, X, Y, assert_same_results
+from searches import FOLDS, GRID, X, Y, assert_same_results
 from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from helpers import make_tiny
-from search import FOLDS, X, Y
+from searches import FOLDS, X, Y
 from sklearn.base import BaseEstimator
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import HalvingGridSearchCV

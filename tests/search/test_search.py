@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from helpers import make_tiny
 from scipy.stats import loguniform
-from search import FOLDS, GRID, X, Y, assert_same_results
+from searches import FOLDS, GRID, X, Y, assert_same_results
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, StratifiedKFold
@@ -18,6 +18,7 @@ from sklearn.utils import estimator_html_repr, get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sk_mtl import MissingLabelsError, TaskView
+from sk_mtl._search import evaluation
 from sk_mtl.metrics import make_multitask_scorer, multitask_score, per_task_scorers
 from sk_mtl.model_selection import (
     MultiTaskSearchCV,
@@ -219,6 +220,31 @@ def test_candidates_share_the_steps_before_the_last(counts):
     fits, transformed = counts
     assert sorted(fits) == [0.0] * 3 + [1.0] * 3  # once per fold
     assert sorted(transformed) == [20] * 6 + [40] * 6
+
+
+@pytest.mark.parametrize("make", [make_tiny, make_pipe])
+def test_fits_of_a_round_are_handed_over_at_once_and_share_the_tables_of_a_fold(monkeypatch, make):
+    handed, together = [], evaluation.fit_together
+
+    def fit_together(fits):
+        handed.append(list(fits))
+        return together(fits)
+
+    monkeypatch.setattr(evaluation, "fit_together", fit_together)
+    prefix = "" if make is make_tiny else "multitaskclassifier__"
+    grid = {f"{prefix}dropout": [0.0, 0.1], f"{prefix}epochs": [1, 2]}
+
+    MultiTaskSearchCV(make(), grid, cv=FOLDS, refit=False).fit(X, Y)
+
+    ((*fits,),) = handed
+    assert len(fits) == 12
+    assert len({id(fit.X) for fit in fits}) == len({id(fit.y) for fit in fits}) == 3
+    assert [(fit.estimator.dropout, fit.estimator.epochs) for fit in fits[::3]] == [
+        (0.0, 1),
+        (0.0, 2),
+        (0.1, 1),
+        (0.1, 2),
+    ]
 
 
 def test_steps_that_change_rows_in_place_change_those_of_no_other_candidate():
