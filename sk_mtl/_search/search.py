@@ -157,10 +157,8 @@ class MultiTaskSearchCV(SearchBase):
         `n_remaining_candidates_`, as in HalvingGridSearchCV.
     classes_ : PerTask of ndarray of shape (n_classes_t,), or ndarray
         The classes of `best_estimator_`.
-    n_features_in_ : int
-        The number of features that `best_estimator_` has seen.
     feature_names_in_ : ndarray of object of shape (n_features,)
-        Their names, if X had string column names.
+        The names of the `n_features_in_` features, if X had string column names.
 
     See Also
     --------
