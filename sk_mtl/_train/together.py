@@ -27,7 +27,7 @@ __all__ = ["train", "train_together"]
 Result = TrainingResult | Exception
 
 # Trainings in one call: more gain little, and the weights of all should stay in the cache.
-_MAX_MEMBERS = 4
+_MAX_MEMBERS = 8
 _MAX_WEIGHTS = 2**18
 
 
