@@ -41,6 +41,7 @@ from sk_mtl._fit.fitted import FittedModel
 from sk_mtl._fit.shown import FEATURE_ATTRIBUTES, SHOWN_ATTRIBUTES, by_task, show_fitted
 from sk_mtl._fit.temperature_scaling import require_validation
 from sk_mtl._fit.unchanged import check_unchanged, draw_seed
+from sk_mtl._fit.waves import Steps, run_steps
 from sk_mtl._routing import RoutedParamsMixin
 from sk_mtl._save.pickles import check_protocol, pickle_fitted, unpickle_fitted
 from sk_mtl._summary import FitSummary, summarize_fit
@@ -591,6 +592,12 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
             validation rows lie far from the training rows.
         """
         given = gather_validation(validation_data, X_val, y_val, sample_weight_val, groups)
+        return run_steps(self._fit_steps(X, y, sample_weight, groups, given))
+
+    def _fit_steps(
+        self, X: Any, y: Any, sample_weight: Any, groups: Any, given: Any
+    ) -> Steps[MultiTaskClassifier]:
+        """Fit, asking for trainings that other fits may share."""
         with lock_of(self):
             now = self._snapshot()
             check_parameters(now)
@@ -617,11 +624,10 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
                     validation = read_validation(given, dataset, check_X, now.missing_label)
                 # Imported here, as it imports TensorFlow.
                 from sk_mtl._fit.rounds import fit_model
-                from sk_mtl._fit.waves import run_steps
 
                 seed = draw_seed(now.random_state) if previous is None else previous.seed
                 steps = fit_model(now._settings(), dataset, validation, seed, previous, tasks)
-                fitted = run_steps(steps)
+                fitted = yield from steps
                 self._set_fitted(fitted, now)
         return self
 
@@ -674,7 +680,6 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
             check_class_weight(dataset, is_stream=True)
             # Imported here, as it imports TensorFlow.
             from sk_mtl._fit.rounds import train_one_epoch
-            from sk_mtl._fit.waves import run_steps
 
             seed = draw_seed(now.random_state) if previous is None else previous.seed
             fitted = run_steps(train_one_epoch(now._settings(), dataset, seed, previous))

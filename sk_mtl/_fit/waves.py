@@ -7,10 +7,10 @@ it has fitted. So several fits, and the folds of one, are trained side by side.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from sk_mtl._train.loop import Job, TrainingResult
-from sk_mtl._train.together import train_together
+if TYPE_CHECKING:
+    from sk_mtl._train.loop import Job, TrainingResult
 
 __all__ = ["Steps", "Wave", "run_steps", "run_together"]
 
@@ -25,7 +25,7 @@ class Wave(NamedTuple):
     note: Callable[[int, TrainingResult], None] | None = None
 
 
-Steps = Generator[Wave, list[TrainingResult], T]
+Steps = Generator[Wave, "list[TrainingResult]", T]
 
 
 class _Open(NamedTuple):
@@ -51,6 +51,9 @@ def run_together(fits: Sequence[Steps[T]]) -> Iterator[tuple[int, T | Exception]
         for number in range(len(fits)):
             yield from _continue(fits, number, None, waiting)
         while waiting:
+            # Imported here, as it imports TensorFlow.
+            from sk_mtl._train.together import train_together
+
             waves, waiting = waiting, []
             owners = [(wave, k) for wave in waves for k in range(len(wave.wave.jobs))]
             for position, result in train_together([w.wave.jobs[k] for w, k in owners]):

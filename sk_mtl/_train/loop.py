@@ -35,7 +35,7 @@ from sk_mtl._train.program import Snapshot, TrainingProgram
 from sk_mtl._train.resume import Progress, ResumePoint
 from sk_mtl._train.state import TrainingState
 from sk_mtl._train.teacher import ramp_up
-from sk_mtl._train.values import Values, stack_members
+from sk_mtl._train.values import Values, stack
 from sk_mtl.weighting import FixedWeighting, TaskWeighting
 
 __all__ = [
@@ -137,13 +137,15 @@ class TrainingRun:
             like = program.read(program.start(state, run), run.learning_rate)
             self.progress, last = job.resume_point.resume(like, run)
             state = last or state
-        self.values = program.start(state, run)  # as arrays; a pack has those of later epochs
-        self.rates = program.feed_rates(run)
+        # As the program takes them; a pack has the values of later epochs.
+        start = program.start(state, run)
+        self.values = program.values.join(start)
+        self.rates = program.rates.join(program.feed_rates(run))
         self.has_callbacks = bool(plan.parts.callbacks)
         self._seen = SeenWeights(program.model) if self.has_callbacks else None
         self._recorder = LogRecorder()
         if self.has_callbacks:
-            program.show(self.values, predicts=False)
+            program.show(start, predicts=False)
         self.callbacks = start_callbacks(plan, program, len(job.training.rows), self._recorder)
         self._order = _make_order(run, job.training)
         self._by_epoch: dict[int, TrainingState] = {}
@@ -199,7 +201,8 @@ class TrainingRun:
             self.callbacks.on_epoch_end(number - 1, logs)
             self._seen.note_left(progress.epoch)
             changed = program.take_back(values, predicts=predicts)
-            snapshot = Snapshot(program, stack_members([changed]), 0, run.learning_rate)
+            changed_only = stack([program.values.join(changed)])
+            snapshot = Snapshot(program, changed_only, 0, run.learning_rate)
         else:
             self.callbacks.on_epoch_end(number - 1, logs)
         record_logs(progress.history, logs, self._recorder.logs)

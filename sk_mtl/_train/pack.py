@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sk_mtl._compat.interrupts import interrupts_deferred
@@ -18,7 +19,7 @@ from sk_mtl._train.logs import training_logs, validation_logs
 from sk_mtl._train.loop import Job, NonFiniteLossError, TrainingResult, TrainingRun
 from sk_mtl._train.program import Snapshot, TrainingProgram, steps_per_call
 from sk_mtl._train.validation import Validation
-from sk_mtl._train.values import Values, stack_members, take_member
+from sk_mtl._train.values import Values, member_of, stack
 
 __all__ = ["Pack"]
 
@@ -37,19 +38,15 @@ class Pack:
         self._is_filled = bool(config.xla_batch_size)
         self._runs: list[TrainingRun | None] = [None] * n_members
         self._numbers = [0] * n_members
-        self._values: Values | None = None
-        self._rates: Any = None
+        # Of all places, as the program takes them.
+        self._values: tuple[Any, ...] = ()
+        self._rates: tuple[Any, ...] = ()
         self._feed: Feed | None = None
         self._validation: Validation | None = None
 
-    def compile(self) -> None:
-        """Compile what the pack calls."""
-        self.program.run(self.n_members)
-        self.program.evaluate(self.n_members)
-
     def results(
         self, must_stop: threading.Event | None = None
-    ) -> Iterator[tuple[int, TrainingResult | NonFiniteLossError]]:
+    ) -> Iterator[tuple[int, TrainingResult | Exception]]:
         """Train until nothing waits; yield each training's number and result."""
         try:
             while must_stop is None or not must_stop.is_set():
@@ -67,7 +64,7 @@ class Pack:
     # Places
     # --------------------------------------------------------------------------------------------
 
-    def _take_places(self) -> Iterator[tuple[int, TrainingResult | NonFiniteLossError]]:
+    def _take_places(self) -> Iterator[tuple[int, TrainingResult | Exception]]:
         """Give the free places to trainings that wait; yield those that had no epoch left."""
         members = None
         for place in range(self.n_members):
@@ -78,7 +75,7 @@ class Pack:
                     break
                 run = TrainingRun(job, self.program)
                 if run.is_done:
-                    last = Snapshot(self.program, stack_members([run.values]), 0, None)
+                    last = Snapshot(self.program, stack([run.values]), 0, None)
                     yield number, self._finish(run, last)
                     continue
                 if members is None:
@@ -90,20 +87,22 @@ class Pack:
 
     def _members(self) -> list[Any]:
         """Return the values and rates of each place, as arrays; None for one never taken."""
-        if self._values is None:
+        if not self._values:
             return [None] * self.n_members
-        return [take_member((self._values, self._rates), k) for k in range(self.n_members)]
+        return [
+            (member_of(self._values, k), member_of(self._rates, k)) for k in range(self.n_members)
+        ]
 
     @interrupts_deferred()
     def _place(self, members: list[Any]) -> None:
         # A place that nobody needs has anybody's values, which stay as they are.
         anybody = next(member for member in members if member is not None)
         members = [anybody if member is None else member for member in members]
-        self._values, self._rates = stack_members(members)
+        self._values, self._rates = (stack(parts) for parts in zip(*members, strict=True))
         subsets = [None if run is None else run.job.validation for run in self._runs]
         self._validation = Validation(self.program, subsets)
 
-    def _finish(self, run: TrainingRun, last: Snapshot) -> TrainingResult | NonFiniteLossError:
+    def _finish(self, run: TrainingRun, last: Snapshot) -> TrainingResult | Exception:
         try:
             return run.result(last)
         except NonFiniteLossError as error:
@@ -115,13 +114,12 @@ class Pack:
     # Steps and epochs
     # --------------------------------------------------------------------------------------------
 
-    def _end_epochs(self) -> Iterator[tuple[int, TrainingResult | NonFiniteLossError]]:
+    def _end_epochs(self) -> Iterator[tuple[int, TrainingResult | Exception]]:
         """End the epoch of each training that has made its steps; yield those that end with it."""
         ended = [k for k, run in enumerate(self._runs) if run is not None and run.is_epoch_over]
         values, losses = self._values, None
         if any(self._runs[place].job.validation is not None for place in ended):
-            network, offsets = self.program.predicting(values), self._rates.logit_offsets
-            losses = self._validation.sum_losses(network, offsets)
+            losses = self._validation.sum_losses(values, self._rates)
         for place in ended:
             run = self._runs[place]
             plan, logs = run.job.plan, self._training_logs(run, place)
@@ -137,7 +135,7 @@ class Pack:
                 yield self._numbers[place], error
                 continue
             if of_callbacks is not None:
-                self._values = stack_members([of_callbacks])
+                self._values = stack([self.program.values.join(of_callbacks)])
                 snapshot = Snapshot(self.program, self._values, 0, rate)
             if run.is_done:
                 self._runs[place] = None
@@ -157,17 +155,27 @@ class Pack:
     def _make_watched_step(self, run: TrainingRun) -> None:
         """Make a step of the only training, between the callbacks of a batch."""
         program, number = self.program, run.position // run.job.plan.run.batch_size
-        before = take_member(self._values, 0)
-        program.show(before, predicts=False)
-        run.callbacks.on_train_batch_begin(number)
-        self._values = stack_members([program.take_back(before, predicts=False)])
+        with self._shown_weights():
+            run.callbacks.on_train_batch_begin(number)
         self._call(run.job.plan.run.batch_size, is_single=True)
-        after = take_member(self._values, 0)
-        program.show(after, predicts=False)
-        run.callbacks.on_train_batch_end(number, self._training_logs(run, 0))
-        self._values = stack_members([program.take_back(after, predicts=False)])
+        with self._shown_weights():
+            run.callbacks.on_train_batch_end(number, self._training_logs(run, 0))
         if program.model.stop_training:
             run.position = len(run.rows)
+
+    @contextmanager
+    def _shown_weights(self) -> Iterator[None]:
+        """Let the model hold the only training's weights in a `with` block, and take them back."""
+        program = self.program
+        values = self._values_of(0)
+        program.show(values, predicts=False)
+        yield
+        changed = program.take_back(values, predicts=False)
+        self._values = stack([program.values.join(changed)])
+
+    def _values_of(self, place: int) -> Values:
+        """Return a copy of the values of a place."""
+        return self.program.values.split(member_of(self._values, place))
 
     def _call(self, batch_size: int, *, is_single: bool = False) -> None:
         """Make steps in one call of the program, or a single one."""
@@ -214,6 +222,7 @@ class Pack:
     def _training_logs(self, run: TrainingRun, place: int) -> dict[str, float]:
         """Return the training losses of the epoch so far."""
         plan = run.job.plan
-        state = {name: v.numpy()[place] for name, v in self._values.weighting.items()}
+        is_fixed = plan.parts.weighting.program_key() == "fixed"
+        state = {} if is_fixed else self._values_of(place).weighting
         n_steps = -(-run.position // plan.run.batch_size)
         return training_logs(plan, state, run.sums, n_steps)

@@ -9,8 +9,9 @@ callbacks or history.
 from __future__ import annotations
 
 import itertools
+import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +31,7 @@ from sk_mtl._train.config import ProgramConfig, RunConfig
 from sk_mtl._train.member_step import MemberStep
 from sk_mtl._train.optimizer import VariableUpdate, inner_optimizer, kept_dtype, make_update
 from sk_mtl._train.state import AveragingState, TeacherState, TrainingState
-from sk_mtl._train.values import Batch, Rates, UnlabelledBatch, Values, take_member
+from sk_mtl._train.values import Batch, Layout, Rates, UnlabelledBatch, Values, member_of
 from sk_mtl.weighting import TaskWeighting
 
 __all__ = ["Snapshot", "TrainingProgram"]
@@ -81,7 +82,11 @@ class TrainingProgram:
         self._rate_variable = position.get(id(get_learning_rate(inner)))
         self._optimizer_averages = [position[id(v)] for v in moving_averages(inner)]
         self.step = MemberStep(config, self.model, members, weighting, update)
-        self._compiled: dict[tuple[str, int], Any] = {}
+        # How a call carries values and rates.
+        self.values = Layout(self._example())
+        self.rates = Layout(self.feed_rates(RunConfig((), 0, 0, 0)))
+        self._compiled: dict[tuple[str, int], Callable[..., Any]] = {}
+        self._lock = threading.Lock()  # packs in several threads share a program
         self._graphs: list[tf.Graph] = []
         # TensorFlow never frees a graph with a loop in it, nor does Python's garbage collector.
         self.dismantle = weakref.finalize(self, dismantle_graphs, self._graphs)
@@ -99,10 +104,15 @@ class TrainingProgram:
     # Compiled functions
     # --------------------------------------------------------------------------------------------
 
-    def run(self, n_members: int) -> Callable[[Values, Rates, Batch, Any], Any]:
+    def run(self, n_members: int) -> Callable[[Any, Any, Batch, Any], Any]:
         """Return what trains members on steps, compiled; see `_run`."""
-        values = _stacked_spec(self._example(), n_members)
-        rates = _stacked_spec(self.feed_rates(RunConfig((), 0, 0, 0)), n_members)
+        return self._compile(self._run, n_members, self._run_signature)
+
+    def evaluate(self, n_members: int) -> Callable[[Any, Any, Batch], Any]:
+        """Return what evaluates members on rows, compiled; see `_evaluate`."""
+        return self._compile(self._evaluate, n_members, self._evaluate_signature)
+
+    def _run_signature(self, n_members: int) -> tuple[Any, ...]:
         config = self.config
         n_steps = steps_per_call(config, n_members) if config.xla_batch_size else None
         rows = _rows_spec(config, (n_members, n_steps, config.xla_batch_size or None))
@@ -112,58 +122,56 @@ class TrainingProgram:
             more = _rows_spec(config, (n_members, n_steps, n_more))
             factor = tf.TensorSpec((n_members, n_steps), tf.float32)
             batch = batch._replace(unlabelled=UnlabelledBatch(more[0], more[2], factor))
-        n_made = tf.TensorSpec((), tf.int32)
-        return self._compile("run", self._run, n_members, (values, rates, batch, n_made))
+        values, rates = (layout.specs(n_members) for layout in (self.values, self.rates))
+        return values, rates, batch, tf.TensorSpec((), tf.int32)
 
-    def evaluate(self, n_members: int) -> Callable[[list[Any], Any, Batch], Any]:
-        """Return what evaluates members on rows, compiled; see `_evaluate`."""
-        spec, config = self.config.spec, self.config
-        network = _stacked_spec(self._example().network, n_members)
-        offsets = tf.TensorSpec((n_members, sum(spec.n_outputs)), tf.float32)
-        batch = Batch(*_rows_spec(config, (n_members, None)), ())
-        return self._compile("evaluate", self._evaluate, n_members, (network, offsets, batch))
+    def _evaluate_signature(self, n_members: int) -> tuple[Any, ...]:
+        values, rates = (layout.specs(n_members) for layout in (self.values, self.rates))
+        return values, rates, Batch(*_rows_spec(self.config, (n_members, None)), ())
 
-    @interrupts_deferred()
     def _compile(
-        self, name: str, function: Any, n_members: int, signature: Sequence[Any]
+        self, function: Callable[..., Any], n_members: int, signature_of: Callable[[int], Any]
     ) -> Callable[..., Any]:
         """Return a function traced once, for one signature: nothing can make it trace again."""
-        if (name, n_members) not in self._compiled:
-            compiled = tf.function(
-                function,
-                input_signature=signature,
-                autograph=False,
-                # Evaluations are too short to pay for being compiled by XLA.
-                jit_compile=bool(self.config.xla_batch_size) and name == "run",
-            )
-            # The concrete function: TensorFlow takes a new tf.function per fit for a retracing by
-            # mistake.
-            concrete = compiled.get_concrete_function()
-            self._graphs.append(concrete.graph)
-            self._compiled[name, n_members] = concrete
-        return self._compiled[name, n_members]
+        key = function.__name__, n_members
+        with self._lock, interrupts_deferred():
+            if key not in self._compiled:
+                compiled = tf.function(
+                    function,
+                    input_signature=signature_of(n_members),
+                    autograph=False,
+                    # Evaluations are too short to pay for being compiled by XLA.
+                    jit_compile=bool(self.config.xla_batch_size) and function == self._run,
+                )
+                # The concrete function: TensorFlow takes a new tf.function per fit for a retracing
+                # by mistake.
+                concrete = compiled.get_concrete_function()
+                self._graphs.append(concrete.graph)
+                self._compiled[key] = concrete
+            return self._compiled[key]
 
-    def _run(self, values: Values, rates: Rates, batches: Batch, n_steps: Any) -> Any:
+    def _run(self, values: Any, rates: Any, batches: Batch, n_steps: Any) -> Any:
         """Train members on steps; return values, and sums of what `MemberStep.train` returns."""
-        shapes = tf.nest.map_structure(lambda part: part.shape, values)
+        n_members = values[0].shape[0]
+        members, of_members = self.values.split(values), self.rates.split(rates)
+        shapes = tf.nest.map_structure(lambda part: part.shape, members)
 
-        def step(number: Any, values: Values, sums: Any) -> Any:
+        def step(number: Any, members: Values, sums: Any) -> Any:
             batch = tf.nest.map_structure(lambda part: part[:, number], batches)
-            values, terms = _for_each_member(self._train_member, (values, rates, batch))
-            tf.nest.map_structure(lambda part, shape: part.set_shape(shape), values, shapes)
-            return number + 1, values, tuple(s + t for s, t in zip(sums, terms, strict=True))
+            members, terms = _for_each_member(self._train_member, (members, of_members, batch))
+            tf.nest.map_structure(lambda part, shape: part.set_shape(shape), members, shapes)
+            return number + 1, members, tuple(s + t for s, t in zip(sums, terms, strict=True))
 
-        n_members = values.n_averaged.shape[0]
         of_tasks = tf.zeros((n_members, len(self.config.spec.n_outputs)))
         nothing = tf.zeros((n_members,))
         sums = (of_tasks, of_tasks, nothing, *([nothing] if batches.unlabelled else []))
-        _, values, sums = tf.while_loop(
+        _, members, sums = tf.while_loop(
             lambda number, *_: number < n_steps,
             step,
-            (tf.constant(0), values, sums),
+            (tf.constant(0), members, sums),
             parallel_iterations=1,
         )
-        return values, sums
+        return self.values.join_members(members), sums
 
     def _train_member(self, values: Values, rates: Rates, batch: Batch) -> Any:
         """Make a step of one member, unless it has none to make."""
@@ -180,8 +188,10 @@ class TrainingProgram:
             tf.nest.map_structure(choose, terms, nothing),
         )
 
-    def _evaluate(self, network: list[Any], offsets: Any, batch: Batch) -> Any:
+    def _evaluate(self, values: Any, rates: Any, batch: Batch) -> Any:
         """Return by member the sums of task losses and of weights over rows, in inference mode."""
+        network = self.predicting(self.values.split(values))
+        offsets = self.rates.split(rates).logit_offsets
         return _for_each_member(self.step.evaluate, (network, offsets, batch))
 
     # --------------------------------------------------------------------------------------------
@@ -236,7 +246,9 @@ class TrainingProgram:
 
     def _example(self) -> Values:
         """Return values of this program's shapes."""
-        state = TrainingState([np.array(v.numpy()) for v in self.step.variables], self._initial_weighting)
+        state = TrainingState(
+            [np.array(v.numpy()) for v in self.step.variables], self._initial_weighting
+        )
         return self.start(state, RunConfig((), 0, 0, 0))
 
     def feed_rates(self, run: RunConfig) -> Rates:
@@ -319,13 +331,13 @@ class Snapshot:
     """The values of a member of a pack after an epoch; read when they are needed."""
 
     program: TrainingProgram
-    values: Values  # of all members
+    matrices: tuple[Any, ...]  # of all members
     number: int  # of the member
     learning_rate: float | None  # that it was given
 
     def take(self) -> Values:
         """Return the member's values as arrays."""
-        return take_member(self.values, self.number)
+        return self.program.values.split(member_of(self.matrices, self.number))
 
     def read(self) -> TrainingState:
         """Return the state of its training."""
@@ -333,7 +345,7 @@ class Snapshot:
 
     def read_network(self) -> list[np.ndarray]:
         """Return the values with which its network predicts."""
-        return take_member(self.program.predicting(self.values), self.number)
+        return self.program.predicting(self.take())
 
 
 # ------------------------------------------------------------------------------------------------
@@ -361,13 +373,6 @@ def _rows_spec(config: ProgramConfig, axes: tuple[int | None, ...]) -> tuple[Any
         tf.TensorSpec((*axes, config.spec.n_features), tf.float32),
         tf.TensorSpec((*axes, n_tasks), tf.int32),
         tf.TensorSpec((*axes, n_tasks), tf.float32),
-    )
-
-
-def _stacked_spec(member: Any, n_members: int) -> Any:
-    """Return the specifications of the arrays of several members."""
-    return tf.nest.map_structure(
-        lambda part: tf.TensorSpec((n_members, *part.shape), part.dtype), member
     )
 
 

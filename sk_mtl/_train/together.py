@@ -8,20 +8,23 @@ from __future__ import annotations
 import queue
 import threading
 from collections import defaultdict, deque
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from sk_mtl._compat.threads import compute_thread_limit
-from sk_mtl._train.loop import Job, NonFiniteLossError, TrainingResult
+from sk_mtl._train.config import ProgramConfig
+from sk_mtl._train.loop import Job, TrainingResult
 from sk_mtl._train.pack import Pack
 from sk_mtl._train.plan import can_share_program
 from sk_mtl._train.program import TrainingProgram
 from sk_mtl._train.program_cache import acquire_program, release_program
 
 __all__ = ["train", "train_together"]
+
+Result = TrainingResult | Exception
 
 # Trainings in one call: more gain little, and the weights of all should stay in the cache.
 _MAX_MEMBERS = 4
@@ -36,46 +39,56 @@ def train(job: Job) -> TrainingResult:
     return result
 
 
-def train_together(
-    jobs: Sequence[Job],
-) -> Iterator[tuple[int, TrainingResult | NonFiniteLossError]]:
-    """Train networks; yield, as each is done, its number and the result, or how it diverged."""
-    groups: dict[Hashable, list[int]] = defaultdict(list)
+def train_together(jobs: Sequence[Job]) -> Iterator[tuple[int, Result]]:
+    """Train networks; yield, as each is done, its number and the result, or how it failed."""
+    shared: dict[ProgramConfig, list[tuple[int, Job]]] = defaultdict(list)
     for number, job in enumerate(jobs):
-        is_shared = can_share_program(job.plan) and job.watch is None
-        groups[job.plan.program if is_shared else number].append(number)
-    for numbers in groups.values():
-        yield from _train_group([(number, jobs[number]) for number in numbers])
+        if can_share_program(job.plan) and job.watch is None:
+            shared[job.plan.program].append((number, job))
+    yield from _train_shared(list(shared.values()))
+    in_groups = {number for group in shared.values() for number, _ in group}
+    for number, job in enumerate(jobs):
+        if number not in in_groups:
+            yield number, _train_alone(job)
 
 
-def _train_group(
-    jobs: list[tuple[int, Job]],
-) -> Iterator[tuple[int, TrainingResult | NonFiniteLossError]]:
-    """Train networks that share a program."""
-    plan = jobs[0][1].plan
-    program = acquire_program(plan)
-    n_members = _count_members(program, len(jobs))
-    n_threads = min(compute_thread_limit(), -(-len(jobs) // n_members))
-    waiting = deque(jobs)
-    if n_threads == 1:
-        yield from Pack(program, waiting, n_members).results()
-    else:
-        packs = [Pack(program, waiting, n_members) for _ in range(n_threads)]
-        packs[0].compile()
-        yield from _run_in_threads(packs)
-    # A program that was interrupted is not released: its state is unknown.
-    release_program(plan, program)
+def _train_alone(job: Job) -> Result:
+    """Train a network that shares its program with no other."""
+    program = acquire_program(job.plan)
+    try:
+        ((_, result),) = Pack(program, deque([(0, job)]), 1).results()
+    except Exception as error:  # of a callback, or of a model of the user's own
+        return error
+    # A program that was interrupted, or has failed, is not released: its state is unknown.
+    release_program(job.plan, program)
+    return result
 
 
-def _count_members(program: TrainingProgram, n_jobs: int) -> int:
-    """Return how many of some trainings share a call."""
-    # It depends on nothing but the trainings: bits may depend on it.
-    n_weights = sum(int(np.prod(v.shape)) for v in program.model.trainable_variables)
-    return max(min(-(-n_jobs // 2), _MAX_MEMBERS, _MAX_WEIGHTS // max(n_weights, 1)), 1)
+def _train_shared(groups: Sequence[list[tuple[int, Job]]]) -> Iterator[tuple[int, Result]]:
+    """Train networks, those of a group in one program."""
+    # One place of work for each group first: while a program is compiled, others train.
+    first, more, n_all = [], [], 0
+    n_threads = compute_thread_limit()
+    for group in groups:
+        plan = group[0][1].plan
+        program, waiting = acquire_program(plan), deque(group)
+        n_members = _count_members(program, len(group))
+        n_packs = min(n_threads, -(-len(group) // n_members))
+        packs = [Pack(program, waiting, n_members) for _ in range(n_packs)]
+        first.append(packs[0])
+        more += packs[1:]
+        n_all += n_packs
+    if min(n_all, n_threads) == 1:
+        for pack in first:
+            yield from pack.results()
+    elif n_all:
+        yield from _run_in_threads([*first, *more], min(n_all, n_threads))
+    for group, pack in zip(groups, first, strict=True):
+        release_program(group[0][1].plan, pack.program)
 
 
-def _run_in_threads(packs: Sequence[Pack]) -> Iterator[tuple[int, Any]]:
-    """Yield what packs yield, each in a thread of its own."""
+def _run_in_threads(packs: Sequence[Pack], n_threads: int) -> Iterator[tuple[int, Result]]:
+    """Yield what packs yield, so many at a time, each in a thread of its own."""
     found: queue.SimpleQueue[Any] = queue.SimpleQueue()
     must_stop = threading.Event()
 
@@ -87,10 +100,14 @@ def _run_in_threads(packs: Sequence[Pack]) -> Iterator[tuple[int, Any]]:
         except BaseException as error:
             found.put(error)
 
-    with ThreadPoolExecutor(len(packs), thread_name_prefix="sk_mtl") as pool:
+    with ThreadPoolExecutor(n_threads, thread_name_prefix="sk_mtl") as pool:
         try:
             for pack in packs:
+                # Traced here, by one thread after another; XLA compiles in the pack's own.
+                pack.program.run(pack.n_members)
                 pool.submit(run, pack)
+            for pack in packs:
+                pack.program.evaluate(pack.n_members)
             n_running = len(packs)
             while n_running:
                 result = found.get()
@@ -101,4 +118,11 @@ def _run_in_threads(packs: Sequence[Pack]) -> Iterator[tuple[int, Any]]:
                 else:
                     yield result
         finally:
-            must_stop.set()  # after the epoch that runs
+            must_stop.set()  # after the steps that run
+
+
+def _count_members(program: TrainingProgram, n_jobs: int) -> int:
+    """Return how many of some trainings share a call."""
+    # It depends on nothing but the trainings: bits may depend on it.
+    n_weights = sum(int(np.prod(v.shape)) for v in program.model.trainable_variables)
+    return max(min(-(-n_jobs // 2), _MAX_MEMBERS, _MAX_WEIGHTS // max(n_weights, 1)), 1)

@@ -36,13 +36,13 @@ class Validation:
         n_cells = len(subsets) * self._n_rows * program.config.spec.n_features
         self._kept = list(self._batches()) if n_cells <= _KEPT_CELLS else None
 
-    def sum_losses(self, network: list[Any], offsets: Any) -> list[np.ndarray] | None:
+    def sum_losses(self, values: Any, rates: Any) -> list[np.ndarray] | None:
         """Return the sums of losses and weights, (n_members, n_tasks) each; None without rows."""
         if not self._n_rows:
             return None
         evaluate, totals = self._program.evaluate(len(self._subsets)), None
         for batch in self._batches() if self._kept is None else self._kept:
-            sums = [s.numpy() for s in evaluate(network, offsets, batch)]
+            sums = [s.numpy() for s in evaluate(values, rates, batch)]
             totals = sums if totals is None else [t + s for t, s in zip(totals, sums, strict=True)]
         return totals
 

@@ -1,4 +1,4 @@
-"""The values of a network in training, as tensors: what a step takes and gives.
+"""The values of a network in training: what a step takes and gives, and how a call carries it.
 
 With one more axis in front they are those of several networks, the members of a pack.
 """
@@ -13,7 +13,15 @@ import tensorflow as tf
 
 from sk_mtl._compat.interrupts import interrupts_deferred
 
-__all__ = ["Batch", "Rates", "UnlabelledBatch", "Values", "stack_members", "take_member"]
+__all__ = [
+    "Batch",
+    "Layout",
+    "Rates",
+    "UnlabelledBatch",
+    "Values",
+    "member_of",
+    "stack",
+]
 
 
 class Values(NamedTuple):
@@ -58,12 +66,70 @@ class Batch(NamedTuple):
     unlabelled: UnlabelledBatch | tuple[()] = ()
 
 
+class Layout:
+    """Where the parts of a structure lie in vectors, one for each dtype.
+
+    TensorFlow checks each argument of a call, which takes longer than a step where there are many.
+
+    Parameters
+    ----------
+    example : structure of ndarray
+        Arrays of the shapes and dtypes of the parts.
+    """
+
+    def __init__(self, example: Any):
+        self._structure = example
+        ends: dict[str, int] = {}
+        self._parts = []  # dtype, start, end and shape of each part
+        for part in tf.nest.flatten(example):
+            start = ends.get(part.dtype.name, 0)
+            ends[part.dtype.name] = start + part.size
+            self._parts.append((part.dtype.name, start, start + part.size, part.shape))
+        self.sizes = ends  # by dtype
+
+    def join(self, structure: Any) -> tuple[np.ndarray, ...]:
+        """Return the parts of a structure of arrays as vectors."""
+        vectors = {name: np.empty(size, name) for name, size in self.sizes.items()}
+        parts = tf.nest.flatten(structure)
+        for (name, start, end, shape), part in zip(self._parts, parts, strict=True):
+            if part.shape != shape:
+                raise ValueError(f"A part has the shape {part.shape} in place of {shape}.")
+            vectors[name][start:end] = part.ravel()
+        return tuple(vectors.values())
+
+    def join_members(self, structure: Any) -> tuple[Any, ...]:
+        """Return the parts of a structure of tensors, with members on axis 0, as matrices."""
+        rows: dict[str, list[Any]] = {name: [] for name in self.sizes}
+        for (name, start, end, _), part in zip(
+            self._parts, tf.nest.flatten(structure), strict=True
+        ):
+            rows[name].append(tf.reshape(part, (-1, end - start)))
+        return tuple(tf.concat(parts, axis=1) for parts in rows.values())
+
+    def split(self, vectors: Sequence[Any]) -> Any:
+        """Return the structure of vectors, or of matrices with members on axis 0."""
+        by_name = dict(zip(self.sizes, vectors, strict=True))
+        parts = []
+        for name, start, end, shape in self._parts:
+            vector = by_name[name]
+            if isinstance(vector, np.ndarray):
+                parts.append(vector[..., start:end].reshape((*vector.shape[:-1], *shape)))
+            else:
+                part = tf.reshape(vector[:, start:end], (vector.shape[0], *shape))
+                parts.append(part)
+        return tf.nest.pack_sequence_as(self._structure, parts)
+
+    def specs(self, n_members: int) -> tuple[tf.TensorSpec, ...]:
+        """Return the specifications of matrices of members."""
+        return tuple(tf.TensorSpec((n_members, size), name) for name, size in self.sizes.items())
+
+
 @interrupts_deferred()
-def stack_members(members: Sequence[Any]) -> Any:
-    """Return structures of arrays as one structure of tensors, with members on axis 0."""
-    return tf.nest.map_structure(lambda *parts: tf.constant(np.stack(parts)), *members)
+def stack(members: Sequence[tuple[np.ndarray, ...]]) -> tuple[tf.Tensor, ...]:
+    """Return the vectors of members as matrices, with members on axis 0."""
+    return tuple(tf.constant(np.stack(parts)) for parts in zip(*members, strict=True))
 
 
-def take_member(members: Any, number: int) -> Any:
-    """Return a copy of the arrays of one member."""
-    return tf.nest.map_structure(lambda part: np.array(part.numpy()[number]), members)
+def member_of(matrices: Sequence[tf.Tensor], number: int) -> tuple[np.ndarray, ...]:
+    """Return a copy of the vectors of one member."""
+    return tuple(np.array(matrix.numpy()[number]) for matrix in matrices)
