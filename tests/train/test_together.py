@@ -164,21 +164,25 @@ def make_unlabelled(rows):
 
 @pytest.fixture
 def packs(monkeypatch):
-    """The numbers of members of the packs that are made, of which none trains."""
+    """The packs that are made, of which none trains."""
     seen = []
 
     class Untrained:
         def __init__(self, program, waiting, n_members):
-            seen.append(n_members)
-
-        def compile(self):
-            """Compile nothing."""
+            self.program = program
+            self.n_members = n_members
+            seen.append(self)
 
         def results(self, must_stop=None):
             return iter(())
 
     monkeypatch.setattr(together, "Pack", Untrained)
+    monkeypatch.setattr(together, "_run_in_threads", lambda packs, n_threads: iter(()))
     return seen
+
+
+def sizes_of(packs):
+    return [pack.n_members for pack in packs]
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 8])
@@ -187,23 +191,21 @@ def test_number_of_members_does_not_depend_on_threads(
     packs, monkeypatch, n_jobs, n_members, n_threads
 ):
     monkeypatch.setattr(together, "compute_thread_limit", lambda: n_threads)
-    job = make_job()
-    list(train_together([job] * n_jobs))
-    assert set(packs) == {n_members}
-    assert len(packs) == min(n_threads, -(-n_jobs // n_members))
+    list(train_together([make_job()] * n_jobs))
+    assert sizes_of(packs) == [n_members] * min(n_threads, -(-n_jobs // n_members))
 
 
-def test_large_networks_are_trained_alone(packs):
+def test_large_networks_are_trained_one_by_one(packs):
     list(train_together([make_job(spec={"hidden_layer_sizes": (2**16,)})] * 9))
-    assert set(packs) == {1}
+    assert set(sizes_of(packs)) == {1}
 
 
-def test_other_programs_and_what_cannot_share_one_are_trained_apart(packs, monkeypatch):
+def test_trainings_of_other_programs_are_in_other_packs(packs, monkeypatch):
     monkeypatch.setattr(together, "compute_thread_limit", lambda: 1)
     wide, plain = make_job(spec={"hidden_layer_sizes": (7,)}), make_job()
-    by_sgd = make_job(optimizer=keras.optimizers.SGD(0.1))
-    list(train_together([plain, wide, plain, wide, plain, by_sgd, by_sgd]))
-    assert packs == [2, 1, 1, 1]
+    list(train_together([plain, wide, plain, wide, plain]))
+    assert sizes_of(packs) == [2, 1]
+    assert packs[0].program is not packs[1].program
 
 
 # ------------------------------------------------------------------------------------------------
