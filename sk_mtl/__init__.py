@@ -37,6 +37,7 @@ SKOPS_TYPES = (
     "sk_mtl.metrics.MultiTaskScorer",
     "sk_mtl.metrics.calibration_error",
     "sk_mtl.metrics.multitask_score",
+    "sk_mtl.model_selection.MultiTaskSearchCV",
     "sk_mtl.model_selection.MultiTaskStratifiedGroupKFold",
     "sk_mtl.model_selection.MultiTaskStratifiedKFold",
     "sk_mtl.model_selection.MultiTaskStratifiedShuffleSplit",

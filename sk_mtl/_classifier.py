@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from functools import partial
+from itertools import compress
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -45,6 +46,7 @@ from sk_mtl._fit.waves import Steps, run_steps
 from sk_mtl._routing import RoutedParamsMixin
 from sk_mtl._save.pickles import check_protocol, pickle_fitted, unpickle_fitted
 from sk_mtl._summary import FitSummary, summarize_fit
+from sk_mtl._task_scores import tell_task_scores
 from sk_mtl._task_view import TaskView
 from sk_mtl._tasks import resolve_task
 
@@ -939,7 +941,10 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
         counted = (totals > 0) & fitted.has_labels
         if not counted.any():
             return float("nan")
-        return float(np.mean(hits.sum(axis=0)[counted] / totals[counted]))
+        accuracies = hits.sum(axis=0)[counted] / totals[counted]
+        names = compress(fitted.schema.task_names, counted)
+        tell_task_scores(self, dict(zip(names, accuracies.tolist(), strict=True)))
+        return float(np.mean(accuracies))
 
     def task_view(self, task: Hashable) -> TaskView:
         """Return one task as an ordinary scikit-learn classifier.

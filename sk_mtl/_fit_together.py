@@ -1,4 +1,8 @@
-"""Many fits as one piece of work: the fits of a search, handed over together."""
+"""Many fits as one piece of work: the fits of a search, handed over together.
+
+Owns the order and the way in which they are done. The caller may close the generator, which ends
+the work, and may drop a fit from the sequence once it was yielded.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple
 
 from sk_mtl._classifier import MultiTaskClassifier
-from sk_mtl._fit.waves import run_together
 
 __all__ = ["Fit", "fit_together"]
 
@@ -25,10 +28,11 @@ def fit_together(
     fits: Sequence[Fit],
 ) -> Generator[tuple[int, Exception | None, float], None, None]:
     """Fit estimators in place; as each is done, yield its number, error if any, and seconds."""
-    # What two of them take side by side counts for the one that is done first.
-    steps = [fit.estimator._fit_steps(fit.X, fit.y, **fit.params) for fit in fits]
-    before = time.perf_counter()
-    for number, result in run_together(steps):
-        now = time.perf_counter()
-        yield number, result if isinstance(result, Exception) else None, now - before
-        before = now
+    for number, fit in enumerate(fits):
+        start = time.perf_counter()
+        error = None
+        try:
+            fit.estimator.fit(fit.X, fit.y, **fit.params)
+        except Exception as raised:
+            error = raised
+        yield number, error, time.perf_counter() - start

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest.register_assert_rewrite("bad_input")
+pytest.register_assert_rewrite("bad_input", "searches")
 
 # Compiling a network takes longer than Hypothesis expects of one example.
 _patient = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}

@@ -269,6 +269,8 @@ def test_documented_parameters_and_defaults_are_those_of_the_signature(value):
 
 def read_literal(text):
     """Return the value of a literal, or the text of anything else."""
+    if text == "nan":
+        return float(text)
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):

@@ -273,6 +273,7 @@ _TRANSPARENT = {
     "GridSearchCV",
     "HalvingGridSearchCV",
     "HalvingRandomSearchCV",
+    "MultiTaskSearchCV",
     "Pipeline",
     "RandomizedSearchCV",
 }
@@ -288,6 +289,7 @@ _ASKERS: dict[tuple[Any, str], _Refuse] = {
     ("sklearn.model_selection._search", "fit"): _refuse_splitting,
     ("sklearn.model_selection._search_successive_halving", "fit"): _refuse_splitting,
     ("sklearn.feature_selection._sequential", "fit"): _refuse_splitting,
+    ("sk_mtl._search.search", "_make_cv"): _refuse_splitting,
     ("sklearn.ensemble._base", "_validate_estimators"): _refuse_as_classifier,
     ("sklearn.inspection._partial_dependence", "partial_dependence"): _refuse_as_classifier,
     ("sklearn.metrics._plot.confusion_matrix", "from_estimator"): _refuse_as_classifier,
@@ -308,4 +310,5 @@ _FOLD_FITTERS = {
     ("sklearn.model_selection._validation", "_fit_and_predict"),
     ("sklearn.model_selection._validation", "_fit_and_score"),
     ("sk_mtl.model_selection._cross_val_predict", "_fit_and_predict"),
+    ("sk_mtl._search.evaluation", "run"),
 }

@@ -19,12 +19,11 @@ from sk_mtl._data.categories import Categories
 from sk_mtl._data.input_spec import InputSpec
 from sk_mtl._data.schema import TargetSchema
 from sk_mtl._fit.fitted_network import FittedNetwork
-from sk_mtl._model.spec import CustomOutputs, NetworkSpec, TaskOutput, head_groups
+from sk_mtl._model.spec import CustomOutputs, NetworkSpec, TaskOutput
 from sk_mtl._model.task_layout import TaskLayout
 from sk_mtl._model.variables import Variable, list_variables
 from sk_mtl._predict.activations import ACTIVATIONS
 from sk_mtl._quoting import quote
-from sk_mtl._save.separate_heads import had_separate_heads, join_separate_heads
 from sk_mtl._train.best_weights import decode_best_weights, encode_best_weights
 from sk_mtl._train.state import TrainingState, decode_state, encode_state
 
@@ -41,8 +40,6 @@ def encode_network(network: FittedNetwork | None, arrays: dict[str, Any]) -> Any
     paths = [f"network/{i}" for i in range(len(state.network))]
     if spec.custom_model is None:
         paths = [f"network/{i}/{v.layer}/{v.kind}" for i, v in enumerate(list_variables(spec))]
-    # It tells them from those of release 0.2.0.
-    more = {"heads": "joined"} if had_separate_heads(spec) else {}
     return {
         "spec": _encode_spec(spec, arrays),
         "state": encode_state(state, "", arrays, paths),
@@ -50,7 +47,6 @@ def encode_network(network: FittedNetwork | None, arrays: dict[str, Any]) -> Any
         "best_weights": None
         if best is None
         else encode_best_weights(best, state.network, paths, arrays),
-        **more,
     }
 
 
@@ -84,8 +80,7 @@ def decode_network(
         require(not n_outputs, "there are tasks to learn, and no network")
         return None
     parts = {"spec", "state", "temperatures", "best_weights"}
-    is_known = parts <= nodes.keys() <= parts | {"heads"}
-    require(n_outputs and is_known, "unexpected keys in the network")
+    require(n_outputs and nodes.keys() == parts, "unexpected keys in the network")
     spec = _decode_spec(nodes["spec"], arrays, n_features, n_outputs, categories)
     state = decode_state(nodes["state"], arrays)
     temperatures = decode_value(nodes["temperatures"], arrays)
@@ -94,17 +89,13 @@ def decode_network(
         best = decode_best_weights(best, state.network, len(n_outputs), arrays)
         is_trained = best.epochs[0] >= 1 and best.epochs[-1] <= n_epochs
         require(is_trained, "the best epochs were never trained")
-    if not isinstance(arrays, AnyObjects):
-        _check_size(spec, state.network)
-    # In release 0.2.0, these heads were several layers.
-    if had_separate_heads(spec) and nodes.get("heads") != "joined":
-        state, best = join_separate_heads(spec, state, best)
     if temperatures is not None:
         _check_temperatures(temperatures, len(n_outputs))
     if not isinstance(arrays, AnyObjects):
         networks = [state.network, *(() if best is None else best.values)]
         if state.teacher is not None:
             networks.append(state.teacher.network)
+        _check_size(spec, state.network)
         variables = list_variables(spec)
         for values in networks:
             _check_values(variables, values)
@@ -235,7 +226,8 @@ def _check_size(spec: NetworkSpec, values: list[np.ndarray]) -> None:
     for hidden, width in zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True):
         n_numbers += _count(spec, (trunk[-1], *hidden))[0]
         n_numbers += spec.ensemble_size * ((*trunk, *hidden)[-1] + 1) * width
-    n_layers += sum(len(group.hidden) + 1 for group in head_groups(spec))
+    for shape in set(zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True)):
+        n_layers += len(shape[0]) + 1
     fits = n_numbers <= sum(v.size for v in values) and 2 * n_layers <= len(values)
     require(fits, "the network needs more weights than there are")
     require(len(values) <= _MAX_VARIABLES, f"there are more than {_MAX_VARIABLES} weight arrays")

@@ -17,12 +17,12 @@ from typing import Any
 
 import tensorflow as tf
 
-__all__ = ["is_averaged", "update_averages"]
+__all__ = ["is_moment", "update_averages"]
 
 
-def is_averaged(variable: Any) -> bool:
-    """Return whether a variable of a network is averaged: weights, and the moments of batches."""
-    return variable.trainable or variable.name.startswith("moving_")
+def is_moment(variable: Any) -> bool:
+    """Return whether a variable that is not trained is averaged: the moments of batches."""
+    return variable.name.startswith("moving_")
 
 
 def update_averages(

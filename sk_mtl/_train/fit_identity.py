@@ -24,10 +24,11 @@ __all__ = ["digest", "identify_fit"]
 
 # Fields of the configurations that a user knows by another name.
 _NAMES = {
+    "averages_weights": "ema_momentum",
+    "decays_weights": "optimizer",
     "first_epoch": "epochs",
     "focal_gamma": "loss",
     "has_logit_offsets": "loss",
-    "is_sparse": "sparsity of X",
     "label_smoothing": "loss",
     "learning_rate": "optimizer",
     "logit_offsets": "loss",
@@ -39,6 +40,7 @@ _NAMES = {
     "task_names": "task names",
     "unlabelled_batch_size": "unlabelled",
     "unlabelled_weight": "unlabelled",
+    "weight_decay": "optimizer",
     "weighting": "task_weighting",
     "xla_batch_size": "jit_compile",
     "xla_unlabelled_batch_size": "jit_compile",

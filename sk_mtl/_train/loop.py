@@ -137,16 +137,18 @@ class TrainingRun:
             like = program.read(program.start(state, run), run.learning_rate)
             self.progress, last = job.resume_point.resume(like, run)
             state = last or state
-        # As the program takes them; a pack has the values of later epochs.
         start = program.start(state, run)
-        self.values = program.values.join(start)
-        self.rates = program.rates.join(program.feed_rates(run))
         self.has_callbacks = bool(plan.parts.callbacks)
         self._seen = SeenWeights(program.model) if self.has_callbacks else None
         self._recorder = LogRecorder()
         if self.has_callbacks:
             program.show(start, predicts=False)
         self.callbacks = start_callbacks(plan, program, len(job.training.rows), self._recorder)
+        if self.has_callbacks:
+            start = program.take_back(start, predicts=False)
+        # As the program takes them; a pack has the values of later epochs.
+        self.values = program.values.join(start)
+        self.rates = program.rates.join(program.feed_rates(run))
         self._order = _make_order(run, job.training)
         self._by_epoch: dict[int, TrainingState] = {}
         self.is_done = run.epochs <= self.progress.epoch

@@ -6,17 +6,19 @@ values and rows come from.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from sk_mtl._model.build import logits_of, network_variables
 from sk_mtl._model.layers import NoiseDropout, draw_uniform
-from sk_mtl._train.averaging import is_averaged, update_averages
+from sk_mtl._train.averaging import is_moment, update_averages
 from sk_mtl._train.config import ProgramConfig
 from sk_mtl._train.optimizer import AdamUpdate, VariableUpdate
 from sk_mtl._train.teacher import replace_features, update_teacher
@@ -32,6 +34,8 @@ from sk_mtl.losses._tasks import (
 from sk_mtl.weighting import TaskWeighting
 
 __all__ = ["MemberStep"]
+
+_OTHER_SEED = 0x2545F491  # added to a seed for other random numbers
 
 
 @dataclass(eq=False)
@@ -49,18 +53,21 @@ class MemberStep:
         self.spec = self.config.spec
         self.variables = network_variables(self.model)
         self.n_trainable = len(self.model.trainable_variables)
-        self.is_averaged = [is_averaged(v) for v in self.variables]
+        fixed = self.variables[self.n_trainable :]
+        self.is_moment = [is_moment(v) for v in fixed]
+        self._is_seed = [v.name == "seed_generator_state" for v in fixed]
+        # The network's; what the weighting learns is in groups of its own, the last ones.
+        self.n_groups = len(self.update.groups.members) - len(self.weighting.learned_state)
 
     def train(self, values: Values, rates: Rates, batch: Batch) -> tuple[Values, tuple[Any, ...]]:
         """Make one step; return task losses, weights, objective, and that of unlabelled cells."""
         n, learned_names = self.n_trainable, self.weighting.learned_state
-        trained = [*values.network[:n], *(values.weighting[name] for name in learned_names)]
-        state, fixed = dict(values.weighting), values.network[n:]
+        trained, fixed = self.update.groups.split(values.trained), values.fixed
         of_unlabelled: tuple[Any, ...] = ()
         self.update.begin(values.optimizer)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(trained)
-            state |= dict(zip(learned_names, trained[n:], strict=True))
+            state = values.weighting | dict(zip(learned_names, trained[n:], strict=True))
             logits, fixed, penalty = self._call([*trained[:n], *fixed], rates, batch.X)
             logits = self._adjust_logits(logits, rates)
             loss_sum, weight_sum = self.sum_losses(logits, batch.codes, batch.weight)
@@ -71,7 +78,7 @@ class MemberStep:
                 objective += tf.add_n(penalty) * rates.l2
             if isinstance(batch.unlabelled, UnlabelledBatch):
                 more, fixed = self._unlabelled_objective(
-                    [*trained[:n], *fixed], values, rates, batch.unlabelled, state
+                    trained[:n], fixed, values, rates, batch.unlabelled, state
                 )
                 objective += batch.unlabelled.factor * more
                 of_unlabelled = (more,)
@@ -83,18 +90,20 @@ class MemberStep:
         # A custom network may have heads that no task reads.
         unread = tf.UnconnectedGradients.ZERO
         gradients = [tf.convert_to_tensor(g) for g in tape.gradient(scaled, trained, None, unread)]
-        trained, optimizer = self.update.update(
-            gradients, trained, values.optimizer, rates.weight_decay
+        joined, slots, optimizer = self.update.update(
+            gradients, values.trained, values.slots, values.optimizer, rates.weight_decay
         )
-        network = [*trained[:n], *fixed]
-        state = {
-            **values.weighting,
-            **new_state,
-            **dict(zip(learned_names, trained[n:], strict=True)),
-        }
-        changed = values._replace(network=network, weighting=state, optimizer=optimizer)
+        kept = {name: v for name, v in new_state.items() if name not in learned_names}
+        changed = values._replace(
+            trained=joined,
+            fixed=fixed,
+            weighting=values.weighting | kept,
+            slots=slots,
+            optimizer=optimizer,
+        )
+        weights = joined[: self.n_groups]
         if self.config.averages_weights:
-            averaged = [v for v, counts in zip(network, self.is_averaged, strict=True) if counts]
+            averaged = [*weights, *itertools.compress(fixed, self.is_moment)]
             averages = update_averages(
                 values.averages, averaged, values.n_averaged, rates.ema_momentum
             )
@@ -102,13 +111,20 @@ class MemberStep:
         if self.config.unlabelled is not None:
             teacher = update_teacher(
                 values.teacher,
-                network,
-                [v.trainable for v in self.variables],
+                weights,
+                fixed,
                 values.n_taught,
                 self.config.unlabelled.momentum,
             )
             changed = changed._replace(teacher=teacher, n_taught=values.n_taught + 1)
         return changed, (loss_sum, weight_sum, objective, *of_unlabelled)
+
+    def split_network(self, weights: Sequence[Any], fixed: Sequence[Any]) -> list[Any]:
+        """Return the values of the network's variables from joined weights and the others."""
+        # What the weighting learns takes no part: its groups have one value each.
+        n_learned = len(self.weighting.learned_state)
+        groups = [*weights[: self.n_groups], *[()] * n_learned]
+        return [*self.update.groups.split(groups)[: self.n_trainable], *fixed]
 
     def evaluate(self, network: Sequence[Any], offsets: Any, batch: Batch) -> tuple[Any, Any]:
         """Return the sums of task losses and of weights over a batch, in inference mode."""
@@ -177,7 +193,8 @@ class MemberStep:
 
     def _unlabelled_objective(
         self,
-        network: Sequence[Any],
+        trained: Sequence[Any],
+        fixed: Sequence[Any],
         values: Values,
         rates: Rates,
         batch: UnlabelledBatch,
@@ -187,11 +204,19 @@ class MemberStep:
         how = self.config.unlabelled
         assert how is not None
         X = batch.X
-        teacher_logits = tf.stop_gradient(self._predict(values.teacher, X))
+        teacher = self.split_network(
+            values.teacher[: self.n_groups], values.teacher[self.n_groups :]
+        )
+        teacher_logits = tf.stop_gradient(self._predict(teacher, X))
         if how.input_noise:
             key = tf.stack([rates.seed, tf.cast(values.n_taught, tf.int64)])
             X = replace_features(X, draw_uniform(key, X), how.input_noise)
-        logits, fixed, _ = self._call(network, rates, X)
+        # Dropout draws from seeds of its own, so that labelled rows get what they get without.
+        own = np.array([_OTHER_SEED, 0])
+        pairs = list(zip(fixed, self._is_seed, strict=True))
+        seeded = [value + own if is_seed else value for value, is_seed in pairs]
+        logits, after, _ = self._call([*trained, *seeded], rates, X)
+        fixed = [old if is_seed else new for (old, is_seed), new in zip(pairs, after, strict=True)]
         loss_sum, weight_sum = task_disagreement(
             logits, teacher_logits, batch.weight, self.spec.n_outputs, how.threshold
         )

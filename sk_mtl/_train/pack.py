@@ -117,13 +117,13 @@ class Pack:
     def _end_epochs(self) -> Iterator[tuple[int, TrainingResult | Exception]]:
         """End the epoch of each training that has made its steps; yield those that end with it."""
         ended = [k for k, run in enumerate(self._runs) if run is not None and run.is_epoch_over]
-        values, losses = self._values, None
+        values, losses = self._values, []
         if any(self._runs[place].job.validation is not None for place in ended):
             losses = self._validation.sum_losses(values, self._rates)
         for place in ended:
             run = self._runs[place]
             plan, logs = run.job.plan, self._training_logs(run, place)
-            if losses is not None and run.job.validation is not None:
+            if run.job.validation is not None:
                 logs |= validation_logs(plan.run, [part[place] for part in losses])
             rate = plan.run.learning_rate
             snapshot = Snapshot(self.program, values, place, rate)
@@ -145,7 +145,10 @@ class Pack:
         """Make the next steps of each training: as many as one call takes."""
         runs = [run for run in self._runs if run is not None]
         for run in runs:
-            if run.is_epoch_over:
+            if run.is_epoch_over and run.has_callbacks:
+                with self._shown_weights():
+                    run.begin_epoch()
+            elif run.is_epoch_over:
                 run.begin_epoch()
         if wants_batches(runs[0].job.plan.parts.callbacks):
             self._make_watched_step(runs[0])
@@ -223,6 +226,6 @@ class Pack:
         """Return the training losses of the epoch so far."""
         plan = run.job.plan
         is_fixed = plan.parts.weighting.program_key() == "fixed"
-        state = {} if is_fixed else self._values_of(place).weighting
+        state = {} if is_fixed else self.program.read_weighting(self._values_of(place))
         n_steps = -(-run.position // plan.run.batch_size)
         return training_logs(plan, state, run.sums, n_steps)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +75,9 @@ class TrainingProgram:
         ]
         # What the optimizer updates; of the values of a training, these variables hold none.
         self._trainable = [*self.model.trainable_variables, *learned]
-        update = make_update(optimizer, self._trainable, self._exempt_from_decay(learned))
+        n_network = len(self.model.trainable_variables)
+        exempt = self._exempt_from_decay(learned)
+        update = make_update(optimizer, self._trainable, exempt, n_network)
         self._optimizer_start = [np.array(v.numpy()) for v in optimizer.variables]
         position = {id(v): k for k, v in enumerate(optimizer.variables)}
         inner = inner_optimizer(optimizer)
@@ -190,9 +192,11 @@ class TrainingProgram:
 
     def _evaluate(self, values: Any, rates: Any, batch: Batch) -> Any:
         """Return by member the sums of task losses and of weights over rows, in inference mode."""
-        network = self.predicting(self.values.split(values))
-        offsets = self.rates.split(rates).logit_offsets
-        return _for_each_member(self.step.evaluate, (network, offsets, batch))
+        members, offsets = self.values.split(values), self.rates.split(rates).logit_offsets
+        return _for_each_member(self._evaluate_member, (members, offsets, batch))
+
+    def _evaluate_member(self, values: Values, offsets: Any, batch: Batch) -> tuple[Any, Any]:
+        return self.step.evaluate(self.predicting(values), offsets, batch)
 
     # --------------------------------------------------------------------------------------------
     # Values
@@ -200,33 +204,50 @@ class TrainingProgram:
 
     def start(self, state: TrainingState, run: RunConfig) -> Values:
         """Return the values, as arrays, from which a run starts or continues."""
-        step, config = self.step, self.config
+        step, config, n = self.step, self.config, self.step.n_trainable
+        learned = self.weighting.learned_state
         network = [
             np.asarray(value, dtype=variable.dtype)
             for variable, value in zip(step.variables, state.network, strict=True)
         ]
+        weighting = {name: np.asarray(v, np.float32) for name, v in state.weighting.items()}
+        of_learned = [weighting.pop(name) for name in learned]
         averages: list[np.ndarray] = []
         n_averaged = n_taught = 0
         if config.averages_weights:
-            averages = list(itertools.compress(network, step.is_averaged))
+            averages = self._averaged(network)
             if state.averaging is not None:
-                weights = iter(state.averaging.weights)
-                pairs = zip(network, step.is_averaged, strict=True)
+                weights, n_averaged = iter(state.averaging.weights), state.averaging.n_steps
+                is_averaged = [True] * n + step.is_moment
+                pairs = zip(network, is_averaged, strict=True)
                 network = [next(weights) if counts else value for value, counts in pairs]
-                n_averaged = state.averaging.n_steps
         teacher: list[np.ndarray] = []
         if config.unlabelled is not None:
             of_teacher = state.teacher or TeacherState(state.network, 0)
-            teacher, n_taught = list(of_teacher.network), of_teacher.n_steps
+            weights = self._join(of_teacher.network[:n])
+            teacher, n_taught = [*weights, *of_teacher.network[n:]], of_teacher.n_steps
+        slots, others = step.update.split_values(self._start_optimizer(state, run.learning_rate))
         return Values(
-            network,
-            {name: np.asarray(v, np.float32) for name, v in state.weighting.items()},
-            self._start_optimizer(state, run.learning_rate),
+            step.update.groups.join([*network[:n], *of_learned]),
+            network[n:],
+            weighting,
+            slots,
+            others,
             averages,
             np.int32(n_averaged),
             teacher,
             np.int32(n_taught),
         )
+
+    def _join(self, weights: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the network's weights, joined."""
+        nothing = [np.zeros(0, np.float32)] * len(self.weighting.learned_state)
+        return self.step.update.groups.join([*weights, *nothing])[: self.step.n_groups]
+
+    def _averaged(self, network: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return what is averaged of a network's values: weights, joined, and moments."""
+        n = self.step.n_trainable
+        return [*self._join(network[:n]), *itertools.compress(network[n:], self.step.is_moment)]
 
     def _start_optimizer(
         self, state: TrainingState, learning_rate: float | None
@@ -267,32 +288,51 @@ class TrainingProgram:
 
     def predicting(self, values: Values) -> list[Any]:
         """Return the values with which networks predict: averages, if weights are averaged."""
+        step = self.step
         if self.config.averages_weights:
-            averages = iter(values.averages)
-            pairs = zip(values.network, self.step.is_averaged, strict=True)
-            return [next(averages) if counts else value for value, counts in pairs]
+            moments = iter(values.averages[step.n_groups :])
+            pairs = zip(values.fixed, step.is_moment, strict=True)
+            fixed = [next(moments) if counts else value for value, counts in pairs]
+            return step.split_network(values.averages, fixed)
         if self._optimizer_averages:  # the optimizer's own, of what is trained
             averages = [values.optimizer[k] for k in self._optimizer_averages]
-            n = self.step.n_trainable
-            return [*averages[:n], *values.network[n:]]
-        return values.network
+            return [*averages[: step.n_trainable], *values.fixed]
+        return step.split_network(values.trained, values.fixed)
 
     def read(self, values: Values, learning_rate: float | None) -> TrainingState:
         """Return the state that the values of one member, as arrays, stand for."""
+        step = self.step
+        trained = step.update.groups.split(values.trained)
+        learned = trained[step.n_trainable :]
+        if self._optimizer_averages:
+            averages = [values.optimizer[k] for k in self._optimizer_averages]
+            learned = averages[step.n_trainable :]
         averaging = teacher = None
         if self.config.averages_weights:
-            weights = list(itertools.compress(values.network, self.step.is_averaged))
+            moments = itertools.compress(values.fixed, step.is_moment)
+            weights = [*trained[: step.n_trainable], *moments]
             averaging = AveragingState(weights, int(values.n_averaged))
         if self.config.unlabelled is not None:
-            teacher = TeacherState(values.teacher, int(values.n_taught))
+            of_teacher = step.split_network(values.teacher, values.teacher[step.n_groups :])
+            teacher = TeacherState(of_teacher, int(values.n_taught))
         return TrainingState(
             self.predicting(values),
-            values.weighting,
-            values.optimizer,
+            self.read_weighting(values, learned),
+            step.update.join_values(values.slots, values.optimizer),
             (self.config.optimizer, learning_rate),
             teacher,
             averaging,
         )
+
+    def read_weighting(
+        self, values: Values, learned: Sequence[np.ndarray] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Return the state of the task weighting."""
+        if learned is None:
+            learned = values.trained[self.step.n_groups :]
+        of_learned = dict(zip(self.weighting.learned_state, learned, strict=True))
+        state = values.weighting | of_learned
+        return {name: state[name] for name in self._initial_weighting}
 
     # --------------------------------------------------------------------------------------------
     # The live model, for callbacks
@@ -301,29 +341,30 @@ class TrainingProgram:
     @interrupts_deferred()
     def show(self, values: Values, *, predicts: bool) -> None:
         """Let model and optimizer hold the values of one member, or those it predicts with."""
-        network = self.predicting(values) if predicts else values.network
+        network = self.step.split_network(values.trained, values.fixed)
+        if predicts:
+            network = self.predicting(values)
         for variable, value in zip(self.step.variables, network, strict=True):
             variable.assign(value)
-        for variable, value in zip(self.optimizer.variables, values.optimizer, strict=True):
+        of_optimizer = self.step.update.join_values(values.slots, values.optimizer)
+        for variable, value in zip(self.optimizer.variables, of_optimizer, strict=True):
             variable.assign(value)
 
     @interrupts_deferred()
     def take_back(self, values: Values, *, predicts: bool) -> Values:
         """Return the values of one member with what callbacks changed in what `show` gave them."""
-        network = [np.array(v.value.numpy()) for v in self.step.variables]
-        optimizer = [
-            np.array(v.value.numpy(), dtype=kept_dtype(v)) for v in self.optimizer.variables
-        ]
-        values = values._replace(optimizer=optimizer)
-        if not predicts:
-            return values._replace(network=network)
-        is_averaged = self.step.is_averaged
-        if self.config.averages_weights:
-            averages = list(itertools.compress(network, is_averaged))
-            pairs = zip(network, values.network, is_averaged, strict=True)
-            network = [old if counts else new for new, old, counts in pairs]
-            return values._replace(network=network, averages=averages)
-        return values._replace(network=network)
+        step, n = self.step, self.step.n_trainable
+        network = [np.array(v.value.numpy()) for v in step.variables]
+        slots, others = step.update.split_values(
+            [np.array(v.value.numpy(), dtype=kept_dtype(v)) for v in self.optimizer.variables]
+        )
+        values = values._replace(slots=slots, optimizer=others)
+        if predicts and self.config.averages_weights:
+            pairs = zip(network[n:], values.fixed, step.is_moment, strict=True)
+            fixed = [old if counts else new for new, old, counts in pairs]
+            return values._replace(fixed=fixed, averages=self._averaged(network))
+        trained = [*self._join(network[:n]), *values.trained[step.n_groups :]]
+        return values._replace(trained=trained, fixed=network[n:])
 
 
 @dataclass(frozen=True, eq=False)

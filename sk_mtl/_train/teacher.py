@@ -35,21 +35,19 @@ def ramp_up(epoch: int) -> float:
 
 def update_teacher(
     teacher: Sequence[Any],
-    network: Sequence[Any],
-    is_trainable: Sequence[bool],
+    weights: Sequence[Any],
+    fixed: Sequence[Any],
     n_taught: Any,
     momentum: float,
 ) -> list[Any]:
-    """Return the teacher's values a step later: at first, the mean of the network's so far."""
+    """Return the teacher's weights and other values a step later; at first, weights are means."""
     n_steps = tf.cast(n_taught, tf.float32)
     share = 1 - tf.minimum(momentum, n_steps / (n_steps + 1))
-    moved = []
-    for own, other, is_weight in zip(teacher, network, is_trainable, strict=True):
-        if is_weight:
-            moved.append(own + (other - own) * share)
-        else:  # moments of batches are averages already
-            moved.append(other if other.dtype.is_floating else own)
-    return moved
+    own = teacher[: len(weights)]
+    moved = [old + (new - old) * share for old, new in zip(own, weights, strict=True)]
+    # Moments of batches are averages already.
+    others = zip(teacher[len(weights) :], fixed, strict=True)
+    return [*moved, *(new if new.dtype.is_floating else old for old, new in others)]
 
 
 def replace_features(X: Any, numbers: Any, share: float) -> tf.Tensor:

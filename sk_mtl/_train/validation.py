@@ -14,7 +14,9 @@ from sk_mtl._train.values import Batch
 
 __all__ = ["Validation"]
 
-_EVALUATION_ROWS = 8192  # of a batch, over all networks
+# Of a batch, over the members of an ensemble.
+_ROWS_ALONE = 8192
+_ROWS = 512
 _KEPT_CELLS = 2**23  # of X; rows with more are gathered anew for each epoch
 
 
@@ -36,22 +38,25 @@ class Validation:
         n_cells = len(subsets) * self._n_rows * program.config.spec.n_features
         self._kept = list(self._batches()) if n_cells <= _KEPT_CELLS else None
 
-    def sum_losses(self, values: Any, rates: Any) -> list[np.ndarray] | None:
-        """Return the sums of losses and weights, (n_members, n_tasks) each; None without rows."""
-        if not self._n_rows:
-            return None
-        evaluate, totals = self._program.evaluate(len(self._subsets)), None
+    def sum_losses(self, values: Any, rates: Any) -> list[np.ndarray]:
+        """Return the sums of losses and of weights, (n_members, n_tasks) each."""
+        n_members = len(self._subsets)
+        nothing = np.zeros((n_members, len(self._program.config.spec.n_outputs)), np.float32)
+        evaluate, totals = self._program.evaluate(n_members), [nothing, nothing]
         for batch in self._batches() if self._kept is None else self._kept:
-            sums = [s.numpy() for s in evaluate(values, rates, batch)]
-            totals = sums if totals is None else [t + s for t, s in zip(totals, sums, strict=True)]
+            sums = evaluate(values, rates, batch)
+            totals = [t + s.numpy() for t, s in zip(totals, sums, strict=True)]
         return totals
 
     def _batches(self) -> Iterator[Batch]:
         """Yield all rows of all trainings, cut into batches."""
         spec, n_members = self._program.config.spec, len(self._subsets)
-        size = max(_EVALUATION_ROWS // (spec.ensemble_size * n_members), 1)
+        # With partners all batches have one size, else the order in which a sum is added up would
+        # depend on their numbers of rows.
+        is_alone = n_members == 1
+        size = max((_ROWS_ALONE if is_alone else _ROWS) // spec.ensemble_size, 1)
         for start in range(0, self._n_rows, size):
-            n_rows = min(size, self._n_rows - start)
+            n_rows = min(size, self._n_rows - start) if is_alone else size
             feed = Feed(n_members, 1, n_rows, spec.n_features, len(spec.n_outputs))
             for place, subset in enumerate(self._subsets):
                 if subset is not None:

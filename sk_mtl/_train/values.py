@@ -15,6 +15,7 @@ from sk_mtl._compat.interrupts import interrupts_deferred
 
 __all__ = [
     "Batch",
+    "Groups",
     "Layout",
     "Rates",
     "UnlabelledBatch",
@@ -24,15 +25,21 @@ __all__ = [
 ]
 
 
+# Numbers of an array below which it is joined with others: copying it costs less than an operation.
+_SMALL = 2**16
+
+
 class Values(NamedTuple):
     """What a step changes."""
 
-    network: list[Any]  # in the order of `network_variables`
-    weighting: dict[str, Any]  # the state of the task weighting
-    optimizer: list[Any]  # in the order of the optimizer's variables
-    averages: list[Any]  # of the weights, if they are averaged
+    trained: list[Any]  # what the optimizer updates, joined by `Groups`
+    fixed: list[Any]  # the other values of the network
+    weighting: dict[str, Any]  # what is not trained of the state of the task weighting
+    slots: list[list[Any]]  # the optimizer's values with the shapes of what it updates, joined
+    optimizer: list[Any]  # its other values
+    averages: list[Any]  # of the network's weights, joined, and of the moments of batches; or none
     n_averaged: Any  # steps in the averages, int32
-    teacher: list[Any]  # the teacher's network, if there is one
+    teacher: list[Any]  # of the weights of a teacher, joined, and its other values; or none
     n_taught: Any  # steps that the teacher has followed, int32
 
 
@@ -64,6 +71,57 @@ class Batch(NamedTuple):
     weight: Any  # float32 of shape (n_rows, n_tasks); 0 for unlabelled cells
     is_used: Any  # whether there is a step to make; an epoch of another member may be longer
     unlabelled: UnlabelledBatch | tuple[()] = ()
+
+
+class Groups:
+    """Which of the arrays that are trained are joined in one vector: all small ones.
+
+    What is computed element by element is then one operation in place of one for each array, which
+    takes a fraction of the time to compile, and of that to run where arrays are small.
+
+    Parameters
+    ----------
+    shapes : sequence of tuple
+        The shapes of the arrays.
+    can_join : sequence of bool
+        Which of them may be joined.
+    """
+
+    def __init__(self, shapes: Sequence[tuple[int, ...]], can_join: Sequence[bool]):
+        sizes = [int(np.prod(shape)) for shape in shapes]
+        is_joined = [ok and n < _SMALL for ok, n in zip(can_join, sizes, strict=True)]
+        joined = [k for k, is_small in enumerate(is_joined) if is_small]
+        alone = [[k] for k, is_small in enumerate(is_joined) if not is_small]
+        self.members = [joined, *alone] if joined else alone  # positions of arrays, by group
+        self._shapes = shapes
+        self._sizes = sizes
+
+    def join(self, arrays: Sequence[Any]) -> list[Any]:
+        """Return arrays, or tensors, group by group."""
+        joined = []
+        for group in self.members:
+            parts = [arrays[k] for k in group]
+            if len(group) == 1:
+                joined.append(parts[0])
+            elif isinstance(parts[0], np.ndarray):
+                joined.append(np.concatenate([part.ravel() for part in parts]))
+            else:
+                joined.append(tf.concat([tf.reshape(part, (-1,)) for part in parts], axis=0))
+        return joined
+
+    def split(self, joined: Sequence[Any]) -> list[Any]:
+        """Return the arrays, or tensors, of groups."""
+        arrays: dict[int, Any] = {}
+        for group, vector in zip(self.members, joined, strict=True):
+            if len(group) == 1:
+                arrays[group[0]] = vector
+                continue
+            start = 0
+            for k in group:
+                part, start = vector[start : start + self._sizes[k]], start + self._sizes[k]
+                reshape = np.reshape if isinstance(vector, np.ndarray) else tf.reshape
+                arrays[k] = reshape(part, self._shapes[k])
+        return [arrays[k] for k in range(len(arrays))]
 
 
 class Layout:

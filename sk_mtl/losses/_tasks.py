@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from sk_mtl._model.task_layout import TaskGroup, TaskLayout
@@ -171,7 +172,7 @@ def _cell_disagreement(own: Any, other: Any, width: int, threshold: float | None
     if threshold is not None:
         largest = ops.maximum(q, 1 - q) if width == 1 else ops.max(q, axis=-1)
         is_sure = largest >= threshold
-        q = q > 0.5 if width == 1 else ops.one_hot(ops.argmax(q, axis=-1), width)
+        q = q > 0.5 if width == 1 else ops.one_hot(tf.argmax(q, axis=-1), width)
         q = ops.cast(q, own.dtype)
     if width == 1:
         cell = ops.binary_crossentropy(q, own, from_logits=True)

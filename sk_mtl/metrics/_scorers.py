@@ -12,6 +12,7 @@ from sklearn.utils.metadata_routing import UNUSED
 from sk_mtl._compat.arguments import check_choice
 from sk_mtl._data.row_order import warn_of_other_order
 from sk_mtl._quoting import quote
+from sk_mtl._task_scores import tell_task_scores
 from sk_mtl._wrappers import find_multitask
 from sk_mtl.metrics._predictions import gather_tasks
 from sk_mtl.metrics._score import AVERAGES, average_scores, score_tasks, warn_of_left_out
@@ -134,6 +135,8 @@ class MultiTaskScorer(BaseEstimator):
         scores, reasons = score_tasks(metric, tasks, self.metric_params or {})
         warn_of_left_out(metric, tasks, reasons, average)
         if average is not None:
+            if self.task is None:
+                tell_task_scores(self, scores)
             return average_scores(scores, tasks, average)
         if MEAN in scores:
             raise ValueError(

@@ -25,7 +25,7 @@ from sk_mtl._data.row_order import warn_of_other_order
 from sk_mtl._quoting import quote
 from sk_mtl._tasks import PerTask
 from sk_mtl.model_selection._k_fold import MultiTaskStratifiedKFold
-from sk_mtl.model_selection._rows import count_rows, take_rows
+from sk_mtl.model_selection._rows import count_rows, take_rows, take_rows_of_params
 from sk_mtl.model_selection._splitter import MultiTaskSplitter
 
 # The prediction of a fold for a class that is not in its training rows.
@@ -125,7 +125,7 @@ def cross_val_predict(
     warn_of_other_order({"X": X, **by_split, **(params or {})})
     fit_params, split_params = _route(estimator, cv, groups, params or {})
     splits = [(np.asarray(a), np.asarray(b)) for a, b in cv.split(X, y, **split_params)]
-    _check_partition([test for _, test in splits], count_rows(X))
+    check_partition("cross_val_predict", [test for _, test in splits], count_rows(X))
     predictions = Parallel(n_jobs=n_jobs, verbose=verbose, pre_dispatch=pre_dispatch)(
         delayed(_fit_and_predict)(clone(estimator), X, y, train, test, fit_params, method)
         for train, test in splits
@@ -133,7 +133,7 @@ def cross_val_predict(
     tests = [test for _, test in splits]
     if method == "predict":
         return _join_labels([p for p, _ in predictions], tests, X)
-    return _join_probabilities(predictions, tests, _OF_UNKNOWN_CLASS[method])
+    return join_probabilities(predictions, tests, _OF_UNKNOWN_CLASS[method])
 
 
 def _route(
@@ -154,13 +154,13 @@ def _route(
     return routed.estimator.fit, routed.splitter.split
 
 
-def _check_partition(tests: Sequence[np.ndarray], n_samples: int) -> None:
+def check_partition(caller: str, tests: Sequence[np.ndarray], n_samples: int) -> None:
     """Refuse test parts that are not a partition of the rows."""
     rows = np.concatenate(tests)
     counts = np.bincount(rows, minlength=n_samples)
     if len(counts) != n_samples or (counts != 1).any():
         raise ValueError(
-            "cross_val_predict needs a cv whose test parts hold every row once. "
+            f"{caller} needs a cv whose test parts hold every row once. "
             f"{int((counts == 0).sum())} of {n_samples} rows are in none and "
             f"{int((counts > 1).sum())} in several; use a k-fold splitter."
         )
@@ -176,21 +176,10 @@ def _fit_and_predict(
     method: str,
 ) -> FoldPrediction:
     """Fit on one part, predict the other; return the predictions and the classes."""
-    n_samples = count_rows(X)
-    fold_params = {
-        name: take_rows(value, train) if _has_rows(value, n_samples) else value
-        for name, value in fit_params.items()
-    }
+    fold_params = take_rows_of_params(fit_params, train, count_rows(X))
     estimator.fit(take_rows(X, train), take_rows(y, train), **fold_params)
     prediction = getattr(estimator, method)(take_rows(X, test))
     return prediction, (None if method == "predict" else estimator.classes_)
-
-
-def _has_rows(value: Any, n_samples: int) -> bool:
-    """Return whether a parameter has one entry per row."""
-    if isinstance(value, (str, bytes, dict)) or not hasattr(value, "__len__"):
-        return bool(getattr(value, "shape", ()) and value.shape[0] == n_samples)
-    return count_rows(value) == n_samples
 
 
 def _join_labels(predictions: Sequence[Any], tests: Sequence[np.ndarray], X: Any) -> Any:
@@ -239,7 +228,7 @@ def _join_series(parts: Sequence[pd.Series], tests: Sequence[np.ndarray], n: int
     return joined.reindex(np.arange(n))
 
 
-def _join_probabilities(
+def join_probabilities(
     predictions: Sequence[FoldPrediction], tests: Sequence[np.ndarray], of_unknown: float
 ) -> Any:
     """Join probabilities, with a column for each class in any fold."""

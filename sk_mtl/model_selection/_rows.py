@@ -33,3 +33,18 @@ def count_rows(table: Any) -> int:
     if hasattr(table, "shape") and len(table.shape):
         return int(table.shape[0])
     return len(table)
+
+
+def take_rows_of_params(params: dict[str, Any], rows: np.ndarray, n_samples: int) -> dict[str, Any]:
+    """Return parameters, with these rows of those that have one entry per row."""
+    return {
+        name: take_rows(value, rows) if _has_rows(value, n_samples) else value
+        for name, value in params.items()
+    }
+
+
+def _has_rows(value: Any, n_samples: int) -> bool:
+    """Return whether a parameter has one entry per row."""
+    if isinstance(value, (str, bytes, dict)) or not hasattr(value, "__len__"):
+        return bool(getattr(value, "shape", ()) and value.shape[0] == n_samples)
+    return count_rows(value) == n_samples

@@ -35,6 +35,7 @@ from sk_mtl.metrics import (
     per_task_scorers,
 )
 from sk_mtl.model_selection import (
+    MultiTaskSearchCV,
     MultiTaskStratifiedGroupKFold,
     MultiTaskStratifiedKFold,
     MultiTaskStratifiedShuffleSplit,
@@ -416,6 +417,10 @@ def test_types_for_skops_are_those_that_it_finds(X):
         again, types = find_types(search)
         np.testing.assert_array_equal(again.predict(X), search.predict(X))
         found |= set(types)
+    ours = MultiTaskSearchCV(clf, {"epochs": [1]}, cv=2, keep_predictions="best").fit(X, Y)
+    again, types = find_types(ours)
+    pd.testing.assert_frame_equal(again.leaderboard_, ours.leaderboard_)
+    found |= set(types)
     for scoring in (make_multitask_scorer(f1_score, average="macro"), make_scorer(multitask_score)):
         found |= set(find_types(scoring)[1])
     by_task = {"y0": ACCURACY, **per_task_scorers("roc_auc", ["y0"])}

@@ -3,7 +3,7 @@
 import runpy
 from pathlib import Path
 
-TABLES = {"FEATURES", "LABELS", "WEIGHTS", "PARAMETERS", "NAMES", "CALLS"}
+TABLES = {"FEATURES", "LABELS", "WEIGHTS", "PARAMETERS", "NAMES", "CALLS", "SEARCHES"}
 
 
 def test_mistakes_are_three_hundred_at_least():

@@ -7,11 +7,15 @@ import pandas as pd
 import pytest
 from bad_input import N, X, Y, make
 from sklearn.ensemble import BaggingClassifier
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 
 from sk_mtl import MissingLabelsError
 from sk_mtl.metrics import multitask_report, multitask_score
-from sk_mtl.model_selection import MultiTaskStratifiedKFold, cross_val_predict
+from sk_mtl.model_selection import (
+    MultiTaskSearchCV,
+    MultiTaskStratifiedKFold,
+    cross_val_predict,
+)
 
 COLOURS = {"colour": ["blue", "green", "red"]}
 CLASSES = "list all classes of the task in `classes`."
@@ -148,7 +152,8 @@ def test_a_fold_may_lack_a_category():
         cross_val_predict(
             make(), X, y, cv=[(np.arange(9, N), np.arange(9)), (np.arange(9), np.arange(9, N))]
         )
-        GridSearchCV(make(), {"epochs": [1]}, cv=4, error_score="raise").fit(X, y)
+        for search in (GridSearchCV, MultiTaskSearchCV):
+            search(make(), {"epochs": [1]}, cv=KFold(4), error_score="raise").fit(X, y)
 
 
 def test_a_block_of_a_stream_may_lack_a_category():
