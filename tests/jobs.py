@@ -52,9 +52,10 @@ def bits_of(result):
     arrays = []
     for state in states:
         arrays += [*state.network, *state.weighting.values(), *state.optimizer]
-        for followed in (state.teacher, state.averaging):
-            if followed is not None:
-                arrays += [*vars(followed).values()][0] + [np.array(followed.n_steps)]
+        if state.teacher is not None:
+            arrays += [*state.teacher.network, np.array(state.teacher.n_steps)]
+        if state.averaging is not None:
+            arrays += [*state.averaging.weights, np.array(state.averaging.n_steps)]
     if result.best_weights is not None:
         arrays += [value for network in result.best_weights.values for value in network]
     # As text: NaN is not equal to itself.
@@ -73,8 +74,8 @@ def assert_same_results(first, second):
 def train_in_packs(jobs, n_members, n_threads=1):
     """Train in packs of so many members; return results or errors in the order of the jobs."""
     with (
-        mock.patch.object(together, "_count_members", lambda *args: n_members),
-        mock.patch.object(together, "compute_thread_limit", lambda: n_threads),
+        mock.patch.object(together, "_count_members", return_value=n_members),
+        mock.patch.object(together, "compute_thread_limit", return_value=n_threads),
     ):
         found = dict(together.train_together(jobs))
     assert sorted(found) == list(range(len(jobs)))

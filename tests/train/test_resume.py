@@ -38,7 +38,7 @@ from sk_mtl._train.loop import NonFiniteLossError, TrainingRun, draw_start
 from sk_mtl._train.plan import TrainingParts, make_plan
 from sk_mtl._train.program import Snapshot, TrainingProgram
 from sk_mtl._train.resume import Progress, open_resume_point
-from sk_mtl._train.values import stack_members
+from sk_mtl._train.values import stack
 from sk_mtl.weighting import FixedWeighting, TaskWeighting
 
 # Keras hands variables to np.array, which NumPy 2 objects to.
@@ -89,9 +89,7 @@ def at_every_epoch(monkeypatch):
 @pytest.fixture
 def uncompiled(monkeypatch):
     """Run programs step by step: to trace each one again takes most of a tiny fit's time."""
-    monkeypatch.setattr(
-        TrainingProgram, "_compile", lambda program, name, function, *others: function
-    )
+    monkeypatch.setattr(TrainingProgram, "_compile", lambda program, function, *others: function)
     monkeypatch.setattr(_program_cache, "_idle_programs", OrderedDict())
 
 
@@ -671,7 +669,7 @@ def open_one(folder):
     start = draw_start(plan.program.spec, plan.parts.weighting, frequencies, plan.run.seed)
     program = TrainingProgram(plan.program, plan.parts.optimizer, plan.parts.weighting)
     checkpoint = open_resume_point(folder, plan, start, ROWS, ROWS)
-    values = stack_members([program.start(start, plan.run)])
+    values = stack([program.values.join(program.start(start, plan.run))])
     state = Snapshot(program, values, 0, plan.run.learning_rate).read()
     best, monitor = (
         replace(state, network=[value + 1 for value in state.network]),

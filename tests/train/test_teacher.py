@@ -70,9 +70,7 @@ def bits_with_teacher(clf):
 def uncompiled():
     """Run programs step by step: to trace each one takes most of a tiny fit's time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            TrainingProgram, "_compile", lambda program, name, function, *others: function
-        )
+        patch.setattr(TrainingProgram, "_compile", lambda program, function, *others: function)
         patch.setattr(_program_cache, "_idle_programs", OrderedDict())
         yield
 
