@@ -631,15 +631,15 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
                     warn_of_degenerate_tasks(dataset)
                     is_part = is_fitting_fold()
                     warn_of_suspect_classes(dataset.schema, table, now.classes, is_part=is_part)
-                validation = None
+                watched = None
                 if given is not None and dataset.learnable_names:
                     check_X = partial(now._check_X, fitted=previous, categories=categories)
-                    validation = read_validation(given, dataset, check_X, now.missing_label)
+                    watched = read_validation(given, dataset, check_X, now.missing_label)
                 # Imported here, as it imports TensorFlow.
                 from sk_mtl._fit.rounds import fit_model
 
                 seed = draw_seed(now.random_state) if previous is None else previous.seed
-                steps = fit_model(now._settings(), dataset, validation, seed, previous, tasks)
+                steps = fit_model(now._settings(), dataset, watched, seed, previous, tasks)
                 fitted = yield from steps
                 self._set_fitted(fitted, now)
         return self

@@ -224,8 +224,8 @@ class TrainingProgram:
         teacher: list[np.ndarray] = []
         if config.unlabelled is not None:
             of_teacher = state.teacher or TeacherState(state.network, 0)
-            weights = self._join(of_teacher.network[:n])
-            teacher, n_taught = [*weights, *of_teacher.network[n:]], of_teacher.n_steps
+            teacher = [*self._join(of_teacher.network[:n]), *of_teacher.network[n:]]
+            n_taught = of_teacher.n_steps
         slots, others = step.update.split_values(self._start_optimizer(state, run.learning_rate))
         return Values(
             step.update.groups.join([*network[:n], *of_learned]),
@@ -262,7 +262,7 @@ class TrainingProgram:
         values = [np.asarray(v, kept_dtype(o)) for o, v in zip(variables, values, strict=True)]
         # A new learning rate replaces the one in the state.
         if self._rate_variable is not None and learning_rate not in (None, carried_rate):
-            values[self._rate_variable] = np.float32(learning_rate)
+            values[self._rate_variable] = np.array(learning_rate, np.float32)
         return values
 
     def _example(self) -> Values:
