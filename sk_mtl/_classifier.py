@@ -593,13 +593,24 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
             matched by position; if many rows of X are identical and no `groups` are given; if most
             validation rows lie far from the training rows.
         """
-        given = gather_validation(validation_data, X_val, y_val, sample_weight_val, groups)
-        return run_steps(self._fit_steps(X, y, sample_weight, groups, given))
+        return run_steps(
+            self._fit_steps(
+                X,
+                y,
+                sample_weight,
+                groups,
+                validation_data=validation_data,
+                X_val=X_val,
+                y_val=y_val,
+                sample_weight_val=sample_weight_val,
+            )
+        )
 
     def _fit_steps(
-        self, X: Any, y: Any, sample_weight: Any, groups: Any, given: Any
+        self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None, **validation: Any
     ) -> Steps[MultiTaskClassifier]:
-        """Fit, asking for trainings that other fits may share."""
+        """Fit, asking for trainings that may be done beside those of other fits."""
+        given = gather_validation(groups, **validation)
         with lock_of(self):
             now = self._snapshot()
             check_parameters(now)
@@ -620,15 +631,15 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
                     warn_of_degenerate_tasks(dataset)
                     is_part = is_fitting_fold()
                     warn_of_suspect_classes(dataset.schema, table, now.classes, is_part=is_part)
-                validation = None
+                watched = None
                 if given is not None and dataset.learnable_names:
                     check_X = partial(now._check_X, fitted=previous, categories=categories)
-                    validation = read_validation(given, dataset, check_X, now.missing_label)
+                    watched = read_validation(given, dataset, check_X, now.missing_label)
                 # Imported here, as it imports TensorFlow.
                 from sk_mtl._fit.rounds import fit_model
 
                 seed = draw_seed(now.random_state) if previous is None else previous.seed
-                steps = fit_model(now._settings(), dataset, validation, seed, previous, tasks)
+                steps = fit_model(now._settings(), dataset, watched, seed, previous, tasks)
                 fitted = yield from steps
                 self._set_fitted(fitted, now)
         return self

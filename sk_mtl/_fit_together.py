@@ -1,16 +1,18 @@
-"""Many fits as one piece of work: the fits of a search, handed over together.
+"""Many fits as one piece of work: the fits of a search, whose networks are trained side by side.
 
-Owns the order and the way in which they are done. The caller may close the generator, which ends
-the work, and may drop a fit from the sequence once it was yielded.
+The caller may close the generator, which ends the work, and may drop a fit from the sequence once
+it was yielded.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from typing import Any, NamedTuple
 
 from sk_mtl._classifier import MultiTaskClassifier
+from sk_mtl._fit.waves import Steps, run_together
 
 __all__ = ["Fit", "fit_together"]
 
@@ -28,11 +30,18 @@ def fit_together(
     fits: Sequence[Fit],
 ) -> Generator[tuple[int, Exception | None, float], None, None]:
     """Fit estimators in place; as each is done, yield its number, error if any, and seconds."""
-    for number, fit in enumerate(fits):
-        start = time.perf_counter()
-        error = None
-        try:
-            fit.estimator.fit(fit.X, fit.y, **fit.params)
-        except Exception as raised:
-            error = raised
-        yield number, error, time.perf_counter() - start
+    # What is done side by side counts for the one that is done first.
+    steps, before = [_steps_of(fit) for fit in fits], time.perf_counter()
+    with closing(run_together(steps)) as results:
+        for number, result in results:
+            now = time.perf_counter()
+            yield number, result if isinstance(result, Exception) else None, now - before
+            before = now
+
+
+def _steps_of(fit: Fit) -> Steps[Any]:
+    """Do a fit as a generator, which asks for trainings."""
+    estimator, X, y, params = fit
+    if type(estimator).fit is not MultiTaskClassifier.fit:  # that of a subclass
+        return estimator.fit(X, y, **params)
+    return (yield from estimator._fit_steps(X, y, **params))

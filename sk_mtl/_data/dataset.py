@@ -297,7 +297,11 @@ class ValidationData(NamedTuple):
 
 
 def gather_validation(
-    validation_data: Any, X_val: Any, y_val: Any, sample_weight_val: Any, groups: Any
+    groups: Any,
+    validation_data: Any = None,
+    X_val: Any = None,
+    y_val: Any = None,
+    sample_weight_val: Any = None,
 ) -> ValidationData | None:
     """Return the validation rows from one of both forms of the arguments of `fit`."""
     parts = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}

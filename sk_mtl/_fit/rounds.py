@@ -230,11 +230,12 @@ class _Fit:
 
     def train_on_all(self, found: Round, beside: Round | None = None) -> Steps[Round]:
         """Train afresh on all rows for the epochs found; the history stays that of the search."""
-        result, planned = found.result, _planned(found)
+        planned = _planned(found)
         kept = None if beside is None else keep_planned(beside.result, planned)
-        last = beside
-        if kept is None:
-            last = yield from self.train(
+        if beside is not None and kept is not None:
+            last = replace(beside, result=kept)
+        else:
+            trained = yield from self.train(
                 self.preparation.all_rows(),
                 None,
                 planned,
@@ -242,10 +243,13 @@ class _Fit:
                 epochs=planned.last_epoch,
                 search=found.plan,
             )
-            assert last is not None  # as a search was
-            kept = last.result
+            assert trained is not None  # as a search was
+            last = trained
         result = replace(
-            result, state=kept.state, best_epoch=kept.best_epoch, best_weights=kept.best_weights
+            found.result,
+            state=last.result.state,
+            best_epoch=last.result.best_epoch,
+            best_weights=last.result.best_weights,
         )
         # The offsets that the temperatures were fitted with stay those of the search.
         return Round(replace(found.plan, spec=last.plan.spec), last.encoder, result)

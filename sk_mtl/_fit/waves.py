@@ -44,7 +44,9 @@ def run_steps(steps: Steps[T]) -> T:
     return result
 
 
-def run_together(fits: Sequence[Steps[T]]) -> Iterator[tuple[int, T | Exception]]:
+def run_together(
+    fits: Sequence[Steps[T]],
+) -> Generator[tuple[int, T | Exception], None, None]:
     """Do the trainings of fits; yield, as each ends, its number and what it returns or raises."""
     try:
         waiting: list[_Open] = []

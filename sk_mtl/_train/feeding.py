@@ -82,6 +82,7 @@ class Feed:
     ) -> None:
         """Take the rows with unlabelled cells of the steps from `first` on."""
         arrays, size = self._arrays.unlabelled, unlabelled.batch_size
+        assert isinstance(arrays, UnlabelledBatch)
         rows = unlabelled.order[first * size : (first + n_steps) * size]
         for source, target in zip((X, unlabelled.weight), arrays[:2], strict=True):
             _gather(source, rows, target[member].reshape(-1, target.shape[-1])[: len(rows)])

@@ -161,7 +161,8 @@ class AdamUpdate:
         unbias_1, unbias_2 = (1 - tf.pow(b, n_steps) for b in (optimizer.beta_1, optimizer.beta_2))
         unbiased = rate * tf.sqrt(unbias_2) / unbias_1
         others[self._count] = count + 1
-        changed, new_slots = [], [[], []]
+        changed: list[Any] = []
+        new_slots: list[list[Any]] = [[], []]
         parts = zip(gradients, trained, *slots, self._decays, self._constraints, strict=True)
         for gradient, value, first, second, decays, constraint in parts:
             if optimizer.weight_decay and decays.any():

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from sk_mtl._compat.interrupts import interrupts_deferred
 from sk_mtl._train.callbacks import wants_batches
 from sk_mtl._train.feeding import Feed, count
@@ -36,8 +38,8 @@ class Pack:
         config = program.config
         self._shape = (config.spec.n_features, len(config.spec.n_outputs))
         self._is_filled = bool(config.xla_batch_size)
-        self._runs: list[TrainingRun | None] = [None] * n_members
-        self._numbers = [0] * n_members
+        self._runs: dict[int, TrainingRun] = {}  # by place
+        self._numbers: dict[int, int] = {}
         # Of all places, as the program takes them.
         self._values: tuple[Any, ...] = ()
         self._rates: tuple[Any, ...] = ()
@@ -51,14 +53,13 @@ class Pack:
         try:
             while must_stop is None or not must_stop.is_set():
                 yield from self._take_places()
-                if not any(self._runs):
+                if not self._runs:
                     return
                 self._make_steps()
                 yield from self._end_epochs()
         finally:
-            for run in self._runs:
-                if run is not None:
-                    run.close()
+            for run in self._runs.values():
+                run.close()
 
     # --------------------------------------------------------------------------------------------
     # Places
@@ -68,7 +69,7 @@ class Pack:
         """Give the free places to trainings that wait; yield those that had no epoch left."""
         members = None
         for place in range(self.n_members):
-            while self._runs[place] is None:
+            while place not in self._runs:
                 try:
                     number, job = self._waiting.popleft()
                 except IndexError:
@@ -99,8 +100,9 @@ class Pack:
         anybody = next(member for member in members if member is not None)
         members = [anybody if member is None else member for member in members]
         self._values, self._rates = (stack(parts) for parts in zip(*members, strict=True))
-        subsets = [None if run is None else run.job.validation for run in self._runs]
-        self._validation = Validation(self.program, subsets)
+        subsets = {place: run.job.validation for place, run in self._runs.items()}
+        in_places = [subsets.get(place) for place in range(self.n_members)]
+        self._validation = Validation(self.program, in_places)
 
     def _finish(self, run: TrainingRun, last: Snapshot) -> TrainingResult | Exception:
         try:
@@ -116,12 +118,12 @@ class Pack:
 
     def _end_epochs(self) -> Iterator[tuple[int, TrainingResult | Exception]]:
         """End the epoch of each training that has made its steps; yield those that end with it."""
-        ended = [k for k, run in enumerate(self._runs) if run is not None and run.is_epoch_over]
-        values, losses = self._values, []
-        if any(self._runs[place].job.validation is not None for place in ended):
+        ended = [(place, run) for place, run in self._runs.items() if run.is_epoch_over]
+        values = self._values
+        losses: list[np.ndarray] = []
+        if self._validation and any(run.job.validation is not None for _, run in ended):
             losses = self._validation.sum_losses(values, self._rates)
-        for place in ended:
-            run = self._runs[place]
+        for place, run in ended:
             plan, logs = run.job.plan, self._training_logs(run, place)
             if run.job.validation is not None:
                 logs |= validation_logs(plan.run, [part[place] for part in losses])
@@ -131,19 +133,19 @@ class Pack:
                 of_callbacks = run.end_epoch(snapshot, logs)
             except NonFiniteLossError as error:
                 run.close()
-                self._runs[place] = None
+                del self._runs[place]
                 yield self._numbers[place], error
                 continue
             if of_callbacks is not None:
                 self._values = stack([self.program.values.join(of_callbacks)])
                 snapshot = Snapshot(self.program, self._values, 0, rate)
             if run.is_done:
-                self._runs[place] = None
+                del self._runs[place]
                 yield self._numbers[place], self._finish(run, snapshot)
 
     def _make_steps(self) -> None:
         """Make the next steps of each training: as many as one call takes."""
-        runs = [run for run in self._runs if run is not None]
+        runs = list(self._runs.values())
         for run in runs:
             if run.is_epoch_over and run.has_callbacks:
                 with self._shown_weights():
@@ -182,7 +184,7 @@ class Pack:
 
     def _call(self, batch_size: int, *, is_single: bool = False) -> None:
         """Make steps in one call of the program, or a single one."""
-        runs = [run for run in self._runs if run is not None]
+        runs = list(self._runs.values())
         left = max(len(run.rows) - run.position for run in runs)
         n_rows = batch_size
         if self._is_filled:
@@ -195,7 +197,8 @@ class Pack:
             n_steps = 1 if is_single else n_steps
         feed = self._feed_for(n_steps, n_rows, runs[0].job.plan.run.unlabelled_batch_size)
         n_wanted, n_made = (1 if is_single else n_steps) * n_rows, 0
-        for place, run in enumerate(self._runs):
+        for place in range(self.n_members):
+            run = self._runs.get(place)
             if run is None:
                 feed.skip(place)
                 continue
@@ -211,9 +214,8 @@ class Pack:
             self._values, self._rates, feed.place(), count(n_made)
         )
         by_member = [part.numpy() for part in sums]
-        for place, run in enumerate(self._runs):
-            if run is not None:
-                run.note_steps([part[place] for part in by_member], n_wanted)
+        for place, run in self._runs.items():
+            run.note_steps([part[place] for part in by_member], n_wanted)
 
     def _feed_for(self, n_steps: int, n_rows: int, n_unlabelled: int) -> Feed:
         """Return arrays of a shape, again those of the last call if they have it."""

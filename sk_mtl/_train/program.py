@@ -224,8 +224,8 @@ class TrainingProgram:
         teacher: list[np.ndarray] = []
         if config.unlabelled is not None:
             of_teacher = state.teacher or TeacherState(state.network, 0)
-            weights = self._join(of_teacher.network[:n])
-            teacher, n_taught = [*weights, *of_teacher.network[n:]], of_teacher.n_steps
+            teacher = [*self._join(of_teacher.network[:n]), *of_teacher.network[n:]]
+            n_taught = of_teacher.n_steps
         slots, others = step.update.split_values(self._start_optimizer(state, run.learning_rate))
         return Values(
             step.update.groups.join([*network[:n], *of_learned]),
@@ -262,7 +262,7 @@ class TrainingProgram:
         values = [np.asarray(v, kept_dtype(o)) for o, v in zip(variables, values, strict=True)]
         # A new learning rate replaces the one in the state.
         if self._rate_variable is not None and learning_rate not in (None, carried_rate):
-            values[self._rate_variable] = np.float32(learning_rate)
+            values[self._rate_variable] = np.array(learning_rate, np.float32)
         return values
 
     def _example(self) -> Values:
@@ -299,12 +299,18 @@ class TrainingProgram:
             return [*averages[: step.n_trainable], *values.fixed]
         return step.split_network(values.trained, values.fixed)
 
-    def read(self, values: Values, learning_rate: float | None) -> TrainingState:
+    def read(
+        self, values: Values, learning_rate: float | None, *, continues: bool = False
+    ) -> TrainingState:
         """Return the state that the values of one member, as arrays, stand for."""
+        # An optimizer's own averages take the place of the weights at the end of a training, not
+        # where the same one continues.
         step = self.step
         trained = step.update.groups.split(values.trained)
-        learned = trained[step.n_trainable :]
-        if self._optimizer_averages:
+        network, learned = self.predicting(values), trained[step.n_trainable :]
+        if self._optimizer_averages and continues:
+            network = step.split_network(values.trained, values.fixed)
+        elif self._optimizer_averages:
             averages = [values.optimizer[k] for k in self._optimizer_averages]
             learned = averages[step.n_trainable :]
         averaging = teacher = None
@@ -316,7 +322,7 @@ class TrainingProgram:
             of_teacher = step.split_network(values.teacher, values.teacher[step.n_groups :])
             teacher = TeacherState(of_teacher, int(values.n_taught))
         return TrainingState(
-            self.predicting(values),
+            network,
             self.read_weighting(values, learned),
             step.update.join_values(values.slots, values.optimizer),
             (self.config.optimizer, learning_rate),
@@ -380,9 +386,9 @@ class Snapshot:
         """Return the member's values as arrays."""
         return self.program.values.split(member_of(self.matrices, self.number))
 
-    def read(self) -> TrainingState:
-        """Return the state of its training."""
-        return self.program.read(self.take(), self.learning_rate)
+    def read(self, *, continues: bool = False) -> TrainingState:
+        """Return the state of its training, as it ends or as it continues."""
+        return self.program.read(self.take(), self.learning_rate, continues=continues)
 
     def read_network(self) -> list[np.ndarray]:
         """Return the values with which its network predicts."""
