@@ -117,7 +117,8 @@ def _run_in_threads(packs: Sequence[Pack], n_threads: int) -> Iterator[tuple[int
                 pack.program.run(pack.n_members)
                 pool.submit(run, pack)
             for pack in packs:
-                pack.program.evaluate(pack.n_members)
+                if pack.validates:
+                    pack.program.evaluate(pack.n_members)
             n_running = len(packs)
             while n_running:
                 result = found.get()
