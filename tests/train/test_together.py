@@ -120,6 +120,18 @@ def test_validation_losses_do_not_depend_on_how_many_rows_partners_have():
     assert {tuple(losses_beside(n)) for n in (3, 13, 14, 15, 31, 3000)} == {tuple(expected)}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("ensemble_size", [3, 5])
+def test_validation_losses_do_not_depend_on_the_place_in_the_pack(ensemble_size):
+    spec = {"ensemble_size": ensemble_size, "activation": "tanh"}
+    jobs = [
+        make_job(make_rows(20, seed=k), make_rows(900, seed=k), spec=spec, seed=k, epochs=3)
+        for k in range(3)
+    ]
+    first, last = train_in_packs(jobs, 3), train_in_packs(jobs[::-1], 3)[::-1]
+    assert_same_results(first, last)
+
+
 @pytest.mark.parametrize("n_members", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_packs_of_other_sizes_give_the_same_but_for_rounding(expected, n_members):
     found = train_in_packs(make_jobs(), n_members)
@@ -186,7 +198,9 @@ def sizes_of(packs):
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 8])
-@pytest.mark.parametrize(("n_jobs", "n_members"), [(1, 1), (2, 1), (3, 2), (6, 3), (9, 5), (99, 8)])
+@pytest.mark.parametrize(
+    ("n_jobs", "n_members"), [(1, 1), (2, 1), (3, 2), (6, 3), (99, together._MAX_MEMBERS)]
+)
 def test_number_of_members_does_not_depend_on_threads(
     packs, monkeypatch, n_jobs, n_members, n_threads
 ):
