@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from functools import partial
-from itertools import compress
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils import ClassifierTags
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from sk_mtl._compat.locks import lock_of
 from sk_mtl._compat.parameters import check_parameters, find_changed_layers
@@ -35,7 +34,6 @@ from sk_mtl._data.dataset import (
 from sk_mtl._data.features import check_features
 from sk_mtl._data.labels import LabelTable, read_labels
 from sk_mtl._data.row_order import row_labels, warn_of_other_order
-from sk_mtl._data.sample_weight import read_cell_weight
 from sk_mtl._data.schema import TargetSchema, has_missing_labels
 from sk_mtl._fit.best import choose_best
 from sk_mtl._fit.fitted import FittedModel
@@ -593,24 +591,14 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
             matched by position; if many rows of X are identical and no `groups` are given; if most
             validation rows lie far from the training rows.
         """
-        return run_steps(
-            self._fit_steps(
-                X,
-                y,
-                sample_weight,
-                groups,
-                validation_data=validation_data,
-                X_val=X_val,
-                y_val=y_val,
-                sample_weight_val=sample_weight_val,
-            )
-        )
+        validation = (validation_data, X_val, y_val, sample_weight_val)
+        return run_steps(self._fit_steps(X, y, sample_weight, groups, *validation))
 
     def _fit_steps(
-        self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None, **validation: Any
+        self, X: Any, y: Any, sample_weight: Any, groups: Any, *validation: Any
     ) -> Steps[MultiTaskClassifier]:
         """Fit, asking for trainings that may be done beside those of other fits."""
-        given = gather_validation(groups, **validation)
+        given = gather_validation(groups, *validation)
         with lock_of(self):
             now = self._snapshot()
             check_parameters(now)
@@ -942,20 +930,9 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
         """
         warn_of_other_order({"X": X, "y": y, "sample_weight": sample_weight})
         fitted, X = self._checked(X)
-        codes = fitted.codes(X)
-        table = fitted.schema.align(self._read_labels(y, fitted))
-        check_consistent_length(codes, np.empty(table.n_samples))
-        weight = read_cell_weight(sample_weight, table)
-        truth = fitted.schema.encode(table, weight, unknown="keep")
-        hits = (codes == truth.codes) * truth.cell_weight.astype(np.float64)
-        totals = truth.cell_weight.sum(axis=0, dtype=np.float64)
-        counted = (totals > 0) & fitted.has_labels
-        if not counted.any():
-            return float("nan")
-        accuracies = hits.sum(axis=0)[counted] / totals[counted]
-        names = compress(fitted.schema.task_names, counted)
-        tell_task_scores(self, dict(zip(names, accuracies.tolist(), strict=True)))
-        return float(np.mean(accuracies))
+        scores = fitted.accuracies(X, self._read_labels(y, fitted), sample_weight)
+        tell_task_scores(self, scores)
+        return float(np.mean(list(scores.values()))) if scores else float("nan")
 
     def task_view(self, task: Hashable) -> TaskView:
         """Return one task as an ordinary scikit-learn classifier.

@@ -16,6 +16,15 @@ from sk_mtl._fit.waves import Steps, run_together
 
 __all__ = ["Fit", "fit_together"]
 
+_ARGUMENTS = (
+    "sample_weight",
+    "groups",
+    "validation_data",
+    "X_val",
+    "y_val",
+    "sample_weight_val",
+)
+
 
 class Fit(NamedTuple):
     """One fit: an estimator, with its parameters set, and what it is fitted to."""
@@ -42,6 +51,6 @@ def fit_together(
 def _steps_of(fit: Fit) -> Steps[Any]:
     """Do a fit as a generator, which asks for trainings."""
     estimator, X, y, params = fit
-    if type(estimator).fit is not MultiTaskClassifier.fit:  # that of a subclass
-        return estimator.fit(X, y, **params)
-    return (yield from estimator._fit_steps(X, y, **params))
+    if type(estimator).fit is not MultiTaskClassifier.fit or params.keys() - set(_ARGUMENTS):
+        return estimator.fit(X, y, **params)  # of a subclass, or an error
+    return (yield from estimator._fit_steps(X, y, *map(params.get, _ARGUMENTS)))

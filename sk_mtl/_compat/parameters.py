@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from numbers import Integral, Real
 from os import PathLike
 from typing import Any
@@ -151,6 +152,7 @@ def _are_equal(value: Any, default: Any) -> bool:
     return value is default or bool(np.array_equal(value, default))
 
 
+@lru_cache(maxsize=256)
 def _default_of(cls: type, name: str) -> Any:
     """Return the default of a parameter, of the class or of the one it inherits it from."""
     for base in cls.__mro__:

@@ -6,13 +6,17 @@ that the network learns, those with one class, and those without a label.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_consistent_length
 
 from sk_mtl._data.input_encoder import InputEncoder
+from sk_mtl._data.labels import LabelTable
+from sk_mtl._data.sample_weight import read_cell_weight
 from sk_mtl._data.schema import TargetSchema
 from sk_mtl._fit.fitted_network import FittedNetwork
 
@@ -120,6 +124,20 @@ class FittedModel:
         for t in np.flatnonzero(self.has_labels):
             codes[:, t] = probabilities[t].argmax(axis=1)
         return codes
+
+    def accuracies(self, X: Any, table: LabelTable, sample_weight: Any) -> dict[Hashable, float]:
+        """Return the accuracy of each task that has labelled cells, here and in training."""
+        codes = self.codes(X)
+        table = self.schema.align(table)
+        check_consistent_length(codes, np.empty(table.n_samples))
+        weight = read_cell_weight(sample_weight, table)
+        truth = self.schema.encode(table, weight, unknown="keep")
+        hits = (codes == truth.codes) * truth.cell_weight.astype(np.float64)
+        totals = truth.cell_weight.sum(axis=0, dtype=np.float64)
+        counted = (totals > 0) & self.has_labels
+        accuracies = hits.sum(axis=0)[counted] / totals[counted]
+        names = itertools.compress(self.schema.task_names, counted)
+        return dict(zip(names, accuracies.tolist(), strict=True))
 
     def _complete(
         self, learned: Iterable[np.ndarray], n_rows: int, single_class: float

@@ -342,7 +342,7 @@ def _fit_temperatures(
     """Return the temperatures of the learnable tasks, from logits and labels of rows."""
     logits, codes, weight = (np.concatenate(parts) for parts in zip(*validated, strict=True))
     return fit_temperatures(
-        logits, codes, weight, found.plan.spec.n_outputs, found.plan.run.logit_offsets
+        logits, codes, weight, found.plan.spec.n_outputs, found.plan.run.rates.logit_offsets
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import numbers
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import keras
@@ -163,6 +164,7 @@ def make_optimizer(
     return _instantiate(optimizer, settings, "optimizer")
 
 
+@lru_cache(maxsize=1)
 def _optimizer_classes() -> dict[str, type[keras.optimizers.Optimizer]]:
     """Return the Keras optimizers that need no arguments, by class name."""
     base = keras.optimizers.Optimizer

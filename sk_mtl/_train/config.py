@@ -6,14 +6,13 @@ No Keras: what is alive (optimizer, task weighting, callbacks) is passed separat
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._train.early_stopping import Monitor, PlannedEpochs, StoppingConfig
 
-__all__ = ["ProgramConfig", "RunConfig", "UnlabelledSpec"]
+__all__ = ["ProgramConfig", "Rates", "RunConfig", "UnlabelledSpec"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class UnlabelledSpec:
 class ProgramConfig:
     """All that shapes a compiled program; equal configurations may share one."""
 
-    # The network's; the values of its `dropout` and `l2` are fed, see `RunConfig`.
+    # The network's; the values of its `dropout` and `l2` are fed, see `Rates`.
     spec: NetworkSpec
     optimizer: str  # kind and configuration, without what is fed
     weighting: tuple[type, Hashable]  # class and `program_key` of the task weighting
@@ -48,6 +47,26 @@ class ProgramConfig:
     # Rows with unlabelled cells per step where XLA compiles the steps, else 0.
     xla_unlabelled_batch_size: int = 0
     averages_weights: bool = False
+
+
+class Rates(NamedTuple):
+    """Settings that are fed into a step, so that trainings with other values share a program."""
+
+    dropout: Any = 0.0  # share of a hidden layer's outputs that is dropped
+    l2: Any = 0.0  # factor of the squared weights in the objective
+    weight_decay: Any = 0.0  # the optimizer's
+    # Share of the running average of the weights that a step keeps; 0 for no average.
+    ema_momentum: Any = 0.0
+    # Added to the logits in the loss; float32 of shape (sum(n_outputs),).
+    logit_offsets: Any = None
+    # Share of each task's labels that is spread over its classes; float32 of shape (n_tasks,).
+    label_smoothing: Any = None
+    noise_seed: Any = 0  # of the noise in unlabelled rows; follows from the seed of the run
+
+    @property
+    def averages_weights(self) -> bool:
+        """Whether weights are averaged."""
+        return bool(self.ema_momentum)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,15 +85,7 @@ class RunConfig:
     stopping: StoppingConfig | PlannedEpochs | None = None
     monitored_task: int | None = None  # task whose loss is monitored; None for the mean over tasks
     batching: str = "random"  # {"random", "label_aware"}: how the rows of an epoch are ordered
-    # Added to the logits in the loss; float32 of shape (sum(n_outputs),).
-    logit_offsets: np.ndarray | None = None
-    # Share of each task's labels that is spread over its classes; float32 of shape (n_tasks,).
-    label_smoothing: np.ndarray | None = None
-    dropout: float = 0.0  # share of a hidden layer's outputs that is dropped
-    l2: float = 0.0  # factor of the squared weights in the objective
-    weight_decay: float = 0.0  # the optimizer's
-    # Share of the running average of the weights that a step keeps; 0 for no average.
-    ema_momentum: float = 0.0
+    rates: Rates = field(default_factory=Rates)
     unlabelled_weight: float = 1.0  # final weight of unlabelled cells relative to labelled ones
     unlabelled_batch_size: int = 0  # rows with unlabelled cells per step
 

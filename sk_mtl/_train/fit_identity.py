@@ -24,17 +24,13 @@ __all__ = ["digest", "identify_fit"]
 
 # Fields of the configurations that a user knows by another name.
 _NAMES = {
-    "averages_weights": "ema_momentum",
-    "decays_weights": "optimizer",
     "first_epoch": "epochs",
     "focal_gamma": "loss",
-    "has_logit_offsets": "loss",
     "label_smoothing": "loss",
     "learning_rate": "optimizer",
     "logit_offsets": "loss",
     "monitored_task": "early stopping",
     "seed": "random_state",
-    "smooths_labels": "loss",
     "spec": "layers",
     "stopping": "early stopping",
     "task_names": "task names",
@@ -45,6 +41,9 @@ _NAMES = {
     "xla_batch_size": "jit_compile",
     "xla_unlabelled_batch_size": "jit_compile",
 }
+
+# Fields that `Rates` tells of, or that hold them.
+_IN_RATES = {"averages_weights", "decays_weights", "has_logit_offsets", "rates", "smooths_labels"}
 
 
 def identify_fit(
@@ -59,7 +58,10 @@ def identify_fit(
     parts: dict[str, list[Any]] = defaultdict(list)
     for config in (plan.program, plan.run):
         for field in fields(config):
-            parts[_NAMES.get(field.name, field.name)].append(getattr(config, field.name))
+            if field.name not in _IN_RATES:
+                parts[_NAMES.get(field.name, field.name)].append(getattr(config, field.name))
+    for name, value in plan.run.rates._asdict().items():
+        parts[_NAMES.get(name, name)].append(value)
     parts["task_weighting"] += _describe_weighting(plan.program, plan.parts.weighting)
     parts["initial weights"] = [*start.network, *sorted(start.weighting), *start.weighting.values()]
     parts["X"] = _arrays_of(training.X)

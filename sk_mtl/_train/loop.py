@@ -226,7 +226,7 @@ class TrainingRun:
             or is_told_to_stop
         )
         if job.resume_point is not None and not self.is_done:
-            job.resume_point.save_if_due(snapshot.read, progress)
+            job.resume_point.save_if_due(partial(snapshot.read, continues=True), progress)
         return changed
 
     def _keep_best(self, snapshot: Snapshot, logs: dict[str, float]) -> None:

@@ -19,10 +19,10 @@ import tensorflow as tf
 from sk_mtl._model.build import logits_of, network_variables
 from sk_mtl._model.layers import NoiseDropout, draw_uniform
 from sk_mtl._train.averaging import is_moment, update_averages
-from sk_mtl._train.config import ProgramConfig
+from sk_mtl._train.config import ProgramConfig, Rates
 from sk_mtl._train.optimizer import AdamUpdate, VariableUpdate
 from sk_mtl._train.teacher import replace_features, update_teacher
-from sk_mtl._train.values import Batch, Rates, UnlabelledBatch, Values
+from sk_mtl._train.values import Batch, UnlabelledBatch, Values
 from sk_mtl.losses._tasks import (
     member_cross_entropy,
     member_margins,
@@ -209,7 +209,7 @@ class MemberStep:
         )
         teacher_logits = tf.stop_gradient(self._predict(teacher, X))
         if how.input_noise:
-            key = tf.stack([rates.seed, tf.cast(values.n_taught, tf.int64)])
+            key = tf.stack([rates.noise_seed, tf.cast(values.n_taught, tf.int64)])
             X = replace_features(X, draw_uniform(key, X), how.input_noise)
         # Dropout draws from seeds of its own, so that labelled rows get what they get without.
         own = np.array([_OTHER_SEED, 0])

@@ -34,6 +34,7 @@ class Pack:
     def __init__(self, program: TrainingProgram, waiting: deque[tuple[int, Job]], n_members: int):
         self.program = program
         self.n_members = n_members
+        self.validates = any(job.validation is not None for _, job in waiting)
         self._waiting = waiting
         config = program.config
         self._shape = (config.spec.n_features, len(config.spec.n_outputs))

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from sk_mtl._compat.keras_internals import get_learning_rate
 from sk_mtl._model.spec import NetworkSpec
-from sk_mtl._train.config import ProgramConfig, RunConfig
+from sk_mtl._train.config import ProgramConfig, Rates, RunConfig
 from sk_mtl._train.optimizer import (
     fed_settings,
     is_plain_adam,
@@ -53,27 +53,23 @@ def make_plan(
     jit_compile: bool = False,
     **settings: Any,
 ) -> TrainingPlan:
-    """Return a plan; `settings` are the other fields of `ProgramConfig` and `RunConfig`."""
+    """Return a plan; `settings` are other fields of `ProgramConfig`, `RunConfig` and `Rates`."""
     of_program = {of.name for of in fields(ProgramConfig)} & settings.keys()
     program_settings = {name: settings.pop(name) for name in of_program}
     description, learning_rate = optimizer_settings(parts.optimizer)
     description, weight_decay = fed_settings(parts.optimizer, description)
-    run = RunConfig(
-        learning_rate=learning_rate,
-        weight_decay=weight_decay,
-        dropout=spec.dropout,
-        l2=spec.l2,
-        **settings,
-    )
+    of_rates = {name: settings.pop(name) for name in Rates._fields if name in settings}
+    rates = Rates(dropout=spec.dropout, l2=spec.l2, weight_decay=weight_decay, **of_rates)
+    run = RunConfig(learning_rate=learning_rate, rates=rates, **settings)
     program = ProgramConfig(
         # A user's callbacks, and a model of the user's own, see the settings of their layers.
         spec=spec if parts.callbacks or spec.custom_model else _without_rates(spec),
         optimizer=description,
         weighting=(type(parts.weighting), parts.weighting.program_key()),
-        has_logit_offsets=run.logit_offsets is not None,
-        smooths_labels=run.label_smoothing is not None,
+        has_logit_offsets=rates.logit_offsets is not None,
+        smooths_labels=rates.label_smoothing is not None,
         decays_weights=bool(weight_decay),
-        averages_weights=bool(run.ema_momentum),
+        averages_weights=rates.averages_weights,
         xla_batch_size=run.batch_size if jit_compile else 0,
         xla_unlabelled_batch_size=run.unlabelled_batch_size if jit_compile else 0,
         **program_settings,

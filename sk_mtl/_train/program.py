@@ -27,11 +27,11 @@ from sk_mtl._compat.keras_internals import (
 )
 from sk_mtl._model.build import build_network
 from sk_mtl._model.ensemble import member_model
-from sk_mtl._train.config import ProgramConfig, RunConfig
+from sk_mtl._train.config import ProgramConfig, Rates, RunConfig
 from sk_mtl._train.member_step import MemberStep
 from sk_mtl._train.optimizer import VariableUpdate, inner_optimizer, kept_dtype, make_update
 from sk_mtl._train.state import AveragingState, TeacherState, TrainingState
-from sk_mtl._train.values import Batch, Layout, Rates, UnlabelledBatch, Values, member_of
+from sk_mtl._train.values import Batch, Layout, UnlabelledBatch, Values, member_of
 from sk_mtl.weighting import TaskWeighting
 
 __all__ = ["Snapshot", "TrainingProgram"]
@@ -274,16 +274,19 @@ class TrainingProgram:
 
     def feed_rates(self, run: RunConfig) -> Rates:
         """Return what is fed besides values and rows, as arrays."""
-        spec = self.config.spec
-        offsets, smoothing = run.logit_offsets, run.label_smoothing
-        return Rates(
-            dropout=np.float32(run.dropout),
-            l2=np.float32(run.l2 / spec.l2 if spec.l2 else 1),
-            weight_decay=np.float32(run.weight_decay),
-            ema_momentum=np.float32(run.ema_momentum),
-            logit_offsets=_filled(offsets, sum(spec.n_outputs)),
-            label_smoothing=_filled(smoothing, len(spec.n_outputs)),
-            seed=np.int64(np.random.default_rng([run.seed, 4]).integers(2**31)),
+        spec, rates = self.config.spec, run.rates
+        scalars = {
+            name: np.float32(value)
+            for name, value in rates._asdict().items()
+            if isinstance(value, (int, float))
+        }
+        # The factor of the network's own layers is one before this.
+        more = rates._replace(**scalars)
+        return more._replace(
+            l2=np.float32(rates.l2 / spec.l2 if spec.l2 else 1),
+            logit_offsets=_filled(rates.logit_offsets, sum(spec.n_outputs)),
+            label_smoothing=_filled(rates.label_smoothing, len(spec.n_outputs)),
+            noise_seed=np.int64(np.random.default_rng([run.seed, 4]).integers(2**31)),
         )
 
     def predicting(self, values: Values) -> list[Any]:
@@ -299,12 +302,18 @@ class TrainingProgram:
             return [*averages[: step.n_trainable], *values.fixed]
         return step.split_network(values.trained, values.fixed)
 
-    def read(self, values: Values, learning_rate: float | None) -> TrainingState:
+    def read(
+        self, values: Values, learning_rate: float | None, *, continues: bool = False
+    ) -> TrainingState:
         """Return the state that the values of one member, as arrays, stand for."""
+        # An optimizer's own averages take the place of the weights at the end of a training, not
+        # where the same one continues.
         step = self.step
         trained = step.update.groups.split(values.trained)
-        learned = trained[step.n_trainable :]
-        if self._optimizer_averages:
+        network, learned = self.predicting(values), trained[step.n_trainable :]
+        if self._optimizer_averages and continues:
+            network = step.split_network(values.trained, values.fixed)
+        elif self._optimizer_averages:
             averages = [values.optimizer[k] for k in self._optimizer_averages]
             learned = averages[step.n_trainable :]
         averaging = teacher = None
@@ -316,7 +325,7 @@ class TrainingProgram:
             of_teacher = step.split_network(values.teacher, values.teacher[step.n_groups :])
             teacher = TeacherState(of_teacher, int(values.n_taught))
         return TrainingState(
-            self.predicting(values),
+            network,
             self.read_weighting(values, learned),
             step.update.join_values(values.slots, values.optimizer),
             (self.config.optimizer, learning_rate),
@@ -380,9 +389,9 @@ class Snapshot:
         """Return the member's values as arrays."""
         return self.program.values.split(member_of(self.matrices, self.number))
 
-    def read(self) -> TrainingState:
-        """Return the state of its training."""
-        return self.program.read(self.take(), self.learning_rate)
+    def read(self, *, continues: bool = False) -> TrainingState:
+        """Return the state of its training, as it ends or as it continues."""
+        return self.program.read(self.take(), self.learning_rate, continues=continues)
 
     def read_network(self) -> list[np.ndarray]:
         """Return the values with which its network predicts."""

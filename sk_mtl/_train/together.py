@@ -10,11 +10,12 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sk_mtl._compat.threads import compute_thread_limit
+from sk_mtl._compat.user_warnings import handing_over_warnings, warn_user
 from sk_mtl._train.config import ProgramConfig
 from sk_mtl._train.loop import Job, TrainingResult
 from sk_mtl._train.pack import Pack
@@ -25,6 +26,14 @@ from sk_mtl._train.program_cache import acquire_program, release_program
 __all__ = ["train", "train_together"]
 
 Result = TrainingResult | Exception
+
+
+class _Warning(NamedTuple):
+    """A warning of a thread, with the arguments of `warn_user`."""
+
+    message: str
+    category: type[Warning]
+
 
 # Trainings in one call: more gain little, and the weights of all should stay in the cache.
 _MAX_MEMBERS = 8
@@ -94,8 +103,9 @@ def _run_in_threads(packs: Sequence[Pack], n_threads: int) -> Iterator[tuple[int
 
     def run(pack: Pack) -> None:
         try:
-            for result in pack.results(must_stop):
-                found.put(result)
+            with handing_over_warnings(lambda *warning: found.put(_Warning(*warning))):
+                for result in pack.results(must_stop):
+                    found.put(result)
             found.put(None)
         except BaseException as error:
             found.put(error)
@@ -107,7 +117,8 @@ def _run_in_threads(packs: Sequence[Pack], n_threads: int) -> Iterator[tuple[int
                 pack.program.run(pack.n_members)
                 pool.submit(run, pack)
             for pack in packs:
-                pack.program.evaluate(pack.n_members)
+                if pack.validates:
+                    pack.program.evaluate(pack.n_members)
             n_running = len(packs)
             while n_running:
                 result = found.get()
@@ -115,6 +126,8 @@ def _run_in_threads(packs: Sequence[Pack], n_threads: int) -> Iterator[tuple[int
                     raise result
                 if result is None:
                     n_running -= 1
+                elif isinstance(result, _Warning):
+                    warn_user(*result)
                 else:
                     yield result
         finally:

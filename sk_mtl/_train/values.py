@@ -17,7 +17,6 @@ __all__ = [
     "Batch",
     "Groups",
     "Layout",
-    "Rates",
     "UnlabelledBatch",
     "Values",
     "member_of",
@@ -41,18 +40,6 @@ class Values(NamedTuple):
     n_averaged: Any  # steps in the averages, int32
     teacher: list[Any]  # of the weights of a teacher, joined, and its other values; or none
     n_taught: Any  # steps that the teacher has followed, int32
-
-
-class Rates(NamedTuple):
-    """What is fed into a step besides values and rows; the fields are those of `RunConfig`."""
-
-    dropout: Any  # float32
-    l2: Any  # relative to that of the program
-    weight_decay: Any
-    ema_momentum: Any
-    logit_offsets: Any  # float32 of shape (sum(n_outputs),)
-    label_smoothing: Any  # float32 of shape (n_tasks,)
-    seed: Any  # of the noise in the features of unlabelled rows, int64
 
 
 class UnlabelledBatch(NamedTuple):

@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import sk_mtl._fit.rounds
+import sk_mtl._train.together
 from sk_mtl.metrics import multitask_score
 from sk_mtl.model_selection import stratified_holdout
 
@@ -31,14 +31,16 @@ MODES = {"held out": HELD_OUT, "folds": {"early_stopping": "cv", "n_iter_no_chan
 @pytest.fixture
 def splits(monkeypatch):
     """Return the groups of training and validation rows of each training, as they come."""
-    seen, train = [], sk_mtl._fit.rounds.train
+    seen, train = [], sk_mtl._train.together.train_together
 
-    def record(plan, state, training, validation, *others):
-        if validation is not None:
-            seen.append([set(GROUPS[part.rows].tolist()) for part in (training, validation)])
-        return train(plan, state, training, validation, *others)
+    def record(jobs):
+        for job in jobs:
+            if job.validation is not None:
+                parts = (job.training, job.validation)
+                seen.append([set(GROUPS[part.rows].tolist()) for part in parts])
+        return train(jobs)
 
-    monkeypatch.setattr(sk_mtl._fit.rounds, "train", record)
+    monkeypatch.setattr(sk_mtl._train.together, "train_together", record)
     return seen
 
 
@@ -86,13 +88,14 @@ def test_groups_without_a_split_change_no_bit():
 
 
 def test_unlabelled_rows_of_validation_groups_are_not_learned_from(monkeypatch):
-    seen, train = [], sk_mtl._fit.rounds.train
+    seen, train = [], sk_mtl._train.together.train_together
 
-    def record(plan, state, training, validation, resume_point, unlabelled, *others):
-        seen.append([set(GROUPS[part.rows]) for part in (unlabelled, validation)])
-        return train(plan, state, training, validation, resume_point, unlabelled, *others)
+    def record(jobs):
+        (job,) = jobs
+        seen.append([set(GROUPS[part.rows]) for part in (job.unlabelled, job.validation)])
+        return train(jobs)
 
-    monkeypatch.setattr(sk_mtl._fit.rounds, "train", record)
+    monkeypatch.setattr(sk_mtl._train.together, "train_together", record)
     holes = Y.astype(object)
     holes[::N_VISITS] = np.nan
     make_tiny(**HELD_OUT, unlabelled="consistency").fit(X, holes, groups=GROUPS)

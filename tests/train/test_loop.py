@@ -118,7 +118,7 @@ def train_by_hand(plan, training):
     model, start, run = build_network(plan.spec), start_of(plan), plan.run
     for layer in model.layers:
         if isinstance(layer, NoiseDropout):
-            layer.fed_rate = run.dropout
+            layer.fed_rate = run.rates.dropout
     for variable, value in zip(network_variables(model), start.network, strict=True):
         variable.assign(value)
     optimizer = plan.parts.optimizer

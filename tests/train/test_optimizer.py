@@ -17,7 +17,13 @@ DECAY = keras.optimizers.schedules.ExponentialDecay
 
 
 def make_variables():
-    variables = [keras.Variable(np.linspace(-1, 1, 7, dtype="f4")), keras.Variable([[0.2]])]
+    """Return two variables that are joined, one with a constraint, and one of no network."""
+    variables = [
+        keras.Variable(np.linspace(-1, 1, 7, dtype="f4")),
+        keras.Variable([[0.2]]),
+        keras.Variable(np.linspace(-2, 2, 6, dtype="f4").reshape(2, 3)),
+        keras.Variable([0.3, 0.4]),
+    ]
     variables[1].constraint = keras.constraints.NonNeg()
     return variables
 
@@ -31,10 +37,10 @@ def arrays_of(variables):
 
 
 def update_by_keras(optimizer, n_steps):
-    """Return variables and the optimizer's after steps of Keras; the second does not decay."""
+    """Return variables and the optimizer's after steps of Keras; the last two do not decay."""
     variables = make_variables()
     if optimizer.weight_decay:
-        optimizer.exclude_from_weight_decay(var_list=variables[1:])
+        optimizer.exclude_from_weight_decay(var_list=variables[2:])
     optimizer.build(variables)
     for step in range(1, n_steps + 1):
         optimizer.apply(gradients_of(step, [v.value for v in variables]), variables)
@@ -43,14 +49,18 @@ def update_by_keras(optimizer, n_steps):
 
 def update_by_function(optimizer, n_steps, decay):
     variables = make_variables()
-    update = make_update(optimizer, variables, variables[1:])
+    update = make_update(optimizer, variables, variables[2:], 3)
     assert isinstance(update, AdamUpdate)
-    values, slots = ([v.value for v in of] for of in (variables, optimizer.variables))
+    trained = update.groups.join(arrays_of(variables))
+    slots, others = update.split_values(arrays_of(optimizer.variables))
+    assert len(trained) == 3
     for step in range(1, n_steps + 1):
-        values, slots = update.update(
-            gradients_of(step, values), values, slots, tf.constant(decay, tf.float32)
+        gradients = gradients_of(step, update.groups.split(trained))
+        trained, slots, others = update.update(
+            gradients, trained, slots, others, tf.constant(decay, tf.float32)
         )
-    return [np.array(value) for value in values], [np.array(slot) for slot in slots]
+    found = update.groups.split(trained), update.join_values(slots, others)
+    return [[np.array(value) for value in values] for values in found]
 
 
 @pytest.mark.parametrize(
@@ -101,4 +111,4 @@ class OwnAdam(Adam):
 def test_other_optimizers_update_variables_of_their_own(optimizer):
     made = optimizer()
     assert not is_plain_adam(made)
-    assert isinstance(make_update(made, make_variables(), []), VariableUpdate)
+    assert isinstance(make_update(made, make_variables(), [], 4), VariableUpdate)

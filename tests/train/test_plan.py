@@ -132,8 +132,8 @@ def test_rates_do_not_shape_a_program():
 
     one, other = config_of(0.1, 0.2, 0.3, 0.4), config_of(0.2, 0.3, 0.4, 0.5)
     assert one.program == other.program
-    assert (other.run.weight_decay, other.run.dropout) == (0.2, 0.3)
-    assert (other.run.l2, other.run.ema_momentum, other.spec.l2) == (0.4, 0.5, 0.4)
+    assert (other.run.rates.weight_decay, other.run.rates.dropout) == (0.2, 0.3)
+    assert (other.run.rates.l2, other.run.rates.ema_momentum, other.spec.l2) == (0.4, 0.5, 0.4)
     # Without any of them a program is spared the work.
     for rates in ((0.0, 0.2, 0.3, 0.4), (0.1, 0, 0.3, 0.4), (0.1, 0.2, 0, 0.4), (0.1, 0.2, 0.3, 0)):
         assert config_of(*rates).program != one.program

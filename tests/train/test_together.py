@@ -186,7 +186,7 @@ def sizes_of(packs):
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 8])
-@pytest.mark.parametrize(("n_jobs", "n_members"), [(1, 1), (2, 1), (3, 2), (6, 3), (9, 4), (99, 4)])
+@pytest.mark.parametrize(("n_jobs", "n_members"), [(1, 1), (2, 1), (3, 2), (6, 3), (9, 5), (99, 8)])
 def test_number_of_members_does_not_depend_on_threads(
     packs, monkeypatch, n_jobs, n_members, n_threads
 ):
