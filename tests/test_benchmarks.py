@@ -4,6 +4,7 @@ import subprocess
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from pkgutil import resolve_name
 
 import keras
 import numpy as np
@@ -107,6 +108,27 @@ def test_report_takes_the_place_of_the_section_on_the_page(load, tmp_path, capsy
 def test_report_leaves_the_page_alone_when_the_run_is_quick(load, tmp_path):
     with pytest.raises(SystemExit, match="2"):
         load("_timing").parse_options("Doc.", ["--quick", "--page", "speed.md"], repeats=3)
+
+
+def test_another_version_is_imported_in_a_process_of_its_own(load, tmp_path):
+    (tmp_path / "sk_mtl").mkdir()
+    (tmp_path / "sk_mtl" / "__init__.py").write_text('__version__ = "0.0.1"\n')
+    timing = load("_timing")
+    argv = ["--against", str(tmp_path)]
+
+    options = timing.parse_options("Doc.", argv, repeats=3, has_versions=True)
+    folder = options.versions["sk_mtl 0.0.1"]
+    version = timing.in_fresh_process(resolve_name, "sk_mtl:__version__", folder=folder)
+
+    assert version == "0.0.1"
+    assert options.arguments == ["--repeats 3", "--against 0.0.1"]
+
+
+def test_another_version_must_be_in_the_folder(load, tmp_path):
+    argv = ["--against", str(tmp_path)]
+
+    with pytest.raises(SystemExit, match="holds sk_mtl"):
+        load("_timing").parse_options("Doc.", argv, repeats=3, has_versions=True)
 
 
 def test_contenders_take_turns_to_begin(load, monkeypatch):

@@ -80,7 +80,10 @@ class Work:
 
 
 def make_classifier(work: Work, epochs: int, **settings: Any) -> Any:
-    """The estimator, with the work of the others; nothing is held out unless `settings` say so."""
+    """The estimator, with the work of the others: nothing is held out, and no weights averaged.
+
+    `settings` may say otherwise.
+    """
     import keras  # noqa: F401 - with TensorFlow, which a fit imports; not measured
 
     from sk_mtl import MultiTaskClassifier
@@ -90,12 +93,11 @@ def make_classifier(work: Work, epochs: int, **settings: Any) -> Any:
         head_hidden_layer_sizes=work.head,
         standardize=False,
         dropout=work.dropout,
-        ema_momentum=0,
         loss_normalization="tasks",
         batch_size=work.batch_size,
         epochs=epochs,
         random_state=0,
-        **{"early_stopping": False} | settings,
+        **{"ema_momentum": 0, "early_stopping": False} | settings,
     )
 
 
@@ -108,9 +110,17 @@ def sk_mtl_fit(
     return lambda epochs: make_classifier(work, epochs, **settings).fit(X, Y)
 
 
-def sk_mtl_steady_fit(work: Work, X: np.ndarray, Y: pd.DataFrame) -> Callable[[int], object]:
+def sk_mtl_steady_fit(
+    work: Work, X: np.ndarray, Y: pd.DataFrame, **settings: Any
+) -> Callable[[int], object]:
     """As `sk_mtl_fit`, by XLA however few the epochs, as in a fit long enough to measure."""
-    return sk_mtl_fit(work, X, Y, jit_compile=True)
+    return sk_mtl_fit(work, X, Y, jit_compile=True, **settings)
+
+
+def sk_mtl_epoch(work: Work, epochs: int, settings: dict[str, Any]) -> float:
+    """Return the seconds of a steady epoch; to be called in a process of one version."""
+    fit = sk_mtl_steady_fit(work, *work.make_table(), **settings)
+    return _timing.epoch_seconds(fit, epochs)
 
 
 # ------------------------------------------------------------------------------------------------

@@ -17,8 +17,9 @@ import time
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from _harness import as_markdown, clock, make_parser
@@ -77,14 +78,68 @@ def measure_in_turn(
     return {name: np.array(values) for name, values in seconds.items()}
 
 
-def in_fresh_process(function: Callable[..., Any], *arguments: Any, quick: bool = False) -> Any:
-    """Return what a function returns in a new interpreter; in this one where it must be quick."""
-    if quick:
-        return function(*arguments)
-    # "spawn" inherits no imported library, no thread and no compiled program.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(function, *arguments).result()
+class Interpreter:
+    """A new Python process that stays, so that its calls can take turns with those of others.
+
+    Parameters
+    ----------
+    folder : path-like, optional
+        The checkout of another version of sk_mtl, which is imported in place of this one.
+    quick : bool, default=False
+        Whether to call in this process, unless there is a folder.
+    """
+
+    def __init__(self, folder: Path | None = None, *, quick: bool = False):
+        self._pool = None
+        if folder is not None or not quick:
+            # "spawn" inherits no imported library, no thread and no compiled program.
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(
+                1, mp_context=context, initializer=_import_from, initargs=(folder,)
+            )
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Return what a function returns there."""
+        if self._pool is None:
+            return function(*arguments)
+        return self._pool.submit(_call_undisturbed, function, *arguments).result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+
+def in_fresh_process(
+    function: Callable[..., Any],
+    *arguments: Any,
+    folder: Path | None = None,
+    quick: bool = False,
+) -> Any:
+    """Return what a function returns in a new interpreter; see `Interpreter`."""
+    with Interpreter(folder, quick=quick) as interpreter:
+        return interpreter.call(function, *arguments)
+
+
+def open_versions(options: Any, stack: ExitStack) -> dict[str, Interpreter]:
+    """Return a process for each version of sk_mtl, open until the stack is left."""
+    return {
+        name: stack.enter_context(Interpreter(folder, quick=options.quick))
+        for name, folder in options.versions.items()
+    }
+
+
+def _import_from(folder: Path | None) -> None:
+    if folder is not None:
+        assert "sk_mtl" not in sys.modules, "a script imports sk_mtl before it is said which"
+        sys.path.insert(0, str(folder))
+
+
+def _call_undisturbed(function: Callable[..., Any], *arguments: Any) -> Any:
+    gc.collect()
+    return function(*arguments)
 
 
 def peak_memory(call: Callable[[], object]) -> tuple[int, object]:
@@ -123,14 +178,28 @@ def _status_bytes(field: str) -> int:
 # ------------------------------------------------------------------------------------------------
 
 
-def parse_options(docstring: str, argv: Sequence[str] | None, repeats: int, **flags: str) -> Any:
-    """Read the options that all scripts have, and flags (name=help) of one's own."""
+def parse_options(
+    docstring: str,
+    argv: Sequence[str] | None,
+    repeats: int,
+    *,
+    has_versions: bool = False,
+    **flags: str,
+) -> Any:
+    """Read the options that all scripts have, and flags (name=help) of one's own.
+
+    With `has_versions`, ``options.versions`` has a name and a folder for each version of sk_mtl.
+    """
     parser = make_parser(docstring)
     parser.add_argument("--repeats", type=int, default=repeats, help="default: %(default)s")
     parser.add_argument(
         "--quick", action="store_true", help="tiny tables, once: see that it runs, measure nothing"
     )
     parser.add_argument("--page", type=Path, help="put the result into its place on this page")
+    if has_versions:
+        parser.add_argument(
+            "--against", type=Path, metavar="FOLDER", help="the checkout of another version"
+        )
     for name, text in flags.items():
         parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=text)
     options = parser.parse_args(argv)
@@ -143,7 +212,21 @@ def parse_options(docstring: str, argv: Sequence[str] | None, repeats: int, **fl
         *["--quick"] * options.quick,
         *(f"--{name.replace('_', '-')}" for name in flags if getattr(options, name)),
     ]
+    options.versions = {"sk_mtl": None}
+    if has_versions and options.against is not None:
+        version = _read_version(options.against)
+        options.versions[f"sk_mtl {version}"] = options.against.resolve()
+        options.arguments.append(f"--against {version}")  # a folder is a matter of this machine
     return options
+
+
+def _read_version(folder: Path) -> str:
+    module = folder / "sk_mtl" / "__init__.py"
+    if not module.is_file():
+        raise SystemExit(f"--against needs a folder that holds sk_mtl. {folder} does not.")
+    match = re.search(r'^__version__ = "(.*)"', module.read_text(encoding="utf-8"), re.MULTILINE)
+    assert match is not None, module
+    return match[1]
 
 
 def times(numerator: np.ndarray, denominator: np.ndarray) -> str:

@@ -2,7 +2,7 @@
 
 The tables and the networks of epoch.py. Each contender in a process of its own per repeat.
 
-Usage: python docs/benchmarks/speed/first_fit.py [--repeats 5]
+Usage: python docs/benchmarks/speed/first_fit.py [--repeats 5] [--against FOLDER]
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def time_first_fit(who: str, work: Work, epochs: int) -> float:
     """Seconds of the first fit in this process."""
     X, Y = work.make_table()
     match who:
-        case "sk_mtl":
+        case _ if who.startswith("sk_mtl"):
             fit = sk_mtl_fit(work, X, Y)
         case "Keras `fit`":
             fit = keras_fit(work, X, Y)
@@ -44,26 +44,25 @@ def time_first_fit(who: str, work: Work, epochs: int) -> float:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run from the command line."""
-    options: Any = parse_options(__doc__, argv, repeats=5)
-    works, epochs = WORKS, EPOCHS
-    contenders = ["sk_mtl", "Keras `fit`", "Keras `fit` with steps_per_execution"]
+    options: Any = parse_options(__doc__, argv, repeats=5, has_versions=True)
+    works, epochs, ours = WORKS, EPOCHS, options.versions
+    contenders = [*ours, "Keras `fit`", "Keras `fit` with steps_per_execution"]
     contenders += ["PyTorch, 1 thread(s)"] * has_torch() + ["MLPClassifier, three of them"]
     if options.quick:
         title, work = list(works.items())[-1]
         small = replace(work, n_rows=150, hidden=(8,), head=())
-        works, epochs, contenders = {title: small}, 1, contenders[:1]
+        works, epochs, contenders = {title: small}, 1, list(ours)
     seconds: dict[tuple[str, str], list[float]] = {
         (title, who): [] for title in works for who in contenders
     }
     for _ in range(options.repeats):
         for (title, who), values in seconds.items():
-            arguments = (who, works[title], epochs)
-            values.append(in_fresh_process(time_first_fit, *arguments, quick=options.quick))
+            where = {"folder": ours.get(who), "quick": options.quick}
+            values.append(in_fresh_process(time_first_fit, who, works[title], epochs, **where))
     rows = []
     for (title, who), values in seconds.items():
-        ours = np.array(seconds[title, "sk_mtl"])
-        ratio = times(np.array(values), ours)
-        asked = "≥ 1" if who == "Keras `fit`" else ""
+        ratio = times(np.array(values), np.array(seconds[title, "sk_mtl"]))
+        asked = "≥ 1" if who == "Keras `fit`" else "≥ 2" if who in [*ours][1:] else ""
         rows.append((title, who, milliseconds(np.array(values)), ratio, asked))
     header = ("work", "contender", "ms", "time ÷ sk_mtl's", "asked")
     report(__file__, options, [(header, rows)])

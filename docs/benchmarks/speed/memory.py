@@ -5,16 +5,17 @@ Dense: 1,000,000 × 100 float32, three tasks, trunk 128-64, batch 256. Sparse: a
 imported and the table made; the peak of resident memory from there on, so that building, tracing
 and what the libraries allot once count.
 
-Usage: python docs/benchmarks/speed/memory.py [--repeats 1]
+Usage: python docs/benchmarks/speed/memory.py [--repeats 1] [--against FOLDER]
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from _networks import Work, keras_fit, make_classifier, mlp_fit
-from _timing import clock, in_fresh_process, parse_options, peak_memory, report
+from _timing import clock, in_fresh_process, parse_options, peak_memory, report, times
 
 DENSE = Work(1_000_000, 100, (128, 64), 256)
 SPARSE = Work(100_000, 20_000, (128, 64), 256)
@@ -60,52 +61,75 @@ def measure_sparse(held_out: bool, work: Work, epochs: int) -> tuple[float, floa
     return fitting, predicting
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run from the command line."""
-    options: Any = parse_options(__doc__, argv, repeats=1)
-    dense, sparse, epochs = DENSE, SPARSE, EPOCHS
-    contenders = {
-        "sk_mtl": "≤ 1.2",
-        "sk_mtl, a tenth held out": "≤ 1.2",
-        "Keras `fit`": "",
-        "MLPClassifier, three of them": "",
-    }
-    if options.quick:
-        dense = replace(dense, n_rows=1_200)
-        sparse = replace(sparse, n_rows=1_200, n_features=500)
-        epochs, contenders = 1, {"sk_mtl": "≤ 1.2"}
-    rows: list[Sequence[str]] = []
-    for who, asked in contenders.items():
-        measured = [
-            in_fresh_process(measure_dense, who, dense, epochs, quick=options.quick)
-            for _ in range(options.repeats)
-        ]
-        share, seconds = np.median(measured, axis=0)
-        rows.append((who, f"{share:.2f}", asked, f"{seconds:.1f}"))
+def tabulate_dense(
+    work: Work, epochs: int, contenders: list[str], ours: dict[str, Path | None], options: Any
+) -> tuple[Sequence[str], list]:
+    """Measure fits of a dense table."""
+    measured: dict[str, list[tuple[float, float]]] = {who: [] for who in contenders}
+    for _ in range(options.repeats):
+        for who, values in measured.items():
+            where = {"folder": ours.get(who), "quick": options.quick}
+            values.append(in_fresh_process(measure_dense, who, work, epochs, **where))
+    of_sk_mtl = np.array(measured["sk_mtl"]).T[1]
+    rows = []
+    for who, values in measured.items():
+        shares, seconds = np.array(values).T
+        is_new = who.partition(",")[0] == "sk_mtl"
+        asked = "≤ 1.3" if is_new else "", "≥ 1" if who in ours and not is_new else ""
+        share, ratio = f"{np.median(shares):.2f}", times(seconds, of_sk_mtl)
+        rows.append((who, share, asked[0], f"{np.median(seconds):.1f}", ratio, asked[1]))
     header = (
-        f"dense, {dense.n_rows:,} × {dense.n_features}",
+        f"dense, {work.n_rows:,} × {work.n_features}",
         "peak beyond X and Y ÷ size of X",
         "asked",
         f"s, {epochs} epochs",
+        "time ÷ sk_mtl's",
+        "asked",
     )
-    whole = sparse.n_rows * sparse.n_features * 4
-    sparse_rows: list[Sequence[str]] = []
-    for name, held_out in (("sk_mtl", False), ("sk_mtl, a tenth held out", True)):
+    return header, rows
+
+
+def tabulate_sparse(
+    work: Work, epochs: int, ours: dict[str, Path | None], options: Any
+) -> tuple[Sequence[str], list]:
+    """Measure fits and predictions of a sparse table."""
+    whole = work.n_rows * work.n_features * 4
+    rows = []
+    for who, folder in ours.items():
+        where = {"folder": folder, "quick": options.quick}
         measured = [
-            in_fresh_process(measure_sparse, held_out, sparse, epochs, quick=options.quick)
+            in_fresh_process(measure_sparse, "held out" in who, work, epochs, **where)
             for _ in range(options.repeats)
         ]
         for stage, peak in zip(("fit", "predict_proba"), np.median(measured, axis=0), strict=True):
-            row = (name, stage, f"{peak / 1e6:,.0f}", f"{peak / whole:.2f}", "< 1, never whole")
-            sparse_rows.append(row)
-    sparse_header = (
-        f"sparse, {sparse.n_rows:,} × {sparse.n_features:,}",
+            asked = "< 1, never whole" if who.partition(",")[0] == "sk_mtl" else ""
+            rows.append((who, stage, f"{peak / 1e6:,.0f}", f"{peak / whole:.2f}", asked))
+    header = (
+        f"sparse, {work.n_rows:,} × {work.n_features:,}",
         "call",
         "peak MB beyond X and Y",
         f"÷ dense X ({whole / 1e9:.1f} GB)",
         "asked",
     )
-    report(__file__, options, [(header, rows), (sparse_header, sparse_rows)])
+    return header, rows
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run from the command line."""
+    options: Any = parse_options(__doc__, argv, repeats=1, has_versions=True)
+    dense, sparse, epochs, ours = DENSE, SPARSE, EPOCHS, {}
+    for version, folder in options.versions.items():
+        ours |= {version: folder, f"{version}, a tenth held out": folder}
+    contenders = [*ours, "Keras `fit`", "MLPClassifier, three of them"]
+    if options.quick:
+        dense = replace(dense, n_rows=1_200)
+        sparse = replace(sparse, n_rows=1_200, n_features=500)
+        epochs, contenders = 1, list(options.versions)
+    tables = [
+        tabulate_dense(dense, epochs, contenders, ours, options),
+        tabulate_sparse(sparse, epochs, ours, options),
+    ]
+    report(__file__, options, tables)
 
 
 if __name__ == "__main__":
