@@ -277,6 +277,7 @@ def make_steady(**settings):
     return make_job(spec={"normalization": None, "activation": "linear"}, **settings)
 
 
+@pytest.mark.slow_except("2")
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_training_that_diverges_stops_no_other(n_threads):
     steady = [make_steady(epochs=n, seed=n) for n in (4, 5, 6)]
@@ -288,6 +289,7 @@ def test_training_that_diverges_stops_no_other(n_threads):
     assert_same_results(found, expected)
 
 
+@pytest.mark.slow_except("2")
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_training_of_which_all_epochs_are_kept_may_diverge(n_threads):
     seen = []
@@ -314,6 +316,7 @@ def test_warning_of_a_training_names_the_line_of_the_caller(n_threads):
     assert {warning.filename for warning in told} == {train_in_packs.__code__.co_filename}
 
 
+@pytest.mark.slow_except("2")
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_error_of_a_training_comes_out_and_ends_the_others(n_threads):
     def fail(number):
@@ -336,6 +339,7 @@ def assert_all_has_ended(seen):
     assert not program_cache._idle_programs
 
 
+@pytest.mark.slow_except("2")
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_iteration_that_is_given_up_ends_the_others(monkeypatch, n_threads):
     monkeypatch.setattr(together, "_count_members", lambda *args: 2)
@@ -360,6 +364,7 @@ def test_trainings_that_wait_for_a_place_are_not_begun_when_iteration_is_given_u
     assert seen == []
 
 
+@pytest.mark.slow_except("2")
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_ctrl_c_ends_all(n_threads):
     seen = []
