@@ -1,6 +1,7 @@
 """What every test shares: a quiet TensorFlow, figures without a window, repeatable properties."""
 
 import os
+import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -35,3 +36,11 @@ def pytest_collection_modifyitems(config, items):
     is_partial = any("::" in name for name in config.args) or config.getoption("lf", False)
     if named != found and not is_partial:
         raise pytest.UsageError(f"slow_except: no variant is called {sorted(named - found)}")
+
+
+@pytest.fixture
+def heeds_ctrl_c():
+    """Interruptions raise, also where the tests run in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

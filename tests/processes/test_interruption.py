@@ -25,9 +25,12 @@ from sk_mtl._train.pack import Pack
 from sk_mtl._train.program import TrainingProgram
 
 # Keras hands variables to np.array, which NumPy 2 objects to.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
-)
+pytestmark = [
+    pytest.mark.usefixtures("heeds_ctrl_c"),
+    pytest.mark.filterwarnings(
+        "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+    ),
+]
 
 
 def make_table(n_rows=60, seed=0):
@@ -39,14 +42,6 @@ def make_table(n_rows=60, seed=0):
 
 
 X, Y = make_table()
-
-
-@pytest.fixture(autouse=True)
-def heeds_ctrl_c():
-    """Interruptions raise, also where the tests run in the background of a shell."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def make(**params):

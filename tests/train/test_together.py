@@ -366,14 +366,14 @@ def test_trainings_that_wait_for_a_place_are_not_begun_when_iteration_is_given_u
 
 @pytest.mark.slow_except("2")
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_ctrl_c_ends_all(n_threads):
+def test_ctrl_c_ends_all(n_threads, heeds_ctrl_c):
     seen = []
 
     def press_ctrl_c_once(number):
         seen.append(number)
         if len(seen) == 5:
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-        return False
+        return len(seen) > 10_000
 
     jobs = [make_job(epochs=10**6, job={"is_enough": press_ctrl_c_once}) for _ in range(4)]
     program_cache.clear_program_cache()
