@@ -129,7 +129,8 @@ def test_independent_members_train_as_networks_alone(optimizer, jit):
     alone, members = split_members(spec, values)
     X, Y = make_table()
     known = ~np.isnan(Y)
-    rows = Subset(X, np.where(known, Y, 0), known.astype(np.float32), np.arange(len(X)))
+    codes = np.where(known, Y, 0).astype(np.int32)
+    rows = Subset(X, codes, known.astype(np.float32), np.arange(len(X)))
 
     def train_from(spec, values, jit):
         built = keras.optimizers.get({"class_name": optimizer, "config": {}})

@@ -314,4 +314,5 @@ def test_no_part_of_a_step_falls_back_to_a_loop(told, name):
     program = TrainingProgram(plan.program, plan.parts.optimizer, plan.parts.weighting)
     program.run(2)
     program.evaluate(2)
-    assert told == []
+    # On Python 3.13 AutoGraph says that it meets a deprecation, which is an error in these tests.
+    assert [message for message in told if "while_loop" in message] == []
