@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from _networks import Work, labelled_parts
+from _networks import Work, import_sk_mtl, labelled_parts
 from _timing import (
     Interpreter,
     clock,
@@ -49,8 +49,7 @@ class Fit(NamedTuple):
 
 def fit_sk_mtl(work: Work, seed: int, settings: dict[str, Any]) -> Fit:
     """Fit MultiTaskClassifier in this process."""
-    import keras  # noqa: F401 - with TensorFlow, which a fit imports; not measured
-
+    import_sk_mtl()
     from sk_mtl import MultiTaskClassifier
 
     X, Y = work.make_table()
