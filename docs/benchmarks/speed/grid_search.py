@@ -26,7 +26,6 @@ RATES = [3e-4, 1e-3, 3e-3]
 DROPOUT = [0.0, 0.2]
 N_CANDIDATES = len(TRUNKS) * len(RATES) * len(DROPOUT)
 
-
 GRID = {
     "hidden_layer_sizes": TRUNKS,
     "optimizer__learning_rate": RATES,
