@@ -289,9 +289,12 @@ class TrainingRun:
 
 
 def keep_planned(result: TrainingResult, planned: PlannedEpochs) -> TrainingResult | None:
-    """Return a result of which all epochs were kept as one of these; None if it lacks some."""
+    """Return a result of which all epochs were kept as one of these; None if some are no use."""
     best, wanted = planned.best_epoch, {planned.best_epoch, *planned.task_epochs}
     if not wanted <= result.by_epoch.keys():
+        return None
+    kept = [result.by_epoch[epoch].network for epoch in wanted]
+    if not all(np.isfinite(value).all() for network in kept for value in network):
         return None
     keeper = BestWeightsKeeper()
     for task, epoch in enumerate(planned.task_epochs):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from sk_mtl._compat.interrupts import interrupts_deferred
-from sk_mtl._train.callbacks import wants_batches
+from sk_mtl._train.callbacks import release_callbacks, wants_batches
 from sk_mtl._train.feeding import Feed, count
 from sk_mtl._train.logs import training_logs, validation_logs
 from sk_mtl._train.loop import Job, NonFiniteLossError, TrainingResult, TrainingRun
@@ -75,7 +75,7 @@ class Pack:
                     number, job = self._waiting.popleft()
                 except IndexError:
                     break
-                run = TrainingRun(job, self.program)
+                run = self._begin(job)
                 if run.is_done:
                     last = Snapshot(self.program, stack([run.values]), 0, None)
                     yield number, self._finish(run, last)
@@ -86,6 +86,13 @@ class Pack:
                 self._runs[place], self._numbers[place] = run, number
         if members is not None:
             self._place(members)
+
+    def _begin(self, job: Job) -> TrainingRun:
+        try:
+            return TrainingRun(job, self.program)
+        except BaseException:  # of a callback, which must not keep the model
+            release_callbacks(job.plan.parts)
+            raise
 
     def _members(self) -> list[Any]:
         """Return the values and rates of each place, as arrays; None for one never taken."""

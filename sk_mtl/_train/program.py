@@ -426,6 +426,7 @@ def _rows_spec(config: ProgramConfig, axes: tuple[int | None, ...]) -> tuple[Any
     )
 
 
+@tf.autograph.experimental.do_not_convert
 def _for_each_member(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     """Return what a function gives for each member, on axis 0; for several it is vectorised."""
     if tf.nest.flatten(arguments)[0].shape[0] > 1:

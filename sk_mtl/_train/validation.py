@@ -17,6 +17,7 @@ __all__ = ["Validation"]
 # Of a batch, over the members of an ensemble.
 _ROWS_ALONE = 8192
 _ROWS = 512
+_STRIDE = 16
 _KEPT_CELLS = 2**23  # of X; rows with more are gathered anew for each epoch
 
 
@@ -54,7 +55,9 @@ class Validation:
         # With partners all batches have one size, else the order in which a sum is added up would
         # depend on their numbers of rows.
         is_alone = n_members == 1
-        size = max((_ROWS_ALONE if is_alone else _ROWS) // spec.ensemble_size, 1)
+        size = (_ROWS_ALONE if is_alone else _ROWS) // spec.ensemble_size
+        # A multiple of what one instruction takes: the rest of an array may have other last bits.
+        size = max(size // _STRIDE, 1) * _STRIDE
         for start in range(0, self._n_rows, size):
             n_rows = min(size, self._n_rows - start) if is_alone else size
             feed = Feed(n_members, 1, n_rows, spec.n_features, len(spec.n_outputs))

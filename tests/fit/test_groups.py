@@ -28,19 +28,32 @@ HELD_OUT = {"early_stopping": True, "validation_fraction": 0.25}
 MODES = {"held out": HELD_OUT, "folds": {"early_stopping": "cv", "n_iter_no_change": 1}}
 
 
+def watch_trainings(monkeypatch, note):
+    """Let a function be told of each training before it begins."""
+    train_together = sk_mtl._train.together.train_together
+
+    def note_all(jobs):
+        for job in jobs:
+            note(job)
+        return train_together(jobs)
+
+    monkeypatch.setattr(sk_mtl._train.together, "train_together", note_all)
+
+
+def groups_of(*parts):
+    return [set(GROUPS[part.rows].tolist()) for part in parts]
+
+
 @pytest.fixture
 def splits(monkeypatch):
     """Return the groups of training and validation rows of each training, as they come."""
-    seen, train = [], sk_mtl._train.together.train_together
+    seen = []
 
-    def record(jobs):
-        for job in jobs:
-            if job.validation is not None:
-                parts = (job.training, job.validation)
-                seen.append([set(GROUPS[part.rows].tolist()) for part in parts])
-        return train(jobs)
+    def note(job):
+        if job.validation is not None:
+            seen.append(groups_of(job.training, job.validation))
 
-    monkeypatch.setattr(sk_mtl._train.together, "train_together", record)
+    watch_trainings(monkeypatch, note)
     return seen
 
 
@@ -88,18 +101,13 @@ def test_groups_without_a_split_change_no_bit():
 
 
 def test_unlabelled_rows_of_validation_groups_are_not_learned_from(monkeypatch):
-    seen, train = [], sk_mtl._train.together.train_together
-
-    def record(jobs):
-        (job,) = jobs
-        seen.append([set(GROUPS[part.rows]) for part in (job.unlabelled, job.validation)])
-        return train(jobs)
-
-    monkeypatch.setattr(sk_mtl._train.together, "train_together", record)
+    seen = []
+    watch_trainings(monkeypatch, lambda job: seen.append(groups_of(job.unlabelled, job.validation)))
     holes = Y.astype(object)
     holes[::N_VISITS] = np.nan
     make_tiny(**HELD_OUT, unlabelled="consistency").fit(X, holes, groups=GROUPS)
-    assert not seen[0][0] & seen[0][1]
+    [(unlabelled, validation)] = seen
+    assert not unlabelled & validation
 
 
 @pytest.mark.slow

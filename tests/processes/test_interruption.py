@@ -273,13 +273,13 @@ def test_search_scores_a_fit_that_diverges_as_failed():
 PROCESSES = multiprocessing.get_context("forkserver")
 
 
-def interrupt_at_random(n_interrupts, seed, connection):
+def interrupt_at_random(n_interrupts, seed, params, connection):
     """Interrupt fits at random moments; send how many were, and what was wrong afterwards."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGALRM, lambda *args: os.kill(os.getpid(), signal.SIGINT))
     # Where Python cannot raise, as in `__del__`, it tells of the interruption and goes on.
     sys.unraisablehook = lambda told: None
-    long = {"epochs": 60, "n_iter_no_change": 60}
+    long = {"epochs": 60, "n_iter_no_change": 60, **params}
     seconds = []  # of a fit that compiles, and of one that does not
     for _ in range(2):
         begun = time.monotonic()
@@ -306,10 +306,11 @@ def interrupt_at_random(n_interrupts, seed, connection):
     connection.send((n_interrupted, wrong))
 
 
-def run_interruptions(n_interrupts, seed):
+def run_interruptions(n_interrupts, seed, params):
     PROCESSES.set_forkserver_preload(["sk_mtl._classifier", "pytest"])
     here, there = PROCESSES.Pipe(duplex=False)
-    child = PROCESSES.Process(target=interrupt_at_random, args=(n_interrupts, seed, there))
+    arguments = (n_interrupts, seed, params, there)
+    child = PROCESSES.Process(target=interrupt_at_random, args=arguments)
     child.start()
     there.close()
     n_interrupted, wrong = here.recv()
@@ -319,8 +320,12 @@ def run_interruptions(n_interrupts, seed):
 
 
 @pytest.mark.slow
-def test_ctrl_c_at_many_random_moments_changes_nothing(capsys):
-    n_interrupted = run_interruptions(int(os.environ.get("SK_MTL_INTERRUPTS", "100")), seed=1)
+@pytest.mark.parametrize(
+    "params", [{}, {"early_stopping": "cv", "jit_compile": True}], ids=["one", "folds"]
+)
+def test_ctrl_c_at_many_random_moments_changes_nothing(capsys, params):
+    n_interrupts = int(os.environ.get("SK_MTL_INTERRUPTS", "100"))
+    n_interrupted = run_interruptions(n_interrupts, 1, params)
     with capsys.disabled():
         sys.stdout.write(f"\n{n_interrupted} fits interrupted\n")
     assert n_interrupted > 0

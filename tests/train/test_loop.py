@@ -264,7 +264,7 @@ def test_task_without_labels_in_training_has_nan_in_the_history_and_is_left_out_
 def test_validation_losses_are_the_means_over_the_labelled_cells(
     monkeypatch, rows_at_once, kept_cells
 ):
-    monkeypatch.setattr(_validation, "_EVALUATION_ROWS", rows_at_once)
+    monkeypatch.setattr(_validation, "_ROWS_ALONE", rows_at_once)
     monkeypatch.setattr(_validation, "_KEPT_CELLS", kept_cells)
     held_out = replace(make_rows(seed=1), rows=np.arange(3, 23))
     plan = make_plan(epochs=1, spec=replace(SPEC, dropout=0.5))

@@ -1,14 +1,21 @@
 """Tests of sk_mtl._train.program: steps compiled by XLA, and the values that a program takes."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import tensorflow as tf
+from jobs import make_job
 
 from sk_mtl import MultiTaskClassifier, clear_program_cache
 from sk_mtl._train import pack as _pack
 from sk_mtl._train import program as _program
+from sk_mtl._train.config import UnlabelledSpec
 from sk_mtl._train.program import TrainingProgram
+from sk_mtl._train.state import TrainingState
+from sk_mtl.weighting import UncertaintyWeighting
 
 # Keras hands variables to np.array, which NumPy 2 objects to.
 pytestmark = pytest.mark.filterwarnings(
@@ -40,7 +47,7 @@ def assert_same_bits(first, second):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.slow_except("uncertainty, clipping")
+@pytest.mark.slow_except("uncertainty, clipping", "dropout")
 @pytest.mark.parametrize(
     "params",
     [
@@ -60,8 +67,9 @@ def assert_same_bits(first, second):
             "optimizer__weight_decay": 0.01,
             "class_weight": "balanced",
         },
+        {"dropout": 0.4, "head_hidden_layer_sizes": (3,)},
     ],
-    ids=["uncertainty, clipping", "l2, schedule", "layer_norm, weight decay"],
+    ids=["uncertainty, clipping", "l2, schedule", "layer_norm, weight decay", "dropout"],
 )
 def test_weights_are_those_without_xla_but_for_rounding(params):
     X, Y = make_table()
@@ -148,20 +156,123 @@ def test_rows_that_fill_up_the_last_batch_have_no_influence():
     np.testing.assert_allclose(*two, rtol=1e-5)
 
 
-@pytest.mark.slow
-def test_fits_of_other_row_counts_share_a_program(monkeypatch):
-    built = []
-    original = TrainingProgram.__init__
-    monkeypatch.setattr(
-        TrainingProgram,
-        "__init__",
-        lambda self, *args: (built.append(1), original(self, *args))[1],
-    )
-    X, Y = make_table()
+@pytest.fixture
+def built(monkeypatch):
+    """The configurations of the programs that are built; there are none at first."""
+    configs, original = [], TrainingProgram.__init__
+
+    def note(program, config, *parts):
+        configs.append(config)
+        original(program, config, *parts)
+
+    monkeypatch.setattr(TrainingProgram, "__init__", note)
     clear_program_cache()
+    return configs
+
+
+@pytest.mark.slow
+def test_fits_of_other_row_counts_share_a_program(built):
+    X, Y = make_table()
     for n_rows in (45, 44, 30):
         make().fit(X[:n_rows], Y[:n_rows])
     assert len(built) == 1
+
+
+def test_fits_of_other_rates_share_a_program(built):
+    X, Y = make_table()
+    for rate in (0.1, 0.2):
+        settings = {"dropout": rate, "l2": rate, "ema_momentum": rate, "label_smoothing": rate}
+        settings |= {"logit_adjustment": rate, "optimizer__weight_decay": rate}
+        make(optimizer="adamw", optimizer__learning_rate=rate, **settings).fit(X, Y)
+    assert len(built) == 1
+
+
+# ------------------------------------------------------------------------------------------------
+# Values
+# ------------------------------------------------------------------------------------------------
+
+
+def make_averaged():
+    """Return a program that averages weights, and values of which the averages differ."""
+    plan = make_job(
+        optimizer=keras.optimizers.AdamW(0.1),
+        weighting=UncertaintyWeighting(),
+        spec={"dropout": 0.3},
+        ema_momentum=0.5,
+        unlabelled=UnlabelledSpec(0.9),
+    ).plan
+    program = TrainingProgram(plan.program, plan.parts.optimizer, plan.parts.weighting)
+    rng = np.random.default_rng(0)
+    values = program.start(TrainingState(*like(program, rng)), plan.run)
+    return program, values._replace(averages=[v + 1 for v in values.averages]), plan.run
+
+
+def like(program, rng):
+    """Return values of a network and of its task weighting."""
+    network = [
+        rng.normal(size=v.shape).astype(v.dtype)
+        if v.trainable
+        else rng.integers(9, size=v.shape).astype(v.dtype)
+        for v in program.step.variables
+    ]
+    return network, {"log_variance": rng.normal(size=3).astype(np.float32)}
+
+
+def assert_same_values(first, second):
+    for a, b in zip(tf.nest.flatten(first), tf.nest.flatten(second), strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert a.dtype == b.dtype
+
+
+def test_state_that_is_read_starts_the_same_values():
+    program, values, run = make_averaged()
+    values = values._replace(n_averaged=np.int32(3), n_taught=np.int32(4))
+    state = program.read(values, run.learning_rate)
+    assert (state.averaging.n_steps, state.teacher.n_steps) == (3, 4)
+    assert_same_values(program.start(state, run), values)
+
+
+def test_without_a_state_averages_and_teacher_start_from_the_network():
+    program, values, run = make_averaged()
+    state = program.read(values, run.learning_rate)
+    fresh = program.start(replace(state, averaging=None, teacher=None), run)
+    again = program.read(fresh, run.learning_rate)
+    assert_same_values(again.averaging.weights, state.network[: len(again.averaging.weights)])
+    assert_same_values(again.teacher.network, state.network)
+    assert (again.averaging.n_steps, again.teacher.n_steps) == (0, 0)
+
+
+@pytest.mark.parametrize("predicts", [False, True])
+def test_model_shows_weights_or_averages_and_nothing_is_changed_by_it(predicts):
+    program, values, _ = make_averaged()
+    program.show(values, predicts=predicts)
+    shown = [v.numpy() for v in program.model.trainable_variables]
+    state = program.read(values, None)
+    weights = state.network if predicts else state.averaging.weights
+    assert_same_values(shown, weights[: len(shown)])
+    assert (state.network[0] != state.averaging.weights[0]).all()
+    assert_same_values(program.take_back(values, predicts=predicts), values)
+
+
+@pytest.mark.parametrize("predicts", [False, True])
+def test_what_a_callback_changes_is_taken_back_to_where_it_was_shown(predicts):
+    program, values, _ = make_averaged()
+    before = program.read(values, None)
+    program.show(values, predicts=predicts)
+    kernel = program.model.trainable_variables[0]
+    kernel.assign(kernel + 5)
+    program.optimizer.learning_rate = 0.25
+    after = program.read(program.take_back(values, predicts=predicts), None)
+    changed, kept = after.network, after.averaging.weights
+    of_changed, of_kept = before.network, before.averaging.weights
+    if not predicts:
+        changed, kept, of_changed, of_kept = kept, changed, of_kept, of_changed
+    np.testing.assert_array_equal(changed[0], of_changed[0] + 5)
+    assert_same_values(changed[1:], of_changed[1:])
+    assert_same_values(kept, of_kept)
+    assert_same_values(after.weighting, before.weighting)
+    assert np.float32(0.25) in [value for value in after.optimizer if value.shape == ()]
+    assert_same_values(after.teacher.network, before.teacher.network)
 
 
 @pytest.mark.slow

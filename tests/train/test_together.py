@@ -120,6 +120,18 @@ def test_validation_losses_do_not_depend_on_how_many_rows_partners_have():
     assert {tuple(losses_beside(n)) for n in (3, 13, 14, 15, 31, 3000)} == {tuple(expected)}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("ensemble_size", [3, 5])
+def test_validation_losses_do_not_depend_on_the_place_in_the_pack(ensemble_size):
+    spec = {"ensemble_size": ensemble_size, "activation": "tanh"}
+    jobs = [
+        make_job(make_rows(20, seed=k), make_rows(900, seed=k), spec=spec, seed=k, epochs=3)
+        for k in range(3)
+    ]
+    first, last = train_in_packs(jobs, 3), train_in_packs(jobs[::-1], 3)[::-1]
+    assert_same_results(first, last)
+
+
 @pytest.mark.parametrize("n_members", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_packs_of_other_sizes_give_the_same_but_for_rounding(expected, n_members):
     found = train_in_packs(make_jobs(), n_members)
@@ -186,7 +198,9 @@ def sizes_of(packs):
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 8])
-@pytest.mark.parametrize(("n_jobs", "n_members"), [(1, 1), (2, 1), (3, 2), (6, 3), (9, 5), (99, 8)])
+@pytest.mark.parametrize(
+    ("n_jobs", "n_members"), [(1, 1), (2, 1), (3, 2), (6, 3), (99, together._MAX_MEMBERS)]
+)
 def test_number_of_members_does_not_depend_on_threads(
     packs, monkeypatch, n_jobs, n_members, n_threads
 ):
@@ -263,6 +277,7 @@ def make_steady(**settings):
     return make_job(spec={"normalization": None, "activation": "linear"}, **settings)
 
 
+@pytest.mark.slow_except("2")
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_training_that_diverges_stops_no_other(n_threads):
     steady = [make_steady(epochs=n, seed=n) for n in (4, 5, 6)]
@@ -274,6 +289,7 @@ def test_training_that_diverges_stops_no_other(n_threads):
     assert_same_results(found, expected)
 
 
+@pytest.mark.slow_except("2")
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_training_of_which_all_epochs_are_kept_may_diverge(n_threads):
     seen = []
@@ -300,6 +316,7 @@ def test_warning_of_a_training_names_the_line_of_the_caller(n_threads):
     assert {warning.filename for warning in told} == {train_in_packs.__code__.co_filename}
 
 
+@pytest.mark.slow_except("2")
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_error_of_a_training_comes_out_and_ends_the_others(n_threads):
     def fail(number):
@@ -322,6 +339,7 @@ def assert_all_has_ended(seen):
     assert not program_cache._idle_programs
 
 
+@pytest.mark.slow_except("2")
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_iteration_that_is_given_up_ends_the_others(monkeypatch, n_threads):
     monkeypatch.setattr(together, "_count_members", lambda *args: 2)
@@ -346,6 +364,7 @@ def test_trainings_that_wait_for_a_place_are_not_begun_when_iteration_is_given_u
     assert seen == []
 
 
+@pytest.mark.slow_except("2")
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_ctrl_c_ends_all(n_threads):
     seen = []

@@ -66,6 +66,8 @@ def load_table(name: str, folder: str | None) -> Table:
         raise SystemExit(f"Give the folder of the tables to read {name!r}.")
     loader = import_loader(folder)
     X, Y = loader.load(name, folder)
+    if name == "nhanes":
+        Y = Y.replace("None", "none")  # an answer, whose text stands for a missing label elsewhere
     if name == "fashion1k":
         X = _bag_words(X)
     truth = loader.load(name, folder, masked=False)[1] if name == "census" else Y
