@@ -3,8 +3,11 @@
 Each library is imported by the function that needs it: a fresh process loads only what it measures.
 """
 
+import gc
+import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
@@ -79,13 +82,24 @@ class Work:
 # ------------------------------------------------------------------------------------------------
 
 
+def import_sk_mtl() -> None:
+    """Import all modules of sk_mtl, and TensorFlow, so that no fit does it while it is measured."""
+    import keras  # noqa: F401 - with TensorFlow
+
+    import sk_mtl
+
+    for module in pkgutil.walk_packages(sk_mtl.__path__, "sk_mtl."):
+        if module.name != "sk_mtl.__main__":
+            import_module(module.name)
+    # Nor does a fit wait for the collection that so many new objects set off.
+    gc.collect()
+
+
 def make_classifier(work: Work, epochs: int, **settings: Any) -> Any:
     """The estimator, with the work of the others: nothing is held out, and no weights averaged.
 
     `settings` may say otherwise.
     """
-    import keras  # noqa: F401 - with TensorFlow, which a fit imports; not measured
-
     from sk_mtl import MultiTaskClassifier
 
     return MultiTaskClassifier(
@@ -105,8 +119,7 @@ def sk_mtl_fit(
     work: Work, X: np.ndarray, Y: pd.DataFrame, **settings: Any
 ) -> Callable[[int], object]:
     """Return a function that fits for a number of epochs."""
-    import keras  # noqa: F401 - and with it TensorFlow, not measured
-
+    import_sk_mtl()
     return lambda epochs: make_classifier(work, epochs, **settings).fit(X, Y)
 
 

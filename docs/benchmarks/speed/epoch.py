@@ -36,8 +36,9 @@ WORKS = {
 # Enough that the difference is some tenths of a second, of the fastest too.
 EPOCHS = {10_000: 12, 2_000: 40}
 DROPOUT = 0.2
-# What the estimator does by default, and the others do not: rate of dropout, and averaged weights.
-DEFAULTS = 0.4, {"ema_momentum": "auto"}
+# The estimator's own defaults.
+DEFAULT_DROPOUT = 0.4
+AVERAGES = {"ema_momentum": "auto"}
 
 ASKED = {
     (10_000, 0, "Keras `fit`"): "≥ 5",
@@ -93,9 +94,8 @@ def tabulate(
     options: Any,
 ) -> list[Sequence[str]]:
     """Measure a work with and without dropout, and return the rows of the table."""
-    rate, averages = DEFAULTS
     with_dropout = f"the same with dropout {DROPOUT}"
-    with_averages = f"the same with dropout {rate} and averages"
+    with_averages = f"the same with dropout {DEFAULT_DROPOUT} and averages"
     works = {name: work, with_dropout: replace(work, dropout=DROPOUT)}
     contenders: dict[tuple[str, str], Callable[[], float]] = {}
     for title, its_work in works.items():
@@ -104,7 +104,8 @@ def tabulate(
         else:
             of_work = contend(its_work, epochs, threads, versions)
         contenders |= {(title, who): call for who, call in of_work.items()}
-    of_defaults = contend_ours(replace(work, dropout=rate), epochs, versions, **averages)
+    like_default = replace(work, dropout=DEFAULT_DROPOUT)
+    of_defaults = contend_ours(like_default, epochs, versions, **AVERAGES)
     contenders |= {(with_averages, who): call for who, call in of_defaults.items()}
     seconds = measure_in_turn(contenders, options)
     rows: list[Sequence[str]] = []

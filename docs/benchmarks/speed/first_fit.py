@@ -59,11 +59,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         for (title, who), values in seconds.items():
             where = {"folder": ours.get(who), "quick": options.quick}
             values.append(in_fresh_process(time_first_fit, who, works[title], epochs, **where))
+    asked = {"Keras `fit`": "≥ 1"} | dict.fromkeys([*ours][1:], "≥ 2")
     rows = []
     for (title, who), values in seconds.items():
         ratio = times(np.array(values), np.array(seconds[title, "sk_mtl"]))
-        asked = "≥ 1" if who == "Keras `fit`" else "≥ 2" if who in [*ours][1:] else ""
-        rows.append((title, who, milliseconds(np.array(values)), ratio, asked))
+        rows.append((title, who, milliseconds(np.array(values)), ratio, asked.get(who, "")))
     header = ("work", "contender", "ms", "time ÷ sk_mtl's", "asked")
     report(__file__, options, [(header, rows)])
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from _networks import Work, labelled_parts, make_classifier, make_mlp
+from _networks import Work, import_sk_mtl, labelled_parts, make_classifier, make_mlp
 from _timing import clock, in_fresh_process, milliseconds, parse_options, report, times
 
 WORK = Work(2_000, 50, (64, 32), 64)
@@ -25,7 +25,6 @@ TRUNKS = [(64, 32), (128, 64)]
 RATES = [3e-4, 1e-3, 3e-3]
 DROPOUT = [0.0, 0.2]
 N_CANDIDATES = len(TRUNKS) * len(RATES) * len(DROPOUT)
-
 
 GRID = {
     "hidden_layer_sizes": TRUNKS,
@@ -54,6 +53,7 @@ def sk_mtl_search(
     """Return a search with MultiTaskClassifier, over all tasks at once."""
     from sklearn.model_selection import KFold
 
+    import_sk_mtl()
     X, Y = work.make_table()
     classifier, candidates = make_classifier(work, epochs), pick(GRID, n_candidates)
     return lambda: search(classifier, candidates, cv=KFold(folds)).fit(X, Y)

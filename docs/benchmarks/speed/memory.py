@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _networks import Work, keras_fit, make_classifier, mlp_fit
+from _networks import Work, import_sk_mtl, keras_fit, make_classifier, mlp_fit
 from _timing import clock, in_fresh_process, parse_options, peak_memory, report, times
 
 DENSE = Work(1_000_000, 100, (128, 64), 256)
@@ -27,6 +27,7 @@ def measure_dense(who: str, work: Work, epochs: int) -> tuple[float, float]:
     """Return peak memory beyond X and Y ÷ the size of X, and the seconds that the fit took."""
     X, Y = work.make_table()
     if who.startswith("sk_mtl"):
+        import_sk_mtl()
         settings = {"early_stopping": "auto"} if "held out" in who else {}
         classifier = make_classifier(work, epochs, **settings)
         peak, seconds = peak_memory(lambda: clock(classifier.fit, X, Y))
@@ -52,6 +53,7 @@ def make_sparse_features(work: Work) -> Any:
 
 def measure_sparse(held_out: bool, work: Work, epochs: int) -> tuple[float, float]:
     """Return peak memory beyond the table in bytes, of fitting and of predicting."""
+    import_sk_mtl()
     X = make_sparse_features(work)
     Y = replace(work, n_features=10).make_table()[1]
     settings = {"early_stopping": "auto"} if held_out else {}
