@@ -18,6 +18,7 @@ __all__ = ["Validation"]
 _ROWS_ALONE = 8192
 _ROWS = 512
 _STRIDE = 16
+_CELLS = 2**22  # of X of a batch of one training
 _KEPT_CELLS = 2**23  # of X; rows with more are gathered anew for each epoch
 
 
@@ -56,6 +57,7 @@ class Validation:
         # depend on their numbers of rows.
         is_alone = n_members == 1
         size = (_ROWS_ALONE if is_alone else _ROWS) // spec.ensemble_size
+        size = min(size, _CELLS // spec.n_features)
         # A multiple of what one instruction takes: the rest of an array may have other last bits.
         size = max(size // _STRIDE, 1) * _STRIDE
         for start in range(0, self._n_rows, size):
