@@ -19,7 +19,7 @@ from sk_mtl._data.categories import Categories
 from sk_mtl._data.input_spec import InputSpec
 from sk_mtl._data.schema import TargetSchema
 from sk_mtl._fit.fitted_network import FittedNetwork
-from sk_mtl._model.spec import CustomOutputs, NetworkSpec, TaskOutput
+from sk_mtl._model.spec import CustomOutputs, NetworkSpec, TaskOutput, head_groups
 from sk_mtl._model.task_layout import TaskLayout
 from sk_mtl._model.variables import Variable, list_variables
 from sk_mtl._predict.activations import ACTIVATIONS
@@ -226,8 +226,7 @@ def _check_size(spec: NetworkSpec, values: list[np.ndarray]) -> None:
     for hidden, width in zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True):
         n_numbers += _count(spec, (trunk[-1], *hidden))[0]
         n_numbers += spec.ensemble_size * ((*trunk, *hidden)[-1] + 1) * width
-    for shape in set(zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True)):
-        n_layers += len(shape[0]) + 1
+    n_layers += sum(len(group.hidden) + 1 for group in head_groups(spec))
     fits = n_numbers <= sum(v.size for v in values) and 2 * n_layers <= len(values)
     require(fits, "the network needs more weights than there are")
     require(len(values) <= _MAX_VARIABLES, f"there are more than {_MAX_VARIABLES} weight arrays")

@@ -236,7 +236,7 @@ PARAMETERS = {
 }
 
 
-@pytest.mark.slow_except("defaults", "layers")
+@pytest.mark.slow_except("classes", "defaults", "layers")
 @pytest.mark.parametrize("settings", PARAMETERS.values(), ids=PARAMETERS)
 def test_model_of_any_plain_parameters_comes_back(settings):
     clf = fit_tiny(**settings)
