@@ -80,3 +80,11 @@ def train_in_packs(jobs, n_members, n_threads=1):
         found = dict(together.train_together(jobs))
     assert sorted(found) == list(range(len(jobs)))
     return [found[number] for number in range(len(jobs))]
+
+
+def train(job):
+    """Train one network; raise what it raises."""
+    ((_, result),) = together.train_together([job])
+    if isinstance(result, Exception):
+        raise result
+    return result

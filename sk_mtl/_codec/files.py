@@ -8,8 +8,10 @@ import hashlib
 import os
 import secrets
 import shutil
+import tempfile
+from typing import Any
 
-__all__ = ["remove_file", "replace_file"]
+__all__ = ["open_folder", "remove_file", "replace_file"]
 
 
 def replace_file(path: str, content: bytes) -> None:
@@ -46,3 +48,17 @@ def _temporary_stem(path: str) -> str:
     folder, name = os.path.split(path)
     digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
     return os.path.join(folder, f".{name[:20]}.{digest}")
+
+
+def open_folder(folder: Any) -> str:
+    """Return the path of a folder for checkpoints, which is created if necessary."""
+    path = os.path.abspath(os.fsdecode(folder))
+    try:
+        os.makedirs(path, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"checkpoint must be a folder that can be written to. {path!r} is not: {error}."
+        ) from error
+    return path

@@ -9,7 +9,6 @@ import inspect
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
@@ -20,7 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from sk_mtl._codec.container import pack, read_json, unpack
-from sk_mtl._codec.files import replace_file
+from sk_mtl._codec.files import open_folder, replace_file
 from sk_mtl._codec.values import decode_value, encode_value, require, what_is_held
 from sk_mtl._compat.user_warnings import warn_user
 from sk_mtl._quoting import quote, shorten
@@ -92,15 +91,7 @@ class FoldStore:
 
 def open_store(folder: Any, data: SearchData, scoring: Scoring) -> FoldStore:
     """Return the store of a search, in a folder that is created if necessary."""
-    path = os.path.abspath(os.fsdecode(folder))
-    try:
-        os.makedirs(path, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError as error:
-        raise ValueError(
-            f"checkpoint must be a folder that can be written to. {path!r} is not: {error}."
-        ) from error
+    path = open_folder(folder)
     versions = [sys.modules["sk_mtl"].__version__, *(version(name) for name in _LIBRARIES)]
     scored = [repr(scoring.error_score), scoring.with_train_scores, scoring.with_predictions]
     # Without `scoring`, scikit-learn's scorer holds the estimator, which is described by itself.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from sk_mtl._codec.container import pack, read_json, unpack
-from sk_mtl._codec.files import remove_file, replace_file
+from sk_mtl._codec.files import open_folder, remove_file, replace_file
 from sk_mtl._codec.values import decode_value, encode_value, require
 from sk_mtl._compat.user_warnings import warn_user
 from sk_mtl._data.dataset import Subset, UnlabelledSubset
@@ -160,15 +159,7 @@ def open_resume_point(
             "epochs so far cannot be kept. Set one of the two to None; early_stopping=True and a "
             "schedule, optimizer__learning_rate=keras.optimizers.schedules.…, can be kept."
         )
-    path = os.path.abspath(os.fsdecode(folder))
-    try:
-        os.makedirs(path, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError as error:
-        raise ValueError(
-            f"checkpoint must be a folder that can be written to. {path!r} is not: {error}."
-        ) from error
+    path = open_folder(folder)
     return ResumePoint(path, identify_fit(plan, start, training, validation, unlabelled))
 
 

@@ -23,7 +23,7 @@ from sk_mtl._train.plan import can_share_program
 from sk_mtl._train.program import TrainingProgram
 from sk_mtl._train.program_cache import acquire_program, release_program
 
-__all__ = ["train", "train_together"]
+__all__ = ["train_together"]
 
 Result = TrainingResult | Exception
 
@@ -38,14 +38,6 @@ class _Warning(NamedTuple):
 # Trainings in one call: more gain little, and the weights of all should stay in the cache.
 _MAX_MEMBERS = 8
 _MAX_WEIGHTS = 2**18
-
-
-def train(job: Job) -> TrainingResult:
-    """Train one network."""
-    ((_, result),) = train_together([job])
-    if isinstance(result, Exception):
-        raise result
-    return result
 
 
 def train_together(jobs: Sequence[Job]) -> Iterator[tuple[int, Result]]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from jobs import train
 from scipy.special import expit, softmax
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
@@ -25,7 +26,6 @@ from sk_mtl._predict import forward
 from sk_mtl._predict.forward import make_forward
 from sk_mtl._train.loop import Job, draw_start
 from sk_mtl._train.plan import TrainingParts, make_plan
-from sk_mtl._train.together import train
 from sk_mtl.weighting import FixedWeighting
 
 # Keras hands variables to np.array, which NumPy 2 objects to.

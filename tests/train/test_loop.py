@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import tensorflow as tf
+from jobs import train
 from sklearn.exceptions import ConvergenceWarning
 
 from sk_mtl import MultiTaskClassifier, clear_program_cache
@@ -30,7 +31,6 @@ from sk_mtl._train.loop import Job, NonFiniteLossError, draw_start
 from sk_mtl._train.member_step import MemberStep
 from sk_mtl._train.plan import TrainingParts
 from sk_mtl._train.plan import make_plan as plan_training
-from sk_mtl._train.together import train
 from sk_mtl.weighting import FixedWeighting, UncertaintyWeighting
 
 N_OUTPUTS = (1, 3, 1)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from jobs import FREQUENCIES, assert_same_results, make_job, make_rows, train_in_packs
+from jobs import FREQUENCIES, assert_same_results, make_job, make_rows, train, train_in_packs
 from specs import HEADS, INPUTS
 
 from sk_mtl._model.spec import NetworkSpec
@@ -15,7 +15,6 @@ from sk_mtl._train.config import UnlabelledSpec
 from sk_mtl._train.loop import Job, draw_start
 from sk_mtl._train.plan import TrainingParts, make_plan
 from sk_mtl._train.program import TrainingProgram
-from sk_mtl._train.together import train
 from sk_mtl.weighting import FixedWeighting, UncertaintyWeighting
 
 # Keras hands variables to np.array, which NumPy 2 objects to.

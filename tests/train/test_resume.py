@@ -631,7 +631,7 @@ def test_folder_that_cannot_be_written_to_is_refused(tmp_path, monkeypatch, epoc
     def fail(dir):
         raise PermissionError(13, "Permission denied", dir)
 
-    monkeypatch.setattr(_checkpoint.tempfile, "TemporaryFile", fail)
+    monkeypatch.setattr("tempfile.TemporaryFile", fail)
     with pytest.raises(ValueError, match=r"can be written to.*Permission denied"):
         make(checkpoint=tmp_path).fit(X, Y)
     assert epochs_trained == []

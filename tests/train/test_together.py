@@ -7,7 +7,7 @@ import time
 import keras
 import numpy as np
 import pytest
-from jobs import assert_same_results, make_job, make_rows, train_in_packs
+from jobs import assert_same_results, make_job, make_rows, train, train_in_packs
 from sklearn.exceptions import ConvergenceWarning
 
 from sk_mtl._data.dataset import UnlabelledSubset
@@ -15,7 +15,7 @@ from sk_mtl._train import program_cache, together
 from sk_mtl._train.config import UnlabelledSpec
 from sk_mtl._train.early_stopping import PlannedEpochs, StoppingConfig
 from sk_mtl._train.loop import NonFiniteLossError, keep_planned
-from sk_mtl._train.together import train, train_together
+from sk_mtl._train.together import train_together
 from sk_mtl.weighting import UncertaintyWeighting
 
 # Keras hands variables to np.array, which NumPy 2 objects to.

@@ -65,7 +65,7 @@ def fit_and_score(
     clf = MultiTaskClassifier(**setting, random_state=seed)
     if schedule is not None:
         n_rows = int(table.Y.iloc[fitted].notna().any(axis=1).sum())
-        steps_per_epoch = math.ceil(n_rows / clf._resolve_batch_size(n_rows))
+        steps_per_epoch = math.ceil(n_rows / clf._settings().resolve_batch_size(n_rows))
         clf.set_params(optimizer__learning_rate=make_schedule(*schedule, steps_per_epoch))
     start = time.perf_counter()
     clf.fit(take_rows(X, fitted), table.Y.iloc[fitted], **watched)
