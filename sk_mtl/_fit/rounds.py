@@ -7,10 +7,11 @@ parameters but by their settings, nor the estimator.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
+from operator import itemgetter
 
 import numpy as np
 
@@ -38,7 +39,7 @@ from sk_mtl._train.resume import ResumePoint
 
 __all__ = ["fit_model", "train_one_epoch"]
 
-# Of a training beside the folds, all epochs are kept until these tell which one is best.
+# Of a training beside a search, all epochs are kept until the search tells which is best.
 _MAX_KEPT_NUMBERS = 2**24
 _NUMBERS_PER_WEIGHT = 4  # with those of optimizer and average
 
@@ -122,14 +123,21 @@ class _Fit:
         self.begin_tasks(2 if settings.refit and validation is not None else 1)
         stopping = settings.stopping() if stops_early else None
         title = "all rows" if was_passed or validation is None else "training rows"
-        first = yield from self.train(training, validation, stopping, title=title)
-        if first is None or validation is None:
+        prepared = self.preparation.prepare(training, validation, stopping, title=title)
+        if prepared is None:
+            return None, None
+        beside: Round | None = None
+        if settings.refit and validation is not None and self.tasks is None:
+            (first,), beside = yield from self._train_side_by_side([prepared], itemgetter(0))
+        else:
+            first = yield from self._train_prepared(prepared)
+        if validation is None:
             return first, None
         temperatures = None
         if settings.must_calibrate or (settings.calibrate == "auto" and not settings.refit):
             temperatures = _fit_temperatures(first, [self._logits_and_labels(first, validation)])
         if settings.refit:
-            return (yield from self.train_on_all(first)), temperatures
+            return (yield from self.train_on_all(first, beside)), temperatures
         return first, temperatures
 
     def _warn_of_few_groups(self) -> None:
@@ -177,7 +185,7 @@ class _Fit:
             prepared.append(of_fold)
         beside: Round | None = None
         if self.tasks is None:
-            folds, beside = yield from self._train_side_by_side(prepared)
+            folds, beside = yield from self._train_side_by_side(prepared, _mean_over_folds)
         else:  # callbacks of scikit-learn are told of one training after another
             folds = []
             for of_fold in prepared:
@@ -190,11 +198,13 @@ class _Fit:
             temperatures = _fit_temperatures(found, validated)
         return (yield from self.train_on_all(found, beside)), temperatures
 
-    def _train_side_by_side(self, folds: list[Prepared]) -> Steps[tuple[list[Round], Round | None]]:
-        """Train on folds, and on all rows beside them if all of its epochs can be kept."""
-        prepared, n_folds = list(folds), len(folds)
-        last_epoch = [0]  # the last one that is needed, once the folds tell
-        if beside := self._prepare_beside(folds[-1].job.plan):
+    def _train_side_by_side(
+        self, searches: list[Prepared], summarize: Callable[[list[Round]], Round]
+    ) -> Steps[tuple[list[Round], Round | None]]:
+        """Search for epochs, and train on all rows beside this if all epochs can be kept."""
+        prepared, n_searches = list(searches), len(searches)
+        last_epoch = [0]  # the last one that is needed, once the searches tell
+        if beside := self._prepare_beside(searches[-1].job.plan):
             job = replace(beside.job, is_enough=partial(_has_come_to, last_epoch))
             prepared.append(Prepared(beside.encoder, job))
         rounds: dict[int, Round] = {}
@@ -202,15 +212,15 @@ class _Fit:
         def note(number: int, result: TrainingResult) -> None:
             encoder, job = prepared[number]
             rounds[number] = Round(job.plan, encoder, result)
-            if not last_epoch[0] and all(k in rounds for k in range(n_folds)):
-                planned = _planned(_mean_over_folds([rounds[k] for k in range(n_folds)]))
-                last_epoch[0] = planned.last_epoch
+            if not last_epoch[0] and all(k in rounds for k in range(n_searches)):
+                found = summarize([rounds[k] for k in range(n_searches)])
+                last_epoch[0] = _planned(found).last_epoch
 
         yield Wave([job for _, job in prepared], note)
-        return [rounds[k] for k in range(n_folds)], rounds.get(n_folds)
+        return [rounds[k] for k in range(n_searches)], rounds.get(n_searches)
 
     def _prepare_beside(self, search: TrainingPlan) -> Prepared | None:
-        """Return the training on all rows, if it may run beside the folds; None if it follows."""
+        """Return the training on all rows, if it may run beside the search; None if it follows."""
         n_epochs = int(self.settings.epochs)
         if self.settings.checkpoint is not None or not can_share_program(search):
             return None

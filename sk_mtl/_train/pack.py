@@ -19,7 +19,7 @@ from sk_mtl._train.callbacks import release_callbacks, wants_batches
 from sk_mtl._train.feeding import Feed, count
 from sk_mtl._train.logs import training_logs, validation_logs
 from sk_mtl._train.loop import Job, NonFiniteLossError, TrainingResult, TrainingRun
-from sk_mtl._train.program import Snapshot, TrainingProgram, steps_per_call
+from sk_mtl._train.program import Snapshot, TrainingProgram
 from sk_mtl._train.validation import Validation
 from sk_mtl._train.values import Values, member_of, stack
 
@@ -196,7 +196,7 @@ class Pack:
         left = max(len(run.rows) - run.position for run in runs)
         n_rows = batch_size
         if self._is_filled:
-            n_steps = steps_per_call(self.program.config, self.n_members)
+            n_steps = self.program.steps_per_call(self.n_members)
         else:
             # A last batch that is smaller has a call of its own.
             n_steps = min(max(_CELLS // (batch_size * self._shape[0]), 1), left // batch_size)

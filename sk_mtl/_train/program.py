@@ -29,7 +29,7 @@ from sk_mtl._model.build import build_network
 from sk_mtl._model.ensemble import member_model
 from sk_mtl._train.config import ProgramConfig, Rates, RunConfig
 from sk_mtl._train.member_step import MemberStep
-from sk_mtl._train.optimizer import VariableUpdate, inner_optimizer, kept_dtype, make_update
+from sk_mtl._train.optimizer import inner_optimizer, kept_dtype, make_update
 from sk_mtl._train.state import AveragingState, TeacherState, TrainingState
 from sk_mtl._train.values import Batch, Layout, UnlabelledBatch, Values, member_of
 from sk_mtl.weighting import TaskWeighting
@@ -37,9 +37,12 @@ from sk_mtl.weighting import TaskWeighting
 __all__ = ["Snapshot", "TrainingProgram"]
 
 _DECAYED = ("kernel", "embeddings")
-# Numbers that wait for one call where XLA compiles: its shapes must not depend on the number of
-# rows, for which it would compile anew.
-_CELLS = 2**19
+# Numbers of the rows that wait for one call where XLA compiles: its shapes must not depend on the
+# number of rows, for which it would compile anew. A call copies the weights, so that those of a
+# large network want more rows.
+_CELLS = 2**20
+_CELLS_PER_WEIGHT = 4
+_MAX_CELLS = 2**23
 
 
 class TrainingProgram:
@@ -116,7 +119,7 @@ class TrainingProgram:
 
     def _run_signature(self, n_members: int) -> tuple[Any, ...]:
         config = self.config
-        n_steps = steps_per_call(config, n_members) if config.xla_batch_size else None
+        n_steps = self.steps_per_call(n_members) if config.xla_batch_size else None
         rows = _rows_spec(config, (n_members, n_steps, config.xla_batch_size or None))
         batch = Batch(*rows, tf.TensorSpec((n_members, n_steps), tf.bool))
         if config.unlabelled is not None:
@@ -130,6 +133,16 @@ class TrainingProgram:
     def _evaluate_signature(self, n_members: int) -> tuple[Any, ...]:
         values, rates = (layout.specs(n_members) for layout in (self.values, self.rates))
         return values, rates, Batch(*_rows_spec(self.config, (n_members, None)), ())
+
+    def steps_per_call(self, n_members: int) -> int:
+        """Return the number of steps whose rows are gathered for one call, if XLA compiles it."""
+        config, n_tasks = self.config, len(self.config.spec.n_outputs)
+        n_features = config.spec.n_features
+        cells = config.xla_batch_size * (n_features + 2 * n_tasks)
+        cells += config.xla_unlabelled_batch_size * (n_features + n_tasks)
+        n_weights = sum(int(np.prod(v.shape)) for v in self._trainable)
+        wanted = min(max(_CELLS, _CELLS_PER_WEIGHT * n_weights), _MAX_CELLS)
+        return _power_of_two(wanted // (cells * n_members))
 
     def _compile(
         self, function: Callable[..., Any], n_members: int, signature_of: Callable[[int], Any]
@@ -160,7 +173,9 @@ class TrainingProgram:
 
         def step(number: Any, members: Values, sums: Any) -> Any:
             batch = tf.nest.map_structure(lambda part: part[:, number], batches)
-            members, terms = _for_each_member(self._train_member, (members, of_members, batch))
+            # Of the steps of a single member, none is left out.
+            train = self.step.train if n_members == 1 else self._train_member
+            members, terms = _for_each_member(train, (members, of_members, batch))
             tf.nest.map_structure(lambda part, shape: part.set_shape(shape), members, shapes)
             return number + 1, members, tuple(s + t for s, t in zip(sums, terms, strict=True))
 
@@ -176,10 +191,8 @@ class TrainingProgram:
         return self.values.join_members(members), sums
 
     def _train_member(self, values: Values, rates: Rates, batch: Batch) -> Any:
-        """Make a step of one member, unless it has none to make."""
+        """Make a step of one of several members, unless it has none to make."""
         changed, terms = self.step.train(values, rates, batch)
-        if isinstance(self.step.update, VariableUpdate):
-            return changed, terms  # the only member
 
         def choose(new: Any, old: Any) -> Any:
             return tf.where(batch.is_used, new, old)
@@ -401,14 +414,6 @@ class Snapshot:
 # ------------------------------------------------------------------------------------------------
 # Shapes
 # ------------------------------------------------------------------------------------------------
-
-
-def steps_per_call(config: ProgramConfig, n_members: int) -> int:
-    """Return the number of steps whose rows are gathered for one call of the program."""
-    spec, n_tasks = config.spec, len(config.spec.n_outputs)
-    cells = config.xla_batch_size * (spec.n_features + 2 * n_tasks)
-    cells += config.xla_unlabelled_batch_size * (spec.n_features + n_tasks)
-    return _power_of_two(_CELLS // (cells * n_members))
 
 
 def _power_of_two(number: int) -> int:

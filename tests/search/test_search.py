@@ -11,7 +11,12 @@ from scipy.stats import loguniform
 from searches import FOLDS, GRID, X, Y, assert_same_results
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.exceptions import FitFailedWarning, NotFittedError
-from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, StratifiedKFold
+from sklearn.model_selection import (
+    GridSearchCV,
+    RandomizedSearchCV,
+    ShuffleSplit,
+    StratifiedKFold,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import estimator_html_repr, get_tags
@@ -19,6 +24,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sk_mtl import MissingLabelsError, TaskView
 from sk_mtl._search import evaluation
+from sk_mtl._train import together
 from sk_mtl.metrics import make_multitask_scorer, multitask_score, per_task_scorers
 from sk_mtl.model_selection import (
     MultiTaskSearchCV,
@@ -78,6 +84,24 @@ class Failing(TransformerMixin, BaseEstimator):
 
 
 # -- The same results ----------------------------------------------------------------------------
+
+
+def test_seeds_are_compared_in_one_program(monkeypatch):
+    programs = []
+    train_together = together.train_together
+
+    def note_programs(jobs):
+        programs.append({job.plan.program for job in jobs})
+        return train_together(jobs)
+
+    monkeypatch.setattr(together, "train_together", note_programs)
+    clf, seeds = make_tiny(epochs=3, jit_compile=True), {"random_state": [3, 1, 2]}
+    cv = ShuffleSplit(1, random_state=0)
+    search = MultiTaskSearchCV(clf, seeds, cv=cv, refit=False).fit(X, Y)
+    assert [len(of_call) for of_call in programs] == [1]
+    expected = GridSearchCV(clf, seeds, cv=cv, refit=False).fit(X, Y)
+    assert_same_results(search.cv_results_, expected.cv_results_)
+    assert len(set(search.cv_results_["mean_test_score"])) > 1
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ import pytest
 
 from sk_mtl import MultiTaskClassifier, load_model, save_model
 from sk_mtl._codec.container import pack, unpack
+from sk_mtl._fit import rounds
+from sk_mtl._train import together
 from sk_mtl._train.best_weights import BestWeights, BestWeightsKeeper
 from sk_mtl.plotting import TaskSimilarityDisplay
 
@@ -300,6 +302,27 @@ def test_refitted_network_is_that_of_a_fit_on_all_rows_for_as_many_epochs(common
     assert clf.n_iter_ == common.n_iter_
     afresh = make_tiny(early_stopping=False, epochs=common.best_iter_).fit(X, Y)
     assert_same(clf, afresh)
+
+
+@pytest.mark.parametrize("restore_best", ["common", "per_task"])
+def test_small_network_is_trained_on_all_rows_beside_the_search(monkeypatch, restore_best):
+    n_trained = []
+    train_together = together.train_together
+
+    def note_number(jobs):
+        n_trained.append(len(jobs))
+        return train_together(jobs)
+
+    monkeypatch.setattr(together, "train_together", note_number)
+    settings = {"refit": True, "restore_best": restore_best, "jit_compile": True}
+    beside = make_tiny(**settings).fit(X, Y)
+    monkeypatch.setattr(rounds, "_MAX_KEPT_NUMBERS", 0)
+    after = make_tiny(**settings).fit(X, Y)
+    assert n_trained == [2, 1, 1]
+    assert beside.best_iter_ < beside.n_iter_
+    assert beside.history_ == after.history_
+    np.testing.assert_array_equal(beside.best_iters_, after.best_iters_)
+    assert_same(beside, after)
 
 
 def test_each_task_is_refitted_for_its_own_number_of_epochs(by_task):

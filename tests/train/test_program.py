@@ -93,6 +93,7 @@ def test_number_of_steps_per_call_changes_no_bit(jit_compile, monkeypatch):
     X, Y = make_table()
     whole = make(jit_compile=jit_compile, dropout=0.3).fit(X, Y)
     monkeypatch.setattr(_program, "_CELLS", 2 * 8 * (4 + 2 * 3))
+    monkeypatch.setattr(_program, "_CELLS_PER_WEIGHT", 0)
     monkeypatch.setattr(_pack, "_CELLS", 2 * 8 * 4)
     clear_program_cache()  # else the program with all steps in one call would be taken
     assert_same_bits(make(jit_compile=jit_compile, dropout=0.3).fit(X, Y), whole)
