@@ -112,9 +112,10 @@ class Groups:
 
 
 class Layout:
-    """Where the parts of a structure lie in vectors, one for each dtype.
+    """Where the parts of a structure lie in vectors: one for all small parts of a dtype.
 
-    TensorFlow checks each argument of a call, which takes longer than a step where there are many.
+    TensorFlow checks each argument of a call, which takes longer than a step where there are many;
+    a large part has a vector of its own, as joining it would copy it.
 
     Parameters
     ----------
@@ -124,39 +125,45 @@ class Layout:
 
     def __init__(self, example: Any):
         self._structure = example
-        ends: dict[str, int] = {}
-        self._parts = []  # dtype, start, end and shape of each part
+        self._dtypes: list[str] = []  # of the vectors
+        self._sizes: list[int] = []
+        self._parts = []  # position of the vector, start, end and shape of each part
+        of_small: dict[str, int] = {}  # position of the vector, by dtype
         for part in tf.nest.flatten(example):
-            start = ends.get(part.dtype.name, 0)
-            ends[part.dtype.name] = start + part.size
-            self._parts.append((part.dtype.name, start, start + part.size, part.shape))
-        self.sizes = ends  # by dtype
+            vector = None if part.size >= _SMALL else of_small.get(part.dtype.name)
+            if vector is None:
+                vector = len(self._dtypes)
+                self._dtypes.append(part.dtype.name)
+                self._sizes.append(0)
+            if part.size < _SMALL:
+                of_small[part.dtype.name] = vector
+            start = self._sizes[vector]
+            self._sizes[vector] += part.size
+            self._parts.append((vector, start, start + part.size, part.shape))
 
     def join(self, structure: Any) -> tuple[np.ndarray, ...]:
         """Return the parts of a structure of arrays as vectors."""
-        vectors = {name: np.empty(size, name) for name, size in self.sizes.items()}
+        vectors = [np.empty(n, dtype) for n, dtype in zip(self._sizes, self._dtypes, strict=True)]
         parts = tf.nest.flatten(structure)
-        for (name, start, end, shape), part in zip(self._parts, parts, strict=True):
+        for (vector, start, end, shape), part in zip(self._parts, parts, strict=True):
             if part.shape != shape:
                 raise ValueError(f"A part has the shape {part.shape} in place of {shape}.")
-            vectors[name][start:end] = part.ravel()
-        return tuple(vectors.values())
+            vectors[vector][start:end] = part.ravel()
+        return tuple(vectors)
 
     def join_members(self, structure: Any) -> tuple[Any, ...]:
         """Return the parts of a structure of tensors, with members on axis 0, as matrices."""
-        rows: dict[str, list[Any]] = {name: [] for name in self.sizes}
-        for (name, start, end, _), part in zip(
-            self._parts, tf.nest.flatten(structure), strict=True
-        ):
-            rows[name].append(tf.reshape(part, (-1, end - start)))
-        return tuple(tf.concat(parts, axis=1) for parts in rows.values())
+        rows: list[list[Any]] = [[] for _ in self._sizes]
+        parts = tf.nest.flatten(structure)
+        for (vector, start, end, _), part in zip(self._parts, parts, strict=True):
+            rows[vector].append(tf.reshape(part, (-1, end - start)))
+        return tuple(tf.concat(parts, axis=1) for parts in rows)
 
     def split(self, vectors: Sequence[Any]) -> Any:
         """Return the structure of vectors, or of matrices with members on axis 0."""
-        by_name = dict(zip(self.sizes, vectors, strict=True))
         parts = []
-        for name, start, end, shape in self._parts:
-            vector = by_name[name]
+        for number, start, end, shape in self._parts:
+            vector = vectors[number]
             if isinstance(vector, np.ndarray):
                 parts.append(vector[..., start:end].reshape((*vector.shape[:-1], *shape)))
             else:
@@ -166,7 +173,8 @@ class Layout:
 
     def specs(self, n_members: int) -> tuple[tf.TensorSpec, ...]:
         """Return the specifications of matrices of members."""
-        return tuple(tf.TensorSpec((n_members, size), name) for name, size in self.sizes.items())
+        pairs = zip(self._sizes, self._dtypes, strict=True)
+        return tuple(tf.TensorSpec((n_members, size), dtype) for size, dtype in pairs)
 
 
 @interrupts_deferred()
