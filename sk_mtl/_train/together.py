@@ -35,8 +35,11 @@ class _Warning(NamedTuple):
     category: type[Warning]
 
 
-# Trainings in one call: more gain little, and the weights of all should stay in the cache.
+# Trainings in one call: more gain little, and the weights of all should stay in the cache. Where
+# few trainings share a program, as in a single fit, threads alone are faster: a call of several
+# takes longer to compile, and its places are idle while the last trainings end.
 _MAX_MEMBERS = 8
+_MIN_JOBS = 16
 _MAX_WEIGHTS = 2**18
 
 
@@ -129,5 +132,7 @@ def _run_in_threads(packs: Sequence[Pack], n_threads: int) -> Iterator[tuple[int
 def _count_members(program: TrainingProgram, n_jobs: int) -> int:
     """Return how many of some trainings share a call."""
     # It depends on nothing but the trainings: bits may depend on it.
+    if n_jobs < _MIN_JOBS:
+        return 1
     n_weights = sum(int(np.prod(v.shape)) for v in program.model.trainable_variables)
-    return max(min(-(-n_jobs // 2), _MAX_MEMBERS, _MAX_WEIGHTS // max(n_weights, 1)), 1)
+    return max(min(_MAX_MEMBERS, _MAX_WEIGHTS // max(n_weights, 1)), 1)

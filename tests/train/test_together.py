@@ -199,7 +199,7 @@ def sizes_of(packs):
 
 @pytest.mark.parametrize("n_threads", [1, 2, 8])
 @pytest.mark.parametrize(
-    ("n_jobs", "n_members"), [(1, 1), (2, 1), (3, 2), (6, 3), (99, together._MAX_MEMBERS)]
+    ("n_jobs", "n_members"), [(1, 1), (6, 1), (15, 1), (16, 8), (99, together._MAX_MEMBERS)]
 )
 def test_number_of_members_does_not_depend_on_threads(
     packs, monkeypatch, n_jobs, n_members, n_threads
@@ -210,15 +210,15 @@ def test_number_of_members_does_not_depend_on_threads(
 
 
 def test_large_networks_are_trained_one_by_one(packs):
-    list(train_together([make_job(spec={"hidden_layer_sizes": (2**16,)})] * 9))
+    list(train_together([make_job(spec={"hidden_layer_sizes": (2**16,)})] * 16))
     assert set(sizes_of(packs)) == {1}
 
 
 def test_trainings_of_other_programs_are_in_other_packs(packs, monkeypatch):
     monkeypatch.setattr(together, "compute_thread_limit", lambda: 1)
     wide, plain = make_job(spec={"hidden_layer_sizes": (7,)}), make_job()
-    list(train_together([plain, wide, plain, wide, plain]))
-    assert sizes_of(packs) == [2, 1]
+    list(train_together([wide, *[plain] * 16, wide]))
+    assert sizes_of(packs) == [1, 8]
     assert packs[0].program is not packs[1].program
 
 
