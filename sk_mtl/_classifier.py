@@ -77,9 +77,10 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
     activation : str or callable, default="relu"
         Network: activation of the hidden layers, by Keras's name or one of scikit-learn's names
         "identity" and "logistic", or a function of `keras.activations`.
-    dropout : float, default=0.4
+    dropout : "auto" or float, default="auto"
         Network: fraction of the activations of each hidden layer that is dropped in training, in
-        [0, 1).
+        [0, 1). "auto" depends on the width of the layer: 0 up to 8 units, and 0.08 more for each
+        doubling, up to 0.4 from 256 units on.
     normalization : {None, "batch", "layer"}, default=None
         Network: normalisation between the product and the activation of each hidden layer.
     l2 : float, default=0.0
@@ -409,7 +410,7 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
         head_hidden_layer_sizes: Any = (),
         activation: Any = "relu",
         *,
-        dropout: float = 0.4,
+        dropout: float | str = "auto",
         normalization: str | None = None,
         l2: float = 0.0,
         model: Any = None,

@@ -43,7 +43,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "numeric_embedding": [_Choice({"piecewise_linear", "periodic"}), None],
     "embedding_size": [Interval(Integral, 1, None, closed="left")],
     "categorical_features": [_Choice({"from_dtype"}), "array-like", None],
-    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "dropout": [_Choice({"auto"}), Interval(Real, 0, 1, closed="left")],
     "normalization": [_Choice({"batch", "layer"}), None],
     "l2": [Interval(Real, 0, None, closed="left")],
     "ensemble_size": [Interval(Integral, 1, None, closed="left")],

@@ -45,6 +45,7 @@ __all__ = ["Settings"]
 # large as any.
 _ADAM_EPSILON = 1e-4
 _EMA_MOMENTUM = 0.99
+_DROPOUT = 0.4
 # With early_stopping="auto": if a task has fewer labels, a tenth of them does not tell a good
 # epoch. Folds find it then (measured in docs/benchmarks/quality.md). With fewer labelled rows
 # nothing is validated; with more, folds take too long.
@@ -177,7 +178,8 @@ class Settings:
             hidden_layer_sizes=_layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes"),
             head_hidden_layer_sizes=self._head_sizes(dataset),
             activation=canonical_activation(self.activation),
-            dropout=float(self.dropout),
+            dropout=_DROPOUT if self.dropout == "auto" else float(self.dropout),
+            dropout_by_width=self.dropout == "auto",
             normalization=self.normalization,
             l2=float(self.l2),
             input=encoder.spec,

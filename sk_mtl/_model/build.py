@@ -19,6 +19,7 @@ from sk_mtl._model.spec import (
     HeadGroup,
     NetworkSpec,
     column_blocks,
+    dropout_of,
     has_shared_kernel,
     head_groups,
 )
@@ -54,7 +55,7 @@ def build_network(spec: NetworkSpec) -> keras.Model:
         for depth, units in enumerate(spec.hidden_layer_sizes):
             name = f"trunk_{depth}"
             layer = _dense_layer(spec, units, name, blocks[name])
-            shared = _finish_hidden(layer(shared), spec, name, blocks[name][1])
+            shared = _finish_hidden(layer(shared), spec, name, units, blocks[name][1])
     groups = head_groups(spec)
     parts = [
         _build_heads(shared, spec, group, f"heads_{number}", blocks)
@@ -182,7 +183,7 @@ def _build_heads(
     for depth, units in enumerate(group.hidden):
         layer_name = f"{name}_{depth}"
         heads = _dense_layer(spec, units, layer_name, blocks[layer_name])(heads)
-        heads = _finish_hidden(heads, spec, layer_name, blocks[layer_name][1])
+        heads = _finish_hidden(heads, spec, layer_name, units, blocks[layer_name][1])
     layer_name = f"{name}_logits"
     heads = _dense_layer(spec, group.width, layer_name, blocks[layer_name])(heads)
     if spec.ensemble_size == 1:
@@ -191,8 +192,8 @@ def _build_heads(
     return keras.layers.Reshape(shape, dtype="float32", name=f"{name}_members")(heads)
 
 
-def _finish_hidden(x: Any, spec: NetworkSpec, name: str, n_blocks: int) -> Any:
-    """Normalise, activate and drop out the product of a hidden layer."""
+def _finish_hidden(x: Any, spec: NetworkSpec, name: str, units: int, n_blocks: int) -> Any:
+    """Normalise, activate and drop out the product of a hidden layer of blocks of `units`."""
     if spec.normalization == "batch":
         x = keras.layers.BatchNormalization(dtype="float32", name=f"{name}_norm")(x)
     elif spec.normalization == "layer":
@@ -202,9 +203,9 @@ def _finish_hidden(x: Any, spec: NetworkSpec, name: str, n_blocks: int) -> Any:
         )
         x = layer(x)
     x = _activate(x, spec, name, n_blocks)
-    if spec.dropout:
+    if dropout := dropout_of(spec, units):
         # The fit sets its own seed before training.
-        x = NoiseDropout(spec.dropout, seed=0, dtype="float32", name=f"{name}_drop")(x)
+        x = NoiseDropout(dropout, seed=0, dtype="float32", name=f"{name}_drop")(x)
     return x
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,12 +20,17 @@ __all__ = [
     "NetworkSpec",
     "TaskOutput",
     "column_blocks",
+    "dropout_of",
     "has_shared_kernel",
     "head_groups",
 ]
 
 # Activations in which the output of a unit depends on the other units of the layer.
 ACTIVATIONS_OF_BLOCKS = ("softmax", "log_softmax", "sparsemax")
+
+# Widths of layers with no dropout and with all of it, where it follows the width.
+_WITHOUT_DROPOUT = 8
+_FULL_DROPOUT = 256
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ class NetworkSpec:
     input: InputSpec | None = None
     ensemble_size: int = 1
     ensemble_method: str = "shared"  # or "independent"; "shared" for a single member
+    dropout_by_width: bool = False  # whether narrow layers have less of it; see `dropout_of`
 
     def __post_init__(self) -> None:
         if not self.head_hidden_layer_sizes:
@@ -76,6 +83,20 @@ class NetworkSpec:
     def layout(self) -> TaskLayout:
         """Which logits belong to which task."""
         return TaskLayout(self.n_outputs)
+
+
+def dropout_of(spec: NetworkSpec, units: int) -> float:
+    """Return the share of the outputs of a hidden layer of so many units that is dropped."""
+    if not spec.dropout_by_width:
+        return spec.dropout
+    return spec.dropout * dropout_share(units)
+
+
+def dropout_share(units: int) -> float:
+    """Return the part of the dropout of a wide layer that suits a layer of so many units."""
+    # Chosen in docs/benchmarks/quality.md: the whole costs narrow layers what they can express.
+    doublings = math.log2(units / _WITHOUT_DROPOUT)
+    return min(max(doublings / math.log2(_FULL_DROPOUT / _WITHOUT_DROPOUT), 0.0), 1.0)
 
 
 class HeadGroup(NamedTuple):

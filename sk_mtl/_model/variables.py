@@ -13,6 +13,7 @@ from sk_mtl._model.spec import (
     ACTIVATIONS_OF_BLOCKS,
     NetworkSpec,
     column_blocks,
+    dropout_of,
     has_shared_kernel,
     head_groups,
 )
@@ -126,7 +127,7 @@ def _hidden_layers(
         layers.append(norm)
     is_split = n_blocks > 1 and spec.activation in ACTIVATIONS_OF_BLOCKS
     layers += [[]] * (3 if is_split else 1)
-    if spec.dropout:
+    if dropout_of(spec, units):
         layers.append([Variable(f"{name}_drop", "seed_generator_state", (2,), False, "int64")])
     return layers
 

@@ -164,6 +164,7 @@ def _decode_spec(
             and all(_are_widths(sizes) for sizes in heads)
         ),
         "dropout": lambda share: type(share) is float and 0 <= share < 1,
+        "dropout_by_width": lambda value: type(value) is bool,
         "normalization": lambda kind: kind in (None, "batch", "layer"),
         "l2": lambda factor: type(factor) is float and 0 <= factor < math.inf,
         "input": lambda spec: spec is None or _is_input(spec, n_features, categories),

@@ -158,7 +158,8 @@ class MemberStep:
         layers = [layer for layer in self.model.layers if isinstance(layer, NoiseDropout)]
         try:
             for layer in layers:
-                layer.fed_rate = rate
+                # Layers may have parts of the network's rate.
+                layer.fed_rate = rate * (layer.rate / self.spec.dropout)
             yield
         finally:
             for layer in layers:

@@ -8,7 +8,7 @@ from sk_mtl._compat.backend import check_backend
 from sk_mtl._model.activations import canonical_activation
 from sk_mtl._model.build import build_network, network_variables
 from sk_mtl._model.initial_values import draw_initial_values
-from sk_mtl._model.layers import ParallelDense, TaskOrder
+from sk_mtl._model.layers import NoiseDropout, ParallelDense, TaskOrder
 from sk_mtl._model.spec import NetworkSpec
 
 N_FEATURES = 5
@@ -236,6 +236,21 @@ def test_every_dropout_layer_has_a_seed_of_its_own():
     seeds = [v.numpy()[0] for v in model.non_trainable_variables if "seed" in v.path]
     assert len(seeds) == 4
     assert len(set(seeds)) == 4
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_dropout_by_width_spares_narrow_layers(members):
+    hidden, heads = (512, 64, 8), ((32,), (32,))
+    settings = {"dropout": 0.4, "dropout_by_width": True, "ensemble_size": members}
+    model = build_network(NetworkSpec(N_FEATURES, (1, 3), hidden, heads, **settings))
+    rates = {layer.name: layer.rate for layer in model.layers if isinstance(layer, NoiseDropout)}
+    expected = {
+        "trunk_0_drop": 0.4,
+        "trunk_1_drop": 0.24,
+        "heads_0_0_drop": 0.16,
+        "heads_1_0_drop": 0.16,
+    }
+    assert rates == pytest.approx(expected)
 
 
 def test_dropout_repeats_from_its_seed_and_is_off_in_inference():

@@ -266,7 +266,7 @@ def test_parameter_that_came_later_takes_its_default(fitted):
     del state["dropout"]
     again = MultiTaskClassifier()
     again.__setstate__(state)
-    assert again.dropout == 0.4
+    assert again.dropout == "auto"
     assert again.normalization == "batch"
 
 

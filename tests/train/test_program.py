@@ -80,6 +80,18 @@ def test_weights_are_those_without_xla_but_for_rounding(params):
         np.testing.assert_allclose(compiled.history_[name], values, rtol=1e-5, err_msg=name)
 
 
+@pytest.mark.parametrize("jit_compile", [True, False])
+@pytest.mark.parametrize(("width", "dropout"), [(8, 0.0), (300, 0.4)])
+def test_dropout_follows_the_width_of_a_layer(width, dropout, jit_compile):
+    X, Y = make_table()
+    settings = {"hidden_layer_sizes": width, "jit_compile": jit_compile}
+    found, given = (make(dropout=d, **settings).fit(X, Y) for d in ("auto", dropout))
+    for a, b in zip(
+        found._fitted.network.state.network, given._fitted.network.state.network, strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.slow
 def test_weights_from_sparse_features_are_those_from_dense_ones():
     X, Y = make_table()

@@ -51,6 +51,7 @@ AVERAGE = {"ema_momentum": 0.99}
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "defaults": {},
+    "one training": {"early_stopping": True, "watched": "all rows"},
     "best": choose_best({}) | {"watched": "all rows"},
     "best, validation watched": choose_best({"refit": False}),
     "before": BEFORE,

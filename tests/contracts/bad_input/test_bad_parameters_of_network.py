@@ -268,22 +268,22 @@ PARAMETERS = [
         "dropout",
         1.0,
         ValueError,
-        "The 'dropout' parameter of MultiTaskClassifier must be a float in the range [0.0, "
-        "1.0). Got 1.0 instead.",
+        "The 'dropout' parameter of MultiTaskClassifier must be a str among {'auto'} or "
+        "a float in the range [0.0, 1.0). Got 1.0 instead.",
     ),
     (
         "dropout",
         -0.1,
         ValueError,
-        "The 'dropout' parameter of MultiTaskClassifier must be a float in the range [0.0, "
-        "1.0). Got -0.1 instead.",
+        "The 'dropout' parameter of MultiTaskClassifier must be a str among {'auto'} or a float in "
+        "the range [0.0, 1.0). Got -0.1 instead.",
     ),
     (
         "dropout",
         None,
         ValueError,
-        "The 'dropout' parameter of MultiTaskClassifier must be a float in the range [0.0, "
-        "1.0). Got None instead.",
+        "The 'dropout' parameter of MultiTaskClassifier must be a str among {'auto'} or a float in "
+        "the range [0.0, 1.0). Got None instead.",
     ),
     (
         "normalization",

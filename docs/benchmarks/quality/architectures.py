@@ -1,0 +1,146 @@
+"""Do the defaults suit every architecture? Dropout and normalisation of the loss, by width.
+
+The networks of a table, of all architectures, settings and seeds, are one MultiTaskSearchCV: they
+learn from the training rows, stop by the validation rows, and are scored on the test rows. A line
+of the results is the score of one network for one task.
+
+Usage: python docs/benchmarks/quality/architectures.py RESULTS.csv --folder FOLDER
+           --tables census diamonds [--dropout 0 .2 .4 auto] [--normalization cells tasks]
+"""
+
+import argparse
+import time
+import warnings
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from _records import make_parser
+from _scores import score_part
+from _tables import as_frame, load_table, table_names, take_rows
+
+from sk_mtl import MultiTaskClassifier
+from sk_mtl.model_selection import MultiTaskSearchCV
+
+# Widths of the shared layers and of the hidden layers of each head.
+ARCHITECTURES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    "16": ((16,), ()),
+    "32": ((32,), ()),
+    "64": ((64,), ()),
+    "128": ((128,), ()),
+    "256": ((256,), ()),
+    "512": ((512,), ()),
+    "32-16": ((32, 16), ()),
+    "64-32": ((64, 32), ()),
+    "128-64": ((128, 64), ()),
+    "256-128": ((256, 128), ()),
+    "512-256-128": ((512, 256, 128), ()),
+    "32, heads 8": ((32,), (8,)),
+    "64-32, heads 16": ((64, 32), (16,)),
+    "128-64, heads 32": ((128, 64), (32,)),
+    "256, heads 32": ((256,), (32,)),
+}
+MAX_TRAINING_ROWS = 12_000
+
+
+def main() -> None:
+    """Run from the command line."""
+    options = _parse_options()
+    for table, split in product(options.tables, options.splits):
+        start = time.perf_counter()
+        found = run_table(table, split, options)
+        found.to_csv(options.results, mode="a", index=False, header=not options.results.exists())
+        print(f"{table} {split}: {time.perf_counter() - start:.0f} s", flush=True)
+
+
+def run_table(name: str, split: str, options: argparse.Namespace) -> pd.DataFrame:
+    """Return the scores of all networks on a table, a line for each task."""
+    table = load_table(name, options.folder)
+    train, valid, test = table.splits[split]
+    train = train[:MAX_TRAINING_ROWS]
+    X = as_frame(table.X)
+    # Labels to learn from in training, the true ones in the test rows.
+    rows = np.concatenate([train, test])
+    labels = pd.concat([table.Y.iloc[train], table.truth.iloc[test]])
+    grid = [
+        {
+            "hidden_layer_sizes": [ARCHITECTURES[architecture][0]],
+            "head_hidden_layer_sizes": [ARCHITECTURES[architecture][1]],
+            "dropout": options.dropout,
+            "loss_normalization": options.normalization,
+            "random_state": options.seeds,
+        }
+        for architecture in options.architectures
+    ]
+    search = MultiTaskSearchCV(
+        MultiTaskClassifier(),
+        grid,
+        cv=[(np.arange(len(train)), np.arange(len(train), len(rows)))],
+        scoring=_score,
+        refit=False,
+    )
+    watched = {"X_val": take_rows(X, valid), "y_val": table.Y.iloc[valid]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of classes that a part lacks
+        search.fit(take_rows(X, rows), labels, **watched)
+    return pd.DataFrame(_lines(search, name, split, table.Y.iloc[train], options.architectures))
+
+
+def _score(classifier: Any, X: Any, Y: pd.DataFrame) -> dict[str, float]:
+    """Return the ROC-AUC and the log loss of each task."""
+    scores = score_part(Y, classifier.predict_proba(X), list(classifier.classes_))
+    named = {}
+    for number, task in enumerate(Y.columns):
+        named[f"auc {task}"] = scores["aucs"][number]
+        named[f"log_loss {task}"] = scores["log_losses"][number]
+    return named | {"epochs": classifier.best_iter_}
+
+
+def _lines(
+    search: Any, table: str, split: str, Y: pd.DataFrame, architectures: list[str]
+) -> Iterator[dict[str, Any]]:
+    names = {ARCHITECTURES[name]: name for name in architectures}
+    results = search.cv_results_
+    for number, params in enumerate(results["params"]):
+        layers = params["hidden_layer_sizes"], params["head_hidden_layer_sizes"]
+        for task in Y.columns:
+            yield {
+                "table": table,
+                "split": split,
+                "architecture": names[layers],
+                "dropout": params["dropout"],
+                "loss_normalization": params["loss_normalization"],
+                "seed": params["random_state"],
+                "task": task,
+                "n_labels": int(Y[task].notna().sum()),
+                "n_classes": Y[task].nunique(),
+                "auc": results[f"mean_test_auc {task}"][number],
+                "log_loss": results[f"mean_test_log_loss {task}"][number],
+                "epochs": int(results["mean_test_epochs"][number]),
+            }
+
+
+def _number_or_auto(text: str) -> float | str:
+    return text if text == "auto" else float(text)
+
+
+def _parse_options() -> argparse.Namespace:
+    parser = make_parser(__doc__)
+    parser.add_argument("results", type=Path, help="CSV file, appended to")
+    parser.add_argument("--folder", help="the folder of the real tables")
+    parser.add_argument("--tables", nargs="+", choices=table_names(), required=True)
+    parser.add_argument("--splits", nargs="+", default=["rand0"])
+    parser.add_argument(
+        "--architectures", nargs="+", choices=list(ARCHITECTURES), default=list(ARCHITECTURES)
+    )
+    parser.add_argument("--dropout", nargs="+", type=_number_or_auto, default=[0.0, 0.1, 0.2, 0.4])
+    parser.add_argument("--normalization", nargs="+", default=["cells", "tasks"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
