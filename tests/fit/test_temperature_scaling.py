@@ -419,7 +419,7 @@ def test_custom_networks_are_calibrated():
 
     clf = make_tiny(
         hidden_layer_sizes=(256,),
-        dropout=0.4,
+        dropout="auto",
         model=build,
         early_stopping=True,
         validation_fraction=0.3,

@@ -63,8 +63,8 @@ X, Y = make_table()
 
 
 def make(**params):
-    sizes = {} if "model" in params else {"hidden_layer_sizes": (5,)}
-    settings = {**sizes, "epochs": 4, "batch_size": 32, "random_state": 0}
+    layers = {} if "model" in params else {"hidden_layer_sizes": (5,), "dropout": 0.4}
+    settings = {**layers, "epochs": 4, "batch_size": 32, "random_state": 0}
     return MultiTaskClassifier(**{**settings, **params})
 
 
