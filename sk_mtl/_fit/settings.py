@@ -27,7 +27,7 @@ from sk_mtl._model.build import network_variables
 from sk_mtl._model.custom_outputs import classify_outputs
 from sk_mtl._model.custom_serialization import serialize_model
 from sk_mtl._model.keras_objects import make_callbacks, make_optimizer
-from sk_mtl._model.spec import NetworkSpec
+from sk_mtl._model.spec import NetworkSpec, column_blocks
 from sk_mtl._model.task_layout import TaskLayout
 from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some, resolve_task, resolve_tasks
@@ -192,8 +192,26 @@ class Settings:
                     f"model__{next(iter(routed))} is set, but model is None: there is no builder "
                     "to pass it to."
                 )
+            self._refuse_fused_kernels(spec, optimizer)
             return spec, optimizer, None
         return self._make_custom_network(spec, optimizer, dataset, seed)
+
+    def _refuse_fused_kernels(
+        self, spec: NetworkSpec, optimizer: keras.optimizers.Optimizer
+    ) -> None:
+        """Refuse Muon where one array holds the kernels of several members or heads."""
+        muon = getattr(keras.optimizers, "Muon", None)  # Keras 3.8 has none
+        if muon is None or not isinstance(inner_optimizer(optimizer), muon):
+            return
+        if any(max(blocks) > 1 for blocks in column_blocks(spec).values()):
+            raise ValueError(
+                "Keras's Muon updates kernels that are matrices, and all others as AdamW does. "
+                "The kernels of an ensemble's members, or of heads with hidden layers, are not "
+                f"matrices of their own. Got ensemble_size={spec.ensemble_size} and "
+                f"head_hidden_layer_sizes={quote(self.head_hidden_layer_sizes)}. Set "
+                "ensemble_size=1 and head_hidden_layer_sizes=(), or another optimizer, such as "
+                "'adamw'."
+            )
 
     def _make_custom_network(
         self,

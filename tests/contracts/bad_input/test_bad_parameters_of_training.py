@@ -2,9 +2,11 @@
 
 import re
 
+import keras
 import numpy as np
 import pytest
 from bad_input import BOTH, X, Y, assert_refused
+from helpers import make_tiny
 
 # parameter, its value, the error and its message
 PARAMETERS = [
@@ -394,3 +396,22 @@ PARAMETERS = [
 )
 def test_unusable_parameters_are_refused(name, value, error, message, state):
     assert_refused(lambda clf: clf.fit(X, Y), error, message, state, {name: value})
+
+
+@pytest.mark.skipif(not hasattr(keras.optimizers, "Muon"), reason="Keras has no Muon")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"ensemble_size": 2},
+        {"ensemble_size": 2, "ensemble_method": "independent"},
+        {"head_hidden_layer_sizes": (2,)},
+    ],
+    ids=["shared", "independent", "heads"],
+)
+def test_muon_is_refused_where_one_array_holds_several_kernels(settings):
+    two_alike = np.tile(np.arange(len(X))[:, None] % 2, 2)
+    clf = make_tiny(optimizer="muon", **settings)
+    with pytest.raises(ValueError, match="Muon updates kernels that are matrices"):
+        clf.fit(X, two_alike)
+    assert not hasattr(clf, "classes_")
+    make_tiny(optimizer="muon", epochs=1).fit(X, two_alike)
