@@ -6,6 +6,7 @@ of the results is the score of one network for one task.
 
 Usage: python docs/benchmarks/quality/architectures.py RESULTS.csv --folder FOLDER
            --tables census diamonds [--dropout 0 .2 .4 auto] [--normalization cells tasks]
+       python docs/benchmarks/quality/architectures.py RESULTS.csv --show
 """
 
 import argparse
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _records import make_parser
+from _records import as_markdown, make_parser
 from _scores import score_part
 from _tables import as_frame, load_table, table_names, take_rows
 
@@ -49,6 +50,9 @@ MAX_TRAINING_ROWS = 12_000
 def main() -> None:
     """Run from the command line."""
     options = _parse_options()
+    if options.show:
+        print(as_markdown(*tabulate(pd.read_csv(options.results, dtype={"dropout": str}))))
+        return
     for table, split in product(options.tables, options.splits):
         start = time.perf_counter()
         found = run_table(table, split, options)
@@ -123,6 +127,38 @@ def _lines(
             }
 
 
+def tabulate(results: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Return how far each kind of dropout is behind the best of the fixed values, in thousandths.
+
+    Means over tables, of scores that are means over tasks and seeds; census, which has two
+    architectures only, is left out.
+    """
+    results = results[(results.loss_normalization == "cells") & (results.table != "census")]
+    keys = ["table", "architecture", "dropout"]
+    scores = ["auc", "log_loss"]
+    means = results.groupby([*keys, "task"], sort=False)[scores].mean()
+    means = means.groupby(keys, sort=False).mean().reset_index()
+    kinds = list(means.dropout.unique())
+    fixed = means[[_is_number(kind) for kind in means.dropout]]
+    best = fixed.groupby(keys[:2]).agg(auc_best=("auc", "max"), log_loss_best=("log_loss", "min"))
+    means = means.merge(best.reset_index())
+    behind = means.assign(
+        auc=1000 * (means.auc_best - means.auc),
+        log_loss=1000 * (means.log_loss - means.log_loss_best),
+    )
+    by_width = behind.pivot_table("auc", "architecture", "dropout", sort=False)
+    rows = [[name, *(f"{row[kind]:.1f}" for kind in kinds)] for name, row in by_width.iterrows()]
+    for score, title in zip(scores, ("ROC-AUC", "log loss"), strict=True):
+        of_kind = behind.groupby("dropout")[score].agg(["mean", "max"])
+        cells = [f"{of_kind['mean'][kind]:.1f} ({of_kind['max'][kind]:.0f})" for kind in kinds]
+        rows.append([f"**{title}: mean (largest)**", *cells])
+    return ["ROC-AUC", *kinds], rows
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).isdigit()
+
+
 def _number_or_auto(text: str) -> float | str:
     return text if text == "auto" else float(text)
 
@@ -131,7 +167,8 @@ def _parse_options() -> argparse.Namespace:
     parser = make_parser(__doc__)
     parser.add_argument("results", type=Path, help="CSV file, appended to")
     parser.add_argument("--folder", help="the folder of the real tables")
-    parser.add_argument("--tables", nargs="+", choices=table_names(), required=True)
+    parser.add_argument("--show", action="store_true", help="only show what is there")
+    parser.add_argument("--tables", nargs="+", choices=table_names(), default=[])
     parser.add_argument("--splits", nargs="+", default=["rand0"])
     parser.add_argument(
         "--architectures", nargs="+", choices=list(ARCHITECTURES), default=list(ARCHITECTURES)
