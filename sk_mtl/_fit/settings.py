@@ -172,14 +172,15 @@ class Settings:
         """Return the network's specification, its optimizer, and the values of a custom model."""
         optimizer = self.make_optimizer()
         n_classes = [len(c) for c in dataset.learnable_classes]
+        follows_width = isinstance(self.dropout, str)  # "auto"
         spec = NetworkSpec(
             n_features=dataset.X.shape[1],
             n_outputs=TaskLayout.of_classes(n_classes).n_outputs,
             hidden_layer_sizes=_layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes"),
             head_hidden_layer_sizes=self._head_sizes(dataset),
             activation=canonical_activation(self.activation),
-            dropout=_DROPOUT if self.dropout == "auto" else float(self.dropout),
-            dropout_by_width=self.dropout == "auto",
+            dropout=_DROPOUT if follows_width else float(self.dropout),
+            dropout_by_width=follows_width,
             normalization=self.normalization,
             l2=float(self.l2),
             input=encoder.spec,
