@@ -850,7 +850,7 @@ def test_every_keras_optimizer_trains_by_its_name(name):
         optimizer=name,
         epochs=8,
         dropout=0.0,
-        head_hidden_layer_sizes=3,
+        head_hidden_layer_sizes=() if name == "Muon" else 3,  # it refuses kernels side by side
         activation="tanh",  # a dead ReLU makes Keras's Adafactor divide 0 by 0
         task_weighting="uncertainty",
         optimizer__learning_rate=0.05,
