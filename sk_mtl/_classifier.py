@@ -102,10 +102,11 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
         none. Categories that do not occur in the training rows count as missing; if no category of
         a column is known, a warning says so. Categories of another type than in training, such as
         text for numbers, are refused.
-    numeric_embedding : {None, "piecewise_linear", "periodic"}, default=None
+    numeric_embedding : {"auto", None, "piecewise_linear", "periodic"}, default="auto"
         Data: additional inputs for each number with more than two values [8]_: its position in each
         of `embedding_size` bins between quantiles, or learned functions of `embedding_size` waves
-        with learned frequencies. Not available with a custom `model`.
+        with learned frequencies. Not available with a custom `model`. "auto" is "piecewise_linear"
+        if X is standardised and at most 256 numbers have more than two values, and None otherwise.
     embedding_size : int, default=8
         Data: number of bins, or of frequencies and functions, for each number.
     classes : array-like, list of array-like or dict, default=None
@@ -416,7 +417,7 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
         model: Any = None,
         standardize: Any = "auto",
         categorical_features: Any = "from_dtype",
-        numeric_embedding: str | None = None,
+        numeric_embedding: str | None = "auto",
         embedding_size: int = 8,
         classes: Any = None,
         missing_label: Any = None,
@@ -507,10 +508,10 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
     def best(cls, **params: Any) -> Self:
         """Return an estimator with settings for quality rather than speed.
 
-        It has ``ensemble_size=16``, ``numeric_embedding="piecewise_linear"``, a learning rate of
-        2e-3 for Adam, ``label_smoothing="auto"``, ``calibrate="auto"`` and ``refit=True``: after
-        early stopping it is trained again on all rows. The values were chosen on validation rows of
-        a few tables (docs/benchmarks/quality.md), and may change between versions.
+        It has ``ensemble_size=16``, a learning rate of 2e-3 for Adam, ``label_smoothing="auto"``,
+        ``calibrate="auto"`` and ``refit=True``: after early stopping it is trained again on all
+        rows. The values were chosen on validation rows of a few tables
+        (docs/benchmarks/quality.md), and may change between versions.
 
         Parameters
         ----------
@@ -528,8 +529,8 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
         --------
         >>> from sk_mtl import MultiTaskClassifier
         >>> clf = MultiTaskClassifier.best(ensemble_size=4, random_state=0)
-        >>> clf.ensemble_size, clf.numeric_embedding
-        (4, 'piecewise_linear')
+        >>> clf.ensemble_size, clf.refit
+        (4, True)
         """
         return cls(**choose_best(params))
 

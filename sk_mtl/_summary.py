@@ -69,7 +69,8 @@ class FitSummary:
     >>> from sk_mtl import MultiTaskClassifier
     >>> from sk_mtl.datasets import make_multitask_classification
     >>> X, Y = make_multitask_classification(n_samples=80, random_state=0)
-    >>> summary = MultiTaskClassifier((8,), epochs=2, random_state=0).fit(X, Y).summary()
+    >>> clf = MultiTaskClassifier((8,), epochs=2, numeric_embedding=None, random_state=0)
+    >>> summary = clf.fit(X, Y).summary()
     >>> summary.n_epochs, summary.n_parameters
     (2, 235)
     >>> summary.tasks["state"].tolist()

@@ -819,9 +819,12 @@ def test_auto_batch_size_counts_labelled_rows(X, Y):
 
 
 def test_heads_by_name_and_position(X, Y):
-    by_name = fit(X, Y, head_hidden_layer_sizes={"colour": (3,)})
-    assert_same_model(by_name, fit(X, Y, head_hidden_layer_sizes={1: 3}))
-    assert_same_model(by_name, fit(X, Y, head_hidden_layer_sizes={"flag": (), "colour": [3]}))
+    def fit_plain(**params):
+        return fit(X, Y, numeric_embedding=None, **params)
+
+    by_name = fit_plain(head_hidden_layer_sizes={"colour": (3,)})
+    assert_same_model(by_name, fit_plain(head_hidden_layer_sizes={1: 3}))
+    assert_same_model(by_name, fit_plain(head_hidden_layer_sizes={"flag": (), "colour": [3]}))
     fixed = 2 * 3  # shift and scale of the features
     assert sum(v.size for v in values(by_name)) - fixed == (3 * 4 + 4) + (4 + 1) + (4 * 3 + 3) + (
         3 * 3 + 3

@@ -29,7 +29,7 @@ N_ROWS = 40
 
 def make_tiny(**params):
     settings = {"hidden_layer_sizes": (4,), "epochs": 2, "batch_size": 64, "random_state": 0}
-    return MultiTaskClassifier(**{**settings, **params})
+    return MultiTaskClassifier(**{**settings, "numeric_embedding": None, **params})
 
 
 def build_trunk(width=3):

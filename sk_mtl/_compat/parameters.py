@@ -40,7 +40,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "head_hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left"), dict],
     "activation": [str, callable],
     "standardize": [_Choice({"auto"}), "boolean"],
-    "numeric_embedding": [_Choice({"piecewise_linear", "periodic"}), None],
+    "numeric_embedding": [_Choice({"auto", "piecewise_linear", "periodic"}), None],
     "embedding_size": [Interval(Integral, 1, None, closed="left")],
     "categorical_features": [_Choice({"from_dtype"}), "array-like", None],
     "dropout": [_Choice({"auto"}), Interval(Real, 0, 1, closed="left")],
@@ -94,8 +94,8 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
 # stopping are not among them: as in scikit-learn, a search may switch it on and off.
 _ACT_ONLY_IF: dict[str, tuple[str, Callable[[Mapping[str, Any]], bool]]] = {
     "embedding_size": (
-        "numeric_embedding is set",
-        lambda p: p["numeric_embedding"] is not None,
+        "numeric_embedding is set, and model is None",
+        lambda p: p["numeric_embedding"] is not None and p["model"] is None,
     ),
     "ensemble_method": ("ensemble_size is above 1", lambda p: p["ensemble_size"] > 1),
     "hidden_layer_sizes": ("model is None", lambda p: p["model"] is None),

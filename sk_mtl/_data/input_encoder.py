@@ -17,7 +17,11 @@ from sk_mtl._data.categories import Categories, change_codes, used_categories
 from sk_mtl._data.input_spec import FARTHEST, InputSpec
 from sk_mtl._data.statistics import learn_statistics
 
-__all__ = ["InputEncoder", "learn_input"]
+__all__ = ["AUTO_EMBEDDING", "InputEncoder", "learn_input"]
+
+# What "auto" embeds numbers by, and the most of them: with eight bins, these are 2,048 columns.
+AUTO_EMBEDDING = "piecewise_linear"
+_MOST_EMBEDDED = 256
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,9 @@ def learn_input(
     numeric = spec.numeric(X.shape[1])
     if embedding is not None:
         embedded = tuple(np.flatnonzero(~statistics.is_plain[numeric]).tolist())
+        if embedding == "auto":
+            embedding = AUTO_EMBEDDING if 0 < len(embedded) <= _MOST_EMBEDDED else None
+    if embedding is not None:
         spec = replace(spec, embedding=embedding, embedding_size=embedding_size, embedded=embedded)
     shift, scale = statistics.shift[numeric], statistics.scale[numeric]
     if not standardize:

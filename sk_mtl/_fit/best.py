@@ -8,7 +8,7 @@ from typing import Any
 __all__ = ["choose_best"]
 
 _TRAINING = {"refit": True, "calibrate": "auto"}
-_NETWORK = {"ensemble_size": 16, "numeric_embedding": "piecewise_linear"}
+_NETWORK = {"ensemble_size": 16}
 _LOSS = {"label_smoothing": "auto"}
 _OPTIMIZER = {"optimizer": "adam", "optimizer__learning_rate": 2e-3}
 

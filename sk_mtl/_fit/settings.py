@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from sk_mtl._data.dataset import Dataset, Subset, UnlabelledSubset
-from sk_mtl._data.input_encoder import InputEncoder
+from sk_mtl._data.input_encoder import AUTO_EMBEDDING, InputEncoder
 from sk_mtl._data.input_spec import InputSpec
 from sk_mtl._fit.class_priors import (
     compute_adjusted_frequencies,
@@ -128,11 +128,19 @@ class Settings:
         """Whether the network standardises X."""
         return self.model is None if self.standardize == "auto" else bool(self.standardize)
 
+    @property
+    def _embedding(self) -> str | None:
+        """How numbers are embedded; "auto" if this depends on how many there are."""
+        # X is taken as it is for a custom model, and where nothing is standardised.
+        if self.numeric_embedding == "auto" and not (self.standardizes and self.model is None):
+            return None
+        return self.numeric_embedding
+
     def fit_encoder(
         self, dataset: Dataset, training: Subset
     ) -> tuple[InputEncoder, dict[str, np.ndarray]]:
         """Learn the input encoder, and the values of its layers, from the training rows."""
-        if self.model is not None and self.numeric_embedding is not None:
+        if self.model is not None and self._embedding is not None:
             raise ValueError(
                 "numeric_embedding belongs to the built-in network, and `model` is a network of "
                 "your own. Embed numbers there, or set numeric_embedding=None."
@@ -147,7 +155,7 @@ class Settings:
             weight,
             dataset.categories,
             standardize=self.standardizes,
-            embedding=self.numeric_embedding,
+            embedding=self._embedding,
             embedding_size=self.embedding_size,
         )
 
@@ -158,7 +166,9 @@ class Settings:
             "standardize": spec.standardize,
             "numeric_embedding": spec.embedding,
         }
-        now = {"standardize": self.standardizes, "numeric_embedding": self.numeric_embedding}
+        is_auto = self._embedding == "auto" and spec.embedding in (None, AUTO_EMBEDDING)
+        embedding = spec.embedding if is_auto else self._embedding
+        now = {"standardize": self.standardizes, "numeric_embedding": embedding}
         if spec.embedding is not None:
             before["embedding_size"] = spec.embedding_size
             now["embedding_size"] = self.embedding_size

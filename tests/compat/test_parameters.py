@@ -71,7 +71,10 @@ def test_a_usable_parameter_passes(name, value):
     [
         ({"hidden_layer_sizes": 4, "model": np.tanh}, "model is None"),
         ({"focal_gamma": 1.0}, "loss='focal'"),
-        ({"embedding_size": 4}, "numeric_embedding is set"),
+        (
+            {"embedding_size": 4, "numeric_embedding": None},
+            "numeric_embedding is set, and model is None",
+        ),
         ({"ensemble_method": "independent"}, "ensemble_size is above 1"),
         ({"input_noise": 0.5, "unlabelled": "pseudo_labels"}, "unlabelled='consistency'"),
         (

@@ -714,7 +714,7 @@ def test_cloudpickle_carries_an_estimator_with_a_local_callback():
 
 def test_pickle_holds_weights_and_settings_only():
     # 39 weights here, and Adam's two moments of each; measured: 3.8 kB.
-    clf = make_tiny(callbacks=[CountEpochs()]).fit(X, Y)
+    clf = make_tiny(callbacks=[CountEpochs()], numeric_embedding=None).fit(X, Y)
     clf.predict(X)
     clf.model_  # noqa: B018  what is built on demand is not to be pickled
     text = pickle.dumps(clf)

@@ -354,7 +354,8 @@ def widths_of_columns(clf):
 
 def test_elimination_passes_where_it_works():
     # Missing labels of text pass scikit-learn's checks, and reach the estimator as they are.
-    selector = RFE(make_tiny(), n_features_to_select=1, importance_getter=widths_of_columns)
+    linear = make_tiny(numeric_embedding=None)  # a row of the first kernel is a feature
+    selector = RFE(linear, n_features_to_select=1, importance_getter=widths_of_columns)
     assert selector.fit(X, LABELS["one text task"]).support_.sum() == 1
 
 
@@ -362,9 +363,10 @@ def test_elimination_passes_where_it_works():
 def test_elimination_with_cv_scores_by_r2_when_no_scoring_is_given():
     # The price of the tag None, which the guide names.
     given = {"importance_getter": widths_of_columns, "cv": 2}
-    default = RFECV(make_tiny(), **given).fit(X, LABELS["complete"])
-    r2 = RFECV(make_tiny(), scoring="r2", **given).fit(X, LABELS["complete"])
-    ours = RFECV(make_tiny(), scoring=get_multitask_scorer("accuracy"), **given)
+    clf = make_tiny(numeric_embedding=None)
+    default = RFECV(clf, **given).fit(X, LABELS["complete"])
+    r2 = RFECV(clf, scoring="r2", **given).fit(X, LABELS["complete"])
+    ours = RFECV(clf, scoring=get_multitask_scorer("accuracy"), **given)
     ours.fit(X, LABELS["complete"])
     scores = [found.cv_results_["mean_test_score"].tolist() for found in (default, r2, ours)]
     assert scores[0] == scores[1] != scores[2]

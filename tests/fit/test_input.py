@@ -187,7 +187,7 @@ def with_holes(X):
 
 
 def test_features_with_missing_cells_have_a_column_each_for_that(X, Y):
-    clf = make().fit(with_holes(X), Y)
+    clf = make(numeric_embedding=None).fit(with_holes(X), Y)
     assert clf.model_.get_layer("trunk_0").kernel.shape == (4 + 2, 4)
     shares = np.isnan(with_holes(X)).mean(axis=0)[[0, 3]]
     np.testing.assert_array_equal(statistics_of(clf)[0, 4:], shares.astype(np.float32))
@@ -317,7 +317,7 @@ def test_form_of_a_table_changes_no_bit(Y, convert):
 @pytest.mark.filterwarnings("ignore:No category of feature:UserWarning")
 def test_many_categories_of_a_feature_are_vectors():
     frame = pd.DataFrame({"job": pd.Categorical(np.arange(200) % 65), "b": np.arange(200.0)})
-    clf = make(epochs=1).fit(frame, (np.arange(200) % 2))
+    clf = make(epochs=1, numeric_embedding=None).fit(frame, (np.arange(200) % 2))
     assert clf.model_.get_layer("categories").embeddings.shape == (66, 16)
     assert clf.model_.get_layer("trunk_0").kernel.shape == (1 + 16, 4)
     unknown = frame.assign(job=99)
@@ -401,7 +401,8 @@ def test_searches_and_pipelines_take_raw_frames(Y):
     codes = make_column_transformer(
         (OneHotEncoder(sparse_output=False), ["job", "town"]), remainder="passthrough"
     )
-    model = make_pipeline(codes.set_output(transform="pandas"), make()).fit(frame, Y)
+    last = make(numeric_embedding=None)
+    model = make_pipeline(codes.set_output(transform="pandas"), last).fit(frame, Y)
     assert model[-1].model_.get_layer("trunk_0").kernel.shape[0] == 2 + 3 + 3
     assert clone(model).fit(frame, Y).predict(frame).shape == Y.shape
 
@@ -409,7 +410,7 @@ def test_searches_and_pipelines_take_raw_frames(Y):
 @pytest.mark.filterwarnings("ignore:No category of feature:UserWarning")
 def test_training_goes_on_with_the_categories_it_began_with(Y):
     frame = make_frame()
-    stream = make(classes=CLASSES).partial_fit(frame, Y)
+    stream = make(classes=CLASSES, numeric_embedding=None).partial_fit(frame, Y)
     stream.partial_fit(frame.assign(job="new"), Y)
     assert stream.model_.get_layer("trunk_0").kernel.shape[0] == 2 + 3 + 3
     warm = make(warm_start=True).fit(frame, Y)
@@ -452,6 +453,46 @@ def test_categories_are_refused_by_a_network_of_ones_own(Y):
 
 
 # ------------------------------------------------------------------------------ embedded numbers
+
+
+def names_of_layers(clf):
+    return [layer.name for layer in clf.model_.layers]
+
+
+def test_numbers_have_bins_as_it_comes(X, Y):
+    auto, named = make().fit(X, Y), make(numeric_embedding="piecewise_linear").fit(X, Y)
+    assert "piecewise_linear" in names_of_layers(auto)
+    np.testing.assert_array_equal(proba(auto, X), proba(named, X))
+    frame = make_frame()
+    assert "piecewise_linear" in names_of_layers(make().fit(frame, Y))
+
+
+def test_wide_tables_of_numbers_have_no_bins_as_they_come():
+    X = np.random.default_rng(0).normal(size=(24, 257)).astype(np.float32)
+    y = np.arange(24) % 2
+    assert "piecewise_linear" in names_of_layers(make(epochs=1).fit(X[:, 1:], y))
+    assert "piecewise_linear" not in names_of_layers(make(epochs=1).fit(X, y))
+    # Columns of two values have no bins, and do not count.
+    X[:, 0] = X[:, 0] > 0
+    assert "piecewise_linear" in names_of_layers(make(epochs=1).fit(X, y))
+
+
+def test_features_are_taken_as_they_are_where_nothing_is_standardised(X, Y):
+    assert "piecewise_linear" not in names_of_layers(make(standardize=False).fit(X, Y))
+    settings = {"hidden_layer_sizes": (256,), "model": build_trunk, "standardize": True}
+    with_model = make(**settings).fit(X, Y)
+    assert "piecewise_linear" not in [v.path.split("/")[0] for v in with_model.model_.variables]
+
+
+def test_training_goes_on_with_the_bins_it_began_with(X, Y):
+    clf = make(warm_start=True).fit(X, Y)
+    clf.fit(X, Y)
+    clf.set_params(numeric_embedding="piecewise_linear").fit(X, Y)
+    with pytest.raises(ValueError, match="numeric_embedding"):
+        clf.set_params(numeric_embedding=None).fit(X, Y)
+    bits = make(warm_start=True).fit(X > 0, Y)
+    bits.fit(X > 0, Y)  # none of them has bins
+
 
 EMBEDDINGS = ["piecewise_linear", "periodic"]
 

@@ -76,6 +76,7 @@ X_NEW, _ = make_data(seed=1)
 
 def make_tiny(**settings):
     network = {"hidden_layer_sizes": (16,), "epochs": 15, "optimizer__learning_rate": 0.02}
+    network |= {"numeric_embedding": None}
     defaults = {"early_stopping": True, "validation_fraction": 0.3, "random_state": 0}
     return MultiTaskClassifier(**{**network, **defaults, "n_iter_no_change": 6, **settings})
 

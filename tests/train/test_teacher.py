@@ -231,7 +231,13 @@ def test_consistency_without_noise_is_pseudo_labels():
 
 def test_teacher_is_the_mean_of_the_weights_after_the_first_steps():
     clf, seen = (
-        make(unlabelled="pseudo_labels", normalization="batch", batch_size=60, ema_momentum=0),
+        make(
+            unlabelled="pseudo_labels",
+            normalization="batch",
+            batch_size=60,
+            ema_momentum=0,
+            numeric_embedding=None,
+        ),
         [],
     )
     for _ in range(3):

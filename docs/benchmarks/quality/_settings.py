@@ -17,8 +17,8 @@ from sk_mtl._fit.best import choose_best
 
 __all__ = ["SETTINGS", "STUDIES", "make_schedule", "start_kernels_by"]
 
-# As it was when the first studies were made: Keras's Adam, and no averages of the weights.
-AS_KERAS = {"ema_momentum": 0, "optimizer__epsilon": 1e-7}
+# As it was when the first studies were made: Keras's Adam, no averages of the weights, no bins.
+AS_KERAS = {"ema_momentum": 0, "optimizer__epsilon": 1e-7, "numeric_embedding": None}
 BEFORE: dict[str, Any] = AS_KERAS | {
     "hidden_layer_sizes": [128, 64],
     "dropout": 0.0,
