@@ -10,6 +10,7 @@ from sk_mtl._tasks import PerTask as PerTask
 
 if TYPE_CHECKING:
     from sk_mtl._classifier import MultiTaskClassifier as MultiTaskClassifier
+    from sk_mtl._ensemble.estimator import MultiTaskEnsemble as MultiTaskEnsemble
     from sk_mtl._model_file import load_model as load_model
     from sk_mtl._model_file import save_model as save_model
     from sk_mtl._summary import FitSummary as FitSummary
@@ -20,6 +21,7 @@ __all__ = [
     "FitSummary",
     "MissingLabelsError",
     "MultiTaskClassifier",
+    "MultiTaskEnsemble",
     "PerTask",
     "TaskView",
     "clear_program_cache",
@@ -33,6 +35,7 @@ __version__ = "0.2.0"
 #: for ``trusted=`` of `skops.io.load` and ``skops_trusted_types=`` of MLflow.
 SKOPS_TYPES = (
     "sk_mtl.MultiTaskClassifier",
+    "sk_mtl.MultiTaskEnsemble",
     "sk_mtl.TaskView",
     "sk_mtl.metrics.MultiTaskScorer",
     "sk_mtl.metrics.calibration_error",
@@ -54,6 +57,7 @@ for _class in (MissingLabelsError, PerTask, TaskView):
 _LAZY = {
     "FitSummary": "_summary",
     "MultiTaskClassifier": "_classifier",
+    "MultiTaskEnsemble": "_ensemble.estimator",
     "clear_program_cache": "_train.program_cache",
     "load_model": "_model_file",
     "save_model": "_model_file",

@@ -1,0 +1,1 @@
+"""Ensembles of estimators with different parameters, chosen on cells that were held out."""
