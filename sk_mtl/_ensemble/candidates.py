@@ -20,7 +20,6 @@ _NETWORK: dict[str, Any] = {
     "dropout": [0.1, 0.2, 0.3, 0.4, 0.5],
     "numeric_embedding": ["auto", "periodic"],
     "embedding_size": [4, 8, 16],
-    "ensemble_size": [4],
 }
 _OPTIMIZER: dict[str, Any] = {
     "optimizer": ["adamw"],
@@ -28,6 +27,9 @@ _OPTIMIZER: dict[str, Any] = {
     "optimizer__weight_decay": [0.0, 0.03, 0.1, 0.3],
 }
 _LOSS: dict[str, Any] = {"label_smoothing": [0.0, "auto"]}
+# Members of a network, where each candidate has one network, and where it has one for each fold.
+_N_MEMBERS = 4
+_N_MEMBERS_OF_FOLDS = 2
 # Learned waves of more features than these would be a wider input than the network is made for.
 _MOST_PERIODIC = 256
 
@@ -37,24 +39,26 @@ def draw_candidates(
     param_distributions: Any,
     n_candidates: int,
     n_features: int,
+    n_folds: int,
     rng: np.random.RandomState,
 ) -> list[dict[str, Any]]:
     """Return the parameters of each candidate: none for the first, drawn ones for the others."""
     if param_distributions is None:
-        param_distributions = _default_space(estimator.get_params(deep=False), n_features)
+        param_distributions = _default_space(estimator.get_params(deep=False), n_features, n_folds)
     if n_candidates == 1:
         return [{}]
     drawn = ParameterSampler(param_distributions, n_candidates - 1, random_state=rng)
     return [{}, *drawn]
 
 
-def _default_space(params: Mapping[str, Any], n_features: int) -> dict[str, Any]:
+def _default_space(params: Mapping[str, Any], n_features: int, n_folds: int) -> dict[str, Any]:
     """Return what is drawn from, without the parameters that cannot act."""
     space = dict(_LOSS) if params["loss"] != "focal" else {}
     if params["optimizer"] in ("adam", "adamw"):
         space |= _OPTIMIZER
     if params["model"] is None:
         space |= _NETWORK
+        space["ensemble_size"] = [_N_MEMBERS if n_folds == 1 else _N_MEMBERS_OF_FOLDS]
         if n_features > _MOST_PERIODIC:
             space["numeric_embedding"] = ["auto"]
     return space

@@ -59,7 +59,8 @@ class MultiTaskEnsemble(DocLinkMixin, BaseEstimator):
         What the parameters of the other candidates are drawn from, as by
         :class:`sklearn.model_selection.ParameterSampler`: lists of values, or distributions with a
         method ``rvs``. None draws widths, depth, dropout, embedding of numbers, learning rate,
-        weight decay and label smoothing, with four members in each network.
+        weight decay and label smoothing. Each network then has two members, or four if there is one
+        for each candidate.
     n_candidates : int, default=8
         Number of candidates.
     cv : int, splitter or iterable of (train, test), default=5
@@ -199,7 +200,7 @@ class MultiTaskEnsemble(DocLinkMixin, BaseEstimator):
         else:
             parts = [Part(X, y, sample_weight, tuple(validation_data))]
         params = draw_candidates(
-            base, self.param_distributions, n_candidates, probe.n_features_in_, rng
+            base, self.param_distributions, n_candidates, probe.n_features_in_, len(parts), rng
         )
         candidates = [[_make_network(base, own, schema, rng) for _ in parts] for own in params]
         self._fit_all(candidates, parts)

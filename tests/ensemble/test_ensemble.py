@@ -41,7 +41,7 @@ def fitted():
 # Candidates
 # ------------------------------------------------------------------------------------------------
 
-draw = partial(draw_candidates, n_candidates=40, n_features=10)
+draw = partial(draw_candidates, n_candidates=40, n_features=10, n_folds=5)
 
 
 def test_first_candidate_is_the_estimator_as_it_is():
@@ -51,6 +51,7 @@ def test_first_candidate_is_the_estimator_as_it_is():
     for params in candidates[1:]:
         MultiTaskClassifier().set_params(**params)
     assert {p["numeric_embedding"] for p in candidates[1:]} == {"auto", "periodic"}
+    assert {p["ensemble_size"] for p in candidates[1:]} == {2}
     assert draw(MultiTaskClassifier(), None, n_candidates=1, rng=np.random.RandomState(0)) == [{}]
 
 

@@ -22,7 +22,7 @@ from _records import as_markdown, make_parser
 from _scores import score_part
 from _tables import as_frame, load_table, table_names, take_rows
 
-OURS = ("defaults", "best")
+OURS = ("defaults", "best", "ensemble")
 MODELS = (*OURS, *PEERS, "XGBoost, one model")
 SPLITS = ("rand0", "rand1", "rand2")
 KEYS = ["table", "split", "model", "seed"]
@@ -85,13 +85,14 @@ def run_model(
 def fit_ours(
     name: str, table: Any, train: np.ndarray, valid: np.ndarray, classes: Any, seed: int
 ) -> Any:
-    """Fit our estimator; return the function that predicts rows of the table."""
-    from sk_mtl import MultiTaskClassifier
+    """Fit one of our estimators; return the function that predicts rows of the table."""
+    from sk_mtl import MultiTaskClassifier, MultiTaskEnsemble
 
-    make = MultiTaskClassifier if name == "defaults" else MultiTaskClassifier.best
-    model = make(random_state=seed)
-    if name == "best":
-        model.set_params(refit=False)
+    model: Any = {
+        "defaults": MultiTaskClassifier(random_state=seed),
+        "best": MultiTaskClassifier.best(refit=False, random_state=seed),
+        "ensemble": MultiTaskEnsemble(random_state=seed),
+    }[name]
     X = as_frame(table.X)
     Y = table.Y.apply(lambda y: y.where(y.isin(y.iloc[train].dropna().unique())))
     watched = (take_rows(X, valid), Y.iloc[valid])  # of classes that training knows
