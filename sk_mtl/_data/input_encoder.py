@@ -124,7 +124,7 @@ def _learn_bins(
     spec: InputSpec,
     values: dict[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
-    """Return bins between quantiles of the features, and the mean of their outputs."""
+    """Return bins of the features, and the mean of their outputs."""
     shape = (len(features), spec.embedding_size)
     lower, slope, center = (np.zeros(shape, np.float32) for _ in range(3))
     by_column = X[rows].tocsc() if sp.issparse(X) else None
@@ -137,16 +137,37 @@ def _learn_bins(
             z = np.clip(z, -FARTHEST, FARTHEST)
         order = np.argsort(z, kind="stable")
         z, w = z[order], np.asarray(weight, dtype=np.float64)[known][order]
-        reached = np.cumsum(w)
-        wanted = reached[-1] * np.linspace(0, 1, spec.embedding_size + 1)
-        edges = np.unique(z[np.searchsorted(reached, wanted).clip(max=len(z) - 1)])
-        n_bins = len(edges) - 1  # fewer where many rows share a value; the rest output 0
+        edges = find_edges(z, w, spec.embedding_size)
+        n_bins = len(edges) - 1  # fewer where there are few values; the rest output 0
         lower[k, :n_bins] = edges[:-1]
         slope[k, :n_bins] = 1 / np.maximum(np.diff(edges), np.finfo(np.float32).tiny)
         for t in range(n_bins):
             parts = np.clip((z - lower[k, t]) * slope[k, t], 0, 1)
-            center[k, t] = (parts * w).sum(dtype=np.float64) / reached[-1]
+            center[k, t] = (parts * w).sum(dtype=np.float64) / np.cumsum(w)[-1]
     return {"lower": lower, "slope": slope, "center": center}
+
+
+def find_edges(values: np.ndarray, weight: np.ndarray, n_bins: int) -> np.ndarray:
+    """Return at most ``n_bins + 1`` edges between quantiles of sorted values, by weight.
+
+    A value that many rows share, such as 0 among counts, would take the edges of several bins. It
+    counts as much as one bin at most, so that the others divide the remaining values.
+    """
+    is_first = np.append(True, values[1:] != values[:-1])
+    distinct, starts = values[is_first], np.flatnonzero(is_first)
+    if len(distinct) <= n_bins + 1:
+        return distinct
+    w = np.add.reduceat(weight, starts)
+    is_heavy = np.zeros(len(w), dtype=bool)
+    while True:  # each round finds other heavy values, fewer than n_bins in all, or is the last
+        share = w[~is_heavy].sum() / (n_bins - is_heavy.sum())
+        found = ~is_heavy & (w > share)
+        if not found.any():
+            break
+        is_heavy |= found
+    reached = np.cumsum(np.where(is_heavy, share, w))
+    wanted = reached[-1] * np.linspace(0, 1, n_bins + 1)
+    return np.unique(distinct[np.searchsorted(reached, wanted).clip(max=len(distinct) - 1)])
 
 
 def _codes(column: np.ndarray, n_categories: int) -> np.ndarray:

