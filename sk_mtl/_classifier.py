@@ -105,8 +105,9 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
     numeric_embedding : {"auto", None, "piecewise_linear", "periodic"}, default="auto"
         Data: additional inputs for each number with more than two values [8]_: its position in each
         of `embedding_size` bins between quantiles (a value that many rows share counts as one bin
-        at most), or learned functions of `embedding_size` waves with learned frequencies. Not available with a custom `model`. "auto" is "piecewise_linear"
-        if X is standardised and at most 256 numbers have more than two values, and None otherwise.
+        at most), or learned functions of `embedding_size` waves with learned frequencies. Not
+        available with a custom `model`. "auto" is "piecewise_linear" if X is standardised and at
+        most 256 numbers have more than two values, and None otherwise.
     embedding_size : int, default=8
         Data: number of bins, or of frequencies and functions, for each number.
     classes : array-like, list of array-like or dict, default=None
