@@ -6,6 +6,7 @@ of the results is the score of one network for one task.
 
 Usage: python docs/benchmarks/quality/architectures.py RESULTS.csv --folder FOLDER
            --tables census diamonds [--dropout 0 .2 .4 auto] [--normalization cells tasks]
+           [--embedding none auto]
        python docs/benchmarks/quality/architectures.py RESULTS.csv --show
 """
 
@@ -45,6 +46,7 @@ ARCHITECTURES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "256, heads 32": ((256,), (32,)),
 }
 MAX_TRAINING_ROWS = 12_000
+NO_BINS = "none"
 
 
 def main() -> None:
@@ -75,6 +77,7 @@ def run_table(name: str, split: str, options: argparse.Namespace) -> pd.DataFram
             "head_hidden_layer_sizes": [ARCHITECTURES[architecture][1]],
             "dropout": options.dropout,
             "loss_normalization": options.normalization,
+            "numeric_embedding": [None if e == NO_BINS else e for e in options.embedding],
             "random_state": options.seeds,
         }
         for architecture in options.architectures
@@ -117,6 +120,7 @@ def _lines(
                 "architecture": names[layers],
                 "dropout": params["dropout"],
                 "loss_normalization": params["loss_normalization"],
+                "numeric_embedding": params["numeric_embedding"] or NO_BINS,
                 "seed": params["random_state"],
                 "task": task,
                 "n_labels": int(Y[task].notna().sum()),
@@ -130,10 +134,11 @@ def _lines(
 def tabulate(results: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Return how far each kind of dropout is behind the best of the fixed values, in thousandths.
 
-    Means over tables, of scores that are means over tasks and seeds; census, which has two
-    architectures only, is left out.
+    Means over tables, of scores that are means over tasks and seeds, of networks without bins;
+    census, which has two architectures only, is left out.
     """
     results = results[(results.loss_normalization == "cells") & (results.table != "census")]
+    results = results[results.numeric_embedding == NO_BINS]
     keys = ["table", "architecture", "dropout"]
     scores = ["auc", "log_loss"]
     means = results.groupby([*keys, "task"], sort=False)[scores].mean()
@@ -175,6 +180,7 @@ def _parse_options() -> argparse.Namespace:
     )
     parser.add_argument("--dropout", nargs="+", type=_number_or_auto, default=[0.0, 0.1, 0.2, 0.4])
     parser.add_argument("--normalization", nargs="+", default=["cells", "tasks"])
+    parser.add_argument("--embedding", nargs="+", default=["auto"], help="of numbers")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     return parser.parse_args()
 
