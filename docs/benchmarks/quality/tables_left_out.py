@@ -22,7 +22,7 @@ from _records import as_markdown, make_parser
 from _scores import score_part
 from _tables import as_frame, load_table, table_names, take_rows
 
-OURS = ("defaults", "best", "ensemble")
+OURS = ("defaults", "defaults, no bins", "defaults, periodic", "best", "ensemble")
 MODELS = (*OURS, *PEERS, "XGBoost, one model")
 SPLITS = ("rand0", "rand1", "rand2")
 KEYS = ["table", "split", "model", "seed"]
@@ -90,6 +90,8 @@ def fit_ours(
 
     model: Any = {
         "defaults": MultiTaskClassifier(random_state=seed),
+        "defaults, no bins": MultiTaskClassifier(numeric_embedding=None, random_state=seed),
+        "defaults, periodic": MultiTaskClassifier(numeric_embedding="periodic", random_state=seed),
         "best": MultiTaskClassifier.best(refit=False, random_state=seed),
         "ensemble": MultiTaskEnsemble(random_state=seed),
     }[name]

@@ -2,8 +2,9 @@
 
 Tables of epoch.py's kind: 50 features, three tasks of 2, 2 and 5 classes, the third labelled for
 12 % of the rows. A default fit trains six networks, five folds and the last; beside it one training
-that holds out a tenth of the rows, as MLPClassifier does. The first fit of a process, with its
-libraries imported, and further ones. Each contender, and each version, has a process of its own.
+that holds out a tenth of the rows, as MLPClassifier does, and the fit without bins, whose network
+is that of 0.1.0. The first fit of a process, with its libraries imported, and further ones. Each
+contender, and each version, has a process of its own.
 
 Usage: python docs/benchmarks/speed/default_fit.py [--repeats 3] [--against FOLDER]
 """
@@ -33,6 +34,7 @@ HIDDEN = (256,)
 WORKS = {f"{n:,} × 50": Work(n, 50, HIDDEN, batch_size=0) for n in (2_000, 10_000)}
 WARM_FITS = 2
 ONE_TRAINING = "one training"
+NO_BINS = "numeric_embedding=None"
 MLP = "MLPClassifier, three of them"
 
 # Of the time divided by the default fit's.
@@ -95,6 +97,8 @@ def measure(work: Work, settings: dict[str, Any], options: Any) -> dict[str, lis
     for name, folder in options.versions.items():
         kinds[name] = folder, fit_sk_mtl, settings
         kinds[f"{name}, {ONE_TRAINING}"] = folder, fit_sk_mtl, one
+        if folder is None:  # earlier versions have no bins as they come
+            kinds[f"{name}, {NO_BINS}"] = folder, fit_sk_mtl, settings | {"numeric_embedding": None}
     kinds[MLP] = None, fit_mlps, {}
     fits: dict[str, list[list[Fit]]] = {who: [] for who in kinds}
     # The warm-up is the first fit of each process; a quick run has none.
