@@ -122,6 +122,7 @@ def test_other_people_are_predicted_better():
     X, Y, group = draw(40, 8)
     X_new, Y_new, _ = draw(1_000, 1)
     settings = {"hidden_layer_sizes": (64,), "epochs": 60, "optimizer__learning_rate": 0.02}
+    settings["numeric_embedding"] = None
     losses, epochs = {}, {}
     for name, groups in {"rows": None, "people": group}.items():
         clf = make_tiny(**settings, early_stopping=True).fit(X, Y, groups=groups)
