@@ -124,7 +124,10 @@ def _check_training_state(state: TrainingState, variables: list[Variable]) -> No
     require(all(v.dtype == np.float32 for v in weighting), "the task weighting is not float32")
     n_tasks = {v.shape[0] for v in weighting if v.ndim}
     require(len(n_tasks) <= 1, "the task weighting does not fit the tasks")
-    shapes = {(), *(v.shape for v in variables if v.trainable), *(v.shape for v in weighting)}
+    learned = [v.shape for v in variables if v.trainable]
+    # Adafactor has the means of a kernel's moments over its rows, and over its columns.
+    means = [mean for s in learned if len(s) > 1 for mean in (s[:-1], s[:-2] + s[-1:])]
+    shapes = {(), *learned, *means, *(v.shape for v in weighting)}
     if state.optimizer is not None:
         require(len(state.optimizer) >= 2, "the optimizer lacks values")
         for value in state.optimizer:
