@@ -17,7 +17,6 @@ from sk_mtl._classifier import MultiTaskClassifier
 from sk_mtl._compat.arguments import as_random_state, check_integer
 from sk_mtl._compat.sklearn_guard import check_asker
 from sk_mtl._compat.sklearn_html import DocLinkMixin
-from sk_mtl._data.label_values import object_array
 from sk_mtl._data.labels import read_labels
 from sk_mtl._data.row_order import row_labels, warn_of_other_order
 from sk_mtl._data.sample_weight import read_cell_weight
@@ -267,21 +266,48 @@ class MultiTaskEnsemble(DocLinkMixin, BaseEstimator):
                 "training rows let it predict. Give validation rows with labels, or another cv."
             )
         weights = select_members(p_true, weight)
-        leaderboard = pd.DataFrame(
-            {"weight": weights, "log_loss": mean_log_loss(p_true, weight), "params": params}
-        )
         chosen = np.flatnonzero(weights).tolist()
         return {
             "estimators_": [network for k in chosen for network in candidates[k]],
             "estimator_weights_": np.repeat(weights[chosen] / len(parts), len(parts)),
-            "leaderboard_": leaderboard.sort_values("log_loss", kind="stable"),
             "validation_loss_": float(mean_log_loss(weights @ p_true, weight)),
-            "task_names_": object_array(schema.task_names),
-            "n_tasks_": len(schema.task_names),
-            "classes_": by_task(list(schema.classes), schema),
-            "n_classes_": by_task(list(schema.n_classes), schema),
-            "_schema_": schema,
+            "_candidates_": {
+                "weight": weights,
+                "log_loss": mean_log_loss(p_true, weight),
+                "params": list(params),
+            },
         }
+
+    @property
+    def leaderboard_(self) -> pd.DataFrame:
+        """The candidates as a frame, from the best to the worst."""
+        check_is_fitted(self)
+        return pd.DataFrame(self._candidates_).sort_values("log_loss", kind="stable")
+
+    @property
+    def task_names_(self) -> np.ndarray:
+        """The names of the tasks."""
+        return self.estimators_[0].task_names_
+
+    @property
+    def n_tasks_(self) -> int:
+        """The number of tasks."""
+        return self.estimators_[0].n_tasks_
+
+    @property
+    def classes_(self) -> Any:
+        """The classes of each task."""
+        return self.estimators_[0].classes_
+
+    @property
+    def n_classes_(self) -> Any:
+        """The number of classes of each task."""
+        return self.estimators_[0].n_classes_
+
+    @property
+    def _schema(self) -> TargetSchema:
+        # Every network has all classes, in the form of y.
+        return self.estimators_[0]._fitted.schema
 
     # --------------------------------------------------------------------------------------------
     # Predicting
@@ -424,7 +450,7 @@ class MultiTaskEnsemble(DocLinkMixin, BaseEstimator):
             A fitted classifier for tools that know one task only.
         """
         check_is_fitted(self)
-        names = self._schema_.task_names
+        names = self._schema.task_names
         return TaskView(self, names[resolve_task(task, names)])
 
     def __sklearn_tags__(self) -> Any:
@@ -440,7 +466,7 @@ class MultiTaskEnsemble(DocLinkMixin, BaseEstimator):
     def _predict(self, X: Any) -> tuple[TargetSchema, list[np.ndarray]]:
         """Return the schema, and the mean of the networks' probabilities by task."""
         check_is_fitted(self)
-        schema = self._schema_
+        schema = self._schema
         sums: list[Any] = [0.0] * len(schema.classes)
         # A fold may lack all labels of a task: its networks then tell nothing of it.
         totals = np.zeros(len(sums))

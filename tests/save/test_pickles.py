@@ -21,7 +21,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sk_mtl import SKOPS_TYPES, MultiTaskClassifier, TaskView, load_model
+from sk_mtl import SKOPS_TYPES, MultiTaskClassifier, MultiTaskEnsemble, TaskView, load_model
 from sk_mtl._fit.fitted_network import FittedNetwork
 from sk_mtl._model.build import network_variables
 from sk_mtl._model.spec import NetworkSpec
@@ -420,6 +420,11 @@ def test_types_for_skops_are_those_that_it_finds(X):
     ours = MultiTaskSearchCV(clf, {"epochs": [1]}, cv=2, keep_predictions="best").fit(X, Y)
     again, types = find_types(ours)
     pd.testing.assert_frame_equal(again.leaderboard_, ours.leaderboard_)
+    found |= set(types)
+    ensemble = MultiTaskEnsemble(clf, {"l2": [0.0, 1e-4]}, n_candidates=2, cv=2).fit(X, Y)
+    again, types = find_types(ensemble)
+    np.testing.assert_array_equal(again.predict_proba(X)[1], ensemble.predict_proba(X)[1])
+    pd.testing.assert_frame_equal(again.leaderboard_, ensemble.leaderboard_)
     found |= set(types)
     for scoring in (make_multitask_scorer(f1_score, average="macro"), make_scorer(multitask_score)):
         found |= set(find_types(scoring)[1])
