@@ -541,6 +541,7 @@ def test_labels_spread_through_clusters():
     features = 0.5 * rng.normal(size=(300, 10)) + np.outer(2 * y - 1, np.repeat([0.6, 0], 5))
     few = np.where(np.arange(300) < 6, y, np.nan)
     settings = {"hidden_layer_sizes": (16,), "epochs": 100, "batch_size": "auto"}
+    settings["numeric_embedding"] = None
     guess = {"unlabelled": "pseudo_labels", "pseudo_label_threshold": 0.9}
     alone, more = (
         make(**settings, **way).fit(features, few).score(features, y) for way in ({}, guess)
