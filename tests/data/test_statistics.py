@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from sk_mtl._data import statistics as _statistics
-from sk_mtl._data.input_encoder import learn_input
+from sk_mtl._data.input_encoder import find_edges, learn_input
 from sk_mtl._data.statistics import learn_statistics
 
 
@@ -140,11 +140,38 @@ def test_bins_lie_between_quantiles():
     np.testing.assert_allclose(center, [7 / 8, 5 / 8, 3 / 8, 1 / 8], atol=0.02)
 
 
-def test_bins_are_fewer_where_many_rows_share_a_value():
-    lower, slope, center = learn_bins([0] * 50 + [1, 2], 4)
-    assert lower[0] == 0
-    assert slope.tolist() == [0.5, 0, 0, 0]
-    np.testing.assert_allclose(center, [1.5 / 52, 0, 0, 0], rtol=1e-6)
+def test_bins_are_fewer_where_there_are_few_values():
+    lower, slope, center = learn_bins([0] * 50 + [1, 3], 4)
+    assert lower[:2].tolist() == [0, 1]
+    assert slope.tolist() == [1, 0.5, 0, 0]
+    np.testing.assert_allclose(center, [2 / 52, 1 / 52, 0, 0], rtol=1e-6)
+
+
+def test_edges_are_quantiles():
+    values = np.arange(80.0)
+    np.testing.assert_array_equal(find_edges(values, np.ones(80), 4), [0, 19, 39, 59, 79])
+    # A row of weight 2 counts as the row twice.
+    weight = np.where(values < 40, 2.0, 1.0)
+    twice = np.sort(np.append(values, values[:40]))
+    np.testing.assert_array_equal(find_edges(values, weight, 4), find_edges(twice, np.ones(120), 4))
+
+
+def test_every_one_of_few_values_is_an_edge():
+    values = np.repeat([0.0, 1.0, 5.0], [90, 9, 1])
+    np.testing.assert_array_equal(find_edges(values, np.ones(100), 2), [0, 1, 5])
+
+
+def test_value_that_most_rows_share_takes_no_more_than_a_bin():
+    values = np.append(np.zeros(900), np.arange(1.0, 101))
+    edges = find_edges(values, np.ones(1000), 8)
+    assert edges[0] == 0
+    assert edges[-1] == 100
+    assert len(edges) >= 8
+    assert np.diff(edges[1:]).max() < 20
+    spike = np.sort(np.append(np.full(500, 50.5), np.arange(1.0, 101)))
+    edges = find_edges(spike, np.ones(600), 8)
+    assert len(edges) >= 8
+    assert np.diff(edges).max() < 25
 
 
 def test_bins_of_weighted_rows_are_those_of_repeated_ones():

@@ -16,7 +16,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from sk_mtl import MultiTaskClassifier, load_model, save_model
-from sk_mtl._data.input_encoder import find_edges
 
 N = 24
 
@@ -454,33 +453,6 @@ def test_categories_are_refused_by_a_network_of_ones_own(Y):
 
 
 # ------------------------------------------------------------------------------ embedded numbers
-
-
-def test_bins_are_between_quantiles():
-    values = np.arange(80.0)
-    np.testing.assert_array_equal(find_edges(values, np.ones(80), 4), [0, 19, 39, 59, 79])
-    # A row of weight 2 counts as the row twice.
-    weight = np.where(values < 40, 2.0, 1.0)
-    twice = np.sort(np.append(values, values[:40]))
-    np.testing.assert_array_equal(find_edges(values, weight, 4), find_edges(twice, np.ones(120), 4))
-
-
-def test_every_one_of_few_values_is_an_edge():
-    values = np.repeat([0.0, 1.0, 5.0], [90, 9, 1])
-    np.testing.assert_array_equal(find_edges(values, np.ones(100), 2), [0, 1, 5])
-
-
-def test_value_that_most_rows_share_takes_no_more_than_a_bin():
-    values = np.append(np.zeros(900), np.arange(1.0, 101))
-    edges = find_edges(values, np.ones(1000), 8)
-    assert edges[0] == 0
-    assert edges[-1] == 100
-    assert len(edges) >= 8
-    assert np.diff(edges[1:]).max() < 20
-    spike = np.sort(np.append(np.full(500, 50.5), np.arange(1.0, 101)))
-    edges = find_edges(spike, np.ones(600), 8)
-    assert len(edges) >= 8
-    assert np.diff(edges).max() < 25
 
 
 def names_of_layers(clf):

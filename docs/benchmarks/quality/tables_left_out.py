@@ -5,7 +5,7 @@ line of the results is the score of one model for one task. A fit that is there 
 
 Usage: python docs/benchmarks/quality/tables_left_out.py RESULTS.csv --folder FOLDER
            --tables diamonds --models CatBoost [--splits rand0 rand1 rand2] [--seeds 0]
-       python docs/benchmarks/quality/tables_left_out.py RESULTS.csv --show
+       python docs/benchmarks/quality/tables_left_out.py RESULTS.csv --show [--tables ...] ...
 """
 
 import argparse
@@ -32,7 +32,11 @@ def main() -> None:
     """Run from the command line."""
     options = _parse_options()
     if options.show:
-        print(as_markdown(*tabulate(pd.read_csv(options.results))))
+        results = pd.read_csv(options.results)
+        chosen = results.model.isin(options.models) & results.split.isin(options.splits)
+        if options.tables:
+            chosen &= results.table.isin(options.tables)
+        print(as_markdown(*tabulate(results[chosen])))
         return
     for fit in product(options.tables, options.splits, options.models, options.seeds):
         if fit[1] not in load_table(fit[0], options.folder).splits or _is_known(
@@ -103,16 +107,25 @@ def fit_ours(
 
 
 def tabulate(results: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Return ROC-AUC / log loss by table and model: means over tasks, then over fits."""
+    """Return ROC-AUC / log loss by table and model: means over tasks, then over fits.
+
+    The best of a table is bold, with what is within .003 of it.
+    """
     of_fits = results.groupby(KEYS, sort=False)[["auc", "log_loss"]].mean()
     means = of_fits.groupby(["table", "model"], sort=False).mean()
     models = [model for model in MODELS if model in set(results.model)]
     rows = []
     for table in results.table.unique():
+        of_table = means.loc[table]
         cells = []
         for model in models:
-            found = means.loc[(table, model)] if (table, model) in means.index else None
-            cells.append("" if found is None else f"{found.auc:.4f} / {found.log_loss:.4f}")
+            if model not in of_table.index:
+                cells.append("not run")
+                continue
+            auc, log_loss = of_table.loc[model]
+            is_best = auc >= of_table.auc.max() - 0.003, log_loss <= of_table.log_loss.min() + 0.003
+            pair = zip((auc, log_loss), is_best, strict=True)
+            cells.append(" / ".join(f"**{v:.4f}**" if best else f"{v:.4f}" for v, best in pair))
         rows.append([table, *cells])
     return ["table", *models], rows
 
