@@ -17,6 +17,7 @@ from sk_mtl._classifier import MultiTaskClassifier
 from sk_mtl._compat.arguments import as_random_state, check_integer
 from sk_mtl._compat.sklearn_guard import check_asker
 from sk_mtl._compat.sklearn_html import DocLinkMixin
+from sk_mtl._data.dataset import gather_validation
 from sk_mtl._data.labels import read_labels
 from sk_mtl._data.row_order import row_labels, warn_of_other_order
 from sk_mtl._data.sample_weight import read_cell_weight
@@ -53,7 +54,8 @@ class MultiTaskEnsemble(DocLinkMixin, BaseEstimator):
     ----------
     estimator : MultiTaskClassifier, default=None
         The first candidate, whose parameters the others have, too, as far as they are not drawn.
-        None is ``MultiTaskClassifier()``. Its `random_state` is not used.
+        None is ``MultiTaskClassifier()``. Its `random_state` and `refit` are not used, and
+        ``early_stopping="cv"`` is "auto": each network stops by the rows that it is not fitted to.
     param_distributions : dict or list of dict, default=None
         What the parameters of the other candidates are drawn from, as by
         :class:`sklearn.model_selection.ParameterSampler`: lists of values, or distributions with a
@@ -157,6 +159,9 @@ class MultiTaskEnsemble(DocLinkMixin, BaseEstimator):
         *,
         groups: Any = None,
         validation_data: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
     ) -> Self:
         """Fit all candidates, and choose the members.
 
@@ -172,6 +177,12 @@ class MultiTaskEnsemble(DocLinkMixin, BaseEstimator):
             The group of each row; the folds keep groups whole.
         validation_data : tuple (X, y) or (X, y, sample_weight), default=None
             Rows to stop and to choose by, in place of folds: each candidate is fitted once.
+        X_val : array-like or sparse matrix of shape (n_val, n_features), default=None
+            Such rows in separate arguments, as `MultiTaskClassifier.fit` takes them.
+        y_val : array-like of shape (n_val,) or (n_val, n_tasks), default=None
+            Labels of `X_val`.
+        sample_weight_val : array-like of shape (n_val,) or (n_val, n_tasks), default=None
+            Weights of `X_val`.
 
         Returns
         -------
@@ -185,6 +196,7 @@ class MultiTaskEnsemble(DocLinkMixin, BaseEstimator):
         """
         n_candidates = check_integer(_CALLER, "n_candidates", self.n_candidates, 1)
         base = self._base()
+        given = gather_validation(groups, validation_data, X_val, y_val, sample_weight_val)
         warn_of_other_order({"X": X, "y": y, "sample_weight": sample_weight, "groups": groups})
         rng = as_random_state(self.random_state)
         X, y, sample_weight, groups = indexable(X, y, sample_weight, groups)
@@ -194,10 +206,10 @@ class MultiTaskEnsemble(DocLinkMixin, BaseEstimator):
         probe = clone(base)
         probe._read_features(X, None)  # counts the features, and refuses what no fit can read
         seed = int(rng.randint(_SEEDS))
-        if validation_data is None:
+        if given is None:
             parts = split_parts(self.cv, X, y, sample_weight, groups, base.missing_label, seed)
         else:
-            parts = [Part(X, y, sample_weight, tuple(validation_data))]
+            parts = [Part(X, y, sample_weight, (given.X, given.y, given.sample_weight))]
         params = draw_candidates(
             base, self.param_distributions, n_candidates, probe.n_features_in_, len(parts), rng
         )
@@ -494,7 +506,10 @@ def _make_network(
     }
     network = clone(base).set_params(**clone(params, safe=False))
     declared = schema.classes[0] if schema.is_1d else classes
-    return network.set_params(classes=declared, random_state=int(rng.randint(_SEEDS)))
+    network.set_params(classes=declared, random_state=int(rng.randint(_SEEDS)), refit=False)
+    if network.early_stopping == "cv":
+        network.set_params(early_stopping="auto")
+    return network
 
 
 def _probabilities(network: MultiTaskClassifier, X: Any) -> list[np.ndarray]:

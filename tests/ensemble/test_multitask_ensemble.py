@@ -132,6 +132,22 @@ def test_validation_rows_take_the_place_of_folds():
     assert clf.validation_loss_ == pytest.approx(loss, abs=1e-6)
 
 
+def test_validation_rows_may_be_separate_arguments():
+    one = make().fit(X[:40], Y[:40], validation_data=(X[40:], Y[40:]))
+    other = make().fit(X[:40], Y[:40], X_val=X[40:], y_val=Y[40:])
+    assert_same_arrays(one.predict_proba(X), other.predict_proba(X))
+    with pytest.raises(ValueError, match="validation_data must be a tuple"):
+        make().fit(X, Y, validation_data=3)
+    with pytest.raises(ValueError, match="Pass one of the two"):
+        make().fit(X, Y, validation_data=(X, Y), groups=GROUPS)
+
+
+@pytest.mark.parametrize("params", [{"refit": True}, {"early_stopping": "cv"}])
+def test_settings_for_other_stopping_do_not_apply(params):
+    plain, other = (make(estimator=make_tiny(**own)).fit(X, Y) for own in ({}, params))
+    assert_same_arrays(plain.predict_proba(X), other.predict_proba(X))
+
+
 def test_candidates_stop_by_the_rows_that_they_are_judged_by():
     clf = make(estimator=make_tiny(epochs=60), param_distributions={"n_iter_no_change": [1, 2, 3]})
     clf.fit(X, Y)
@@ -291,7 +307,6 @@ def test_refused_fit_leaves_the_ensemble_as_it_was(fitted):
         ({"cv": ShuffleSplit(1, test_size=2, random_state=0)}, None, ""),
         ({"param_distributions": {"dropuot": [0.1, 0.2]}}, ValueError, "dropuot"),
         ({"param_distributions": {"dropout": [2.0, 3.0]}}, ValueError, "dropout"),
-        ({"estimator": make_tiny(refit=True)}, ValueError, "refit"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(params, kind, message):
