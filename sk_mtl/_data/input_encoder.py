@@ -22,6 +22,7 @@ __all__ = ["AUTO_EMBEDDING", "InputEncoder", "learn_input"]
 # What "auto" embeds numbers by, and the most of them: with eight bins, these are 2,048 columns.
 AUTO_EMBEDDING = "piecewise_linear"
 _MOST_EMBEDDED = 256
+_ROUNDING = 1e-6  # relative, of sums of weights in float32
 
 
 @dataclass(frozen=True)
@@ -161,13 +162,17 @@ def find_edges(values: np.ndarray, weight: np.ndarray, n_bins: int) -> np.ndarra
     is_heavy = np.zeros(len(w), dtype=bool)
     while True:  # each round finds other heavy values, fewer than n_bins in all, or is the last
         share = w[~is_heavy].sum() / (n_bins - is_heavy.sum())
-        found = ~is_heavy & (w > share)
+        found = ~is_heavy & (w > share * (1 + _ROUNDING))
         if not found.any():
             break
         is_heavy |= found
     reached = np.cumsum(np.where(is_heavy, share, w))
-    wanted = reached[-1] * np.linspace(0, 1, n_bins + 1)
-    return np.unique(distinct[np.searchsorted(reached, wanted).clip(max=len(distinct) - 1)])
+    # A quantile may lie between two values, and it must not depend on the unit of the weights which
+    # of them is taken.
+    wanted = reached[-1] * np.linspace(0, 1, n_bins + 1) * (1 - _ROUNDING)
+    positions = np.searchsorted(reached, wanted)
+    positions[-1] = len(distinct) - 1
+    return np.unique(distinct[positions])
 
 
 def _codes(column: np.ndarray, n_categories: int) -> np.ndarray:

@@ -174,6 +174,19 @@ def test_value_that_most_rows_share_takes_no_more_than_a_bin():
     assert np.diff(edges).max() < 25
 
 
+@pytest.mark.parametrize("factor", [0.1, 0.3, 1e-6, 7.0, 1e6])
+def test_unit_of_the_weights_changes_no_edge(factor):
+    rng = np.random.default_rng(0)
+    spike = np.sort(np.append(np.zeros(60), rng.normal(size=40)))
+    for values, weight in (
+        (np.arange(64.0), np.ones(64)),
+        (spike, np.ones(100)),
+        (spike, rng.uniform(0.1, 3, size=100)),
+    ):
+        scaled = (factor * weight).astype(np.float32).astype(np.float64)
+        np.testing.assert_array_equal(find_edges(values, scaled, 8), find_edges(values, weight, 8))
+
+
 def test_bins_of_weighted_rows_are_those_of_repeated_ones():
     x, weight = np.random.default_rng(0).normal(size=40), np.arange(40) % 3 + 1
     for found, repeated in zip(
