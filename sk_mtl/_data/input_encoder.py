@@ -149,11 +149,9 @@ def _learn_bins(
 
 
 def find_edges(values: np.ndarray, weight: np.ndarray, n_bins: int) -> np.ndarray:
-    """Return at most ``n_bins + 1`` edges between quantiles of sorted values, by weight.
-
-    A value that many rows share, such as 0 among counts, would take the edges of several bins. It
-    counts as much as one bin at most, so that the others divide the remaining values.
-    """
+    """Return at most ``n_bins + 1`` edges, quantiles of sorted values by weight."""
+    # A value that many rows share, such as 0 among counts, would take the edges of several bins. It
+    # counts as much as one bin at most, so that the others divide the remaining values.
     is_first = np.append(True, values[1:] != values[:-1])
     distinct, starts = values[is_first], np.flatnonzero(is_first)
     if len(distinct) <= n_bins + 1:

@@ -35,6 +35,7 @@ __all__ = ["MultiTaskEnsemble"]
 
 _CALLER = "MultiTaskEnsemble"
 _SEEDS = 2**31
+_OF_NETWORKS = ("classes_", "n_classes_", "n_tasks_", "task_names_")
 
 
 class MultiTaskEnsemble(DocLinkMixin, BaseEstimator):
@@ -296,25 +297,11 @@ class MultiTaskEnsemble(DocLinkMixin, BaseEstimator):
         check_is_fitted(self)
         return pd.DataFrame(self._candidates_).sort_values("log_loss", kind="stable")
 
-    @property
-    def task_names_(self) -> np.ndarray:
-        """The names of the tasks."""
-        return self.estimators_[0].task_names_
-
-    @property
-    def n_tasks_(self) -> int:
-        """The number of tasks."""
-        return self.estimators_[0].n_tasks_
-
-    @property
-    def classes_(self) -> Any:
-        """The classes of each task."""
-        return self.estimators_[0].classes_
-
-    @property
-    def n_classes_(self) -> Any:
-        """The number of classes of each task."""
-        return self.estimators_[0].n_classes_
+    def __getattr__(self, name: str) -> Any:
+        # Fitted attributes that all networks have in common.
+        if name in _OF_NETWORKS and "estimators_" in vars(self):
+            return getattr(self.estimators_[0], name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property
     def _schema(self) -> TargetSchema:

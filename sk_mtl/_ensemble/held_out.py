@@ -76,10 +76,8 @@ class HeldOutCells:
         self.weights = weights
 
     def true_probabilities(self, part: int, probabilities: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the probability of the true class of each cell, (n_rows, n_tasks); NaN for none.
-
-        A task without labels in the training rows of a fold has none there.
-        """
+        """Return the probability of each cell's true class, (n_rows, n_tasks); NaN for none."""
+        # A task without labels in the training rows of a fold has none there.
         codes = self._codes[part]
         p_true = np.full(codes.shape, np.nan)
         for t, p in enumerate(probabilities):

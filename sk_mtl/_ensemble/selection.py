@@ -27,13 +27,10 @@ def mean_log_loss(p_true: np.ndarray, cell_weight: np.ndarray) -> np.ndarray:
 
 
 def select_members(p_true: np.ndarray, cell_weight: np.ndarray) -> np.ndarray:
-    """Return the weights of the candidates, (n_candidates,), that sum to 1.
-
-    `p_true`, (n_candidates, n_cells), are the probabilities of the cells' true classes. One
-    candidate after another is added, with replacement: each time the one with which the mean has
-    the lowest loss. The best of these ensembles counts (Caruana, Niculescu-Mizil, Crew & Ksikes
-    2004, Ensemble Selection from Libraries of Models, ICML, section 2).
-    """
+    """Return the weights of candidates from their probabilities, (n_candidates, n_cells)."""
+    # One candidate after another is added, with replacement: each time the one with which the mean
+    # has the lowest loss. The best of these ensembles counts (Caruana, Niculescu-Mizil, Crew &
+    # Ksikes 2004, Ensemble Selection from Libraries of Models, ICML, section 2).
     counts = np.zeros(len(p_true))
     total = np.zeros(p_true.shape[1])
     best_loss, best_counts = np.inf, np.eye(len(p_true))[0]
