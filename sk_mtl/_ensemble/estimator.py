@@ -194,6 +194,8 @@ class MultiTaskEnsemble(DocLinkMixin, BaseEstimator):
         ------
         ValueError
             If a parameter or the data cannot be used; the ensemble is left as it was.
+        TypeError
+            If `estimator` is no MultiTaskClassifier.
         """
         n_candidates = check_integer(_CALLER, "n_candidates", self.n_candidates, 1)
         base = self._base()
