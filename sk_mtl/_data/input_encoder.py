@@ -142,9 +142,10 @@ def _learn_bins(
         n_bins = len(edges) - 1  # fewer where there are few values; the rest output 0
         lower[k, :n_bins] = edges[:-1]
         slope[k, :n_bins] = 1 / np.maximum(np.diff(edges), np.finfo(np.float32).tiny)
+        total = np.cumsum(w)[-1]  # its order does not depend on the processor
         for t in range(n_bins):
             parts = np.clip((z - lower[k, t]) * slope[k, t], 0, 1)
-            center[k, t] = (parts * w).sum(dtype=np.float64) / np.cumsum(w)[-1]
+            center[k, t] = (parts * w).sum(dtype=np.float64) / total
     return {"lower": lower, "slope": slope, "center": center}
 
 

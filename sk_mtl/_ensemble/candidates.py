@@ -6,15 +6,16 @@ Owns the values that are drawn from by default. Does not fit.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from scipy.stats import loguniform
-from sklearn.model_selection import ParameterSampler
+from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 __all__ = ["draw_candidates"]
 
-# Spread around the defaults, and never compared with other spaces: docs/benchmarks/quality.md.
+# Spread around the defaults; docs/benchmarks/quality.md says what was tried.
 _NETWORK: dict[str, Any] = {
     "hidden_layer_sizes": [(128,), (256,), (512,), (256, 128), (512, 256)],
     "dropout": [0.1, 0.2, 0.3, 0.4, 0.5],
@@ -48,6 +49,8 @@ def draw_candidates(
     if n_candidates == 1:
         return [{}]
     drawn = ParameterSampler(param_distributions, n_candidates - 1, random_state=rng)
+    with suppress(TypeError):  # of distributions there are as many as are wanted
+        drawn.n_iter = min(drawn.n_iter, len(ParameterGrid(param_distributions)))
     return [{}, *drawn]
 
 

@@ -64,7 +64,7 @@ class MultiTaskEnsemble(DocLinkMixin, BaseEstimator):
         weight decay and label smoothing. Each network then has two members, or four if there is one
         for each candidate.
     n_candidates : int, default=8
-        Number of candidates.
+        Number of candidates; fewer if lists of values have fewer combinations.
     cv : int, splitter or iterable of (train, test), default=5
         The folds. An int is :class:`~sk_mtl.model_selection.MultiTaskStratifiedKFold` with as many
         shuffled folds, or :class:`~sk_mtl.model_selection.MultiTaskStratifiedGroupKFold` if `fit`
@@ -228,9 +228,11 @@ class MultiTaskEnsemble(DocLinkMixin, BaseEstimator):
         """Return the estimator that the candidates are made from."""
         base = MultiTaskClassifier() if self.estimator is None else self.estimator
         if not isinstance(base, MultiTaskClassifier):
+            is_class = isinstance(base, type)
+            got = f"the class {base.__name__}" if is_class else type(base).__name__
             raise TypeError(
-                f"{_CALLER} fits MultiTaskClassifiers. Got {type(base).__name__}. In a Pipeline, "
-                "make the ensemble the last step."
+                f"{_CALLER} fits copies of a MultiTaskClassifier. Got {got}. Pass an instance, and "
+                "in a Pipeline make the ensemble the last step."
             )
         return base
 

@@ -77,6 +77,12 @@ def test_parameters_that_cannot_act_are_not_drawn(params, n_features, names):
     assert not drawn & names
 
 
+def test_fewer_candidates_where_there_are_fewer_combinations():
+    rng = np.random.RandomState(0)
+    candidates = draw(MultiTaskClassifier(), {"l2": [0.0, 1e-4]}, rng=rng)
+    assert sorted(p.get("l2", -1) for p in candidates) == [-1, 0, 1e-4]
+
+
 def test_waves_are_not_drawn_for_wide_tables():
     rng = np.random.RandomState(0)
     candidates = draw(MultiTaskClassifier(), None, n_features=257, rng=rng)
@@ -302,7 +308,8 @@ def test_refused_fit_leaves_the_ensemble_as_it_was(fitted):
 @pytest.mark.parametrize(
     ("params", "kind", "message"),
     [
-        ({"estimator": LogisticRegression()}, TypeError, "fits MultiTaskClassifiers"),
+        ({"estimator": LogisticRegression()}, TypeError, "Got LogisticRegression"),
+        ({"estimator": MultiTaskClassifier}, TypeError, "the class MultiTaskClassifier"),
         ({"n_candidates": 0}, ValueError, "n_candidates"),
         ({"cv": ShuffleSplit(1, test_size=2, random_state=0)}, None, ""),
         ({"param_distributions": {"dropuot": [0.1, 0.2]}}, ValueError, "dropuot"),
