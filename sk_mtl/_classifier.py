@@ -17,6 +17,7 @@ from sk_mtl._compat.parameters import check_parameters, find_changed_layers
 from sk_mtl._compat.sklearn_callbacks import CallbackSupportMixin, calling_callbacks
 from sk_mtl._compat.sklearn_guard import check_asker, is_fitting_fold
 from sk_mtl._compat.sklearn_html import HtmlMixin
+from sk_mtl._completion import CompletionMixin
 from sk_mtl._data.categories import Categories, find_categorical, learn_categories
 from sk_mtl._data.containers import open_table
 from sk_mtl._data.dataset import (
@@ -54,7 +55,9 @@ if TYPE_CHECKING:
 __all__ = ["MultiTaskClassifier"]
 
 
-class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, BaseEstimator):
+class MultiTaskClassifier(
+    CompletionMixin, CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, BaseEstimator
+):
     r"""Classify several tasks with one network, from labels of which some are missing.
 
     The network has layers shared by all tasks, then a head for each task. Each task is binary or
@@ -110,6 +113,15 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
         most 256 numbers have more than two values, and None otherwise.
     embedding_size : int, default=8
         Data: number of bins, or of frequencies and functions, for each number.
+    known_labels : bool or "with_indicator", default=False
+        Data: whether the network learns to read the known labels of a row beside X, for `complete`
+        and its siblings. In each step, a random part of the labels of each row is shown to it, as a
+        column for each class, and the loss counts the others only [15]_: of a quarter of the rows
+        none is shown, of the others any share up to all but one, larger ones more often. A label
+        never reaches its own output. "with_indicator" adds a column for each task that tells
+        missing labels from hidden ones, for tables in which holes lie as they will in the rows to
+        complete. Validation sees each row twice, so that each label counts once; losses are not
+        comparable to those of False. Not available with a custom `model`.
     classes : array-like, list of array-like or dict, default=None
         Data: the classes of the tasks: of a 1-D y itself, one array-like per task, or by task.
         Other tasks have the categories of a categorical column, or else the labels found; more than
@@ -300,6 +312,8 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
     model_ : keras.Model
         The network as a Keras model, from X to the logits in task order (one for a binary task),
         divided by the temperatures; for an ensemble, the logits of the mean probabilities. With
+        `known_labels`, X is followed by a column for each class of the learned tasks, 1 for a known
+        label (and by one for each task, 1 for a missing label, of rows that have others). With
         ``restore_best="per_task"`` it contains the networks of several epochs. A custom whole
         network has the weights of epoch `best_iter_` and its own outputs. It is built from the
         fitted weights at the first access; changing it does not change the estimator.
@@ -380,6 +394,9 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
        SIAM Journal on Control and Optimization 30(4), 1992.
     .. [14] C. Szegedy, V. Vanhoucke, S. Ioffe, J. Shlens, Z. Wojna. "Rethinking the Inception
        Architecture for Computer Vision" (section 7). CVPR 2016, arXiv 1512.00567.
+    .. [15] J. Lanchantin, T. Wang, V. Ordonez, Y. Qi. "General Multi-label Image Classification
+       with Transformers" (label mask training). CVPR 2021, arXiv 2011.14027.
+    .. [16] D. B. Rubin. "Multiple Imputation for Nonresponse in Surveys" (chapter 3). Wiley 1987.
 
     Examples
     --------
@@ -420,6 +437,7 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
         categorical_features: Any = "from_dtype",
         numeric_embedding: str | None = "auto",
         embedding_size: int = 8,
+        known_labels: bool = False,
         classes: Any = None,
         missing_label: Any = None,
         ensemble_size: int = 1,
@@ -468,6 +486,7 @@ class MultiTaskClassifier(CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, Ba
         self.categorical_features = categorical_features
         self.numeric_embedding = numeric_embedding
         self.embedding_size = embedding_size
+        self.known_labels = known_labels
         self.classes = classes
         self.missing_label = missing_label
         self.ensemble_size = ensemble_size

@@ -42,6 +42,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "standardize": [_Choice({"auto"}), "boolean"],
     "numeric_embedding": [_Choice({"auto", "piecewise_linear", "periodic"}), None],
     "embedding_size": [Interval(Integral, 1, None, closed="left")],
+    "known_labels": [_Choice({"with_indicator"}), "boolean"],
     "categorical_features": [_Choice({"from_dtype"}), "array-like", None],
     "dropout": [_Choice({"auto"}), Interval(Real, 0, 1, closed="left")],
     "normalization": [_Choice({"batch", "layer"}), None],

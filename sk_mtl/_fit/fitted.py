@@ -86,6 +86,11 @@ class FittedModel:
         return self.encoder.spec is not None and self.encoder.spec.standardize
 
     @property
+    def knows_labels(self) -> bool:
+        """Whether the network takes a row's known labels as inputs."""
+        return self.network is not None and self.network.spec.known_labels
+
+    @property
     def n_members(self) -> int:
         """The number of members of the ensemble; 1 without a network."""
         return 1 if self.network is None else self.network.spec.ensemble_size
@@ -106,15 +111,20 @@ class FittedModel:
             epochs[self.is_learnable] = self.network.best_weights.task_epochs
         return epochs
 
-    def probabilities(self, X: Any, *, calibrated: bool = True) -> list[np.ndarray]:
+    def probabilities(
+        self, X: Any, *, calibrated: bool = True, known: np.ndarray | None = None
+    ) -> list[np.ndarray]:
         """Return class probabilities by task, (n_samples, n_classes_t); NaN without labels."""
-        learned = [] if self.network is None else self.network.probabilities(X, calibrated)
-        return self._complete(learned, X.shape[0], 1.0)
+        # Known labels are class indices, (n_samples, n_tasks), and -1 where unknown.
+        if known is not None:
+            known = known[:, self.is_learnable] if self.knows_labels else None
+        learned = [] if self.network is None else self.network.probabilities(X, calibrated, known)
+        return self._with_others(learned, X.shape[0], 1.0)
 
     def spread(self, X: Any) -> list[np.ndarray]:
         """Return the standard deviations of probabilities over members, as `probabilities`."""
         learned = [] if self.network is None else self.network.spread(X)
-        return self._complete(learned, X.shape[0], 0.0)
+        return self._with_others(learned, X.shape[0], 0.0)
 
     def codes(self, X: Any) -> np.ndarray:
         """Return the most probable class index of each cell; 0 for tasks without labels."""
@@ -139,7 +149,7 @@ class FittedModel:
         names = itertools.compress(self.schema.task_names, counted)
         return dict(zip(names, accuracies.tolist(), strict=True))
 
-    def _complete(
+    def _with_others(
         self, learned: Iterable[np.ndarray], n_rows: int, single_class: float
     ) -> list[np.ndarray]:
         """Add the tasks that the network does not learn; NaN for those without labels."""

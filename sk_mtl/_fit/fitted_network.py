@@ -47,14 +47,17 @@ class FittedNetwork:
             logits[:, columns] = forward.logits(X)[:, columns]
         return logits
 
-    def probabilities(self, X: Any, calibrated: bool = True) -> list[np.ndarray]:
+    def probabilities(
+        self, X: Any, calibrated: bool = True, known: np.ndarray | None = None
+    ) -> list[np.ndarray]:
         """Return the class probabilities of rows, (n_samples, n_classes_t) by learnable task."""
+        # Known labels are class indices, (n_samples, n_tasks), and -1 where unknown.
         temperatures = self.temperatures if calibrated else None
         first, *others = self._prepared()
-        probabilities = first.probabilities(X, temperatures)
+        probabilities = first.probabilities(X, temperatures, known)
         of_task = self._of_task()
         for number, forward in enumerate(others, start=1):
-            found = forward.probabilities(X, temperatures)
+            found = forward.probabilities(X, temperatures, known)
             for task in np.flatnonzero(of_task == number):
                 probabilities[task] = found[task]
         return probabilities

@@ -196,6 +196,8 @@ class Settings:
             input=encoder.spec,
             ensemble_size=int(self.ensemble_size),
             ensemble_method=self.ensemble_method,
+            known_labels=bool(self.known_labels) and self.model is None,
+            label_indicator=isinstance(self.known_labels, str) and self.model is None,
         )
         if self.model is None:
             if routed := self.routed("model"):
@@ -237,6 +239,12 @@ class Settings:
                 f"ensemble_size={self.ensemble_size} needs a network built from "
                 "hidden_layer_sizes, and `model` is a network of your own. Set ensemble_size=1 and "
                 "fit the estimator with several random_states, or leave model=None."
+            )
+        if self.known_labels:
+            raise ValueError(
+                f"known_labels={self.known_labels!r} needs the built-in network, which takes known "
+                "labels beside X, and `model` is a network of your own. Set known_labels=False, or "
+                "leave model=None."
             )
         # scikeras is imported for custom models only.
         from sk_mtl._model.scikeras import build_custom_model, describe_for_builder

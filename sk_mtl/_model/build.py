@@ -9,11 +9,12 @@ import keras
 import numpy as np
 
 from sk_mtl._compat.backend import check_backend
+from sk_mtl._data.known_labels import LABEL_SCALE
 from sk_mtl._model.custom_outputs import outputs_to_logits
 from sk_mtl._model.custom_serialization import deserialize_model
 from sk_mtl._model.ensemble import MeanOfMembers, SharedDense
 from sk_mtl._model.input_layers import build_input
-from sk_mtl._model.layers import NoiseDropout, ParallelDense, TaskOrder
+from sk_mtl._model.layers import NoiseDropout, ParallelDense, Slice, TaskOrder
 from sk_mtl._model.spec import (
     ACTIVATIONS_OF_BLOCKS,
     HeadGroup,
@@ -42,10 +43,8 @@ def build_network(spec: NetworkSpec) -> keras.Model:
     is_whole = spec.custom_outputs is not None
     if custom is not None and is_whole and spec.input is None:
         return custom
-    inputs = keras.Input((spec.n_features,), dtype="float32", name="X")
-    shared = (
-        inputs if spec.input is None else build_input(inputs, spec.input, _regularizer(spec.l2))
-    )
+    inputs = keras.Input((spec.n_inputs,), dtype="float32", name="X")
+    shared = _encode(inputs, spec)
     blocks = column_blocks(spec)
     if custom is not None:
         shared = custom(shared)
@@ -102,7 +101,7 @@ def build_fitted(
     if temperatures is not None:
         model = _divide_logits(model, spec, temperatures)
     # Keras refuses to export a model to ONNX that was never called.
-    model(keras.ops.zeros((1, spec.n_features), dtype="float32"))
+    model(keras.ops.zeros((1, spec.n_inputs), dtype="float32"))
     return model
 
 
@@ -124,7 +123,7 @@ def _join_networks(
     models: Sequence[keras.Model], names: Sequence[str], spec: NetworkSpec, of_task: Sequence[int]
 ) -> keras.Model:
     """Return a network that takes the logits of each task from one of several models."""
-    inputs = keras.Input((spec.n_features,), dtype="float32", name="X")
+    inputs = keras.Input((spec.n_inputs,), dtype="float32", name="X")
     parts = [
         keras.Model(model.input, model.output, name=name)(inputs)
         for model, name in zip(models, names, strict=True)
@@ -134,6 +133,21 @@ def _join_networks(
     logits = keras.layers.Concatenate(dtype="float32", name="logits")(parts)
     logits = TaskOrder(columns.tolist(), dtype="float32", name="task_order")(logits)
     return keras.Model(inputs, logits, name="multitask_networks")
+
+
+def _encode(inputs: Any, spec: NetworkSpec) -> Any:
+    """Return what the trunk reads: features behind the input layers, and known labels."""
+    n, settings = spec.n_features, {"dtype": "float32"}
+    features = inputs
+    if spec.known_labels:
+        features = Slice(0, n, name="features", **settings)(inputs)
+    if spec.input is not None:
+        features = build_input(features, spec.input, _regularizer(spec.l2))
+    if not spec.known_labels:
+        return features
+    labels = Slice(n, spec.n_inputs, name="known_labels", **settings)(inputs)
+    labels = keras.layers.Rescaling(LABEL_SCALE, name="label_scale", **settings)(labels)
+    return keras.layers.Concatenate(name="with_labels", **settings)([features, labels])
 
 
 def _dense_layer(spec: NetworkSpec, units: int, name: str, blocks: tuple[int, int]) -> Any:

@@ -23,6 +23,7 @@ from sk_mtl._model.spec import NetworkSpec, column_blocks, head_groups
 __all__ = ["draw_initial_values"]
 
 _FREQUENCY_SCALE = 0.1  # of periodic embeddings at the start
+_LABEL_BIAS = 0.1  # of units that read known labels
 _CUSTOM = "<custom>"  # the layer of all variables of a custom model
 
 
@@ -37,9 +38,10 @@ def draw_initial_values(
     # `input_values` are values learned from X, by the path of their variable in an input layer.
     from_custom, from_input = iter(custom_values or ()), dict(input_values or {})
     bias = {} if spec.custom_outputs else _output_bias(spec, class_frequencies)
-    blocks = column_blocks(spec)
+    blocks, first = column_blocks(spec), _first_layers(spec)
     values = []
     for layer, kind, default in _default_values(spec):
+        n_labels = spec.n_label_columns if layer in first else 0
         if f"{layer}/{kind}" in from_input:
             values.append(from_input[f"{layer}/{kind}"])
         elif layer == _CUSTOM:
@@ -47,8 +49,7 @@ def draw_initial_values(
         elif kind == "seed_generator_state":
             values.append(np.array([rng.integers(2**31), 0], dtype=default.dtype))
         elif kind == "kernel":
-            limit = 1 / math.sqrt(default.shape[-2])
-            values.append(rng.uniform(-limit, limit, default.shape).astype(np.float32))
+            values.append(_draw_kernel(rng, default.shape, n_labels))
         elif kind == "frequencies" and layer == "periodic":
             values.append(rng.normal(0, _FREQUENCY_SCALE, default.shape).astype(np.float32))
         elif kind == "embeddings":
@@ -56,12 +57,40 @@ def draw_initial_values(
             scale = 1 / math.sqrt(default.shape[-1])
             values.append((rng.normal(0, scale, default.shape) * default).astype(np.float32))
         elif kind == "input_scale" and blocks[layer][0] == 1:
-            values.append(2 * rng.integers(2, size=default.shape).astype(np.float32) - 1)
+            signs = 2 * rng.integers(2, size=default.shape).astype(np.float32) - 1
+            # A known label means the same to all members.
+            signs[:, signs.shape[1] - n_labels :] = 1
+            values.append(signs)
         elif kind == "bias" and layer in bias:
             values.append(np.tile(bias[layer], spec.ensemble_size).reshape(default.shape))
+        elif kind == "bias" and n_labels:
+            # Where X tells nothing, a unit that starts at 0 would never learn of labels.
+            values.append(rng.uniform(-_LABEL_BIAS, _LABEL_BIAS, default.shape).astype(np.float32))
         else:
             values.append(default)
     return values
+
+
+def _first_layers(spec: NetworkSpec) -> list[str]:
+    """Return the names of the layers that read the inputs."""
+    if spec.hidden_layer_sizes:
+        return ["trunk_0"]
+    return [
+        f"heads_{number}_{0 if group.hidden else 'logits'}"
+        for number, group in enumerate(head_groups(spec))
+    ]
+
+
+def _draw_kernel(
+    rng: np.random.Generator, shape: tuple[int, ...], n_label_columns: int
+) -> np.ndarray:
+    """Draw a kernel; a known label tells nothing at the start."""
+    # Nor does it later on, if no row in training had it beside another.
+    kernel = np.zeros(shape, np.float32)
+    n_in = shape[-2] - n_label_columns
+    limit = 1 / math.sqrt(n_in)
+    kernel[..., :n_in, :] = rng.uniform(-limit, limit, (*shape[:-2], n_in, shape[-1]))
+    return kernel
 
 
 @lru_cache(maxsize=64)

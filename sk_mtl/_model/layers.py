@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-__all__ = ["NoiseDropout", "ParallelDense", "TaskOrder", "draw_uniform"]
+__all__ = ["NoiseDropout", "ParallelDense", "Slice", "TaskOrder", "draw_uniform"]
 
 
 @keras.saving.register_keras_serializable("sk_mtl")
@@ -78,6 +78,28 @@ class TaskOrder(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the settings."""
         return {**super().get_config(), "columns": self.columns}
+
+
+@keras.saving.register_keras_serializable("sk_mtl")
+class Slice(keras.layers.Layer):
+    """Takes the columns from `start` to `stop`."""
+
+    def __init__(self, start: int, stop: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.start = int(start)
+        self.stop = int(stop)
+
+    def call(self, inputs: Any) -> Any:
+        """Take the columns."""
+        return inputs[:, self.start : self.stop]
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, int]:
+        """Return the shape of the output."""
+        return (input_shape[0], self.stop - self.start)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the settings."""
+        return {**super().get_config(), "start": self.start, "stop": self.stop}
 
 
 @keras.saving.register_keras_serializable("sk_mtl")

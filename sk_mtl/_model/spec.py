@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from sk_mtl._data.input_spec import InputSpec
+from sk_mtl._data.known_labels import label_columns
 from sk_mtl._model.task_layout import TaskLayout
 
 __all__ = [
@@ -74,6 +75,8 @@ class NetworkSpec:
     ensemble_size: int = 1
     ensemble_method: str = "shared"  # or "independent"; "shared" for a single member
     dropout_by_width: bool = False  # whether narrow layers have less of it; see `dropout_of`
+    known_labels: bool = False  # whether a column for each class follows the features
+    label_indicator: bool = False  # and one for each task, for a label that is missing
 
     def __post_init__(self) -> None:
         if not self.head_hidden_layer_sizes:
@@ -83,6 +86,18 @@ class NetworkSpec:
     def layout(self) -> TaskLayout:
         """Which logits belong to which task."""
         return TaskLayout(self.n_outputs)
+
+    @property
+    def n_label_columns(self) -> int:
+        """The number of columns of known labels among the inputs."""
+        if not self.known_labels:
+            return 0
+        return label_columns(self.n_outputs)[1] + self.label_indicator * len(self.n_outputs)
+
+    @property
+    def n_inputs(self) -> int:
+        """The number of columns that the network takes."""
+        return self.n_features + self.n_label_columns
 
 
 def dropout_of(spec: NetworkSpec, units: int) -> float:

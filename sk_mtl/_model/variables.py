@@ -68,7 +68,7 @@ def list_variables(spec: NetworkSpec) -> list[Variable]:
 def _input_variables(spec: NetworkSpec) -> tuple[list[Variable], int]:
     """Return the variables of the input layers, and the number of columns that they give."""
     if spec.input is None:
-        return [], spec.n_features
+        return [], spec.n_inputs
     read, looked_up = spec.input, spec.input.looked_up
     n_columns = len(read.numeric(spec.n_features)) + len(read.indicators)
     n_embedded, size = len(read.embedded), read.embedding_size
@@ -91,7 +91,7 @@ def _input_variables(spec: NetworkSpec) -> tuple[list[Variable], int]:
         n_vectors = sum(read.categories[j] + 1 for j in looked_up)
         variables.append(Variable("categories", "embeddings", (n_vectors, CATEGORY_VECTOR_SIZE)))
         n_columns += len(looked_up) * CATEGORY_VECTOR_SIZE
-    return variables, n_columns
+    return variables, n_columns + spec.n_label_columns
 
 
 def _head_layers(

@@ -27,20 +27,25 @@ class Forward(ABC):
         self.spec = spec
 
     @abstractmethod
-    def _run_by_batch(self, X: Any, keep: Callable[[slice, _ByMember], None]) -> None:
+    def _run_by_batch(
+        self, X: Any, known: np.ndarray | None, keep: Callable[[slice, _ByMember], None]
+    ) -> None:
         """Compute the members' logits of X, and give them to a function with their rows."""
+        # Known labels are class indices, (n_rows, n_tasks), -1 where unknown; None for none at all.
 
-    def logits(self, X: Any) -> np.ndarray:
+    def logits(self, X: Any, known: np.ndarray | None = None) -> np.ndarray:
         """Return the logits of rows, (n_rows, n_columns)."""
         whole = np.empty((X.shape[0], self.spec.layout.total), dtype=np.float32)
 
         def keep(rows: slice, by_member: _ByMember) -> None:
             whole[rows] = self._average(by_member)[:, : rows.stop - rows.start].T
 
-        self._run_by_batch(X, keep)
+        self._run_by_batch(X, known, keep)
         return whole
 
-    def probabilities(self, X: Any, temperatures: np.ndarray | None = None) -> list[np.ndarray]:
+    def probabilities(
+        self, X: Any, temperatures: np.ndarray | None = None, known: np.ndarray | None = None
+    ) -> list[np.ndarray]:
         """Return the class probabilities of rows, (n_rows, n_classes_t) by task."""
         n_outputs = self.spec.n_outputs
         divisors = None
@@ -53,11 +58,13 @@ class Forward(ABC):
                 logits if divisors is None else logits / divisors, n_outputs
             )
 
-        return self._by_task(X, compute)
+        return self._by_task(X, known, compute)
 
     def spread(self, X: Any) -> list[np.ndarray]:
         """Return the deviation of probabilities over members, (n_rows, n_classes_t) by task."""
-        return self._by_task(X, lambda by_member: spread_by_column(by_member, self.spec.n_outputs))
+        return self._by_task(
+            X, None, lambda by_member: spread_by_column(by_member, self.spec.n_outputs)
+        )
 
     def _average(self, by_member: _ByMember) -> np.ndarray:
         if len(by_member) == 1:
@@ -65,7 +72,7 @@ class Forward(ABC):
         return average_members(by_member, self.spec.n_outputs)
 
     def _by_task(
-        self, X: Any, compute: Callable[[_ByMember], list[np.ndarray]]
+        self, X: Any, known: np.ndarray | None, compute: Callable[[_ByMember], list[np.ndarray]]
     ) -> list[np.ndarray]:
         """Return what a function computes of the members' logits, (n_rows, n_classes_t) by task."""
         widths = (max(width, 2) for width in self.spec.n_outputs)
@@ -75,5 +82,5 @@ class Forward(ABC):
             for whole, part in zip(results, compute(by_member), strict=True):
                 whole[rows] = part[:, : rows.stop - rows.start].T
 
-        self._run_by_batch(X, keep)
+        self._run_by_batch(X, known, keep)
         return results

@@ -16,6 +16,7 @@ import numpy as np
 from sklearn import get_config
 
 from sk_mtl._compat.threads import compute_thread_limit
+from sk_mtl._data.known_labels import LABEL_SCALE, write_known
 from sk_mtl._model.spec import NetworkSpec, head_groups
 from sk_mtl._model.variables import values_by_layer
 from sk_mtl._predict.activations import ACTIVATIONS
@@ -63,10 +64,13 @@ class NetworkForward(Forward):
             self._heads.append((layers, output, group.columns))
         layers = [*self._trunk, *(layer for hidden, _, _ in self._heads for layer in hidden)]
         widths = [layer.width for layer in layers] + [output.width for _, output, _ in self._heads]
-        widths += [spec.n_features, 0 if self._input is None else self._input.width]
+        n_columns = spec.n_features if self._input is None else self._input.width
+        widths += [spec.n_features, n_columns + spec.n_label_columns]
         self._widest = max(*widths, spec.layout.total * spec.ensemble_size)
 
-    def _run_by_batch(self, X: Any, keep: Callable[[slice, np.ndarray], None]) -> None:
+    def _run_by_batch(
+        self, X: Any, known: np.ndarray | None, keep: Callable[[slice, np.ndarray], None]
+    ) -> None:
         """Compute the members' logits of X, and give them to a function with their rows."""
         n_rows = X.shape[0]
         size = max(_BATCH_CELLS // (self._widest * TILE_ROWS), 1) * TILE_ROWS
@@ -84,7 +88,8 @@ class NetworkForward(Forward):
                         return
                     try:
                         tiles = self._tiles(X[rows], is_checked, workspace)
-                        keep(rows, self._members(tiles, workspace))
+                        labels = None if known is None else known[rows]
+                        keep(rows, self._members(tiles, labels, workspace))
                     except BaseException:
                         batches.clear()
                         raise
@@ -105,11 +110,13 @@ class NetworkForward(Forward):
         fill_tiles(X, tiles, is_checked)
         return tiles
 
-    def _members(self, x: np.ndarray, workspace: Workspace) -> np.ndarray:
+    def _members(self, x: np.ndarray, known: np.ndarray | None, workspace: Workspace) -> np.ndarray:
         """Return the logits of each member, (n_members, n_columns, 16 * n_tiles), in task order."""
         n_members, n_tiles = self.spec.ensemble_size, len(x)
         if self._input is not None:
             x = self._input(x, workspace)
+        if self.spec.known_labels:
+            x = self._with_labels(x, known, workspace)
         for depth, layer in enumerate(self._trunk):
             x = layer(x, f"trunk {depth % 2}", workspace)
         shape = (n_members, self.spec.layout.total, n_tiles, TILE_ROWS)
@@ -121,3 +128,20 @@ class NetworkForward(Forward):
             y = output(y, "outputs", workspace).reshape(n_tiles, n_members, -1, TILE_ROWS)
             logits[:, columns] = y.transpose(1, 2, 0, 3)
         return logits.reshape(n_members, -1, n_tiles * TILE_ROWS)
+
+    def _with_labels(
+        self, x: np.ndarray, known: np.ndarray | None, workspace: Workspace
+    ) -> np.ndarray:
+        """Return tiles of x, and below them the units of known labels."""
+        n_tiles, width, _ = x.shape
+        n_labels = self.spec.n_label_columns
+        whole = workspace.take("with labels", n_tiles, width + n_labels, TILE_ROWS)
+        whole[:, :width] = x
+        whole[:, width:] = 0
+        if known is not None:
+            columns = np.zeros((n_tiles * TILE_ROWS, n_labels), np.float32)
+            write_known(known, self.spec.n_outputs, columns[: len(known)])
+            columns *= LABEL_SCALE
+            tiles = columns.reshape(n_tiles, TILE_ROWS, n_labels)
+            whole[:, width:] = tiles.transpose(0, 2, 1)
+        return whole

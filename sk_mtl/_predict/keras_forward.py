@@ -21,6 +21,7 @@ from sklearn import get_config
 
 from sk_mtl._compat.processes import refuse_fork
 from sk_mtl._data.features import describe_too_large
+from sk_mtl._data.known_labels import write_known
 from sk_mtl._model.build import build_network, logits_of
 from sk_mtl._model.ensemble import member_model
 from sk_mtl._model.spec import NetworkSpec
@@ -54,7 +55,9 @@ class KerasForward(Forward):
         super().__init__(spec)
         self._values = [tf.constant(value) for value in values]
 
-    def _run_by_batch(self, X: Any, keep: Callable[[slice, np.ndarray], None]) -> None:
+    def _run_by_batch(
+        self, X: Any, known: np.ndarray | None, keep: Callable[[slice, np.ndarray], None]
+    ) -> None:
         """Compute the members' logits of X, and give them to a function with their rows."""
         refuse_fork()
         program = _forward_program(self.spec)
@@ -65,7 +68,10 @@ class KerasForward(Forward):
         is_checked = not get_config()["assume_finite"]
 
         def run(rows: slice) -> None:
-            batch = tf.constant(_dense_batch(X[rows], is_checked))
+            numbers = _dense_batch(X[rows], is_checked)
+            if self.spec.known_labels:
+                numbers = self._with_labels(numbers, None if known is None else known[rows])
+            batch = tf.constant(numbers)
             logits = program.run(trainable, others, batch).numpy()
             by_member = logits.reshape(len(logits), self.spec.ensemble_size, -1)
             with np.errstate(over="ignore"):
@@ -85,6 +91,13 @@ class KerasForward(Forward):
         with ThreadPoolExecutor(2) as pool:
             for _ in pool.map(run_there, batches):
                 pass
+
+    def _with_labels(self, X: np.ndarray, known: np.ndarray | None) -> np.ndarray:
+        """Return X, and beside it the columns of known labels."""
+        columns = np.zeros((len(X), self.spec.n_label_columns), np.float32)
+        if known is not None:
+            write_known(known, self.spec.n_outputs, columns)
+        return np.hstack([X, columns])
 
 
 def _dense_batch(batch: Any, is_checked: bool) -> np.ndarray:
@@ -123,12 +136,12 @@ def _forward_program(spec: NetworkSpec) -> _ForwardProgram:
     signature = [
         [tf.TensorSpec(v.shape, v.dtype) for v in model.trainable_variables],
         [tf.TensorSpec(v.shape, v.dtype) for v in model.non_trainable_variables],
-        tf.TensorSpec((None, spec.n_features), tf.float32),
+        tf.TensorSpec((None, spec.n_inputs), tf.float32),
     ]
     compiled = tf.function(forward, input_signature=signature, autograph=False)
     # The concrete function: TensorFlow takes a new tf.function per network for a mistake.
     run = compiled.get_concrete_function()
-    widest = max(spec.n_features, spec.layout.total, _widest_output(model))
+    widest = max(spec.n_inputs, spec.layout.total, _widest_output(model))
     program = _ForwardProgram(run, len(model.trainable_variables), widest)
     with _lock:
         _programs[spec] = program

@@ -156,6 +156,7 @@ def _decode_spec(
             settings["custom_outputs"] = CustomOutputs(tasks)
     else:
         known -= {"custom_model", "custom_outputs"}
+    settings = {"known_labels": False, "label_indicator": False} | settings  # as earlier files
     require(settings.keys() == known, "unexpected keys in the network's settings")
     rules: dict[str, Callable[[Any], bool]] = {
         "n_features": lambda n: type(n) is int and n == n_features,
@@ -168,6 +169,8 @@ def _decode_spec(
         ),
         "dropout": lambda share: type(share) is float and 0 <= share < 1,
         "dropout_by_width": lambda value: type(value) is bool,
+        "known_labels": lambda value: type(value) is bool,
+        "label_indicator": lambda value: type(value) is bool,
         "normalization": lambda kind: kind in (None, "batch", "layer"),
         "l2": lambda factor: type(factor) is float and 0 <= factor < math.inf,
         "input": lambda spec: spec is None or _is_input(spec, n_features, categories),
@@ -223,7 +226,7 @@ def _are_widths(sizes: Any) -> bool:
 
 def _check_size(spec: NetworkSpec, values: list[np.ndarray]) -> None:
     """Refuse a network that would be larger than the values there are, before it is built."""
-    trunk = (spec.n_features, *spec.hidden_layer_sizes)
+    trunk = (spec.n_inputs, *spec.hidden_layer_sizes)
     n_numbers, n_layers = _count(spec, trunk)
     if spec.input is not None:
         n_numbers += spec.input.embedding_size * len(spec.input.embedded)

@@ -13,6 +13,8 @@ import scipy.sparse as sp
 import tensorflow as tf
 
 from sk_mtl._compat.interrupts import interrupts_deferred
+from sk_mtl._data.known_labels import Shown, write_labels
+from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._train.values import Batch, UnlabelledBatch
 
 __all__ = ["Feed", "UnlabelledRows", "count"]
@@ -32,8 +34,8 @@ class Feed:
 
     Parameters
     ----------
-    n_members, n_steps, n_rows, n_features, n_tasks : int
-        Their shape: members, steps, rows of a step, features and tasks.
+    n_members, n_steps, n_rows, n_inputs, n_tasks : int
+        Their shape: members, steps, rows of a step, columns of inputs and tasks.
     n_unlabelled : int, default=0
         Rows with unlabelled cells of a step.
     """
@@ -43,14 +45,14 @@ class Feed:
         n_members: int,
         n_steps: int,
         n_rows: int,
-        n_features: int,
+        n_inputs: int,
         n_tasks: int,
         n_unlabelled: int = 0,
     ):
-        self.shape = (n_members, n_steps, n_rows, n_features, n_tasks, n_unlabelled)
+        self.shape = (n_members, n_steps, n_rows, n_inputs, n_tasks, n_unlabelled)
         axes = (n_members, n_steps, n_rows)
         self._arrays = Batch(
-            np.zeros((*axes, n_features), np.float32),
+            np.zeros((*axes, n_inputs), np.float32),
             np.zeros((*axes, n_tasks), np.int32),
             np.zeros((*axes, n_tasks), np.float32),
             np.zeros((n_members, n_steps), bool),
@@ -59,7 +61,7 @@ class Feed:
             more = (n_members, n_steps, n_unlabelled)
             self._arrays = self._arrays._replace(
                 unlabelled=UnlabelledBatch(
-                    np.zeros((*more, n_features), np.float32),
+                    np.zeros((*more, n_inputs), np.float32),
                     np.zeros((*more, n_tasks), np.float32),
                     np.zeros((n_members, n_steps), np.float32),
                 )
@@ -73,9 +75,17 @@ class Feed:
         n_rows, n_steps = arrays.X.shape[2], -(-n // arrays.X.shape[2])
         for source, target in zip((X, codes, weight), arrays[:3], strict=True):
             flat = target[member].reshape(-1, target.shape[-1])
-            _gather(source, rows, flat[:n])
+            _gather(source, rows, flat[:n, : source.shape[1]])
             flat[n : n_steps * n_rows] = 0
         arrays.is_used[member] = np.arange(arrays.X.shape[1]) < n_steps
+
+    def show(self, member: int, shown: Shown, spec: NetworkSpec) -> None:
+        """Let the first rows of a member have some labels as inputs, and others in the loss."""
+        n, (X, codes, weight) = len(shown.is_shown), (part[member] for part in self._arrays[:3])
+        columns = X.reshape(-1, X.shape[-1])[:n, spec.n_features :]
+        codes, weight = (part.reshape(-1, part.shape[-1])[:n] for part in (codes, weight))
+        write_labels(codes, shown.is_shown, shown.is_missing, spec.n_outputs, columns)
+        weight *= shown.is_counted
 
     def fill_unlabelled(
         self, member: int, X: Any, unlabelled: UnlabelledRows, first: int, n_steps: int
@@ -85,7 +95,8 @@ class Feed:
         assert isinstance(arrays, UnlabelledBatch)
         rows = unlabelled.order[first * size : (first + n_steps) * size]
         for source, target in zip((X, unlabelled.weight), arrays[:2], strict=True):
-            _gather(source, rows, target[member].reshape(-1, target.shape[-1])[: len(rows)])
+            flat = target[member].reshape(-1, target.shape[-1])
+            _gather(source, rows, flat[: len(rows), : source.shape[1]])
         arrays.factor[member] = unlabelled.factor
 
     def skip(self, member: int) -> None:
@@ -115,5 +126,7 @@ def _gather(source: Any, rows: np.ndarray, out: np.ndarray) -> None:
     """Write rows of a matrix; only here is a CSR matrix made dense."""
     if sp.issparse(source):
         out[...] = source[rows].toarray()
-    else:
+    elif out.flags.c_contiguous:
         np.take(source, rows, axis=0, out=out, mode="clip")
+    else:  # known labels stand beside
+        out[...] = source[rows]

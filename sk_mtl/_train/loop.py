@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sk_mtl._compat.user_warnings import warn_user
 from sk_mtl._data.dataset import Subset, UnlabelledSubset
+from sk_mtl._data.known_labels import Shown, draw_shown
 from sk_mtl._model.initial_values import draw_initial_values
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._tasks import enumerate_some
@@ -156,6 +157,8 @@ class TrainingRun:
         self.position = 0  # how many of them have been trained on
         self.sums: list[np.ndarray] = []  # of the losses and weights of these
         self.unlabelled: UnlabelledRows | None = None
+        self.shows_labels = plan.spec.known_labels
+        self._label_rng = np.random.default_rng(run.seed)  # another one for each epoch
 
     # --------------------------------------------------------------------------------------------
     # An epoch
@@ -172,6 +175,7 @@ class TrainingRun:
         rng = np.random.default_rng([run.seed, 1, number])
         self.rows = job.training.rows[self._order.draw(rng)].astype(np.int32)
         self.position, self.sums = 0, []
+        self._label_rng = np.random.default_rng([run.seed, 5, number])
         if job.unlabelled is not None:
             self.unlabelled = _order_unlabelled(run, job.unlabelled, len(self.rows), number)
 
@@ -179,6 +183,10 @@ class TrainingRun:
     def is_epoch_over(self) -> bool:
         """Whether the steps of the epoch have been made, or none has begun."""
         return self.position == len(self.rows)
+
+    def draw_shown(self, rows: np.ndarray) -> Shown:
+        """Draw which cells of the next rows are inputs, and which count."""
+        return draw_shown(self._label_rng, self.job.training.weight[rows] > 0)
 
     def note_steps(self, sums: list[np.ndarray], n_rows: int) -> None:
         """Note steps on the next rows, and what they sum up to."""

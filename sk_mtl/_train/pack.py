@@ -37,7 +37,7 @@ class Pack:
         self.validates = any(job.validation is not None for _, job in waiting)
         self._waiting = waiting
         config = program.config
-        self._shape = (config.spec.n_features, len(config.spec.n_outputs))
+        self._shape = (config.spec.n_inputs, len(config.spec.n_outputs))
         self._is_filled = bool(config.xla_batch_size)
         self._runs: dict[int, TrainingRun] = {}  # by place
         self._numbers: dict[int, int] = {}
@@ -213,6 +213,8 @@ class Pack:
             training = run.job.training
             rows = run.rows[run.position : run.position + n_wanted]
             feed.fill(place, training.X, training.codes, training.weight, rows)
+            if run.shows_labels:
+                feed.show(place, run.draw_shown(rows), self.program.config.spec)
             n_used = -(-len(rows) // n_rows)
             if run.unlabelled is not None:
                 first = run.position // batch_size

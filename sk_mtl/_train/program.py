@@ -137,9 +137,9 @@ class TrainingProgram:
     def steps_per_call(self, n_members: int) -> int:
         """Return the number of steps whose rows are gathered for one call, if XLA compiles it."""
         config, n_tasks = self.config, len(self.config.spec.n_outputs)
-        n_features = config.spec.n_features
-        cells = config.xla_batch_size * (n_features + 2 * n_tasks)
-        cells += config.xla_unlabelled_batch_size * (n_features + n_tasks)
+        n_inputs = config.spec.n_inputs
+        cells = config.xla_batch_size * (n_inputs + 2 * n_tasks)
+        cells += config.xla_unlabelled_batch_size * (n_inputs + n_tasks)
         n_weights = sum(int(np.prod(v.shape)) for v in self._trainable)
         wanted = min(max(_CELLS, _CELLS_PER_WEIGHT * n_weights), _MAX_CELLS)
         return _power_of_two(wanted // (cells * n_members))
@@ -425,7 +425,7 @@ def _rows_spec(config: ProgramConfig, axes: tuple[int | None, ...]) -> tuple[Any
     """Return the specifications of features, codes and weights of rows."""
     n_tasks = len(config.spec.n_outputs)
     return (
-        tf.TensorSpec((*axes, config.spec.n_features), tf.float32),
+        tf.TensorSpec((*axes, config.spec.n_inputs), tf.float32),
         tf.TensorSpec((*axes, n_tasks), tf.int32),
         tf.TensorSpec((*axes, n_tasks), tf.float32),
     )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sk_mtl._data.dataset import Subset
+from sk_mtl._data.known_labels import two_views
 from sk_mtl._train.feeding import Feed
 from sk_mtl._train.program import TrainingProgram
 from sk_mtl._train.values import Batch
@@ -37,7 +38,13 @@ class Validation:
         self._program = program
         self._subsets = subsets
         self._n_rows = max((len(s.rows) for s in subsets if s is not None), default=0)
-        n_cells = len(subsets) * self._n_rows * program.config.spec.n_features
+        # Which labels are inputs, and which count: every labelled cell once, in one of two views.
+        self._views = {
+            place: list(two_views(np.random.default_rng(0), subset.weight[subset.rows] > 0))
+            for place, subset in enumerate(subsets)
+            if subset is not None and program.config.spec.known_labels
+        }
+        n_cells = len(subsets) * self._n_rows * program.config.spec.n_inputs
         self._kept = list(self._batches()) if n_cells <= _KEPT_CELLS else None
 
     def sum_losses(self, values: Any, rates: Any) -> list[np.ndarray]:
@@ -57,14 +64,18 @@ class Validation:
         # depend on their numbers of rows.
         is_alone = n_members == 1
         size = (_ROWS_ALONE if is_alone else _ROWS) // spec.ensemble_size
-        size = min(size, _CELLS // spec.n_features)
+        size = min(size, _CELLS // spec.n_inputs)
         # A multiple of what one instruction takes: the rest of an array may have other last bits.
         size = max(size // _STRIDE, 1) * _STRIDE
         for start in range(0, self._n_rows, size):
             n_rows = min(size, self._n_rows - start) if is_alone else size
-            feed = Feed(n_members, 1, n_rows, spec.n_features, len(spec.n_outputs))
-            for place, subset in enumerate(self._subsets):
-                if subset is not None:
-                    rows = subset.rows[start : start + n_rows]
-                    feed.fill(place, subset.X, subset.codes, subset.weight, rows)
-            yield feed.place_rows()
+            feed = Feed(n_members, 1, n_rows, spec.n_inputs, len(spec.n_outputs))
+            part = slice(start, start + n_rows)
+            for view in range(2 if spec.known_labels else 1):
+                for place, subset in enumerate(self._subsets):
+                    if subset is not None:
+                        rows = subset.rows[part]
+                        feed.fill(place, subset.X, subset.codes, subset.weight, rows)
+                        if spec.known_labels:
+                            feed.show(place, self._views[place][view].take(part), spec)
+                yield feed.place_rows()

@@ -45,7 +45,7 @@ class Values(NamedTuple):
 class UnlabelledBatch(NamedTuple):
     """Rows with unlabelled cells of a step."""
 
-    X: Any  # float32 of shape (n_rows, n_features)
+    X: Any  # float32 of shape (n_rows, n_inputs)
     weight: Any  # float32 of shape (n_rows, n_tasks); 0 for labelled cells
     factor: Any  # weight of these rows relative to the labelled ones
 
@@ -53,7 +53,7 @@ class UnlabelledBatch(NamedTuple):
 class Batch(NamedTuple):
     """The rows of a step; of several members and steps, with two more axes in front."""
 
-    X: Any  # float32 of shape (n_rows, n_features)
+    X: Any  # float32 of shape (n_rows, n_inputs)
     codes: Any  # int32 of shape (n_rows, n_tasks)
     weight: Any  # float32 of shape (n_rows, n_tasks); 0 for unlabelled cells
     is_used: Any  # whether there is a step to make; an epoch of another member may be longer

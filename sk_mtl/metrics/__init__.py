@@ -5,6 +5,8 @@ for ``scoring=``. Of an estimator only ``predict``, ``predict_proba`` and ``clas
 """
 
 from sk_mtl.metrics._calibration_error import calibration_error as calibration_error
+from sk_mtl.metrics._completion import CompletionScorer as CompletionScorer
+from sk_mtl.metrics._completion import completion_score as completion_score
 from sk_mtl.metrics._report.report import MultiTaskReport as MultiTaskReport
 from sk_mtl.metrics._report.report import multitask_report as multitask_report
 from sk_mtl.metrics._score import multitask_score as multitask_score
@@ -15,9 +17,11 @@ from sk_mtl.metrics._scorers import make_multitask_scorer as make_multitask_scor
 from sk_mtl.metrics._scorers import per_task_scorers as per_task_scorers
 
 __all__ = [
+    "CompletionScorer",
     "MultiTaskReport",
     "MultiTaskScorer",
     "calibration_error",
+    "completion_score",
     "get_multitask_scorer",
     "get_multitask_scorer_names",
     "make_multitask_scorer",

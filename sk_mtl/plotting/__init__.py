@@ -6,6 +6,7 @@ and fonts are those of its current style.
 """
 
 from sk_mtl.plotting._label_coverage import LabelCoverageDisplay as LabelCoverageDisplay
+from sk_mtl.plotting._label_effects import LabelEffectsDisplay as LabelEffectsDisplay
 from sk_mtl.plotting._learning_curves import LearningCurvesDisplay as LearningCurvesDisplay
 from sk_mtl.plotting._reliability import ReliabilityCurve as ReliabilityCurve
 from sk_mtl.plotting._task_calibration import TaskCalibrationDisplay as TaskCalibrationDisplay
@@ -19,6 +20,7 @@ from sk_mtl.plotting._task_weights import TaskWeightsDisplay as TaskWeightsDispl
 
 __all__ = [
     "LabelCoverageDisplay",
+    "LabelEffectsDisplay",
     "LearningCurvesDisplay",
     "ReliabilityCurve",
     "TaskCalibrationDisplay",

@@ -777,7 +777,6 @@ FORGERIES = {
     "of another estimator": at(("estimator",), "sklearn.svm.SVC"),
     "not an object": lambda description, arrays: description.clear(),
     # Parameters
-    "no parameter": at((*PAR, "epochs"), GONE),
     "unknown parameter": at((*PAR, "shell"), "true"),
     "unknown routed parameter": at((*PAR, "loss__x"), 1),
     "dunder parameter": at((*PAR, "__class__"), 1),

@@ -1,0 +1,348 @@
+"""`completion_score` and `CompletionScorer`: hidden labels, filled and scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils.validation import check_is_fitted
+
+from sk_mtl._compat.arguments import as_random_state, check_choice, check_integer, check_real
+from sk_mtl._data.label_values import object_array
+from sk_mtl._data.labels import LabelTable, read_labels
+from sk_mtl._data.row_order import warn_of_other_order
+from sk_mtl._quoting import quote
+from sk_mtl._tasks import PerTask
+from sk_mtl._wrappers import reach
+from sk_mtl.metrics._report.cells import Predictions, TrueLabels, gather_predictions
+from sk_mtl.metrics._score import average_scores, score_tasks, warn_of_left_out
+from sk_mtl.metrics._scorers import MEAN, check_no_task_is_mean
+from sk_mtl.metrics._task_metrics import Metric, find_metric
+
+PATTERNS = ("cells", "tasks", "holes")
+
+
+def completion_score(
+    estimator: Any,
+    X: Any,
+    Y: Any,
+    metric: str | Callable[..., float] = "roc_auc",
+    *,
+    hide: float = 0.2,
+    pattern: str = "cells",
+    n_repeats: int = 5,
+    Y_train: Any = None,
+    missing_label: Any = None,
+    random_state: Any = None,
+) -> pd.DataFrame:
+    """Hide known labels, let an estimator fill them, and score what it fills.
+
+    Beside it are the scores of the same estimator for the same cells without the labels of their
+    rows (`predict_proba`), and of the constant predictor.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted `MultiTaskClassifier`, or a fitted Pipeline or search that ends in one.
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+        Samples that were not trained on.
+    Y : DataFrame or array-like of shape (n_samples, n_tasks)
+        Their labels; NaN, None, NaT or NA where missing.
+    metric : str or callable, default="roc_auc"
+        A name or a function, as in `multitask_score`; a function gets predicted labels.
+    hide : float, default=0.2
+        The share of the known labels to hide, in (0, 1), with ``pattern="cells"``.
+    pattern : {"cells", "tasks", "holes"}, default="cells"
+        Which labels to hide at a time: a share of all, at random; all labels of a task, one task
+        after another ("what would the next assay say?"); or in each row those that are missing in
+        another row, drawn at random, so that the holes are as they lie in Y.
+    n_repeats : int, default=5
+        How often to hide; the scores are means. "tasks" hides every label once.
+    Y_train : DataFrame or array-like, default=None
+        Labels of the training rows, from which the constant predictor learns; None means that it
+        learns from the cells that it is scored on.
+    missing_label : scalar, list-like of scalars or dict, default=None
+        Further values that mean "missing"; None means those of the estimator.
+    random_state : int, RandomState instance or None, default=None
+        What the hidden labels are drawn with.
+
+    Returns
+    -------
+    scores : pandas.DataFrame
+        A row per task, and "mean" for the mean over tasks, with the columns ``n_hidden``, the mean
+        number of labels hidden; ``completed``, the score given the labels that are left;
+        ``without_labels``, that of `predict_proba` (or `predict`); and ``constant``. NaN where a
+        score is undefined.
+
+    Raises
+    ------
+    TypeError
+        If the estimator cannot complete labels.
+    ValueError
+        If a parameter, the tasks or the number of rows do not fit.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        If a task is left out of a mean.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_mtl import MultiTaskClassifier
+    >>> from sk_mtl.metrics import completion_score
+    >>> rng = np.random.default_rng(0)
+    >>> X, copied = rng.normal(size=(400, 2)), rng.integers(2, size=400)
+    >>> Y = np.column_stack([copied, copied])  # X tells nothing, one task all of the other
+    >>> clf = MultiTaskClassifier(known_labels=True, random_state=0).fit(X[:300], Y[:300])
+    >>> scores = completion_score(clf, X[300:], Y[300:], pattern="tasks")
+    >>> float(scores.loc["mean", "completed"])
+    1.0
+    >>> bool(scores.loc["mean", "without_labels"] < 0.7)
+    True
+    """
+    caller = "completion_score"
+    found = find_metric(metric)
+    check_integer(caller, "n_repeats", n_repeats, 1)
+    hiding = _Hiding(estimator, X, Y, found, missing_label, Y_train)
+    check_no_task_is_mean(hiding.table.task_names)
+    rng = as_random_state(random_state)
+    repeats = list(hiding.score(caller, pattern, hide, n_repeats, rng))
+    scores = pd.concat(repeats).groupby(level=0, sort=False).mean()
+    names = [*hiding.table.task_names, MEAN]
+    return scores.set_axis(pd.Index(object_array(names), name="task", tupleize_cols=False), axis=0)
+
+
+class CompletionScorer(BaseEstimator):
+    """Scorer of filled labels, for ``scoring=`` in searches and cross-validation.
+
+    Labels of the rows to score are hidden, filled by ``complete_proba`` (or ``complete``) given
+    those that are left, and scored; see `completion_score`.
+
+    Parameters
+    ----------
+    metric : str or callable, default="roc_auc"
+        A name or a function, as in `multitask_score`; greater must be better.
+    hide : float, default=0.2
+        The share of the known labels to hide, in (0, 1), with ``pattern="cells"``.
+    pattern : {"cells", "tasks", "holes"}, default="cells"
+        Which labels to hide at a time, as in `completion_score`.
+    n_repeats : int, default=1
+        How often to hide; the score is the mean.
+    missing_label : scalar, list-like of scalars or dict, default=None
+        Further values that mean "missing"; None means those of the estimator.
+    random_state : int, RandomState instance or None, default=0
+        What the hidden labels are drawn with: with an integer, all candidates of a search fill the
+        same cells of a fold.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from sk_mtl import MultiTaskClassifier
+    >>> from sk_mtl.metrics import CompletionScorer
+    >>> rng = np.random.default_rng(0)
+    >>> X, copied = rng.normal(size=(400, 2)), rng.integers(2, size=400)
+    >>> clf = MultiTaskClassifier(known_labels=True, random_state=0)
+    >>> scorer = CompletionScorer("accuracy", pattern="tasks")
+    >>> cross_val_score(clf, X, np.column_stack([copied, copied]), cv=2, scoring=scorer)
+    array([1., 1.])
+    """
+
+    # Without this, metadata routing takes the estimator in the signature of `score` for metadata.
+    __metadata_request__score: ClassVar[dict[str, Any]] = {"estimator": UNUSED}
+
+    def __init__(
+        self,
+        metric: str | Callable[..., float] = "roc_auc",
+        *,
+        hide: float = 0.2,
+        pattern: str = "cells",
+        n_repeats: int = 1,
+        missing_label: Any = None,
+        random_state: Any = 0,
+    ):
+        self.metric = metric
+        self.hide = hide
+        self.pattern = pattern
+        self.n_repeats = n_repeats
+        self.missing_label = missing_label
+        self.random_state = random_state
+
+    def __call__(self, estimator: Any, X: Any, y: Any) -> float:
+        """Score an estimator, as `score` does."""
+        return self.score(estimator, X, y)
+
+    def score(self, estimator: Any, X: Any, y: Any) -> float:
+        """Score what an estimator fills.
+
+        Parameters
+        ----------
+        estimator : object
+            A fitted `MultiTaskClassifier`, or a fitted Pipeline or search that ends in one.
+        X : array-like of shape (n_samples, n_features)
+            The samples.
+        y : DataFrame or array-like of shape (n_samples, n_tasks)
+            Their labels; NaN, None, NaT or NA where missing.
+
+        Returns
+        -------
+        score : float
+            The mean over tasks, and over repeats; greater is better. NaN if no task has a score.
+
+        Warns
+        -----
+        UndefinedMetricWarning
+            If a task is left out.
+        """
+        caller = type(self).__name__
+        metric = find_metric(self.metric)
+        if not metric.greater_is_better:
+            raise ValueError(
+                f"{quote(self.metric)} is a loss, and searches look for the greatest score: use "
+                f"'neg_{metric.name}'."
+            )
+        check_integer(caller, "n_repeats", self.n_repeats, 1)
+        hiding = _Hiding(estimator, X, y, metric, self.missing_label, None)
+        rng = as_random_state(self.random_state)
+        repeats = hiding.score(caller, self.pattern, self.hide, self.n_repeats, rng, beside=False)
+        return float(np.mean([scores["completed"].iloc[-1] for scores in repeats]))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Tell scikit-learn that there is nothing to fit."""
+        return True
+
+
+def reach_completer(estimator: Any, X: Any) -> tuple[Any, Any]:
+    """Return the estimator that completes labels, and X as it gets it."""
+    check_is_fitted(estimator)
+    estimator, X = reach(estimator, X)
+    if not hasattr(estimator, "complete_proba"):
+        raise TypeError(
+            "The estimator must be a MultiTaskClassifier, or a Pipeline or search that ends in "
+            f"one: it must have complete_proba. Got {type(estimator).__name__}."
+        )
+    return estimator, X
+
+
+def read_several_tasks(Y: Any, missing_label: Any, task_names: Any) -> LabelTable:
+    """Return Y as read; refuse a single task."""
+    table = read_labels(Y, missing_label=missing_label, task_names=task_names)
+    if table.n_tasks < 2:
+        raise ValueError("Y must have at least two tasks: the labels of one tell of another.")
+    return table
+
+
+class _Hiding:
+    """An estimator, the rows to fill, and the metric."""
+
+    def __init__(
+        self, estimator: Any, X: Any, Y: Any, metric: Metric, missing_label: Any, Y_train: Any
+    ):
+        warn_of_other_order({"X": X, "Y": Y})
+        self.estimator, self.X = reach_completer(estimator, X)
+        self.metric = metric
+        if missing_label is None:
+            missing_label = self.estimator.missing_label
+        self.table = read_several_tasks(Y, missing_label, self.estimator.task_names_)
+        self.training = None
+        if Y_train is not None:
+            self.training = read_labels(
+                Y_train, missing_label=missing_label, task_names=self.table.task_names
+            )
+
+    def score(
+        self,
+        caller: str,
+        pattern: str,
+        hide: float,
+        n_repeats: int,
+        rng: np.random.RandomState,
+        *,
+        beside: bool = True,
+    ) -> Iterator[pd.DataFrame]:
+        """Yield the scores of each repeat, by task and in the mean; `beside` for all of them."""
+        check_choice(caller, "pattern", pattern, PATTERNS)
+        if pattern == "cells":
+            check_real(caller, "hide", hide, 0, 1)
+        mask = self.table.label_mask
+        alone = self._predict(None) if beside else None
+        for _ in range(1 if pattern == "tasks" else n_repeats):
+            if pattern == "tasks":
+                hidden, filled = mask, self._predict(mask, leave_one_out=True)
+            else:
+                if pattern == "cells":
+                    hidden = mask & (rng.random_sample(mask.shape) < hide)
+                else:
+                    hidden = mask & ~mask[rng.permutation(len(mask))]
+                filled = self._predict(mask & ~hidden)
+            yield self._scores(hidden, filled, alone)
+
+    def _predict(self, given: np.ndarray | None, *, leave_one_out: bool = False) -> Any:
+        """Return what the metric takes, from the labels given, (n_samples, n_tasks), or none."""
+        takes_labels = self.metric.response_method == "predict"
+        if given is None:
+            return getattr(self.estimator, self.metric.response_method)(self.X)
+        if takes_labels and not leave_one_out:
+            return self.estimator.complete(self.X, labels_given(self.table, given))
+        probabilities = self.estimator.complete_proba(
+            self.X, labels_given(self.table, given), leave_one_out=leave_one_out
+        )
+        if not takes_labels:
+            return probabilities
+        classes = self.estimator.classes_
+        chosen = [
+            object_array(c.take(np.nan_to_num(p).argmax(axis=1)).tolist())
+            for c, p in zip(classes, probabilities, strict=True)
+        ]
+        return _as_frame(chosen, self.table)
+
+    def _scores(self, hidden: np.ndarray, filled: Any, alone: Any) -> pd.DataFrame:
+        table = replace(self.table, label_mask=hidden)
+        true = TrueLabels(table, None, hidden, self.training)
+        gathered = self._gather(filled, true)
+        columns: dict[str, Mapping[Any, float]] = {
+            "n_hidden": dict(zip(table.task_names, hidden.sum(axis=0).tolist(), strict=True)),
+            "completed": self._score(gathered.tasks, warns=True),
+        }
+        if alone is not None:
+            columns["without_labels"] = self._score(self._gather(alone, true).tasks)
+            columns["constant"] = self._score(gathered.constant)
+        frame = pd.DataFrame({name: list(values.values()) for name, values in columns.items()})
+        means = {
+            name: np.mean(list(values.values()))
+            if name == "n_hidden"
+            else average_scores(values, gathered.tasks, "macro")
+            for name, values in columns.items()
+        }
+        return pd.concat([frame, pd.DataFrame(means, index=[len(frame)])])
+
+    def _gather(self, predicted: Any, true: TrueLabels) -> Predictions:
+        classes = PerTask(self.estimator.classes_, self.table.task_names)
+        return gather_predictions(predicted, self.metric.response_method, true, classes)
+
+    def _score(self, tasks: Any, *, warns: bool = False) -> Mapping[Any, float]:
+        scores, reasons = score_tasks(self.metric, tasks, {})
+        if warns:
+            warn_of_left_out(self.metric, tasks, reasons, "macro")
+        return scores
+
+
+def labels_given(table: LabelTable, given: np.ndarray) -> pd.DataFrame:
+    """Return the labels of some cells, (n_samples, n_tasks), and None elsewhere."""
+    columns = [column.astype(object) for column in table.columns]
+    for t, column in enumerate(columns):
+        column[~given[:, t]] = None
+    return _as_frame(columns, table)
+
+
+def _as_frame(columns: list[np.ndarray], table: LabelTable) -> pd.DataFrame:
+    """Return columns as a DataFrame with the names of the tasks."""
+    frame = pd.DataFrame(dict(enumerate(columns)))
+    names = pd.Index(object_array(list(table.task_names)), tupleize_cols=False)
+    return frame.set_axis(names, axis=1)
