@@ -50,7 +50,7 @@ class CompletionMixin:
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Features.
         Y : DataFrame, Series, or array-like of shape (n_samples,) or (n_samples, n_tasks)
-            Labels, as in `fit`; NaN, None, NaT or NA where missing.
+            Labels, as in `fit`; NaN, None, NaT or NA where missing. A DataFrame may lack tasks.
 
         Returns
         -------
@@ -89,7 +89,7 @@ class CompletionMixin:
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Features.
         Y : DataFrame, Series, or array-like of shape (n_samples,) or (n_samples, n_tasks)
-            Labels, as in `fit`; NaN, None, NaT or NA where missing.
+            Labels, as in `fit`; NaN, None, NaT or NA where missing. A DataFrame may lack tasks.
         leave_one_out : bool, default=False
             What a known label has: probability 1 (False), or the probabilities given X and the
             *other* labels of its row (True), which show labels that the rest of the row speaks
@@ -121,7 +121,7 @@ class CompletionMixin:
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Features.
         Y : DataFrame, Series, or array-like of shape (n_samples,) or (n_samples, n_tasks)
-            Labels, as in `fit`; NaN, None, NaT or NA where missing.
+            Labels, as in `fit`; NaN, None, NaT or NA where missing. A DataFrame may lack tasks.
         leave_one_out : bool, default=False
             What a known label has, as in `complete_proba`.
 
@@ -146,14 +146,15 @@ class CompletionMixin:
         together. A statistic of each table, such as the frequency of a class, with its mean over
         the tables, the mean :math:`W` of its variances within them and the variance :math:`B`
         between them, has the variance :math:`W + (1 + 1/n) B` (Rubin's rules [16]_). The network
-        itself is taken to be known: where most labels are missing, intervals are too narrow.
+        itself is taken to be known, so that intervals are too narrow where many labels are missing,
+        or where they are missing by a rule; the user guide shows how to draw by several networks.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Features.
         Y : DataFrame, Series, or array-like of shape (n_samples,) or (n_samples, n_tasks)
-            Labels, as in `fit`; NaN, None, NaT or NA where missing.
+            Labels, as in `fit`; NaN, None, NaT or NA where missing. A DataFrame may lack tasks.
         n : int, default=10
             Number of tables.
         random_state : int, RandomState instance or None, default=None
@@ -231,7 +232,7 @@ class CompletionMixin:
         """Return the fitted model, X as numbers, and class indices of Y, -1 where missing."""
         warn_of_other_order({"X": X, "Y": Y})
         fitted, numbers = self._checked(X)
-        table = fitted.schema.align(self._read_labels(Y, fitted))
+        table = fitted.schema.align_part(self._read_labels(Y, fitted))
         if table.n_samples != numbers.shape[0]:
             raise ValueError(
                 f"Y must have one row per row of X: {numbers.shape[0]}. Got {table.n_samples}."

@@ -117,6 +117,29 @@ class TargetSchema:
             missing=tuple(table.missing[i] for i in order),
         )
 
+    def align_part(self, table: LabelTable) -> LabelTable:
+        """Do the same for a table that may lack tasks, whose labels are then all missing."""
+        names = self.task_names
+        if not table.form.kind == self.form.kind == "frame" or set(names) <= set(table.task_names):
+            return self.align(table)
+        unknown = [repr(n) for n in table.task_names if n not in names]
+        if unknown:
+            raise ValueError(
+                f"Y must have columns seen in fit, {enumerate_some([repr(n) for n in names])}; "
+                f"unknown: {enumerate_some(unknown)}."
+            )
+        place = {name: k for k, name in enumerate(table.task_names)}
+        empty, unlabelled = np.full(table.n_samples, None), np.zeros(table.n_samples, dtype=bool)
+        columns = [table.columns[place[n]] if n in place else empty for n in names]
+        masks = [table.label_mask[:, place[n]] if n in place else unlabelled for n in names]
+        return replace(
+            table,
+            columns=tuple(columns),
+            label_mask=np.column_stack(masks),
+            task_names=names,
+            missing=tuple(table.missing[place[n]] if n in place else () for n in names),
+        )
+
     def encode(
         self,
         table: LabelTable,

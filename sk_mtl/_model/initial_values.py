@@ -23,7 +23,7 @@ from sk_mtl._model.spec import NetworkSpec, column_blocks, head_groups
 __all__ = ["draw_initial_values"]
 
 _FREQUENCY_SCALE = 0.1  # of periodic embeddings at the start
-_LABEL_BIAS = 0.1  # of units that read known labels
+_LABEL_BIAS = 0.01  # of units that read known labels
 _CUSTOM = "<custom>"  # the layer of all variables of a custom model
 
 
