@@ -1,20 +1,21 @@
 """``python -m sk_mtl``: an example on bundled data, from missing labels to a saved model.
 
-Owns the example and its output. It uses only the public API.
+Owns the example and its output. It uses only the public API. ``python -m sk_mtl complete`` is for a
+table of the user's: see `sk_mtl._commands`.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import pickle
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from sk_mtl._commands.console import quiet_import
 
 # Only works before TensorFlow is imported, so everything else is imported where it is used.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -26,9 +27,14 @@ _SHARED, _ALONE, _CONSTANT = "shared", "alone", "constant"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the example with command-line arguments (default `sys.argv`); return the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] == "complete":
+        from sk_mtl._commands import complete
+
+        return complete.main(arguments[1:])
     options = _make_parser().parse_args(arguments)
     start = time.perf_counter()
-    with _quiet_import():
+    with quiet_import():
         import tensorflow  # noqa: F401, ICN001
     try:
         options.output.mkdir(parents=True, exist_ok=True)
@@ -44,10 +50,11 @@ def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sk_mtl",
         description=(
-            "Train one network for three tasks on a bundled census table, in which the label of "
-            "the third task is missing for 88 of 100 rows; score it on test rows, beside the same "
-            "network trained on each task alone and a constant predictor; save the model and "
-            "plots; load it again and compare its predictions."
+            "A demonstration: train one network for three tasks on a bundled census table, in "
+            "which the label of the third task is missing for 88 of 100 rows; score it on test "
+            "rows, beside the same network trained on each task alone and a constant predictor; "
+            "save the model and plots; load it again and compare its predictions. To fill the "
+            "holes of a table of your own, see: python -m sk_mtl complete --help."
         ),
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -232,30 +239,6 @@ def _check_reloaded(path: Path, model: Any, X: Any) -> bool:
     else:
         print(f"Loaded {path} again: its predictions differ.", file=sys.stderr)
     return agrees
-
-
-@contextlib.contextmanager
-def _quiet_import() -> Iterator[None]:
-    """Suppress output of libraries on import, unless it fails.
-
-    TensorFlow writes its first lines before it reads its log settings.
-    """
-    if "tensorflow" in sys.modules:
-        yield
-        return
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    with tempfile.TemporaryFile() as held_back:
-        os.dup2(held_back.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held_back.seek(0)
-            os.write(terminal, held_back.read())
-            raise
-        finally:
-            os.dup2(terminal, 2)
-            os.close(terminal)
 
 
 if __name__ == "__main__":

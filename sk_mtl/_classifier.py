@@ -437,7 +437,7 @@ class MultiTaskClassifier(
         categorical_features: Any = "from_dtype",
         numeric_embedding: str | None = "auto",
         embedding_size: int = 8,
-        known_labels: bool = False,
+        known_labels: bool | str = False,
         classes: Any = None,
         missing_label: Any = None,
         ensemble_size: int = 1,

@@ -10,6 +10,7 @@ import pandas as pd
 
 from sk_mtl._compat.arguments import as_random_state, check_flags, check_integer
 from sk_mtl._data.classes import index_labels
+from sk_mtl._data.known_labels import HIDDEN, MISSING
 from sk_mtl._data.label_values import object_array
 from sk_mtl._data.labels import LabelTable
 from sk_mtl._data.row_order import row_labels, warn_of_other_order
@@ -79,7 +80,9 @@ class CompletionMixin:
         codes = complete_codes(fitted, numbers, known)
         return fitted.schema.decode(codes, fitted.has_labels, like=_indexed(Y, X))
 
-    def complete_proba(self, X: Any, Y: Any, *, leave_one_out: bool = False) -> Any:
+    def complete_proba(
+        self, X: Any, Y: Any, *, leave_one_out: bool = False, hidden: Any = None
+    ) -> Any:
         """Predict class probabilities given X and the known labels of each row.
 
         Without ``known_labels=True``, they are given X alone.
@@ -94,6 +97,9 @@ class CompletionMixin:
             What a known label has: probability 1 (False), or the probabilities given X and the
             *other* labels of its row (True), which show labels that the rest of the row speaks
             against. True takes one more prediction for each task.
+        hidden : array-like of bool of shape (n_samples, n_tasks), default=None
+            Labels of Y that are not used, and predicted. With ``known_labels="with_indicator"``
+            they do not count as missing.
 
         Returns
         -------
@@ -107,7 +113,7 @@ class CompletionMixin:
             If Y holds a label that is not among the classes of its task.
         """
         check_flags("complete_proba", leave_one_out=leave_one_out)
-        fitted, numbers, known = self._checked_labels(X, Y)
+        fitted, numbers, known = self._checked_labels(X, Y, hidden)
         probabilities = complete_probabilities(fitted, numbers, known, leave_one_out)
         return by_task(probabilities, fitted.schema)
 
@@ -168,10 +174,16 @@ class CompletionMixin:
         Raises
         ------
         ValueError
-            If Y holds a label that is not among the classes of its task.
+            If Y holds a label that is not among the classes of its task, or if the estimator was
+            fitted with ``known_labels="with_indicator"``.
         """
         check_integer("complete_samples", "n", n, 1)
         fitted, numbers, known = self._checked_labels(X, Y)
+        if fitted.knows_labels == "with_indicator":
+            raise ValueError(
+                "complete_samples needs a network with known_labels=True. With 'with_indicator', a "
+                "label that has been drawn would count as measured."
+            )
         rng = as_random_state(random_state)
         return [
             fitted.schema.decode(codes, fitted.has_labels, like=_indexed(Y, X))
@@ -182,8 +194,9 @@ class CompletionMixin:
         """Compute how much each known label of a row changes the probability of a label.
 
         It is the probability given all known labels of the row, less that without one of them. The
-        row's own label of `task` is never used. With one known label, this is exactly what it adds;
-        labels that say the same may each have no effect beside the other.
+        row's own label of `task` is never used. If only one other label of the row is known, the
+        effect is exactly what it adds to X alone; labels that say the same may each have no effect
+        beside the other.
 
         Parameters
         ----------
@@ -228,11 +241,14 @@ class CompletionMixin:
         frame = pd.DataFrame(effects[:, others, code], index=row_labels(_indexed(Y, X)))
         return frame.set_axis(columns.infer_objects(), axis=1)
 
-    def _checked_labels(self, X: Any, Y: Any) -> tuple[FittedModel, Any, np.ndarray]:
-        """Return the fitted model, X as numbers, and class indices of Y, -1 where missing."""
+    def _checked_labels(
+        self, X: Any, Y: Any, hidden: Any = None
+    ) -> tuple[FittedModel, Any, np.ndarray]:
+        """Return the fitted model, X as numbers, and class indices of Y or what stands for them."""
         warn_of_other_order({"X": X, "Y": Y})
         fitted, numbers = self._checked(X)
-        table = fitted.schema.align_part(self._read_labels(Y, fitted))
+        given = self._read_labels(Y, fitted)
+        table = fitted.schema.align_part(given)
         if table.n_samples != numbers.shape[0]:
             raise ValueError(
                 f"Y must have one row per row of X: {numbers.shape[0]}. Got {table.n_samples}."
@@ -245,7 +261,24 @@ class CompletionMixin:
                 f"Task(s) {enumerate_some(tasks)} had no label in training, and Y has some: what "
                 "is missing cannot be filled. Fit with these labels, or set them missing."
             )
-        return fitted, numbers, np.where(targets.label_mask, targets.codes, -1)
+        known = np.where(targets.label_mask, targets.codes, MISSING)
+        if hidden is not None:
+            known[_align_mask(hidden, given, table)] = HIDDEN
+        return fitted, numbers, known
+
+
+def _align_mask(hidden: Any, given: LabelTable, table: LabelTable) -> np.ndarray:
+    """Return which labels of an aligned table are hidden, and there."""
+    mask = np.asarray(hidden)
+    if mask.dtype != bool or mask.shape != given.label_mask.shape:
+        raise ValueError(
+            f"hidden must be of bool and have the shape of Y, {given.label_mask.shape}. Got "
+            f"{mask.dtype} of shape {mask.shape}."
+        )
+    by_name = dict(zip(given.task_names, mask.T, strict=True))
+    nowhere = np.zeros(len(mask), dtype=bool)
+    columns = [by_name.get(name, nowhere) for name in table.task_names]
+    return np.column_stack(columns) & table.label_mask
 
 
 def _indexed(Y: Any, X: Any) -> Any:

@@ -11,7 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 __all__ = [
+    "HIDDEN",
     "LABEL_SCALE",
+    "MISSING",
     "Shown",
     "draw_shown",
     "label_columns",
@@ -23,6 +25,8 @@ __all__ = [
 # Chosen in docs/benchmarks/completing.md. Columns of zeros and ones would be learned too slowly:
 # with X alone, the network overfits within a few epochs.
 LABEL_SCALE = 10.0
+# In place of class indices: of a label that is not there, and of one that is not to be used.
+MISSING, HIDDEN = -1, -2
 # The share of rows that are shown none of their labels, so that the network stays one of X alone.
 _WITHOUT = 0.25
 
@@ -94,7 +98,7 @@ def write_labels(
 
 
 def write_known(known: np.ndarray, n_outputs: tuple[int, ...], out: np.ndarray) -> None:
-    """Do the same for known class indices, (n_rows, n_tasks), -1 where missing."""
+    """Do the same for known class indices, (n_rows, n_tasks), or `MISSING` or `HIDDEN`."""
     is_known = known >= 0
-    is_missing = is_known.any(axis=1, keepdims=True) & ~is_known
+    is_missing = is_known.any(axis=1, keepdims=True) & (known == MISSING)
     write_labels(known, is_known, is_missing, n_outputs, out)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from sk_mtl._data.known_labels import HIDDEN, MISSING
 from sk_mtl._fit.fitted import FittedModel
 
 __all__ = ["complete_codes", "complete_probabilities", "draw_completed", "leave_labels_out"]
@@ -34,7 +35,8 @@ def complete_probabilities(
         rows = np.flatnonzero(known[:, t] >= 0)
         if leave_one_out:
             if len(rows):
-                p[rows] = _without(fitted, X[rows], known[rows], [t])[t]
+                # As if the cell were a hole, whose prediction it thus equals.
+                p[rows] = _without(fitted, X[rows], known[rows], t, MISSING)[t]
         else:
             p[rows] = 0
             p[rows, known[rows, t]] = 1
@@ -72,22 +74,23 @@ def leave_labels_out(
     # Of shape (n_samples, n_classes_t), and (n_samples, n_tasks, n_classes_t), where NaN stands for
     # a label that is missing.
     given = known.copy()
-    given[:, task] = -1
+    given[:, task] = MISSING
     whole = fitted.probabilities(X, known=given)[task]
     effects = np.full((len(given), given.shape[1], whole.shape[1]), np.nan, dtype=np.float32)
     for other in range(given.shape[1]):
         rows = np.flatnonzero(given[:, other] >= 0)
         if len(rows):
-            effects[rows, other] = (
-                whole[rows] - _without(fitted, X[rows], given[rows], [other])[task]
-            )
+            without = _without(fitted, X[rows], given[rows], other, HIDDEN)[task]
+            effects[rows, other] = whole[rows] - without
     return whole, effects
 
 
-def _without(fitted: FittedModel, X: Any, known: np.ndarray, tasks: list[int]) -> list[np.ndarray]:
-    """Return probabilities by task as if the labels of some tasks were not known."""
+def _without(
+    fitted: FittedModel, X: Any, known: np.ndarray, task: int, instead: int
+) -> list[np.ndarray]:
+    """Return probabilities by task as if the labels of a task were missing, or hidden."""
     given = known.copy()
-    given[:, tasks] = -1
+    given[:, task] = instead
     return fitted.probabilities(X, known=given)
 
 

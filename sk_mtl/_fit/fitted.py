@@ -86,8 +86,8 @@ class FittedModel:
         return self.encoder.spec is not None and self.encoder.spec.standardize
 
     @property
-    def knows_labels(self) -> bool:
-        """Whether the network takes a row's known labels as inputs."""
+    def knows_labels(self) -> bool | str:
+        """Whether, and how, the network takes a row's known labels as inputs."""
         return self.network is not None and self.network.spec.known_labels
 
     @property
@@ -115,7 +115,7 @@ class FittedModel:
         self, X: Any, *, calibrated: bool = True, known: np.ndarray | None = None
     ) -> list[np.ndarray]:
         """Return class probabilities by task, (n_samples, n_classes_t); NaN without labels."""
-        # Known labels are class indices, (n_samples, n_tasks), and -1 where unknown.
+        # Known labels are class indices, or negative where unknown: see `write_known`.
         if known is not None:
             known = known[:, self.is_learnable] if self.knows_labels else None
         learned = [] if self.network is None else self.network.probabilities(X, calibrated, known)

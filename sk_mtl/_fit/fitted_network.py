@@ -51,7 +51,7 @@ class FittedNetwork:
         self, X: Any, calibrated: bool = True, known: np.ndarray | None = None
     ) -> list[np.ndarray]:
         """Return the class probabilities of rows, (n_samples, n_classes_t) by learnable task."""
-        # Known labels are class indices, (n_samples, n_tasks), and -1 where unknown.
+        # Known labels are class indices, or negative where unknown: see `write_known`.
         temperatures = self.temperatures if calibrated else None
         first, *others = self._prepared()
         probabilities = first.probabilities(X, temperatures, known)

@@ -196,8 +196,7 @@ class Settings:
             input=encoder.spec,
             ensemble_size=int(self.ensemble_size),
             ensemble_method=self.ensemble_method,
-            known_labels=bool(self.known_labels) and self.model is None,
-            label_indicator=isinstance(self.known_labels, str) and self.model is None,
+            known_labels=self._reads_labels,
         )
         if self.model is None:
             if routed := self.routed("model"):
@@ -278,6 +277,11 @@ class Settings:
             custom_outputs=None if outputs is None else outputs.select(is_learnable),
         )
         return spec, optimizer, [np.array(v.numpy()) for v in network_variables(custom)]
+
+    @property
+    def _reads_labels(self) -> bool | str:
+        """Whether, and how, the network reads known labels; NumPy's booleans become Python's."""
+        return self.known_labels if isinstance(self.known_labels, str) else bool(self.known_labels)
 
     def _head_sizes(self, dataset: Dataset) -> tuple[tuple[int, ...], ...]:
         """Return the hidden layer sizes of each head."""

@@ -75,8 +75,9 @@ class NetworkSpec:
     ensemble_size: int = 1
     ensemble_method: str = "shared"  # or "independent"; "shared" for a single member
     dropout_by_width: bool = False  # whether narrow layers have less of it; see `dropout_of`
-    known_labels: bool = False  # whether a column for each class follows the features
-    label_indicator: bool = False  # and one for each task, for a label that is missing
+    # Whether a column for each class follows the features; "with_indicator" for one for each task,
+    # too, for a label that is missing.
+    known_labels: bool | str = False
 
     def __post_init__(self) -> None:
         if not self.head_hidden_layer_sizes:
@@ -92,7 +93,8 @@ class NetworkSpec:
         """The number of columns of known labels among the inputs."""
         if not self.known_labels:
             return 0
-        return label_columns(self.n_outputs)[1] + self.label_indicator * len(self.n_outputs)
+        has_indicator = self.known_labels == "with_indicator"
+        return label_columns(self.n_outputs)[1] + has_indicator * len(self.n_outputs)
 
     @property
     def n_inputs(self) -> int:

@@ -31,7 +31,7 @@ class Forward(ABC):
         self, X: Any, known: np.ndarray | None, keep: Callable[[slice, _ByMember], None]
     ) -> None:
         """Compute the members' logits of X, and give them to a function with their rows."""
-        # Known labels are class indices, (n_rows, n_tasks), -1 where unknown; None for none at all.
+        # Known labels are class indices, or negative where unknown: see `write_known`.
 
     def logits(self, X: Any, known: np.ndarray | None = None) -> np.ndarray:
         """Return the logits of rows, (n_rows, n_columns)."""

@@ -156,7 +156,7 @@ def _decode_spec(
             settings["custom_outputs"] = CustomOutputs(tasks)
     else:
         known -= {"custom_model", "custom_outputs"}
-    settings = {"known_labels": False, "label_indicator": False} | settings  # as earlier files
+    settings = {"known_labels": False} | settings  # earlier files have none
     require(settings.keys() == known, "unexpected keys in the network's settings")
     rules: dict[str, Callable[[Any], bool]] = {
         "n_features": lambda n: type(n) is int and n == n_features,
@@ -169,8 +169,7 @@ def _decode_spec(
         ),
         "dropout": lambda share: type(share) is float and 0 <= share < 1,
         "dropout_by_width": lambda value: type(value) is bool,
-        "known_labels": lambda value: type(value) is bool,
-        "label_indicator": lambda value: type(value) is bool,
+        "known_labels": lambda value: type(value) is bool or value == "with_indicator",
         "normalization": lambda kind: kind in (None, "batch", "layer"),
         "l2": lambda factor: type(factor) is float and 0 <= factor < math.inf,
         "input": lambda spec: spec is None or _is_input(spec, n_features, categories),

@@ -157,7 +157,7 @@ class TrainingRun:
         self.position = 0  # how many of them have been trained on
         self.sums: list[np.ndarray] = []  # of the losses and weights of these
         self.unlabelled: UnlabelledRows | None = None
-        self.shows_labels = plan.spec.known_labels
+        self.shows_labels = bool(plan.spec.known_labels)
         self._label_rng = np.random.default_rng(run.seed)  # another one for each epoch
 
     # --------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -17,10 +17,16 @@ from sk_mtl._data.label_values import object_array
 from sk_mtl._data.labels import LabelTable, read_labels
 from sk_mtl._data.row_order import warn_of_other_order
 from sk_mtl._quoting import quote
-from sk_mtl._tasks import PerTask
+from sk_mtl._task_scores import tell_task_scores
 from sk_mtl._wrappers import reach
-from sk_mtl.metrics._report.cells import Predictions, TrueLabels, gather_predictions
-from sk_mtl.metrics._score import average_scores, score_tasks, warn_of_left_out
+from sk_mtl.metrics._predictions import ScoredTask
+from sk_mtl.metrics._report.cells import (
+    Predictions,
+    TrueLabels,
+    gather_predictions,
+    read_true_labels,
+)
+from sk_mtl.metrics._score import score_tasks, warn_of_left_out
 from sk_mtl.metrics._scorers import MEAN, check_no_task_is_mean
 from sk_mtl.metrics._task_metrics import Metric, find_metric
 
@@ -56,11 +62,12 @@ def completion_score(
     metric : str or callable, default="roc_auc"
         A name or a function, as in `multitask_score`; a function gets predicted labels.
     hide : float, default=0.2
-        The share of the known labels to hide, in (0, 1), with ``pattern="cells"``.
+        The probability with which each known label is hidden, in (0, 1), with
+        ``pattern="cells"``.
     pattern : {"cells", "tasks", "holes"}, default="cells"
         Which labels to hide at a time: a share of all, at random; all labels of a task, one task
         after another ("what would the next assay say?"); or in each row those that are missing in
-        another row, drawn at random, so that the holes are as they lie in Y.
+        another row, drawn at random: holes lie together as they do in Y, but there are more.
     n_repeats : int, default=5
         How often to hide; the scores are means. "tasks" hides every label once.
     Y_train : DataFrame or array-like, default=None
@@ -74,8 +81,9 @@ def completion_score(
     Returns
     -------
     scores : pandas.DataFrame
-        A row per task, and "mean" for the mean over tasks, with the columns ``n_hidden``, the mean
-        number of labels hidden; ``completed``, the score given the labels that are left;
+        A row per task, and "mean" for the mean over tasks, with the columns ``n_hidden``, the
+        number of hidden labels, a mean over repeats; ``completed``, the score given the labels that
+        are left;
         ``without_labels``, that of `predict_proba` (or `predict`); and ``constant``. NaN where a
         score is undefined.
 
@@ -108,28 +116,28 @@ def completion_score(
     """
     caller = "completion_score"
     found = find_metric(metric)
-    check_integer(caller, "n_repeats", n_repeats, 1)
-    hiding = _Hiding(estimator, X, Y, found, missing_label, Y_train)
+    hiding = _Hiding(caller, estimator, X, Y, found, missing_label, pattern, hide, n_repeats)
     check_no_task_is_mean(hiding.table.task_names)
-    rng = as_random_state(random_state)
-    repeats = list(hiding.score(caller, pattern, hide, n_repeats, rng))
-    scores = pd.concat(repeats).groupby(level=0, sort=False).mean()
-    names = [*hiding.table.task_names, MEAN]
-    return scores.set_axis(pd.Index(object_array(names), name="task", tupleize_cols=False), axis=0)
+    training = None if Y_train is None else hiding.read_training(Y_train)
+    scores = hiding.score(as_random_state(random_state), training, beside=True)
+    scores.loc[len(scores)] = scores.mean()
+    names = object_array([*hiding.table.task_names, MEAN])
+    return scores.set_axis(pd.Index(names, name="task", tupleize_cols=False), axis=0)
 
 
 class CompletionScorer(BaseEstimator):
     """Scorer of filled labels, for ``scoring=`` in searches and cross-validation.
 
-    Labels of the rows to score are hidden, filled by ``complete_proba`` (or ``complete``) given
-    those that are left, and scored; see `completion_score`.
+    Labels of the rows to score are hidden, filled by ``complete_proba`` given those that are left,
+    and scored; see `completion_score`. It takes no sample weights.
 
     Parameters
     ----------
     metric : str or callable, default="roc_auc"
         A name or a function, as in `multitask_score`; greater must be better.
     hide : float, default=0.2
-        The share of the known labels to hide, in (0, 1), with ``pattern="cells"``.
+        The probability with which each known label is hidden, in (0, 1), with
+        ``pattern="cells"``.
     pattern : {"cells", "tasks", "holes"}, default="cells"
         Which labels to hide at a time, as in `completion_score`.
     n_repeats : int, default=1
@@ -174,6 +182,11 @@ class CompletionScorer(BaseEstimator):
         self.missing_label = missing_label
         self.random_state = random_state
 
+    @property
+    def __name__(self) -> str:
+        """The name of the metric, as scikit-learn's displays of curves show it."""
+        return find_metric(self.metric).name
+
     def __call__(self, estimator: Any, X: Any, y: Any) -> float:
         """Score an estimator, as `score` does."""
         return self.score(estimator, X, y)
@@ -200,18 +213,18 @@ class CompletionScorer(BaseEstimator):
         UndefinedMetricWarning
             If a task is left out.
         """
-        caller = type(self).__name__
         metric = find_metric(self.metric)
         if not metric.greater_is_better:
             raise ValueError(
                 f"{quote(self.metric)} is a loss, and searches look for the greatest score: use "
                 f"'neg_{metric.name}'."
             )
-        check_integer(caller, "n_repeats", self.n_repeats, 1)
-        hiding = _Hiding(estimator, X, y, metric, self.missing_label, None)
-        rng = as_random_state(self.random_state)
-        repeats = hiding.score(caller, self.pattern, self.hide, self.n_repeats, rng, beside=False)
-        return float(np.mean([scores["completed"].iloc[-1] for scores in repeats]))
+        how = (self.missing_label, self.pattern, self.hide, self.n_repeats)
+        hiding = _Hiding("CompletionScorer", estimator, X, y, metric, *how)
+        scores = hiding.score(as_random_state(self.random_state), None, beside=False)["completed"]
+        by_task = dict(zip(hiding.table.task_names, scores.tolist(), strict=True))
+        tell_task_scores(self, by_task)
+        return float(scores.mean())
 
     def __sklearn_is_fitted__(self) -> bool:
         """Tell scikit-learn that there is nothing to fit."""
@@ -238,111 +251,110 @@ def read_several_tasks(Y: Any, missing_label: Any, task_names: Any) -> LabelTabl
     return table
 
 
+def as_labels(table: LabelTable) -> pd.DataFrame:
+    """Return labels as a DataFrame, None where missing, whatever stood for that."""
+    columns = [column.astype(object) for column in table.columns]
+    for column, is_labelled in zip(columns, table.label_mask.T, strict=True):
+        column[~is_labelled] = None
+    return name_columns(columns, table.task_names)
+
+
+def name_columns(columns: list[np.ndarray], names: Iterable[Any]) -> pd.DataFrame:
+    """Return columns as a DataFrame with the names of tasks."""
+    frame = pd.DataFrame(dict(enumerate(columns)))
+    return frame.set_axis(pd.Index(object_array(list(names)), tupleize_cols=False), axis=1)
+
+
 class _Hiding:
     """An estimator, the rows to fill, and the metric."""
 
     def __init__(
-        self, estimator: Any, X: Any, Y: Any, metric: Metric, missing_label: Any, Y_train: Any
-    ):
-        warn_of_other_order({"X": X, "Y": Y})
-        self.estimator, self.X = reach_completer(estimator, X)
-        self.metric = metric
-        if missing_label is None:
-            missing_label = self.estimator.missing_label
-        self.table = read_several_tasks(Y, missing_label, self.estimator.task_names_)
-        self.training = None
-        if Y_train is not None:
-            self.training = read_labels(
-                Y_train, missing_label=missing_label, task_names=self.table.task_names
-            )
-
-    def score(
         self,
         caller: str,
+        estimator: Any,
+        X: Any,
+        Y: Any,
+        metric: Metric,
+        missing_label: Any,
         pattern: str,
         hide: float,
         n_repeats: int,
-        rng: np.random.RandomState,
-        *,
-        beside: bool = True,
-    ) -> Iterator[pd.DataFrame]:
-        """Yield the scores of each repeat, by task and in the mean; `beside` for all of them."""
+    ):
         check_choice(caller, "pattern", pattern, PATTERNS)
-        if pattern == "cells":
-            check_real(caller, "hide", hide, 0, 1)
+        check_integer(caller, "n_repeats", n_repeats, 1)
+        if pattern == "cells" and not 0 < check_real(caller, "hide", hide, 0, 1) < 1:
+            raise ValueError(
+                f"The 'hide' parameter of {caller} must be above 0 and below 1. Got {hide} instead."
+            )
+        warn_of_other_order({"X": X, "Y": Y})
+        self.estimator, self.X = reach_completer(estimator, X)
+        self.Y, self.metric = Y, metric
+        self.pattern, self.hide = pattern, hide
+        self.n_repeats = 1 if pattern == "tasks" else n_repeats
+        self.missing_label = missing_label
+        if missing_label is None:
+            self.missing_label = self.estimator.missing_label
+        self.table = read_several_tasks(Y, self.missing_label, self.estimator.task_names_)
+        if pattern == "holes" and self.table.label_mask.all():
+            raise ValueError("pattern='holes' hides nothing: Y has no missing label.")
+
+    def read_training(self, Y_train: Any) -> LabelTable:
+        """Return the labels that the constant predictor learns from, in the order of Y."""
+        true = read_true_labels(self.Y, None, self.missing_label, Y_train)
+        assert true.training is not None  # as it was given
+        return true.training
+
+    def score(
+        self, rng: np.random.RandomState, training: LabelTable | None, *, beside: bool
+    ) -> pd.DataFrame:
+        """Return the scores of each task, means over repeats; `beside` for all of them."""
+        alone = getattr(self.estimator, self.metric.response_method)(self.X) if beside else None
+        repeats = []
+        for _ in range(self.n_repeats):
+            hidden = self._draw_hidden(rng)
+            filled = self._fill(hidden)
+            true = TrueLabels(replace(self.table, label_mask=hidden), None, hidden, training)
+            gathered = self._gather(filled, true)
+            columns = {
+                "n_hidden": hidden.sum(axis=0).tolist(),
+                "completed": self._score(gathered.tasks, warns=True),
+            }
+            if alone is not None:
+                columns["without_labels"] = self._score(self._gather(alone, true).tasks)
+                columns["constant"] = self._score(gathered.constant)
+            repeats.append(pd.DataFrame(columns, dtype=float))
+        # Of the repeats in which a task has a score.
+        return pd.concat(repeats).groupby(level=0, sort=False).mean()
+
+    def _draw_hidden(self, rng: np.random.RandomState) -> np.ndarray:
+        """Return which cells to score."""
         mask = self.table.label_mask
-        alone = self._predict(None) if beside else None
-        for _ in range(1 if pattern == "tasks" else n_repeats):
-            if pattern == "tasks":
-                hidden, filled = mask, self._predict(mask, leave_one_out=True)
-            else:
-                if pattern == "cells":
-                    hidden = mask & (rng.random_sample(mask.shape) < hide)
-                else:
-                    hidden = mask & ~mask[rng.permutation(len(mask))]
-                filled = self._predict(mask & ~hidden)
-            yield self._scores(hidden, filled, alone)
+        if self.pattern == "tasks":
+            return mask
+        if self.pattern == "cells":
+            return mask & (rng.random_sample(mask.shape) < self.hide)
+        return mask & ~mask[rng.permutation(len(mask))]
 
-    def _predict(self, given: np.ndarray | None, *, leave_one_out: bool = False) -> Any:
-        """Return what the metric takes, from the labels given, (n_samples, n_tasks), or none."""
-        takes_labels = self.metric.response_method == "predict"
-        if given is None:
-            return getattr(self.estimator, self.metric.response_method)(self.X)
-        if takes_labels and not leave_one_out:
-            return self.estimator.complete(self.X, labels_given(self.table, given))
-        probabilities = self.estimator.complete_proba(
-            self.X, labels_given(self.table, given), leave_one_out=leave_one_out
-        )
-        if not takes_labels:
+    def _fill(self, hidden: np.ndarray) -> Any:
+        """Return what the metric takes for the hidden cells, given the others."""
+        how = {"leave_one_out": True} if self.pattern == "tasks" else {"hidden": hidden}
+        probabilities = self.estimator.complete_proba(self.X, as_labels(self.table), **how)
+        if self.metric.response_method == "predict_proba":
             return probabilities
-        classes = self.estimator.classes_
-        chosen = [
-            object_array(c.take(np.nan_to_num(p).argmax(axis=1)).tolist())
-            for c, p in zip(classes, probabilities, strict=True)
+        columns = [
+            object_array(classes.take(np.nan_to_num(p).argmax(axis=1)).tolist())
+            if len(classes)
+            else np.full(len(p), None)
+            for classes, p in zip(self.estimator.classes_, probabilities, strict=True)
         ]
-        return _as_frame(chosen, self.table)
-
-    def _scores(self, hidden: np.ndarray, filled: Any, alone: Any) -> pd.DataFrame:
-        table = replace(self.table, label_mask=hidden)
-        true = TrueLabels(table, None, hidden, self.training)
-        gathered = self._gather(filled, true)
-        columns: dict[str, Mapping[Any, float]] = {
-            "n_hidden": dict(zip(table.task_names, hidden.sum(axis=0).tolist(), strict=True)),
-            "completed": self._score(gathered.tasks, warns=True),
-        }
-        if alone is not None:
-            columns["without_labels"] = self._score(self._gather(alone, true).tasks)
-            columns["constant"] = self._score(gathered.constant)
-        frame = pd.DataFrame({name: list(values.values()) for name, values in columns.items()})
-        means = {
-            name: np.mean(list(values.values()))
-            if name == "n_hidden"
-            else average_scores(values, gathered.tasks, "macro")
-            for name, values in columns.items()
-        }
-        return pd.concat([frame, pd.DataFrame(means, index=[len(frame)])])
+        return name_columns(columns, self.estimator.task_names_)
 
     def _gather(self, predicted: Any, true: TrueLabels) -> Predictions:
-        classes = PerTask(self.estimator.classes_, self.table.task_names)
-        return gather_predictions(predicted, self.metric.response_method, true, classes)
+        method = self.metric.response_method
+        return gather_predictions(predicted, method, true, self.estimator.classes_)
 
-    def _score(self, tasks: Any, *, warns: bool = False) -> Mapping[Any, float]:
+    def _score(self, tasks: Mapping[Any, ScoredTask], *, warns: bool = False) -> list[float]:
         scores, reasons = score_tasks(self.metric, tasks, {})
         if warns:
             warn_of_left_out(self.metric, tasks, reasons, "macro")
-        return scores
-
-
-def labels_given(table: LabelTable, given: np.ndarray) -> pd.DataFrame:
-    """Return the labels of some cells, (n_samples, n_tasks), and None elsewhere."""
-    columns = [column.astype(object) for column in table.columns]
-    for t, column in enumerate(columns):
-        column[~given[:, t]] = None
-    return _as_frame(columns, table)
-
-
-def _as_frame(columns: list[np.ndarray], table: LabelTable) -> pd.DataFrame:
-    """Return columns as a DataFrame with the names of the tasks."""
-    frame = pd.DataFrame(dict(enumerate(columns)))
-    names = pd.Index(object_array(list(table.task_names)), tupleize_cols=False)
-    return frame.set_axis(names, axis=1)
+        return list(scores.values())

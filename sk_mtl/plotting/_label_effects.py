@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sk_mtl._data.row_order import warn_of_other_order
-from sk_mtl.metrics._completion import labels_given, reach_completer, read_several_tasks
+from sk_mtl.metrics._completion import as_labels, reach_completer, read_several_tasks
 from sk_mtl.plotting._colors import text_color_on
 from sk_mtl.plotting._figures import SingleAxes, import_pyplot, name_rows, name_size, row_height
 from sk_mtl.plotting._learners import read_missing_label
@@ -109,24 +109,28 @@ class LabelEffectsDisplay(SingleAxes):
         missing_label = read_missing_label(estimator, missing_label)
         estimator, X = reach_completer(estimator, X)
         table = read_several_tasks(Y, missing_label, estimator.task_names_)
-        if not estimator.known_labels:
+        if not estimator._fitted.knows_labels:
             raise ValueError(
-                "The effects of known labels are those of a network that reads them. Fit the "
-                "estimator with known_labels=True."
+                "This estimator does not read known labels. Fit the estimator with "
+                "known_labels=True."
             )
-        mask, n_tasks = table.label_mask, table.n_tasks
+        names, mask, labels = list(estimator.task_names_), table.label_mask, as_labels(table)
 
-        def predict(given: np.ndarray) -> Any:
-            return estimator.complete_proba(X, labels_given(table, given), leave_one_out=True)
+        def predict(hidden: np.ndarray) -> Any:
+            return estimator.complete_proba(X, labels, leave_one_out=True, hidden=hidden)
 
-        whole, effects = predict(mask), np.full((n_tasks, n_tasks), np.nan)
-        for source in np.flatnonzero(mask.any(axis=0)):
-            given, rows = mask.copy(), mask[:, source]
-            given[:, source] = False
-            for task, (p, q) in enumerate(zip(whole, predict(given), strict=True)):
-                if task != source:
+        whole = predict(np.zeros_like(mask))
+        effects = np.full((len(names), len(names)), np.nan)
+        for column in np.flatnonzero(mask.any(axis=0)):
+            hidden, rows = np.zeros_like(mask), mask[:, column]
+            hidden[:, column] = True
+            # Without names, tasks are matched by position.
+            name = table.task_names[column]
+            source = names.index(name) if name in names else int(column)
+            for task, (p, q) in enumerate(zip(whole, predict(hidden), strict=True)):
+                if task != source and p.shape[1] > 1:
                     effects[task, source] = np.abs(p[rows] - q[rows]).sum(axis=1).mean() / 2
-        return cls(effects, table.task_names).plot(ax)
+        return cls(effects, names).plot(ax)
 
     def plot(
         self,
@@ -181,8 +185,7 @@ class LabelEffectsDisplay(SingleAxes):
     def _write_numbers(self, ax: Any, shown: np.ma.MaskedArray) -> None:
         """Write the effects into the matrix."""
         size = "small" if len(shown) <= 6 else "x-small"
-        for (row, column), value in np.ndenumerate(shown):
-            if value is not np.ma.masked:
-                color = text_color_on(self.image_.cmap(self.image_.norm(value)))
-                text = f"{value:.3f}" if self.image_.norm.vmax < 0.1 else f"{value:.2f}"
-                ax.text(column, row, text, color=color, fontsize=size, ha="center", va="center")
+        for (row, column), value in np.ma.ndenumerate(shown):
+            color = text_color_on(self.image_.cmap(self.image_.norm(value)))
+            text = f"{value:.3f}" if self.image_.norm.vmax < 0.1 else f"{value:.2f}"
+            ax.text(column, row, text, color=color, fontsize=size, ha="center", va="center")

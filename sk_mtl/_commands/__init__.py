@@ -1,0 +1,1 @@
+"""Commands for tables in files: ``python -m sk_mtl COMMAND``."""
