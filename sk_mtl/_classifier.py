@@ -396,7 +396,6 @@ class MultiTaskClassifier(
        Architecture for Computer Vision" (section 7). CVPR 2016, arXiv 1512.00567.
     .. [15] J. Lanchantin, T. Wang, V. Ordonez, Y. Qi. "General Multi-label Image Classification
        with Transformers" (label mask training). CVPR 2021, arXiv 2011.14027.
-    .. [16] D. B. Rubin. "Multiple Imputation for Nonresponse in Surveys" (chapter 3). Wiley 1987.
 
     Examples
     --------

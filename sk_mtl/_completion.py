@@ -151,7 +151,7 @@ class CompletionMixin:
         given X, the known labels and what has been drawn before, so that the labels of a row go
         together. A statistic of each table, such as the frequency of a class, with its mean over
         the tables, the mean :math:`W` of its variances within them and the variance :math:`B`
-        between them, has the variance :math:`W + (1 + 1/n) B` (Rubin's rules [16]_). The network
+        between them, has the variance :math:`W + (1 + 1/n) B` (Rubin's rules [1]_). The network
         itself is taken to be known, so that intervals are too narrow where many labels are missing,
         or where they are missing by a rule; the user guide shows how to draw by several networks.
 
@@ -176,6 +176,10 @@ class CompletionMixin:
         ValueError
             If Y holds a label that is not among the classes of its task, or if the estimator was
             fitted with ``known_labels="with_indicator"``.
+
+        References
+        ----------
+        .. [1] D. B. Rubin. "Multiple Imputation for Nonresponse in Surveys" (chapter 3). Wiley 1987.
         """
         check_integer("complete_samples", "n", n, 1)
         fitted, numbers, known = self._checked_labels(X, Y)
