@@ -179,7 +179,8 @@ class CompletionMixin:
 
         References
         ----------
-        .. [1] D. B. Rubin. "Multiple Imputation for Nonresponse in Surveys" (chapter 3). Wiley 1987.
+        .. [1] D. B. Rubin. "Multiple Imputation for Nonresponse in Surveys" (chapter 3). Wiley
+           1987.
         """
         check_integer("complete_samples", "n", n, 1)
         fitted, numbers, known = self._checked_labels(X, Y)

@@ -48,7 +48,6 @@ ARCHITECTURES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
 MAX_TRAINING_ROWS = 12_000
 NO_BINS = "none"
 DEFAULT_RATE = 1e-3
-N_KINDS = 5  # of dropout
 N_SEEDS = 2  # of the study of learning rates
 
 
@@ -57,8 +56,7 @@ def main() -> None:
     options = _parse_options()
     if options.show:
         results = pd.read_csv(options.results, dtype={"dropout": str})
-        for embedding in (NO_BINS, "auto"):
-            print(as_markdown(*tabulate_dropout(results, embedding)), "\n")
+        print(as_markdown(*tabulate_dropout(results)), "\n")
         print(as_markdown(*tabulate_weights(results)), "\n")
         print(as_markdown(*tabulate_rates(results)))
         return
@@ -163,17 +161,14 @@ def _lines(
             }
 
 
-def tabulate_dropout(results: pd.DataFrame, embedding: str) -> tuple[list[str], list[list[str]]]:
+def tabulate_dropout(results: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Return how far each kind of dropout is behind the best of the fixed values, in thousandths.
 
-    Means over tables, of scores that are means over tasks and seeds; census, which has few
-    architectures only, is left out.
+    Means over tables, of scores that are means over tasks and seeds, of networks without bins;
+    census, which has few architectures only, is left out.
     """
     results = _with_defaults(results, "loss_normalization", "task_weighting", "learning_rate")
-    results = results[(results.numeric_embedding == embedding) & (results.table != "census")]
-    # Tables with all kinds of dropout.
-    n_kinds = results.groupby("table").dropout.nunique()
-    results = results[results.table.isin(n_kinds.index[n_kinds >= N_KINDS])]
+    results = results[(results.numeric_embedding == NO_BINS) & (results.table != "census")]
     keys = ["table", "architecture", "dropout"]
     scores = ["auc", "log_loss"]
     means = results.groupby([*keys, "task"], sort=False)[scores].mean()
