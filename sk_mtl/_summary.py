@@ -217,7 +217,8 @@ class FitSummary:
         layers = [
             [_short(layer.name), layer.kind, layer.output, f"{layer.n_parameters:,}"]
             for layer in self.layers.itertuples(index=False)
-            if layer.n_parameters
+            # Known labels are inputs of the first layer with parameters.
+            if layer.n_parameters or layer.name == "known_labels"
         ]
         if layers:
             tables.append((["layer", "kind", "output", "parameters"], layers, "lllr"))

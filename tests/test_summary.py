@@ -531,6 +531,12 @@ def test_html_of_a_fitted_estimator_says_so(params, wrap):
     assert not [link for link in links_of(html) if "MultiTask" in link or "sk_mtl" in link]
 
 
+def test_columns_of_known_labels_are_listed_among_the_layers():
+    text = str(fit_quietly(make_tiny(known_labels=True), Y=Y[["colour"]]).summary())
+    n_classes = Y["colour"].dropna().nunique()
+    assert re.search(rf"known_labels +Slice +{n_classes} +0\n", text)
+
+
 def test_html_of_an_estimator_without_a_network_is_drawn():
     html = fit_quietly(make_tiny(), Y=Y[["constant"]])._repr_html_()
     assert "Not fitted" not in html
