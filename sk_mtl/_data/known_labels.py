@@ -29,6 +29,7 @@ LABEL_SCALE = 10.0
 MISSING, HIDDEN = -1, -2
 # The share of rows that are shown none of their labels, so that the network stays one of X alone.
 _WITHOUT = 0.25
+_ONE_IN = 16  # cells that count is given as missing
 
 
 class Shown(NamedTuple):
@@ -53,8 +54,8 @@ def draw_shown(rng: np.random.Generator, is_labelled: np.ndarray) -> Shown:
     share = np.sqrt(np.maximum(numbers[:, :1] - _WITHOUT, 0) / (1 - _WITHOUT))
     of_cells = np.where(is_labelled, numbers[:, 1:], -1)
     shown = is_labelled & (of_cells < share) & (of_cells < of_cells.max(axis=1, keepdims=True))
-    is_odd = (numbers[:, 1:] * 2**24).astype(np.int32) % 16 == 0  # their last bits
-    return _complete(shown, is_labelled & ~shown, is_odd)
+    of_chance = (numbers[:, 1:] * 2**24).astype(np.int32) % _ONE_IN == 0  # their last bits
+    return _with_missing(shown, is_labelled & ~shown, of_chance)
 
 
 def two_views(rng: np.random.Generator, is_labelled: np.ndarray) -> Iterator[Shown]:
@@ -63,14 +64,14 @@ def two_views(rng: np.random.Generator, is_labelled: np.ndarray) -> Iterator[Sho
     yield first
     # Then the other way round; what was shown none of its labels has been counted.
     has_shown = first.is_shown.any(axis=1, keepdims=True)
-    yield _complete(
-        first.is_counted & has_shown, first.is_shown, rng.random(first[0].shape) < 1 / 16
-    )
+    of_chance = rng.random(is_labelled.shape) < 1 / _ONE_IN
+    yield _with_missing(first.is_counted & has_shown, first.is_shown, of_chance)
 
 
-def _complete(is_shown: np.ndarray, is_counted: np.ndarray, is_odd: np.ndarray) -> Shown:
+def _with_missing(is_shown: np.ndarray, is_counted: np.ndarray, of_chance: np.ndarray) -> Shown:
+    """Return the cells that are shown and counted with those that are given as missing."""
     # Without any known label the network is one of X alone.
-    is_missing = is_shown.any(axis=1, keepdims=True) & ~is_shown & (~is_counted | is_odd)
+    is_missing = is_shown.any(axis=1, keepdims=True) & ~is_shown & (~is_counted | of_chance)
     return Shown(is_shown, is_counted, is_missing)
 
 
