@@ -6,6 +6,7 @@ Owns the law that no cell is both shown and counted. Knows no network.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -90,12 +91,20 @@ def write_labels(
 ) -> None:
     """Write 1 for the labels shown, and 0 elsewhere, into (n_rows, n_columns)."""
     # Further columns, if there are any, are 1 for cells that are missing.
-    starts, n_columns = label_columns(n_outputs)
-    out[:, :n_columns] = 0
-    rows, tasks = np.nonzero(is_shown)
-    out[rows, starts[tasks] + codes[rows, tasks]] = 1
+    tasks, classes = _columns_of(n_outputs)
+    n_columns = len(tasks)
+    is_one = np.take(codes, tasks, axis=1) == classes
+    is_one &= np.take(is_shown, tasks, axis=1)
+    out[:, :n_columns] = is_one
     if out.shape[1] > n_columns:
         out[:, n_columns:] = is_missing
+
+
+@lru_cache(maxsize=64)
+def _columns_of(n_outputs: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the task and the class of each column."""
+    widths = [max(n, 2) for n in n_outputs]
+    return np.repeat(np.arange(len(widths)), widths), np.concatenate([*map(np.arange, widths)])
 
 
 def write_known(known: np.ndarray, n_outputs: tuple[int, ...], out: np.ndarray) -> None:

@@ -1,17 +1,20 @@
 """Completing labels on generated tables, whose truth is known.
 
-Five studies. "independent": labels that are independent given X, so that other labels say nothing.
+Six studies. "independent": labels that are independent given X, so that other labels say nothing.
 "thin": labels that share what X does not tell; the last task has few labels. "pair": a label
-that another one determines. "coverage": 90 %
-intervals of the frequency of a class, from a table with holes; "bootstrap": the same, each drawn
-table by a network of its own. A line of the results is one value. What is there is not repeated.
+that another one determines. "coverage": 90 % intervals of the frequency of a class, from a table
+with holes; "bootstrap": the same, each drawn table by a network of its own. "time": seconds of an
+epoch with and without known labels, in turn. A line of the results is one value. What is there is
+not repeated.
 
 Usage: python docs/benchmarks/quality/completing_generated.py RESULTS.csv
-           [--studies independent thin pair coverage bootstrap] [--seeds 0 1 2 3 4] [--tables 200]
+           [--studies independent thin pair coverage bootstrap time] [--seeds 0 1 2 3 4]
+           [--tables 200]
        python docs/benchmarks/quality/completing_generated.py RESULTS.csv --show
 """
 
 import argparse
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -251,12 +254,53 @@ def _interval(method: str, estimate: float, half_width: float) -> Iterator[Line]
     yield {"method": method, "score": "half width", "value": round(half_width, 6)}
 
 
+# ------------------------------------------------------------------------------------------------
+# The time of an epoch
+# ------------------------------------------------------------------------------------------------
+
+SHAPES = {  # rows, features, tasks, hidden layers
+    "2,000 x 50, 3 tasks, (256,)": (2_000, 50, 3, (256,)),
+    "10,000 x 50, 12 tasks, (256,)": (10_000, 50, 12, (256,)),
+    "6,000 x 2,048, 12 tasks, (256,)": (6_000, 2_048, 12, (256,)),
+    "2,000 x 500, 617 tasks, (1024, 512)": (2_000, 500, 617, (1024, 512)),
+}
+N_EPOCHS = 8
+
+
+def run_time(setting: str, seed: int) -> Iterator[Line]:
+    """Yield the seconds of an epoch, with and without known labels: differences of fits."""
+    from sk_mtl import MultiTaskClassifier
+
+    n_rows, n_features, n_tasks, hidden = SHAPES[setting]
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_rows, n_features)).astype(np.float32)
+    Y = rng.integers(0, 2, (n_rows, n_tasks)).astype(float)
+    Y[rng.random(Y.shape) < 0.3] = np.nan
+    settings = {"hidden_layer_sizes": hidden, "early_stopping": False}
+    for known_labels in (False, True):
+        seconds = {}
+        for epochs in (1, 1, 1 + N_EPOCHS):  # the first compiles
+            clf = MultiTaskClassifier(
+                **settings, known_labels=known_labels, epochs=epochs, jit_compile=True
+            )
+            start = time.perf_counter()
+            clf.set_params(random_state=seed).fit(X, Y)
+            seconds[epochs] = time.perf_counter() - start
+        of_epoch = (seconds[1 + N_EPOCHS] - seconds[1]) / N_EPOCHS
+        yield {
+            "method": "known labels" if known_labels else "network",
+            "score": "seconds",
+            "value": of_epoch,
+        }
+
+
 RUN = {
     "independent": run_independent,
     "thin": run_thin,
     "pair": run_pair,
     "coverage": run_coverage,
     "bootstrap": run_bootstrap,
+    "time": run_time,
 }
 SETTINGS = {
     "independent": [""],
@@ -264,6 +308,7 @@ SETTINGS = {
     "pair": ["300", "1000", "3000", "10000"],
     "coverage": [AT_RANDOM, BY_LABEL],
     "bootstrap": [BY_LABEL],
+    "time": list(SHAPES),
 }
 
 
@@ -280,6 +325,7 @@ def show(results: pd.DataFrame) -> None:
         ("thin", tabulate_thin),
         ("pair", tabulate_pair),
         ("coverage", tabulate_coverage),
+        ("time", tabulate_time),
     ):
         studies = [study, "bootstrap"] if study == "coverage" else [study]
         chosen = results[results.study.isin(studies)]
@@ -324,6 +370,18 @@ def tabulate_pair(results: pd.DataFrame) -> Tabulated:
         for n_rows, of_rows in means.iterrows()
     ]
     return ["training rows", *means.columns], rows
+
+
+def tabulate_time(results: pd.DataFrame) -> Tabulated:
+    """Return the time of an epoch with known labels, as a multiple: the median of pairs."""
+    pairs = results.pivot_table("value", ["setting", "seed"], "method", sort=False)
+    ratios = (pairs["known labels"] / pairs["network"]).groupby("setting", sort=False).median()
+    medians = 1000 * pairs.groupby("setting", sort=False).median()
+    rows = [
+        [name, *(f"{medians[method][name]:.0f} ms" for method in medians), f"{ratio:.2f}"]
+        for name, ratio in ratios.items()
+    ]
+    return ["rows x features", *(f"an epoch, {method}" for method in medians), "ratio"], rows
 
 
 def tabulate_coverage(results: pd.DataFrame) -> Tabulated:
