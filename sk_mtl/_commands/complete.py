@@ -84,7 +84,7 @@ def _make_parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from sk_mtl import load_model, save_model
+    from sk_mtl._model_file import load_model, save_model
 
     outputs = [path for path in (options.output, options.probabilities) if path is not None]
     for path in outputs:
@@ -115,7 +115,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _fit(table: Any, options: argparse.Namespace) -> tuple[Any, Any, Any]:
     """Return a classifier fitted to the table, its features, and its labels."""
-    from sk_mtl import MultiTaskClassifier
+    from sk_mtl._classifier import MultiTaskClassifier
 
     if not options.tasks:
         raise ValueError("Name the columns to fill, --tasks A,B, or a saved model, --model FILE.")

@@ -364,7 +364,9 @@ def test_rows_of_a_batch_are_fewer_the_wider_a_layer_is(monkeypatch):
     spec = replace(LAWFUL["plain"], hidden_layer_sizes=(32,))
     network = NetworkForward(spec, make_values(spec))
     members = network._members
-    monkeypatch.setattr(network, "_members", lambda x, w: seen.append(len(x)) or members(x, w))
+    monkeypatch.setattr(
+        network, "_members", lambda x, *rest: seen.append(len(x)) or members(x, *rest)
+    )
     network.logits(make_X(spec, 60))
     assert sorted(seen) == [2, 2]
 
