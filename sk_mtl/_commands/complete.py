@@ -96,6 +96,10 @@ def _run(options: argparse.Namespace) -> None:
             save_model(clf, options.save_model)
     else:
         clf = load_model(options.model)
+        if not hasattr(clf, "feature_names_in_"):
+            raise ValueError(
+                f"{options.model} was fitted to an array, whose columns have no names."
+            )
         names = list(clf.feature_names_in_)
         refuse_unknown(table, names)
         X = categorize(table[names])

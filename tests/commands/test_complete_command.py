@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sk_mtl import MultiTaskClassifier, load_model
+from sk_mtl import MultiTaskClassifier, load_model, save_model
 from sk_mtl.__main__ import main
 
 N = 150
@@ -164,6 +164,14 @@ def test_an_old_output_stays_if_a_fit_fails(folder):
     TABLE.assign(a=None).to_csv(folder / "table.csv", index=False)
     assert run(folder, "--tasks", "a", "--drop", "id,b,person", "--quiet") == 2
     assert (folder / "filled.csv").read_text() == "old"
+
+
+def test_a_model_without_names_of_columns_is_refused(folder, capsys):
+    rows = RNG.normal(size=(60, 2))
+    clf = MultiTaskClassifier(hidden_layer_sizes=(4,), epochs=1, early_stopping=False)
+    save_model(clf.fit(rows, rows > 0), folder / "m.sk_mtl")
+    assert run(folder, "--model", str(folder / "m.sk_mtl")) == 2
+    assert "was fitted to an array" in capsys.readouterr().err
 
 
 @pytest.mark.filterwarnings("default")
