@@ -140,13 +140,6 @@ def test_second_fit_of_an_estimator_gives_the_bits_of_the_first():
     assert_same_fits(make().fit(X, Y).fit(X, Y), fitted(), X)
 
 
-@pytest.mark.slow
-def test_a_fit_starts_from_the_predictions_of_one_that_reads_no_labels():
-    start = {"epochs": 1, "optimizer": "sgd", "optimizer__learning_rate": 0.0}
-    first, second = (make(**start, known_labels=known).fit(X, Y) for known in (False, True))
-    assert_same_arrays(first.predict_proba(X), second.predict_proba(X), atol=1e-6)
-
-
 def test_completing_leaves_predictions_as_they_are():
     clf = copy.deepcopy(fitted())
     before = clf.predict_proba(X)

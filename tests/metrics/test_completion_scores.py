@@ -506,9 +506,11 @@ def test_scorer_has_the_name_of_its_metric():
 @pytest.mark.slow
 def test_displays_of_curves_take_the_scorer():
     settings = {"scoring": CompletionScorer(), "cv": FOLDS}
-    LearningCurveDisplay.from_estimator(make(epochs=1), X, ALIKE, train_sizes=[1.0], **settings)
+    LearningCurveDisplay.from_estimator(
+        make(epochs=1), X, ALIKE, train_sizes=[0.5, 1.0], **settings
+    )
     ValidationCurveDisplay.from_estimator(
-        make(), X, ALIKE, param_name="epochs", param_range=[1], **settings
+        make(), X, ALIKE, param_name="epochs", param_range=[1, 2], **settings
     )
 
 
