@@ -505,7 +505,7 @@ def test_scorer_has_the_name_of_its_metric():
 
 @pytest.mark.slow
 def test_displays_of_curves_take_the_scorer():
-    settings = {"scoring": CompletionScorer(), "cv": FOLDS}
+    settings = {"scoring": CompletionScorer("accuracy"), "cv": FOLDS}
     LearningCurveDisplay.from_estimator(
         make(epochs=1), X, ALIKE, train_sizes=[0.5, 1.0], **settings
     )
