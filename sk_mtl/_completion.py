@@ -117,7 +117,9 @@ class CompletionMixin:
         probabilities = complete_probabilities(fitted, numbers, known, leave_one_out)
         return by_task(probabilities, fitted.schema)
 
-    def complete_proba_frame(self, X: Any, Y: Any, *, leave_one_out: bool = False) -> pd.DataFrame:
+    def complete_proba_frame(
+        self, X: Any, Y: Any, *, leave_one_out: bool = False, hidden: Any = None
+    ) -> pd.DataFrame:
         """Predict class probabilities given X and the known labels of each row, as one frame.
 
         Without ``known_labels=True``, they are given X alone.
@@ -130,6 +132,8 @@ class CompletionMixin:
             Labels, as in `fit`; NaN, None, NaT or NA where missing. A DataFrame may lack tasks.
         leave_one_out : bool, default=False
             What a known label has, as in `complete_proba`.
+        hidden : array-like of bool of shape (n_samples, n_tasks), default=None
+            Labels of Y that are not used, and predicted, as in `complete_proba`.
 
         Returns
         -------
@@ -137,7 +141,7 @@ class CompletionMixin:
             With (task, class) columns, and the index of a pandas Y or X.
         """
         check_flags("complete_proba_frame", leave_one_out=leave_one_out)
-        fitted, numbers, known = self._checked_labels(X, Y)
+        fitted, numbers, known = self._checked_labels(X, Y, hidden)
         probabilities = complete_probabilities(fitted, numbers, known, leave_one_out)
         index, names = row_labels(_indexed(Y, X)), fitted.schema.class_index()
         return pd.DataFrame(np.hstack(probabilities), index=index, columns=names)
@@ -253,7 +257,7 @@ class CompletionMixin:
         warn_of_other_order({"X": X, "Y": Y})
         fitted, numbers = self._checked(X)
         given = self._read_labels(Y, fitted)
-        table = fitted.schema.align_part(given)
+        table = fitted.schema.align(given, may_lack_tasks=True)
         if table.n_samples != numbers.shape[0]:
             raise ValueError(
                 f"Y must have one row per row of X: {numbers.shape[0]}. Got {table.n_samples}."

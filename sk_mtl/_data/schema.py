@@ -91,47 +91,34 @@ class TargetSchema:
             return make_class_index(pairs)
         return pd.MultiIndex.from_tuples(pairs, names=["task", "class"])
 
-    def align(self, table: LabelTable) -> LabelTable:
+    def align(self, table: LabelTable, *, may_lack_tasks: bool = False) -> LabelTable:
         """Return a table with its columns in the order of the tasks of this schema."""
-        names = self.task_names
-        if table.n_tasks != len(names):
+        # All labels of a task that is lacking are missing.
+        names, given = self.task_names, table.task_names
+        has_names = table.form.kind == self.form.kind == "frame"
+        if table.n_tasks != len(names) and not (has_names and may_lack_tasks):
             raise ValueError(
                 f"y must have one column per task: {len(names)} "
                 f"({enumerate_some([repr(n) for n in names])}). Got {table.n_tasks}."
             )
-        if table.form.kind != "frame" or self.form.kind != "frame" or table.task_names == names:
+        if not has_names or given == names:
             return table
-        missing = [repr(n) for n in names if n not in table.task_names]
-        if missing:
-            raise ValueError(
-                f"y must have the columns seen in fit; missing: {enumerate_some(missing)}. "
-                f"Got {enumerate_some([repr(n) for n in table.task_names])}."
-            )
-        order = [table.task_names.index(n) for n in names]
-        columns = tuple(table.columns[i] for i in order)
-        return replace(
-            table,
-            columns=columns,
-            label_mask=table.label_mask[:, order],
-            task_names=names,
-            missing=tuple(table.missing[i] for i in order),
-        )
-
-    def align_part(self, table: LabelTable) -> LabelTable:
-        """Do the same for a table that may lack tasks, whose labels are then all missing."""
-        names = self.task_names
-        if not table.form.kind == self.form.kind == "frame" or set(names) <= set(table.task_names):
-            return self.align(table)
-        unknown = [repr(n) for n in table.task_names if n not in names]
-        if unknown:
+        missing = [repr(n) for n in names if n not in given]
+        unknown = [repr(n) for n in given if n not in names]
+        if may_lack_tasks and unknown:
             raise ValueError(
                 f"Y must have columns seen in fit, {enumerate_some([repr(n) for n in names])}; "
                 f"unknown: {enumerate_some(unknown)}."
             )
-        place = {name: k for k, name in enumerate(table.task_names)}
-        empty, unlabelled = np.full(table.n_samples, None), np.zeros(table.n_samples, dtype=bool)
-        columns = [table.columns[place[n]] if n in place else empty for n in names]
-        masks = [table.label_mask[:, place[n]] if n in place else unlabelled for n in names]
+        if missing and not may_lack_tasks:
+            raise ValueError(
+                f"y must have the columns seen in fit; missing: {enumerate_some(missing)}. "
+                f"Got {enumerate_some([repr(n) for n in given])}."
+            )
+        place = {name: k for k, name in enumerate(given)}
+        nothing, nowhere = np.full(table.n_samples, None), np.zeros(table.n_samples, dtype=bool)
+        columns = [table.columns[place[n]] if n in place else nothing for n in names]
+        masks = [table.label_mask[:, place[n]] if n in place else nowhere for n in names]
         return replace(
             table,
             columns=tuple(columns),

@@ -10,11 +10,9 @@ import numpy as np
 from sk_mtl._data.row_order import warn_of_other_order
 from sk_mtl.metrics._completion import as_labels, reach_completer, read_several_tasks
 from sk_mtl.plotting._colors import text_color_on
-from sk_mtl.plotting._figures import SingleAxes, import_pyplot, name_rows, name_size, row_height
+from sk_mtl.plotting._figures import SingleAxes
 from sk_mtl.plotting._learners import read_missing_label
-
-# Numbers in the matrix of more tasks are illegible.
-_MAX_TASKS_WITH_NUMBERS = 12
+from sk_mtl.plotting._matrix import draw_bar, draw_matrix, has_numbers, matrix_size, number_size
 
 
 class LabelEffectsDisplay(SingleAxes):
@@ -158,33 +156,22 @@ class LabelEffectsDisplay(SingleAxes):
         display : LabelEffectsDisplay
             The display itself.
         """
-        import_pyplot()
         n_tasks = len(self.task_names)
-        has_numbers = n_tasks <= _MAX_TASKS_WITH_NUMBERS
-        side = max(2.4, n_tasks * max(row_height(n_tasks), 0.42 if has_numbers else 0))
-        ax = self._use_axes(ax, (side + 3.2, side + 2.0))
+        ax = self._use_axes(ax, matrix_size(n_tasks))
         shown = np.ma.masked_invalid(self.effects)
         if vmax is None:
             vmax = float(shown.max()) if shown.count() and shown.max() > 0 else 1.0
-        settings = {"vmin": 0, "vmax": vmax, "cmap": cmap or "viridis", "aspect": "equal"}
-        self.image_ = ax.imshow(shown, **{**settings, **(im_kw or {})})
-        name_rows(ax, self.task_names)
-        names = [label.get_text() for label in ax.get_yticklabels()]
-        ax.set_xticks(np.arange(n_tasks), names, fontsize=name_size(n_tasks), rotation=90)
-        ax.tick_params(length=0)
-        ax.spines[:].set_visible(False)
+        settings = {"vmin": 0, "vmax": vmax, "cmap": "viridis" if cmap is None else cmap}
+        self.image_ = draw_matrix(ax, shown, self.task_names, settings, im_kw)
         ax.set(xlabel="known label", ylabel="predicted task")
-        if has_numbers:
+        if has_numbers(n_tasks):
             self._write_numbers(ax, shown)
-        bar = ax.figure.colorbar(
-            self.image_, ax=ax, label="mean change of the probabilities", shrink=0.8
-        )
-        bar.outline.set_visible(False)
+        draw_bar(ax, self.image_, "mean change of the probabilities")
         return self
 
     def _write_numbers(self, ax: Any, shown: np.ma.MaskedArray) -> None:
         """Write the effects into the matrix."""
-        size = "small" if len(shown) <= 6 else "x-small"
+        size = number_size(len(shown))
         for (row, column), value in np.ma.ndenumerate(shown):
             color = text_color_on(self.image_.cmap(self.image_.norm(value)))
             text = f"{value:.3f}" if self.image_.norm.vmax < 0.1 else f"{value:.2f}"

@@ -15,9 +15,10 @@ from sk_mtl._data.schema import TargetSchema
 from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 from sk_mtl.plotting._colors import diverging_colormap, text_color_on
-from sk_mtl.plotting._figures import SingleAxes, import_pyplot, name_rows, name_size, row_height
+from sk_mtl.plotting._figures import SingleAxes, import_pyplot
 from sk_mtl.plotting._head_gradients import compare_heads
 from sk_mtl.plotting._learners import read_missing_label
+from sk_mtl.plotting._matrix import draw_bar, draw_matrix, has_numbers, matrix_size, number_size
 from sk_mtl.plotting._similarity import (
     align_logits,
     associate_labels,
@@ -26,8 +27,6 @@ from sk_mtl.plotting._similarity import (
     order_by_likeness,
 )
 
-# Numbers in the matrix of more tasks are illegible.
-_MAX_TASKS_WITH_NUMBERS = 12
 # The name of each measure, and whether it has a sign.
 _MEASURES = {
     "phi": ("phi of the labels", True),
@@ -324,19 +323,14 @@ class TaskSimilarityDisplay(SingleAxes):
         is_clustered = order == "clustered"
         self.order_ = order_by_likeness(shown.filled(np.nan)) if is_clustered else [*range(n_tasks)]
         shown = shown[np.ix_(self.order_, self.order_)]
-        side = max(2.4, n_tasks * max(row_height(n_tasks), 0.42 if self._has_numbers() else 0))
-        ax = self._use_axes(ax, (side + 3.2, side + 2.0))
+        ax = self._use_axes(ax, matrix_size(n_tasks))
         if cmap is None:
             cmap = diverging_colormap() if self.signed else "viridis"
         if vmax is None:
             vmax = self._choose_vmax(shown)
         settings = {"vmin": -vmax if self.signed else 0, "vmax": vmax, "cmap": cmap}
-        self.image_ = ax.imshow(shown, **{"aspect": "equal", **settings, **(im_kw or {})})
-        name_rows(ax, [self.task_names[i] for i in self.order_])
-        names = [label.get_text() for label in ax.get_yticklabels()]
-        ax.set_xticks(np.arange(n_tasks), names, fontsize=name_size(n_tasks), rotation=90)
-        ax.tick_params(length=0)
-        ax.spines[:].set_visible(False)
+        names = [self.task_names[i] for i in self.order_]
+        self.image_ = draw_matrix(ax, shown, names, settings, im_kw)
         if shown.mask.any():
             # The background is visible where the image is masked.
             color = (*to_rgb(plt.rcParams["text.color"]), 0.3)
@@ -345,8 +339,7 @@ class TaskSimilarityDisplay(SingleAxes):
             self._write_numbers(ax, shown)
         ax.set_title(self._explain(), fontsize="small", loc="left")
         extend = "neither" if vmax >= 1 else "both" if self.signed else "max"
-        bar = ax.figure.colorbar(self.image_, ax=ax, label=self.name, shrink=0.8, extend=extend)
-        bar.outline.set_visible(False)
+        draw_bar(ax, self.image_, self.name, extend)
         return self
 
     def _masked(self) -> np.ma.MaskedArray:
@@ -357,7 +350,7 @@ class TaskSimilarityDisplay(SingleAxes):
         return np.ma.array(self.similarity, mask=hidden)
 
     def _has_numbers(self) -> bool:
-        return len(self.task_names) <= _MAX_TASKS_WITH_NUMBERS
+        return has_numbers(len(self.task_names))
 
     def _choose_vmax(self, shown: np.ma.MaskedArray) -> float:
         """Return the end of the colour map, lower if all similarities are low."""
@@ -380,7 +373,7 @@ class TaskSimilarityDisplay(SingleAxes):
 
     def _write_numbers(self, ax: Any, shown: np.ma.MaskedArray) -> None:
         """Write the similarities, and the counts above the diagonal if there are any."""
-        size = "small" if len(shown) <= 6 else "x-small"
+        size = number_size(len(shown))
         mappable = self.image_
         for row, column in np.ndindex(shown.shape):
             value = shown[row, column]

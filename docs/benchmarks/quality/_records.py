@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from _harness import as_markdown, make_parser  # noqa: F401 - the scripts take both from here
 
@@ -24,6 +26,14 @@ def make_results_parser(
     if can_show:
         parser.add_argument("--show", action="store_true", help="only show what is there")
     return parser
+
+
+def is_in_table(path: Path, keys: Sequence[str], fit: Sequence[Any]) -> bool:
+    """Return whether a CSV file has a line with these values in some columns."""
+    if not path.exists():
+        return False
+    known = pd.read_csv(path)
+    return bool((known[list(keys)] == list(fit)).all(axis=1).any())
 
 
 def add_missing(

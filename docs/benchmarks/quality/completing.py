@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from _per_task import PEERS, Part
-from _records import as_markdown, make_parser
+from _records import as_markdown, is_in_table, make_parser
 from _scores import score_part
 from _tables import Table, as_frame, load_table, prepare, scale, table_names, take_rows
 
@@ -68,7 +68,9 @@ def main() -> None:
         options.tables, options.splits, options.methods, options.seeds
     ):
         table = load_table(name, options.folder)
-        if split not in table.splits or _is_known(options.results, (name, split, method, seed)):
+        if split not in table.splits or is_in_table(
+            options.results, KEYS, (name, split, method, seed)
+        ):
             continue
         found = pd.DataFrame(run_method(table, (name, split, method, seed)))
         found.to_csv(options.results, mode="a", index=False, header=not options.results.exists())
@@ -498,13 +500,6 @@ def _number(value: float | None) -> str:
 
 def _signed(value: float) -> str:
     return f"{value:+.4f}".replace("0.", ".", 1).replace("-", "−")
-
-
-def _is_known(path: Path, fit: tuple[Any, ...]) -> bool:
-    if not path.exists():
-        return False
-    known = pd.read_csv(path)
-    return bool((known[KEYS] == list(fit)).all(axis=1).any())
 
 
 def _parse_options() -> argparse.Namespace:

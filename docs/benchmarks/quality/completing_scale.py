@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _records import as_markdown, make_parser
+from _records import as_markdown, is_in_table, make_parser
 from _scores import score_part
 from _tables import as_frame, load_table, take_rows
 from completing import MAX_TRAINING_ROWS
@@ -36,7 +36,7 @@ def main() -> None:
     _set_scale(options.scale)
     for table, split in product(options.tables, options.splits):
         scale = options.scale
-        if _is_known(options.results, (table, split, scale)):
+        if is_in_table(options.results, KEYS, (table, split, scale)):
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of classes that a part lacks
@@ -94,13 +94,6 @@ def tabulate(results: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         ]
         rows.append([f"{scale:g}", *cells])
     return ["a label enters as", *(f"{t}, {kind}" for t in tables for kind in kinds)], rows
-
-
-def _is_known(path: Path, fit: tuple[Any, ...]) -> bool:
-    if not path.exists():
-        return False
-    known = pd.read_csv(path)
-    return bool((known[KEYS] == list(fit)).all(axis=1).any())
 
 
 def _parse_options() -> argparse.Namespace:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from _per_task import PEERS, fit_peer
-from _records import as_markdown, make_parser
+from _records import as_markdown, is_in_table, make_parser
 from _scores import score_part
 from _tables import as_frame, load_table, table_names, take_rows
 
@@ -39,8 +39,8 @@ def main() -> None:
         print(as_markdown(*tabulate(results[chosen])))
         return
     for fit in product(options.tables, options.splits, options.models, options.seeds):
-        if fit[1] not in load_table(fit[0], options.folder).splits or _is_known(
-            options.results, fit
+        if fit[1] not in load_table(fit[0], options.folder).splits or is_in_table(
+            options.results, KEYS, fit
         ):
             continue
         found = pd.DataFrame(run_model(*fit, options.folder))
@@ -128,13 +128,6 @@ def tabulate(results: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
             cells.append(" / ".join(f"**{v:.4f}**" if best else f"{v:.4f}" for v, best in pair))
         rows.append([table, *cells])
     return ["table", *models], rows
-
-
-def _is_known(path: Path, fit: tuple[Any, ...]) -> bool:
-    if not path.exists():
-        return False
-    known = pd.read_csv(path)
-    return bool((known[KEYS] == list(fit)).all(axis=1).any())
 
 
 def _parse_options() -> argparse.Namespace:
