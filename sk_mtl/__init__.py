@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import sk_mtl._compat.processes  # noqa: F401 - takes note of forks from now on
 from sk_mtl._compat.sklearn_guard import MissingLabelsError as MissingLabelsError
+from sk_mtl._explain.explanation import Explanation as Explanation
 from sk_mtl._task_view import TaskView as TaskView
 from sk_mtl._tasks import PerTask as PerTask
 
@@ -13,11 +14,13 @@ if TYPE_CHECKING:
     from sk_mtl._ensemble.estimator import MultiTaskEnsemble as MultiTaskEnsemble
     from sk_mtl._model_file import load_model as load_model
     from sk_mtl._model_file import save_model as save_model
+    from sk_mtl._onnx.export import to_onnx as to_onnx
     from sk_mtl._summary import FitSummary as FitSummary
     from sk_mtl._train.program_cache import clear_program_cache as clear_program_cache
 
 __all__ = [
     "SKOPS_TYPES",
+    "Explanation",
     "FitSummary",
     "MissingLabelsError",
     "MultiTaskClassifier",
@@ -27,6 +30,7 @@ __all__ = [
     "clear_program_cache",
     "load_model",
     "save_model",
+    "to_onnx",
 ]
 
 __version__ = "0.2.0"
@@ -50,7 +54,7 @@ SKOPS_TYPES = (
 )
 
 # Pickles refer to a class by its public path; the others set it where they are defined.
-for _class in (MissingLabelsError, PerTask, TaskView):
+for _class in (Explanation, MissingLabelsError, PerTask, TaskView):
     _class.__module__ = __name__
 
 # TensorFlow takes seconds to import, and whoever wants a splitter or a scorer does not need it.
@@ -61,6 +65,7 @@ _LAZY = {
     "clear_program_cache": "_train.program_cache",
     "load_model": "_model_file",
     "save_model": "_model_file",
+    "to_onnx": "_onnx.export",
 }
 
 

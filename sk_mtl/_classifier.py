@@ -36,6 +36,8 @@ from sk_mtl._data.features import check_features
 from sk_mtl._data.labels import LabelTable, read_labels
 from sk_mtl._data.row_order import row_labels, warn_of_other_order
 from sk_mtl._data.schema import TargetSchema, has_missing_labels
+from sk_mtl._explain.mixin import ExplainMixin
+from sk_mtl._export import ExportMixin
 from sk_mtl._fit.best import choose_best
 from sk_mtl._fit.fitted import FittedModel
 from sk_mtl._fit.shown import FEATURE_ATTRIBUTES, SHOWN_ATTRIBUTES, by_task, show_fitted
@@ -56,7 +58,13 @@ __all__ = ["MultiTaskClassifier"]
 
 
 class MultiTaskClassifier(
-    CompletionMixin, CallbackSupportMixin, HtmlMixin, RoutedParamsMixin, BaseEstimator
+    CompletionMixin,
+    ExplainMixin,
+    ExportMixin,
+    CallbackSupportMixin,
+    HtmlMixin,
+    RoutedParamsMixin,
+    BaseEstimator,
 ):
     r"""Classify several tasks with one network, from labels of which some are missing.
 

@@ -109,8 +109,9 @@ def test_lowest_versions_are_those_of_all_that_the_tests_need():
     if not path.exists():
         pytest.skip("needs the whole repository")
     extras = PROJECT["optional-dependencies"]
-    wanted = [*PROJECT["dependencies"], *extras["test"][1:], *extras["plot"]]
-    assert extras["test"][0] == "sk_mtl[plot]"
+    wanted = [*PROJECT["dependencies"], *extras["test"][1:], *extras["onnx"], *extras["plot"]]
+    wanted += extras["tables"]
+    assert extras["test"][0] == "sk_mtl[onnx,plot,tables]"
 
     constraints = runpy.run_path(str(path))["read_constraints"](PROJECT, ["test"])
 
@@ -121,26 +122,33 @@ def test_lowest_versions_are_those_of_all_that_the_tests_need():
 
 
 def test_imports_are_declared_as_dependencies():
-    declared = {re.match(r"[\w-]+", line)[0] for line in PROJECT["dependencies"]}
+    extras = PROJECT["optional-dependencies"]
+    lines = [*PROJECT["dependencies"], *extras["onnx"], *extras["plot"], *extras["tables"]]
+    declared = {re.match(r"[\w-]+", line)[0] for line in lines}
     declared = {"sklearn" if name == "scikit-learn" else name for name in declared}
+    declared.add("shap")  # `Explanation.to_shap` is for those who have it
     undeclared = {
         f"{path.relative_to(ROOT)}: {module}"
         for path in SOURCES
         for module, _ in read_imports(path)
-        if (top := module.split(".")[0]) not in {*sys.stdlib_module_names, "sk_mtl", *declared}
-        and top != "matplotlib"  # the extra `plot`; see the next tests
+        if module.split(".")[0] not in {*sys.stdlib_module_names, "sk_mtl", *declared}
     }
 
     assert not undeclared
 
 
-@pytest.mark.parametrize("optional", ["matplotlib", "scikeras"])
+@pytest.mark.parametrize(
+    "optional", ["matplotlib", "onnx", "pyarrow", "pyreadstat", "scikeras", "shap", "skl2onnx"]
+)
 def test_optional_library_is_never_imported_at_module_level(optional):
     offenders = [
         path.name
         for path in SOURCES
         for module, at_top in read_imports(path)
-        if module.split(".")[0] == optional and at_top and path.name != "scikeras.py"
+        if module.split(".")[0] == optional
+        and at_top
+        and path.name != "scikeras.py"
+        and path.parent.name != "_onnx"  # of which only `export` is imported before it is needed
     ]
 
     assert not offenders

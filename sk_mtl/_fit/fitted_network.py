@@ -6,6 +6,7 @@ the model only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,22 @@ class FittedNetwork:
             networks = [self.state.network] if best is None else best.values
             self._forwards = [make_forward(self.spec, values) for values in networks]
         return self._forwards
+
+    def build_probabilities(self, tasks: Sequence[tuple[str, int | None]]) -> Any:
+        """Return a new Keras model whose outputs are the probabilities of tasks, by name."""
+        # By name and position among the tasks of the network, None for a task with a single class.
+        refuse_fork()
+        from sk_mtl._model.probabilities import NamedTask, build_probabilities
+
+        best = self.best_weights
+        return build_probabilities(
+            self.spec,
+            [self.state.network] if best is None else best.values,
+            (0,) if best is None else best.epochs,
+            () if best is None else best.of_task,
+            self.temperatures,
+            [NamedTask(*task) for task in tasks],
+        )
 
     @property
     def model(self) -> Any:

@@ -31,7 +31,13 @@ from sk_mtl._model.spec import CustomOutputs, TaskOutput
 from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 
-__all__ = ["changes_as_text", "classify_outputs", "outputs_to_logits", "with_plain_outputs"]
+__all__ = [
+    "changes_as_text",
+    "classify_outputs",
+    "outputs_to_logits",
+    "to_logits",
+    "with_plain_outputs",
+]
 
 # Probabilities are clipped to it, so that their logarithms stay finite.
 _SMALLEST_PROBABILITY = 1e-7
@@ -344,7 +350,7 @@ def outputs_to_logits(outputs: Any, spec: CustomOutputs) -> Any:
     # Elsewhere they are log(p), or log(p) - log(1 - p), of the clipped probabilities.
     flat = keras.tree.flatten(outputs)
     kinds = {task.position: task.kind for task in spec.tasks}
-    logits = {position: _to_logits(flat[position], kind) for position, kind in kinds.items()}
+    logits = {position: to_logits(flat[position], kind) for position, kind in kinds.items()}
     parts = []
     for task in spec.tasks:
         part = logits[task.position][:, task.start : task.stop]
@@ -354,7 +360,7 @@ def outputs_to_logits(outputs: Any, spec: CustomOutputs) -> Any:
     return ops.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
 
 
-def _to_logits(output: Any, kind: str) -> Any:
+def to_logits(output: Any, kind: str) -> Any:
     """Return the logits behind one output."""
     if kind == "logits":
         return ops.cast(output, "float32")

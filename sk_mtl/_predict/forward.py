@@ -8,9 +8,9 @@ compute.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn import get_config
@@ -25,20 +25,30 @@ from sk_mtl._predict.input_layers import InputLayers
 from sk_mtl._predict.layers import Dense, HiddenLayer
 from sk_mtl._predict.tiles import TILE_ROWS, Workspace, fill_tiles
 
-__all__ = ["NetworkForward", "make_forward"]
+__all__ = ["Head", "NetworkForward", "make_forward"]
 
 # A batch has as many tiles as give the widest layer this many numbers, 4 MiB: fewer cost time, and
 # more only memory.
 _BATCH_CELLS = 2**20
 
 
-def make_forward(spec: NetworkSpec, values: Sequence[np.ndarray]) -> Forward:
+def make_forward(
+    spec: NetworkSpec, values: Sequence[np.ndarray], in_numpy: type[NetworkForward] | None = None
+) -> Forward:
     """Prepare the forward pass of a network: in NumPy, or in Keras if it has layers of the user."""
     if spec.custom_model is None and spec.activation in ACTIVATIONS:
-        return NetworkForward(spec, values)
+        return (in_numpy or NetworkForward)(spec, values)
     from sk_mtl._predict.keras_forward import KerasForward
 
     return KerasForward(spec, values)
+
+
+class Head(NamedTuple):
+    """The layers of heads that are computed together, and their columns among the logits."""
+
+    hidden: list[HiddenLayer]
+    output: Dense
+    columns: np.ndarray
 
 
 class NetworkForward(Forward):
@@ -54,16 +64,16 @@ class NetworkForward(Forward):
             HiddenLayer(spec, f"trunk_{depth}", by_layer)
             for depth in range(len(spec.hidden_layer_sizes))
         ]
-        self._heads: list[tuple[list[HiddenLayer], Dense, Any]] = []
+        self._heads: list[Head] = []
         for number, group in enumerate(head_groups(spec)):
             name = f"heads_{number}"
             layers = [
                 HiddenLayer(spec, f"{name}_{depth}", by_layer) for depth in range(len(group.hidden))
             ]
             output = Dense(spec, f"{name}_logits", by_layer[f"{name}_logits"])
-            self._heads.append((layers, output, group.columns))
-        layers = [*self._trunk, *(layer for hidden, _, _ in self._heads for layer in hidden)]
-        widths = [layer.width for layer in layers] + [output.width for _, output, _ in self._heads]
+            self._heads.append(Head(layers, output, group.columns))
+        hidden = [*self._trunk, *(layer for head in self._heads for layer in head.hidden)]
+        widths = [layer.width for layer in hidden] + [head.output.width for head in self._heads]
         n_columns = spec.n_features if self._input is None else self._input.width
         widths += [spec.n_features, n_columns + spec.n_label_columns]
         self._widest = max(*widths, spec.layout.total * spec.ensemble_size)
@@ -112,21 +122,32 @@ class NetworkForward(Forward):
 
     def _members(self, x: np.ndarray, known: np.ndarray | None, workspace: Workspace) -> np.ndarray:
         """Return the logits of each member, (n_members, n_columns, 16 * n_tiles), in task order."""
-        n_members, n_tiles = self.spec.ensemble_size, len(x)
         if self._input is not None:
             x = self._input(x, workspace)
         if self.spec.known_labels:
             x = self._with_labels(x, known, workspace)
         for depth, layer in enumerate(self._trunk):
             x = layer(x, f"trunk {depth % 2}", workspace)
+        return self._join(
+            (self._head(head, x, workspace) for head in self._heads), len(x), workspace
+        )
+
+    def _head(self, head: Head, x: np.ndarray, workspace: Workspace) -> np.ndarray:
+        """Return the outputs of a group of heads, (n_tiles, width, 16)."""
+        for depth, layer in enumerate(head.hidden):
+            x = layer(x, f"heads {depth % 2}", workspace)
+        return head.output(x, "outputs", workspace)
+
+    def _join(
+        self, outputs: Iterable[np.ndarray], n_tiles: int, workspace: Workspace
+    ) -> np.ndarray:
+        """Return the outputs of all groups of heads as logits in task order."""
+        n_members = self.spec.ensemble_size
         shape = (n_members, self.spec.layout.total, n_tiles, TILE_ROWS)
         logits = workspace.take("logits", *shape)
-        for hidden, output, columns in self._heads:
-            y = x
-            for depth, layer in enumerate(hidden):
-                y = layer(y, f"heads {depth % 2}", workspace)
-            y = output(y, "outputs", workspace).reshape(n_tiles, n_members, -1, TILE_ROWS)
-            logits[:, columns] = y.transpose(1, 2, 0, 3)
+        for head, y in zip(self._heads, outputs, strict=True):
+            by_member = y.reshape(n_tiles, n_members, -1, TILE_ROWS)
+            logits[:, head.columns] = by_member.transpose(1, 2, 0, 3)
         return logits.reshape(n_members, -1, n_tiles * TILE_ROWS)
 
     def _with_labels(

@@ -7,6 +7,7 @@ specification's: members first, then the heads of each.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,38 +16,57 @@ from sk_mtl._predict.activations import ACTIVATIONS
 from sk_mtl._predict.products import Product, mean_of_units
 from sk_mtl._predict.tiles import TILE_ROWS, Workspace, expand
 
-__all__ = ["Dense", "HiddenLayer"]
+__all__ = ["NORM_EPSILON", "Dense", "DenseValues", "HiddenLayer", "dense_values"]
 
-_EPSILON = np.float32(1e-3)  # of both normalisations
+NORM_EPSILON = np.float32(1e-3)  # of both normalisations
 
 _Values = Mapping[str, np.ndarray]
+
+
+class DenseValues(NamedTuple):
+    """The constants of a dense layer, or of several side by side."""
+
+    weights: np.ndarray  # (n_blocks, n_out, n_in)
+    input_scale: np.ndarray | None  # of what it reads, (n_columns,)
+    scale: np.ndarray | None  # of the products, (width,)
+    offset: np.ndarray  # (width,)
+
+
+def dense_values(
+    spec: NetworkSpec, name: str, values: _Values, norm: _Values | None = None
+) -> DenseValues:
+    """Return the constants of a layer, with those of the batch normalisation that follows it."""
+    n_read, _ = column_blocks(spec)[name]
+    kernel, offset = np.asarray(values["kernel"]), np.ravel(values["bias"])
+    weights = np.swapaxes(kernel if kernel.ndim == 3 else kernel[None], 1, 2)
+    scale: np.ndarray | None = None
+    input_scale: np.ndarray | None = None
+    if has_shared_kernel(spec, name):
+        input_scale, scale = values["input_scale"], np.ravel(values["output_scale"])
+        if n_read == 1:  # all members read the same: their kernels are one wide one
+            weights = (weights * input_scale[:, None]).reshape(1, -1, weights.shape[2])
+            input_scale = None
+    if norm is not None:
+        factor = norm["gamma"] / np.sqrt(norm["moving_variance"] + NORM_EPSILON)
+        offset = (offset - norm["moving_mean"]) * factor + norm["beta"]
+        scale = factor if scale is None else scale * factor
+    if scale is not None and scale.size == weights.shape[0] * weights.shape[1]:
+        weights, scale = weights * scale.reshape(weights.shape[0], -1, 1), None
+    return DenseValues(
+        weights, None if input_scale is None else np.ravel(input_scale), scale, offset
+    )
 
 
 class Dense:
     """A dense layer, or several side by side: a product, a scaling where needed, and an offset."""
 
     def __init__(self, spec: NetworkSpec, name: str, values: _Values, norm: _Values | None = None):
-        n_read, n_given = column_blocks(spec)[name]
-        kernel, offset = np.asarray(values["kernel"]), np.ravel(values["bias"])
-        weights = np.swapaxes(kernel if kernel.ndim == 3 else kernel[None], 1, 2)
-        scale: np.ndarray | None = None
-        input_scale: np.ndarray | None = None
-        if has_shared_kernel(spec, name):
-            input_scale, scale = values["input_scale"], np.ravel(values["output_scale"])
-            if n_read == 1:  # all members read the same: their kernels are one wide one
-                weights = (weights * input_scale[:, None]).reshape(1, -1, weights.shape[2])
-                input_scale = None
-        if norm is not None:
-            factor = norm["gamma"] / np.sqrt(norm["moving_variance"] + _EPSILON)
-            offset = (offset - norm["moving_mean"]) * factor + norm["beta"]
-            scale = factor if scale is None else scale * factor
-        if scale is not None and scale.size == weights.shape[0] * weights.shape[1]:
-            weights, scale = weights * scale.reshape(weights.shape[0], -1, 1), None
+        weights, input_scale, scale, offset = dense_values(spec, name, values, norm)
         self._product = Product(weights)
-        self._input_scale = None if input_scale is None else expand(np.ravel(input_scale))
+        self._input_scale = None if input_scale is None else expand(input_scale)
         self._scale = None if scale is None else expand(scale)
         self._offset = expand(offset)
-        self.n_blocks = n_given
+        self.n_blocks = column_blocks(spec)[name][1]
         self.width = len(offset)
 
     def __call__(self, x: np.ndarray, name: str, workspace: Workspace) -> np.ndarray:
@@ -83,13 +103,16 @@ class HiddenLayer:
 
     def __call__(self, x: np.ndarray, name: str, workspace: Workspace) -> np.ndarray:
         """Return tiles of shape (n_tiles, width, 16) in the workspace, under a name."""
-        y = self._dense(x, name, workspace)
+        return self.finish(self._dense(x, name, workspace), workspace)
+
+    def finish(self, y: np.ndarray, workspace: Workspace) -> np.ndarray:
+        """Normalise and activate the outputs of the dense layer, contiguous tiles, in place."""
         blocks = y.reshape(len(y), self._dense.n_blocks, -1, TILE_ROWS)
         scratch = workspace.take("scratch", *blocks.shape)
         if self._gamma is not None:
             blocks -= mean_of_units(blocks, workspace)
             np.multiply(blocks, blocks, out=scratch)
-            blocks /= np.sqrt(mean_of_units(scratch, workspace) + _EPSILON)
+            blocks /= np.sqrt(mean_of_units(scratch, workspace) + NORM_EPSILON)
             y *= self._gamma
             y += self._beta
         self._activate(blocks, scratch)

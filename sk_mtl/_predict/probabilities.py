@@ -15,6 +15,7 @@ from sk_mtl._predict.activations import log_one_plus_exp
 
 __all__ = [
     "average_members",
+    "log_odds_by_column",
     "probabilities_by_column",
     "spread_by_column",
     "task_probabilities",
@@ -38,6 +39,17 @@ def probabilities_by_column(logits: np.ndarray, n_outputs: Sequence[int]) -> lis
         for position, task in enumerate(group.tasks):
             probabilities[task] = classes[:, position]
     return probabilities
+
+
+def log_odds_by_column(logits: np.ndarray, n_outputs: Sequence[int]) -> list[np.ndarray]:
+    """Turn logits, (n_columns, n_rows), into log-odds of classes, (n_classes_t, n_rows) by task."""
+    # Of more than two classes, they are log-probabilities less their mean: linear in the logits.
+    logits = np.clip(logits, -_LARGEST_LOGIT, _LARGEST_LOGIT)
+    stops = np.cumsum(n_outputs)[:-1]
+    return [
+        np.concatenate([-part, part]) if len(part) == 1 else part - _mean(part)
+        for part in np.split(logits, stops)
+    ]
 
 
 def spread_by_column(logits: np.ndarray, n_outputs: Sequence[int]) -> list[np.ndarray]:

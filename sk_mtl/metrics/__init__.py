@@ -7,6 +7,7 @@ for ``scoring=``. Of an estimator only ``predict``, ``predict_proba`` and ``clas
 from sk_mtl.metrics._calibration_error import calibration_error as calibration_error
 from sk_mtl.metrics._completion import CompletionScorer as CompletionScorer
 from sk_mtl.metrics._completion import completion_score as completion_score
+from sk_mtl.metrics._importances import task_importances as task_importances
 from sk_mtl.metrics._report.report import MultiTaskReport as MultiTaskReport
 from sk_mtl.metrics._report.report import multitask_report as multitask_report
 from sk_mtl.metrics._score import multitask_score as multitask_score
@@ -28,6 +29,7 @@ __all__ = [
     "multitask_report",
     "multitask_score",
     "per_task_scorers",
+    "task_importances",
 ]
 
 # Pickles refer to a class or function by its public path.

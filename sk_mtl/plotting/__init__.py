@@ -10,6 +10,7 @@ from sk_mtl.plotting._label_effects import LabelEffectsDisplay as LabelEffectsDi
 from sk_mtl.plotting._learning_curves import LearningCurvesDisplay as LearningCurvesDisplay
 from sk_mtl.plotting._reliability import ReliabilityCurve as ReliabilityCurve
 from sk_mtl.plotting._task_calibration import TaskCalibrationDisplay as TaskCalibrationDisplay
+from sk_mtl.plotting._task_importances import TaskImportancesDisplay as TaskImportancesDisplay
 from sk_mtl.plotting._task_precision_recall import (
     TaskPrecisionRecallDisplay as TaskPrecisionRecallDisplay,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "LearningCurvesDisplay",
     "ReliabilityCurve",
     "TaskCalibrationDisplay",
+    "TaskImportancesDisplay",
     "TaskPrecisionRecallDisplay",
     "TaskRocCurveDisplay",
     "TaskScoresDisplay",

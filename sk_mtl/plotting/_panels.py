@@ -56,8 +56,10 @@ def text_sizes(n_panels: int) -> tuple[str, str]:
     return ("small", "x-small") if n_panels > FEW_PANELS else ("medium", "small")
 
 
-def make_panels(ax: Any, n_panels: int, *, height: float = 1.0) -> np.ndarray:
-    """Return the axes (n_panels,) to draw on; `height` is that of a panel in widths."""
+def make_panels(
+    ax: Any, n_panels: int, *, height: float = 1.0, size: tuple[float, float] | None = None
+) -> np.ndarray:
+    """Return the axes (n_panels,) to draw on, of a height in widths, or of a size in inches."""
     if ax is not None and not hasattr(ax, "get_subplotspec"):
         axes = np.asarray(ax, dtype=object).ravel()
         if len(axes) != n_panels:
@@ -68,10 +70,12 @@ def make_panels(ax: Any, n_panels: int, *, height: float = 1.0) -> np.ndarray:
     n_rows, n_columns = grid_shape(n_panels)
     if ax is None:
         width = 3.0 if n_panels <= 6 else 2.5 if n_panels <= FEW_PANELS else 1.8
-        size = (max(5.4, width * n_columns), height * width * n_rows + 0.5)
-        if n_panels == 1:
-            size = (4.6, 4.6 * height + 0.2)
-        ax = new_axes(size)
+        whole = (max(5.4, width * n_columns), height * width * n_rows + 0.5)
+        if size is not None:
+            whole = (size[0] * n_columns, size[1] * n_rows + 0.4)
+        elif n_panels == 1:
+            whole = (4.6, 4.6 * height + 0.2)
+        ax = new_axes(whole)
     if n_panels == 1:
         return np.array([ax], dtype=object)
     axes = divide(ax, n_rows, n_columns).ravel()

@@ -44,11 +44,13 @@ class ReportOptions:
         """Check the options of intervals."""
         if self.n_bootstraps is not None:
             check_integer("multitask_report", "n_bootstraps", self.n_bootstraps, 1)
-        level = self.confidence_level
-        if not (isinstance(level, Real) and 0 < level < 1):
-            raise ValueError(
-                f"confidence_level must be a float between 0 and 1. Got {quote(level)}."
-            )
+        check_confidence_level(self.confidence_level)
+
+
+def check_confidence_level(level: Any) -> None:
+    """Refuse a confidence level that is no share."""
+    if not (isinstance(level, Real) and 0 < float(level) < 1):
+        raise ValueError(f"confidence_level must be a float between 0 and 1. Got {quote(level)}.")
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def compute_intervals(
     n_undefined: dict[Any, int] = {}
     for r in reported:
         scores = drawn[r.name]
-        ends = [_percentiles(s, tail) for s in (*scores, _mean_over_tasks(scores))]
+        ends = [percentiles(s, tail) for s in (*scores, _mean_over_tasks(scores))]
         columns[r.name, "lower"] = [lower for lower, _ in ends]
         columns[r.name, "upper"] = [upper for _, upper in ends]
         for t, name in enumerate(gathered[r.metric.response_method].tasks):
@@ -135,7 +135,7 @@ def _mean_over_tasks(scores: np.ndarray) -> np.ndarray:
     return np.where(n_scores > 0, total / np.maximum(n_scores, 1), np.nan)
 
 
-def _percentiles(scores: np.ndarray, tail: float) -> tuple[float, float]:
+def percentiles(scores: np.ndarray, tail: float) -> tuple[float, float]:
     """Return the ends of the interval between the tails, over the scores that are defined."""
     known = scores[np.isfinite(scores)]
     if not len(known):

@@ -1,0 +1,1 @@
+"""Explanations of predictions: what each feature adds to a probability."""

@@ -1,0 +1,1 @@
+"""ONNX graphs of fitted estimators, written from their own description. No TensorFlow."""
