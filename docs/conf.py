@@ -1,7 +1,8 @@
 """Sphinx's configuration: Markdown pages, API pages from the docstrings, a gallery of scripts.
 
-The build needs no network, and the pages need none to be read: equations become MathML while
-building, the theme's files are copied.
+The build needs no network, and the pages need none to be read: equations are drawn while building,
+links to other manuals come from lists in docs/inventories, the theme's files are copied. What goes
+beyond configuration is in docs/_extensions.
 """
 
 import inspect
@@ -9,13 +10,8 @@ import os
 import sys
 from pathlib import Path
 
-from docutils import nodes
-from docutils.utils.math import MathError
-from docutils.utils.math.latex2mathml import tex2mathml
-from sphinx.util import logging
-
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
+sys.path[:0] = [str(HERE.parent), str(HERE / "_extensions")]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import sk_mtl
@@ -34,25 +30,29 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
     "sphinx_gallery.gen_gallery",
+    # docs/_extensions
+    "formulas",
+    "manuals",
+    "parameter_groups",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "examples", "sg_execution_times.rst", "**/sg_execution_times.rst"]
+exclude_patterns = [
+    "_build",
+    "_extensions",
+    "inventories",
+    "examples",
+    "sg_execution_times.rst",
+    "**/sg_execution_times.rst",
+]
 default_role = "literal"  # in docstrings a single backtick means code
 smartquotes = False  # strings in the docstrings keep the quotes of the code
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
-# Every unresolved reference is a warning, and in CI a warning is an error. References to other
-# libraries have nowhere to go, since the build downloads none of their inventories.
-nitpicky = True
-nitpick_ignore_regex = [
-    (
-        r"py:.*",
-        r"(joblib|keras|matplotlib|narwhals|numpy|np|pandas|pd|scikeras|scipy|sklearn|tensorflow|tf)\..*",
-    ),
-]
+nitpicky = True  # every unresolved reference is a warning, and in CI a warning is an error
 
 # -- API pages: one per name in a public module's __all__ ----------------------------------------
 
@@ -78,13 +78,16 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"\.py$",
     "abort_on_example_error": True,
+    "backreferences_dir": "auto_examples/backreferences",  # for the examples on API pages
     "capture_repr": ("_repr_html_", "__repr__"),
     "copyfile_regex": r".*\.md$",
+    "doc_module": ("sk_mtl",),
     "download_all_examples": False,
+    "remove_config_comments": True,
     "reset_modules": ("matplotlib",),
     "show_memory": False,
     "show_signature": False,
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "gallery.LearningOrder",
 }
 
 # -- HTML ----------------------------------------------------------------------------------------
@@ -95,34 +98,9 @@ html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_copy_source = False
 html_show_sphinx = False
-html_math_renderer = "mathml"
-
-
-def visit_math(translator, node):
-    """Write an inline formula as MathML."""
-    translator.body.append(_mathml(node, as_block=False))
-    raise nodes.SkipNode
-
-
-def visit_math_block(translator, node):
-    """Write a displayed formula as MathML, with its number if it has a label."""
-    number = f'<span class="eqno">({node["number"]})</span>' if node["number"] else ""
-    anchor = f' id="{node["ids"][0]}"' if node["ids"] else ""
-    translator.body.append(
-        f'<div class="math"{anchor}>{number}{_mathml(node, as_block=True)}</div>'
-    )
-    raise nodes.SkipNode
-
-
-def _mathml(node, as_block):
-    try:
-        return tex2mathml(node.astext(), as_block=as_block)
-    except MathError as error:
-        logging.getLogger(__name__).warning("formula: %s", error, location=node)
-        return f"<code>{nodes.unescape(node.astext())}</code>"
+html_math_renderer = "drawn"  # docs/_extensions/formulas.py
 
 
 def setup(app):
-    """Connect the pieces defined above."""
+    """Connect what is defined above."""
     app.connect("autodoc-skip-member", skip_foreign_members)
-    app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))

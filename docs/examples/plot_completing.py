@@ -34,7 +34,7 @@ print(scores.round(3))
 
 tasks = scores.drop("mean").sort_values("completed")
 rows = np.arange(len(tasks))
-figure, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
+figure, ax = plt.subplots(figsize=(5.6, 4), layout="constrained")
 ax.hlines(rows, tasks["without_labels"], tasks["completed"], color="0.75", zorder=1)
 ax.scatter(tasks["without_labels"], rows, label="fingerprint", facecolor="white", edgecolor="C0")
 ax.scatter(tasks["completed"], rows, label="and the other assays", color="C0")

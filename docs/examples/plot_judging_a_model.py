@@ -43,11 +43,18 @@ plt.show()
 # ----------------
 # The score of each task, next to that of a constant prediction, which knows the share of active
 # molecules but does not use X. The difference between the two is what the model has learned. The
-# area under the ROC curve is 0.5 for any constant prediction; the average precision of a constant
-# prediction is the share of active molecules.
-figure, axes = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")
-for ax, metric in zip(axes, ["roc_auc", "average_precision"], strict=True):
-    TaskScoresDisplay.from_estimator(clf, X_test, Y_test, metric=metric, name="network", ax=ax)
+# area under the ROC curve is 0.5 for any constant prediction.
+# sphinx_gallery_thumbnail_number = 2
+display = TaskScoresDisplay.from_estimator(clf, X_test, Y_test, name="network")
+display.figure_.set_size_inches(5.6, 4)
+plt.show()
+
+# %%
+# The average precision of a constant prediction is the share of active molecules.
+display = TaskScoresDisplay.from_estimator(
+    clf, X_test, Y_test, metric="average_precision", name="network"
+)
+display.figure_.set_size_inches(5.6, 4)
 plt.show()
 
 # %%

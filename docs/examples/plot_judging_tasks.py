@@ -35,6 +35,7 @@ plt.show()
 # diagonal. The assays are ordered by hierarchical clustering. NR-AR and NR-AR-LBD measure the
 # same receptor, as a whole and by its binding domain, and so do NR-ER and NR-ER-LBD. The stress
 # responses (SR) form a group together with NR-AhR, NR-Aromatase and NR-PPAR-gamma.
+# sphinx_gallery_thumbnail_number = 2
 TaskSimilarityDisplay.from_labels(Y, order="clustered")
 plt.show()
 

@@ -82,7 +82,7 @@ shown = usual.fit(
     **settings,
 ).history
 
-figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(7, 4.2), layout="constrained")
 for ax, name, label in zip(
     axes, ("val_loss", "val_accuracy"), ("validation loss", "validation accuracy"), strict=True
 ):

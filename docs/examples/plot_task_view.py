@@ -163,7 +163,8 @@ for view in [married, education]:
 falls = pd.DataFrame(falls, index=X.columns)
 largest = falls.loc[falls.max(axis=1).nlargest(8).index[::-1]]
 
-ax = largest.plot.barh(figsize=(8, 4))
+# sphinx_gallery_thumbnail_number = 4
+ax = largest.plot.barh(figsize=(5.8, 4))
 ax.set(xlabel="decrease of ROC-AUC when the column is shuffled", ylabel="")
 ax.legend(loc="lower right")
 plt.tight_layout()
@@ -177,7 +178,7 @@ plt.show()
 pair = ["age", "weeks_worked"]
 two_columns = make_pipeline(StandardScaler(), clf).fit(X[pair].iloc[train], Y.iloc[train])
 
-figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained", sharey=True)
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained", sharey=True)
 for ax, task in zip(axes, ["income_50k", "never_married"], strict=True):
     view = TaskView(two_columns, task)
     DecisionBoundaryDisplay.from_estimator(

@@ -111,7 +111,7 @@ for weighting in ("equal", "uncertainty"):
 # %%
 # Left: one epoch of the original network, up to the point where everything is NaN. Right: the
 # epochs of the estimator, with losses on rows whose labels are all known.
-figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(8, 4.6), layout="constrained")
 names, colors = list(Y.columns), ["C0", "C1", "C2"]
 for task, color in enumerate(colors):
     axes[0].plot(losses[:, task], color=color, marker=".", label=names[task])
