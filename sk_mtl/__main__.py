@@ -1,12 +1,13 @@
 """``python -m sk_mtl``: an example on bundled data, from missing labels to a saved model.
 
-Owns the example and its output. It uses only the public API. ``python -m sk_mtl complete`` is for a
-table of the user's: see `sk_mtl._commands`.
+Owns the example and its output, for which it uses only the public API. The commands for tables of
+the user's, ``python -m sk_mtl fit`` and its siblings, are in `sk_mtl._commands`.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import pickle
 import sys
@@ -15,7 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sk_mtl._commands import COMMANDS
 from sk_mtl._commands.console import quiet_import
+from sk_mtl._names import did_you_mean
 
 # Only works before TensorFlow is imported, so everything else is imported where it is used.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -28,11 +31,32 @@ _SHARED, _ALONE, _CONSTANT = "shared", "alone", "constant"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the example with command-line arguments (default `sys.argv`); return the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments and arguments[0] == "complete":
-        from sk_mtl._commands import complete
-
-        return complete.main(arguments[1:])
+    if arguments and not arguments[0].startswith("-"):
+        return _run_command(arguments[0], arguments[1:])
     options = _make_parser().parse_args(arguments)
+    try:
+        return _demonstrate(options)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+
+
+def _run_command(name: str, arguments: Sequence[str]) -> int:
+    """Run a command for tables; return its exit status."""
+    if name not in COMMANDS:
+        print(
+            f"Error: There is no command {name!r}.{did_you_mean(name, COMMANDS)} The commands are "
+            f"{', '.join(COMMANDS)}; see python -m sk_mtl --help.",
+            file=sys.stderr,
+        )
+        return 2
+    main_of_command = importlib.import_module(f"sk_mtl._commands.{name}").main
+    status: int = main_of_command(arguments)
+    return status
+
+
+def _demonstrate(options: argparse.Namespace) -> int:
+    """Run the example, and tell how long it took; return the exit status."""
     start = time.perf_counter()
     with quiet_import():
         import tensorflow  # noqa: F401, ICN001
@@ -53,10 +77,10 @@ def _make_parser() -> argparse.ArgumentParser:
             "A demonstration: train one network for three tasks on a bundled census table, in "
             "which the label of the third task is missing for 88 of 100 rows; score it on test "
             "rows, beside the same network trained on each task alone and a constant predictor; "
-            "save the model and plots; load it again and compare its predictions. To fill the "
-            "holes of a table of your own, see: python -m sk_mtl complete --help."
+            "save the model and plots; load it again and compare its predictions."
         ),
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog=_list_commands(),
+        formatter_class=_HelpFormatter,
     )
     parser.add_argument(
         "--rows",
@@ -87,6 +111,28 @@ def _make_parser() -> argparse.ArgumentParser:
         help="seed of the sample of rows, the split and the training",
     )
     return parser
+
+
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows defaults, and keeps the lines of the commands."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        wrap = argparse.HelpFormatter._fill_text
+        return text if "\n" in text else wrap(self, text, width, indent)
+
+
+def _list_commands() -> str:
+    """Return the lines of the help on the commands for tables."""
+    width = max(map(len, COMMANDS)) + 2
+    lines = [f"  {name:<{width}}{what}" for name, what in COMMANDS.items()]
+    return "\n".join(
+        [
+            "This is a demonstration. For tables of your own, there are commands:",
+            *lines,
+            "",
+            "python -m sk_mtl COMMAND --help says more.",
+        ]
+    )
 
 
 def _read_positive(text: str) -> int:

@@ -324,7 +324,12 @@ class MultiTaskClassifier(
         label (and by one for each task, 1 for a missing label, of rows that have others). With
         ``restore_best="per_task"`` it contains the networks of several epochs. A custom whole
         network has the weights of epoch `best_iter_` and its own outputs. It is built from the
-        fitted weights at the first access; changing it does not change the estimator.
+        fitted weights at the first access; changing it does not change the estimator. `to_keras`
+        returns one with probabilities by task.
+    categories_ : dict of {feature: ndarray}
+        The categories of each categorical feature that the training rows have, in the order of
+        their codes, by the feature's name, or its position if X had no names. Others are missing
+        to the network.
     n_features_in_ : int
         The number of features.
     feature_names_in_ : ndarray of object of shape (n_features,)
@@ -824,6 +829,10 @@ class MultiTaskClassifier(
         # In one step: whoever reads this estimator sees all of one fit, and Ctrl-C breaks nothing.
         self.__dict__ = {**kept, **seen._attributes_of(fitted)}
         return self
+
+    def _read_by_model(self, X: Any) -> list[tuple[float, FittedModel, Any]]:
+        """Return the fitted model, its weight, and X as numbers for it."""
+        return [(1.0, *self._checked(X))]
 
     def _checked(self, X: Any) -> tuple[FittedModel, Any]:
         """Return the fitted model, and X as numbers for it to predict."""

@@ -1,12 +1,14 @@
 """The main job: what it prints, what it saves, and its status."""
 
 import pickle
+import re
 import sys
 
 import pandas as pd
 import pytest
 
 from sk_mtl.__main__ import format_table, main
+from sk_mtl._commands import COMMANDS
 from sk_mtl.datasets import load_census
 
 TASKS = ["income_50k", "never_married", "education"]
@@ -73,6 +75,46 @@ def test_job_fails_when_it_cannot_write(tmp_path, capsys):
 
     assert status == 1
     assert "Cannot write to" in capsys.readouterr().err
+
+
+def test_job_ends_quietly_when_it_is_interrupted(tmp_path, capsys, monkeypatch):
+    def interrupt(options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sk_mtl.__main__._run", interrupt)
+
+    status = main(["--output", str(tmp_path)])
+
+    assert status == 130
+    assert capsys.readouterr().err == "Interrupted.\n"
+
+
+def test_help_says_that_it_is_a_demonstration_and_names_the_commands(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+
+    told = capsys.readouterr().out
+    assert "A demonstration:" in told
+    for name, what in COMMANDS.items():
+        assert re.search(rf"^  {name} +{what}$", told, re.MULTILINE)
+
+
+def test_unknown_command_is_refused_with_the_nearest(capsys):
+    status = main(["evaluat", "table.csv"])
+
+    assert status == 2
+    assert capsys.readouterr().err.startswith(
+        "Error: There is no command 'evaluat'. Did you mean 'evaluate'? The commands are fit, "
+    )
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_a_help(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+
+    assert ended.value.code == 0
+    assert f"usage: python -m sk_mtl {name} " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

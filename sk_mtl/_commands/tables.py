@@ -1,70 +1,190 @@
-"""Tables in files: read by pandas, and written whole or not at all."""
+"""Tables in files: read with what their format says, and written whole or not at all."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from sk_mtl._codec.files import replace_file
+from sk_mtl._commands.delimited import TextTable, read_text_table
+from sk_mtl._commands.formats import (
+    STATISTICAL,
+    check_format,
+    check_output,
+    family_of,
+    import_library,
+)
+from sk_mtl._commands.labelled import read_labelled
+from sk_mtl._commands.statistical import (
+    StatisticalTable,
+    blank_out,
+    read_statistical,
+    write_statistical,
+)
 from sk_mtl._names import did_you_mean
 from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 
-__all__ = ["FORMATS", "read_table", "split_features", "write_table"]
+__all__ = ["Reading", "Table", "read_table", "refuse_unknown", "write_table"]
 
-_READERS: dict[str, Callable[..., pd.DataFrame]] = {
-    ".csv": pd.read_csv,
-    ".tsv": lambda path: pd.read_csv(path, sep="\t"),
-    ".parquet": pd.read_parquet,
-    ".feather": pd.read_feather,
-    # Stata knows no missing text but the empty one.
-    ".dta": lambda path: pd.read_stata(path).replace({"": None}),
-}
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _WRITERS: dict[str, Callable[[pd.DataFrame, Any], Any]] = {
     ".csv": lambda table, file: table.to_csv(file, index=False),
     ".tsv": lambda table, file: table.to_csv(file, index=False, sep="\t"),
     ".parquet": lambda table, file: table.to_parquet(file, index=False),
     ".feather": lambda table, file: table.to_feather(file),
-    ".dta": lambda table, file: table.to_stata(file, write_index=False),
 }
-FORMATS = ", ".join(_READERS)
 
 
-def read_table(path: Path) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Reading:
+    """How a table is read, as far as its format and its model leave it open."""
+
+    missing_values: Sequence[str] = ()  # cells that mean missing, anywhere
+    missing_labels: Sequence[Any] = ()  # the same, in the columns of tasks
+    keep_codes: Collection[str] | None = ()  # columns; None for all
+    skip_bad_lines: bool = False
+    delimiter: str | None = None
+    decimal: str = "."
+    encoding: str = "utf-8"
+
+
+@dataclass
+class Table:
+    """A table as it is learned from, and what is known of its file."""
+
+    path: Path
+    frame: pd.DataFrame
+    missing_values: Sequence[str] = ()
+    notes: list[str] = field(default_factory=list)
+    code_notes: dict[str, str] = field(default_factory=dict)  # by column, of kinds of missing
+    bases: dict[str, str] = field(default_factory=dict)  # the column of a column of codes
+    labelled: set[str] = field(default_factory=set)  # columns that were read by their labels
+    times: set[str] = field(default_factory=set)
+    text: TextTable | None = None
+    statistical: StatisticalTable | None = None
+
+    def place(self, row: int) -> str:
+        """Return where a row stands in the file."""
+        return f"row {row + 1}" if self.text is None else f"line {self.text.places[row]}"
+
+    def notes_on(self, columns: Collection[str]) -> list[str]:
+        """Return what the user is told of the table and of some of its columns."""
+        return [*self.notes, *(n for name, n in self.code_notes.items() if name in columns)]
+
+    def as_stored(self, path: Path) -> pd.DataFrame:
+        """Return the cells to write to a file: as they were, if its format is of the same kind."""
+        if family_of(path) == family_of(self.path):
+            if self.text is not None:
+                return self.text.as_written()
+            if self.statistical is not None:
+                return self.statistical.stored.copy()
+        return self.frame.drop(columns=list(self.bases))
+
+
+def read_table(
+    path: Path,
+    reading: Reading,
+    *,
+    tasks: Collection[str] = (),
+    kinds: Mapping[str, str] | None = None,
+    categories: Mapping[str, Collection[Any]] | None = None,
+) -> Table:
     """Read a table, in the format that its name ends with."""
-    table = _READERS[check_format(path)](path)
-    if not len(table):
+    # `kinds` and `categories` are what a model takes its columns for: see `KnownModel`.
+    kinds = {} if kinds is None else kinds
+    ending = check_format(path)
+    import_library(ending)
+    missing = list(reading.missing_values)
+    if ending in _SEPARATORS:
+        separator = _SEPARATORS[ending] if reading.delimiter is None else reading.delimiter
+        text = read_text_table(path, separator, reading.encoding, skips_bad=reading.skip_bad_lines)
+        words = [name for name, kind in kinds.items() if kind == "text"]
+        frame = text.parse(missing=missing, text_columns=words, decimal=reading.decimal)
+        table = Table(path, frame, missing, text.notes, text=text)
+    elif ending in STATISTICAL:
+        statistical = read_statistical(path)
+        read = read_labelled(
+            statistical,
+            missing=missing,
+            missing_labels=[str(label) for label in reading.missing_labels],
+            keep=reading.keep_codes,
+            tasks=tasks,
+            kinds=kinds,
+            categories={} if categories is None else categories,
+        )
+        table = Table(path, **read, missing_values=missing, statistical=statistical)
+    else:
+        table = Table(path, _read_arrow(path, ending, missing), missing)
+    if not len(table.frame):
         raise ValueError(f"{path} has no rows.")
+    if not kinds and (reading.keep_codes is None or len(reading.keep_codes)):
+        _check_kept(table, reading.keep_codes)
     return table
 
 
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table in one step, in the format that the name ends with."""
-    write = _WRITERS[check_format(path)]
+def _read_arrow(path: Path, ending: str, missing: Sequence[str]) -> pd.DataFrame:
+    """Return a Parquet or Feather table; its pandas index is a column if it has a name."""
+    with path.open("rb") as file:
+        try:
+            frame = pd.read_parquet(file) if ending == ".parquet" else pd.read_feather(file)
+        except (OSError, ValueError) as error:  # Arrow's own are of these
+            raise ValueError(f"{path} cannot be read as a {ending} table: {error}.") from error
+    has_name = any(name is not None for name in frame.index.names)
+    frame = frame.reset_index(drop=not has_name)
+    columns = {}
+    for name in frame.columns:
+        column = blank_out(frame[name], missing)
+        if column is not frame[name] and not column.equals(frame[name]):
+            column = _as_numbers_if_all(column)
+        columns[str(name)] = column
+    return pd.DataFrame(columns)
+
+
+def _as_numbers_if_all(column: pd.Series) -> pd.Series:
+    """Return text as numbers if nothing else is left, as a CSV would have it."""
+    if pd.api.types.is_numeric_dtype(column):
+        return column
+    numbers = pd.to_numeric(column, errors="coerce")
+    return numbers if (numbers.notna() == column.notna()).all() else column
+
+
+def _check_kept(table: Table, keep: Collection[str] | None) -> None:
+    """Refuse to keep codes where the format has none, or of columns that are not there."""
+    statistical = table.statistical
+    if statistical is None or not statistical.has_codes:
+        raise ValueError(
+            "--keep-codes is for tables of Stata (.dta), SPSS (.sav, .zsav) and SAS (.sas7bdat), "
+            f"in which kinds of missing can be told apart. Got {table.path.name!r}."
+        )
+    refuse_unknown(statistical.stored, list(keep or ()))
+
+
+def write_table(
+    table: pd.DataFrame,
+    path: Path,
+    *,
+    origin: Table | None = None,
+    kept: Sequence[str] = (),
+) -> None:
+    """Write a table in one step; `kept` columns have the labels and codes of the origin."""
+    check_output(path)
+    ending = check_format(path)
+    table = table.reset_index(drop=True)
+    if ending in STATISTICAL:
+        source = None if origin is None else origin.statistical
+        if source is not None and family_of(path) != family_of(source.path):
+            source = None
+        replace_file(str(path), write_statistical(table, path, source, kept))
+        return
     buffer = io.BytesIO()
-    write(table.reset_index(drop=True), buffer)
+    _WRITERS[ending](table, buffer)
     replace_file(str(path), buffer.getvalue())
-
-
-def check_format(path: Path) -> str:
-    """Return the ending of a name; refuse one that stands for no known format."""
-    ending = path.suffix.lower()
-    if ending not in _READERS:
-        raise ValueError(f"The name of a table must end with one of {FORMATS}. Got {path.name!r}.")
-    return ending
-
-
-def split_features(table: pd.DataFrame, others: Sequence[str]) -> pd.DataFrame:
-    """Return the features, text as categories; refuse names of other columns it does not have."""
-    refuse_unknown(table, others)
-    X = table.drop(columns=list(others))
-    if not X.shape[1]:
-        raise ValueError("No column is left as a feature.")
-    return categorize(X)
 
 
 def refuse_unknown(table: pd.DataFrame, names: Sequence[str]) -> None:
@@ -77,9 +197,3 @@ def refuse_unknown(table: pd.DataFrame, names: Sequence[str]) -> None:
             f"The table has no column {quote(unknown[0])}.{hint} Its columns are "
             f"{enumerate_some(map(repr, columns))}."
         )
-
-
-def categorize(X: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with text as categories."""
-    text = X.select_dtypes(include=["object", "string"]).columns
-    return X.astype(dict.fromkeys(text, "category"))

@@ -25,6 +25,8 @@ from sk_mtl._data.schema import TargetSchema, has_missing_labels
 from sk_mtl._ensemble.candidates import draw_candidates
 from sk_mtl._ensemble.held_out import HeldOutCells, Part, split_parts
 from sk_mtl._ensemble.selection import mean_log_loss, select_members, weigh_cells
+from sk_mtl._explain.mixin import ExplainMixin
+from sk_mtl._fit.fitted import FittedModel
 from sk_mtl._fit.shown import FEATURE_ATTRIBUTES, by_task
 from sk_mtl._fit_together import Fit, fit_together
 from sk_mtl._task_view import TaskView
@@ -38,7 +40,7 @@ _SEEDS = 2**31
 _OF_NETWORKS = ("classes_", "n_classes_", "n_tasks_", "task_names_")
 
 
-class MultiTaskEnsemble(DocLinkMixin, BaseEstimator):
+class MultiTaskEnsemble(ExplainMixin, DocLinkMixin, BaseEstimator):
     r"""Mean of MultiTaskClassifiers with different parameters, chosen on held-out cells.
 
     Candidates are the estimator as it is, and others whose parameters are drawn. Each is fitted to
@@ -465,6 +467,12 @@ class MultiTaskEnsemble(DocLinkMixin, BaseEstimator):
         for name in ("estimator_type", "input_tags", "target_tags", "classifier_tags"):
             setattr(tags, name, getattr(inner, name))
         return tags
+
+    def _read_by_model(self, X: Any) -> list[tuple[float, FittedModel, Any]]:
+        """Return the networks that predict, their weights, and X as numbers for each."""
+        check_is_fitted(self)
+        members = zip(self.estimator_weights_, self.estimators_, strict=True)
+        return [(float(weight), *network._checked(X)) for weight, network in members]
 
     def _predict(self, X: Any) -> tuple[TargetSchema, list[np.ndarray]]:
         """Return the schema, and the mean of the networks' probabilities by task."""

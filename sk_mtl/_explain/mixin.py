@@ -28,8 +28,8 @@ __all__ = ["ExplainMixin"]
 class ExplainMixin:
     """The method that explains predictions by the features."""
 
-    def _checked(self, X: Any) -> tuple[FittedModel, Any]:
-        """Return the fitted model, and X as numbers for it to predict."""
+    def _read_by_model(self, X: Any) -> list[tuple[float, FittedModel, Any]]:
+        """Return each fitted model that predicts, its weight, and X as numbers for it."""
         raise NotImplementedError
 
     def explain(
@@ -122,24 +122,32 @@ class ExplainMixin:
         check_integer("explain", "n_background", n_background, 1)
         check_integer("explain", "n_permutations", n_permutations, 1)
         rng = as_random_state(random_state)
-        fitted, numbers = self._checked(X)
-        numbers = _as_dense(numbers)
-        others = numbers
-        if background is not None:
-            others = _as_dense(self._checked(background)[1])
-        elif len(numbers) < 2:
+        models = self._read_by_model(X)
+        if len(models) > 1 and output != "probability":
+            raise ValueError(
+                "An ensemble predicts the mean of the probabilities of its networks, which is what "
+                'can be explained: output="probability". Got "log_odds".'
+            )
+        compared = models if background is None else self._read_by_model(background)
+        numbers, n_others = _as_dense(models[0][2]), compared[0][2].shape[0]
+        if background is None and n_others < 2:
             raise ValueError(
                 "explain compares rows with those of a background, and X is a single row. Pass "
                 "training rows, for instance: background=X_train."
             )
-        if len(others) > n_background:
-            others = others[np.sort(rng.permutation(len(others))[:n_background])]
-        schema = fitted.schema
+        kept = np.arange(n_others)
+        if n_others > n_background:
+            kept = np.sort(rng.permutation(n_others)[:n_background])
+        schema = models[0][1].schema
         tasks = list(range(len(schema.task_names)))
         if task is not None:
             tasks = [resolve_task(task, schema.task_names)]
         seed = int(rng.randint(np.iinfo(np.int32).max))
-        found = _explain(fitted, numbers, others, tasks, output, n_permutations, seed)
+        by_model = [
+            (weight, _explain(fitted, rows, others[kept], tasks, output, n_permutations, seed))
+            for (weight, fitted, rows), (_, _, others) in zip(models, compared, strict=True)
+        ]
+        found = _average(by_model)
         names = getattr(self, "feature_names_in_", None)
         names = [f"x{j}" for j in range(numbers.shape[1])] if names is None else list(names)
         shown = _as_shown(X, numbers)
@@ -158,16 +166,39 @@ class ExplainMixin:
         return by_task(explanations, schema) if task is None else explanations[0]
 
 
+def _average(by_model: Sequence[tuple[float, list[ShapleyValues]]]) -> list[ShapleyValues]:
+    """Return the weighted mean over models of the values of each task."""
+    averaged = []
+    for of_task in zip(*(found for _, found in by_model), strict=True):
+        # A fold may lack all labels of a task: its networks then tell nothing of it.
+        known = [k for k, part in enumerate(of_task) if not np.isnan(part.base).any()]
+        if len(known) < 2:
+            averaged.append(of_task[known[0] if known else 0])
+            continue
+        weights = np.array([by_model[k][0] for k in known])
+        weights /= weights.sum()
+        parts = [of_task[k] for k in known]
+        averaged.append(
+            ShapleyValues(
+                sum(w * part.values for w, part in zip(weights, parts, strict=True)),
+                sum(w * part.base for w, part in zip(weights, parts, strict=True)),
+                all(part.is_exact for part in parts),
+            )
+        )
+    return averaged
+
+
 def _explain(
     fitted: FittedModel,
-    rows: np.ndarray,
-    background: np.ndarray,
+    X: Any,
+    others: Any,
     tasks: Sequence[int],
     output: str,
     n_permutations: int,
     seed: int,
 ) -> list[ShapleyValues]:
-    """Return the values of each of some tasks."""
+    """Return the values of each of some tasks, from rows and rows to compare with."""
+    rows, background = _as_dense(X), _as_dense(others)
     found: dict[int, ShapleyValues] = {}
     shape = (len(rows), rows.shape[1])
     for t in tasks:

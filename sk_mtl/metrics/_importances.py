@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from sk_mtl._compat.arguments import as_random_state, check_integer
 from sk_mtl._data.columns import column_names
 from sk_mtl._data.containers import open_table
+from sk_mtl._data.groups import read_groups
 from sk_mtl._data.labels import LabelTable, read_labels
 from sk_mtl._data.row_order import warn_of_other_order
 from sk_mtl._data.sample_weight import read_cell_weight
@@ -43,6 +44,7 @@ def task_importances(
     features: Any = None,
     n_repeats: int = 5,
     n_bootstraps: int | None = 200,
+    groups: Any = None,
     confidence_level: float = 0.95,
     sample_weight: Any = None,
     missing_label: Any = None,
@@ -72,6 +74,8 @@ def task_importances(
         How often each feature is shuffled; the importance is the mean.
     n_bootstraps : int or None, default=200
         Number of resamples of the rows for percentile intervals; None computes no intervals.
+    groups : array-like of shape (n_samples,), default=None
+        The group of each row, such as a person: whole groups are resampled.
     confidence_level : float, default=0.95
         The share of the resamples within an interval.
     sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
@@ -149,7 +153,8 @@ def task_importances(
     warn_of_left_out(found, whole, reasons, None)
     counts = None
     if n_bootstraps is not None:
-        counts = list(draw_row_counts(table.n_samples, n_bootstraps, rng))
+        of_rows = None if groups is None else read_groups(groups, table.n_samples)
+        counts = list(draw_row_counts(table.n_samples, n_bootstraps, rng, of_rows))
     scores = _score_resamples(found, whole, counts)
     sign = 1.0 if found.greater_is_better else -1.0
     tail = (1 - confidence_level) / 2

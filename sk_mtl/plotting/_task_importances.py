@@ -91,6 +91,7 @@ class TaskImportancesDisplay:
         features: Any = None,
         n_repeats: int = 5,
         n_bootstraps: int | None = 200,
+        groups: Any = None,
         confidence_level: float = 0.95,
         sample_weight: Any = None,
         missing_label: Any = None,
@@ -117,6 +118,8 @@ class TaskImportancesDisplay:
             How often each feature is shuffled.
         n_bootstraps : int or None, default=200
             Number of resamples for intervals; None draws none.
+        groups : array-like of shape (n_samples,), default=None
+            The group of each row: whole groups are resampled.
         confidence_level : float, default=0.95
             The share of the resamples within an interval.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
@@ -145,6 +148,7 @@ class TaskImportancesDisplay:
             features=features,
             n_repeats=n_repeats,
             n_bootstraps=n_bootstraps,
+            groups=groups,
             confidence_level=confidence_level,
             sample_weight=sample_weight,
             missing_label=missing_label,

@@ -78,10 +78,25 @@ def test_saved_model_fills_other_rows_which_may_lack_a_task(fitted):
     assert found.columns.tolist() == [*new.columns, "b"]
 
 
+def test_cells_that_are_not_filled_stay_as_they_stand_in_the_file(fitted):
+    text = TABLE.assign(zip=[f"{i:05}" for i in range(N)], long=["1.50"] * N, none="NA")
+    text.to_csv(fitted / "text.csv", index=False)
+    model = ["--model", str(fitted / "m.sk_mtl"), "--quiet"]
+    assert run(fitted, *model, table="text.csv", output="of_text.csv") == 0
+    before, after = (
+        pd.read_csv(fitted / name, dtype=str, keep_default_na=False)
+        for name in ("text.csv", "of_text.csv")
+    )
+    others = [name for name in before if name not in ("a", "b")]
+    pd.testing.assert_frame_equal(after[others], before[others])
+    for task in ("a", "b"):
+        known = before[task] != ""
+        assert after[task][known].tolist() == before[task][known].tolist()
+
+
 @pytest.mark.parametrize("ending", ["tsv", "dta", "parquet", "feather"])
 def test_formats_hold_the_same_table(fitted, ending):
-    if ending in ("parquet", "feather"):
-        pytest.importorskip("pyarrow")
+    pytest.importorskip("pyreadstat" if ending == "dta" else "pyarrow")
     write = {
         "tsv": lambda path: TABLE.to_csv(path, sep="\t", index=False),
         "dta": lambda path: TABLE.to_stata(path, write_index=False),
@@ -121,6 +136,12 @@ def test_codes_of_missing_labels_are_filled(folder):
     assert set(pd.read_csv(folder / "filled.csv")["b"]) == {0, 1}
 
 
+def test_codes_may_be_negative_numbers(folder):
+    TABLE.fillna({"b": -8}).to_csv(folder / "table.csv", index=False)
+    assert run(folder, *SETTINGS, "--missing", "-8,-9", "--quiet") == 0
+    assert set(pd.read_csv(folder / "filled.csv")["b"]) == {0, 1}
+
+
 def test_groups_and_indicator_reach_the_estimator(folder):
     extras = ["--group", "person", "--indicator", "--save-model", str(folder / "m.sk_mtl")]
     assert run(folder, "--tasks", "a,b", "--drop", "id", *extras, "--quiet") == 0
@@ -145,6 +166,35 @@ def test_mistakes_are_told_and_nothing_is_written(folder, capsys, arguments, mes
     assert run(folder, *arguments) == 2
     assert message in capsys.readouterr().err
     assert not (folder / "filled.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--drop", "id"], "--drop says how a network is fitted. --model names one that has been"),
+        (["--keep-codes"], "--keep-codes says how a network is fitted"),
+        (["--tasks", "a,c"], "m.sk_mtl has no task 'c'. Its tasks are 'a', 'b'."),
+    ],
+)
+def test_options_that_a_model_does_not_take_are_refused(fitted, capsys, arguments, message):
+    model = ["--model", str(fitted / "m.sk_mtl")]
+    assert run(fitted, *model, *arguments, output="refused.csv") == 2
+    assert message in capsys.readouterr().err
+
+
+def test_some_tasks_of_a_model_are_filled(fitted):
+    model = ["--model", str(fitted / "m.sk_mtl"), "--tasks", "b", "--quiet"]
+    assert run(fitted, *model, output="some.csv") == 0
+    found, both = pd.read_csv(fitted / "some.csv"), pd.read_csv(fitted / "filled.csv")
+    assert found["a"].isna().sum() == HOLES[:, 0].sum()
+    assert found["b"].tolist() == both["b"].tolist()
+
+
+def test_names_that_the_output_cannot_hold_are_refused_first(folder, capsys):
+    TABLE.rename(columns={"size": "size in cm"}).to_csv(folder / "table.csv", index=False)
+    pytest.importorskip("pyreadstat")
+    assert run(folder, *SETTINGS, output="filled.dta") == 2
+    assert "Got 'size in cm'. Write a .csv or .parquet table." in capsys.readouterr().err
 
 
 def test_a_row_that_cannot_be_read_is_told_with_its_line(folder, capsys):

@@ -30,15 +30,17 @@ _BATCH_SIZE = 2**21
 
 
 def draw_row_counts(
-    n_rows: int, n_bootstraps: int, rng: np.random.RandomState
+    n_rows: int, n_bootstraps: int, rng: np.random.RandomState, groups: np.ndarray | None = None
 ) -> Iterator[np.ndarray]:
-    """Draw `n_rows` rows with replacement; yield counts (n_rows, n_resamples) in batches."""
+    """Draw rows, or whole groups, with replacement; yield (n_rows, n_resamples) in batches."""
+    # Groups are numbered from 0 on, without gaps.
+    n_drawn = n_rows if groups is None else int(groups.max()) + 1
     batch = max(1, _BATCH_SIZE // n_rows)
     for start in range(0, n_bootstraps, batch):
-        counts = np.empty((n_rows, min(batch, n_bootstraps - start)))
+        counts = np.empty((n_drawn, min(batch, n_bootstraps - start)))
         for b in range(counts.shape[1]):
-            counts[:, b] = np.bincount(rng.randint(0, n_rows, n_rows), minlength=n_rows)
-        yield counts
+            counts[:, b] = np.bincount(rng.randint(0, n_drawn, n_drawn), minlength=n_drawn)
+        yield counts if groups is None else counts[groups]
 
 
 def score_resamples(

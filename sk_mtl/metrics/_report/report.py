@@ -90,6 +90,7 @@ class MultiTaskReport:
         missing_label: Any = None,
         y_train: Any = None,
         n_bootstraps: int | None = None,
+        groups: Any = None,
         confidence_level: float = 0.95,
         random_state: Any = None,
     ) -> MultiTaskReport:
@@ -114,6 +115,8 @@ class MultiTaskReport:
             Labels from which the constant predictor learns; None means `y`.
         n_bootstraps : int, default=None
             Number of resamples for intervals; None computes no intervals.
+        groups : array-like of shape (n_samples,), default=None
+            The group of each row, such as a person: whole groups are resampled.
         confidence_level : float, default=0.95
             Confidence level of the intervals.
         random_state : int, RandomState or None, default=None
@@ -148,13 +151,14 @@ class MultiTaskReport:
             classes=classes_of(estimator, y),
             y_train=y_train,
             n_bootstraps=n_bootstraps,
+            groups=groups,
             confidence_level=confidence_level,
             random_state=random_state,
         )
         offered = [m for m in ("predict", "predict_proba") if hasattr(estimator, m)]
         reported = find_reported_metrics(metrics, offered)
         used = {r.metric.response_method for r in reported}
-        warn_of_other_order({"X": X, "y": y, "sample_weight": sample_weight})
+        warn_of_other_order({"X": X, "y": y, "sample_weight": sample_weight, "groups": groups})
         predictions = {m: getattr(estimator, m)(X) for m in offered if m in used}
         return _make_report(y, predictions, reported, options)
 
@@ -239,6 +243,7 @@ def multitask_report(
     classes: Any = None,
     y_train: Any = None,
     n_bootstraps: int | None = None,
+    groups: Any = None,
     confidence_level: float = 0.95,
     random_state: Any = None,
 ) -> MultiTaskReport:
@@ -280,6 +285,9 @@ def multitask_report(
         or Brier score on them, although a real predictor would not have seen these labels.
     n_bootstraps : int, default=None
         Number of resamples for percentile intervals [1]_; None computes no intervals. See Notes.
+    groups : array-like of shape (n_samples,), default=None
+        The group of each row, such as a person: whole groups are resampled. Intervals from single
+        rows are too narrow if the rows of a group are alike.
     confidence_level : float, default=0.95
         The share of the resamples within an interval.
     random_state : int, RandomState or None, default=None
@@ -356,11 +364,12 @@ def multitask_report(
         classes=classes,
         y_train=y_train,
         n_bootstraps=n_bootstraps,
+        groups=groups,
         confidence_level=confidence_level,
         random_state=random_state,
     )
     tables = {"y_true": y_true, "y_pred": y_pred, "y_proba": y_proba}
-    warn_of_other_order(tables | {"sample_weight": sample_weight})
+    warn_of_other_order(tables | {"sample_weight": sample_weight, "groups": groups})
     given = {"predict": y_pred, "predict_proba": y_proba}
     predictions = {method: p for method, p in given.items() if p is not None}
     reported = find_reported_metrics(metrics, predictions)

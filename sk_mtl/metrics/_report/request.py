@@ -39,6 +39,7 @@ class ReportOptions:
     n_bootstraps: int | None
     confidence_level: float
     random_state: Any
+    groups: Any = None
 
     def __post_init__(self) -> None:
         """Check the options of intervals."""

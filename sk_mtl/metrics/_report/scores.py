@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import check_random_state
 
+from sk_mtl._data.groups import read_groups
 from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 from sk_mtl.metrics._report.bootstrap import draw_row_counts, score_resamples
@@ -65,6 +66,7 @@ class Intervals:
 
     columns: Columns
     n_undefined: dict[Any, int]  # {task: most resamples in which a defined score is undefined}
+    n_groups: int | None = None  # of those that are drawn
 
 
 def compute_intervals(
@@ -78,7 +80,17 @@ def compute_intervals(
     if options.n_bootstraps is None:
         return None
     rng = check_random_state(options.random_state)
-    drawn = _score_drawn_rows(reported, gathered, counts, reasons, options.n_bootstraps, rng)
+    # Rows without any label are not drawn, so they have no influence.
+    is_drawn = counts.any(axis=1)
+    groups, n_groups = None, None
+    if options.groups is not None:
+        of_drawn = read_groups(options.groups, len(counts))[is_drawn]
+        distinct, groups = np.unique(of_drawn, return_inverse=True)
+        n_groups = len(distinct)
+    draws: Iterator[np.ndarray] = iter(())
+    if is_drawn.any():
+        draws = draw_row_counts(int(is_drawn.sum()), options.n_bootstraps, rng, groups)
+    drawn = _score_drawn_rows(reported, gathered, is_drawn, reasons, options.n_bootstraps, draws)
     tail = (1 - options.confidence_level) / 2
     columns: Columns = {}
     n_undefined: dict[Any, int] = {}
@@ -91,26 +103,23 @@ def compute_intervals(
             n = int(np.isnan(scores[t]).sum())
             if n and name not in reasons[r.name]:
                 n_undefined[name] = max(n, n_undefined.get(name, 0))
-    return Intervals(columns, n_undefined)
+    return Intervals(columns, n_undefined, n_groups)
 
 
 def _score_drawn_rows(
     reported: Sequence[ReportedMetric],
     gathered: Mapping[str, Predictions],
-    counts: np.ndarray,
+    is_drawn: np.ndarray,
     reasons: Reasons,
     n_bootstraps: int,
-    rng: np.random.RandomState,
+    draws: Iterator[np.ndarray],
 ) -> dict[str, np.ndarray]:
     """Return the scores (n_tasks, n_bootstraps) of each metric on the same resampled rows."""
-    scores = {r.name: np.full((counts.shape[1], n_bootstraps), np.nan) for r in reported}
-    # Rows without any label are not drawn, so they have no influence.
-    is_drawn = counts.any(axis=1)
-    if not is_drawn.any():
-        return scores
+    n_tasks = {r.name: len(gathered[r.metric.response_method].tasks) for r in reported}
+    scores = {name: np.full((n, n_bootstraps), np.nan) for name, n in n_tasks.items()}
     place = np.cumsum(is_drawn) - 1
     start = 0
-    for row_counts in draw_row_counts(int(is_drawn.sum()), n_bootstraps, rng):
+    for row_counts in draws:
         stop = start + row_counts.shape[1]
         for method, predictions in gathered.items():
             for t, (name, task) in enumerate(predictions.tasks.items()):
@@ -201,9 +210,12 @@ def explain_numbers(
         sentences.append(f"Smaller is better: {', '.join(losses)}.")
     if intervals is None:
         return sentences
+    what = "rows"
+    if intervals.n_groups is not None:
+        what = f"{intervals.n_groups:,} groups with labels"
     sentences.append(
         f"[lower, upper]: {100 * options.confidence_level:g} % percentile intervals from "
-        f"{options.n_bootstraps:,} resamples of the rows."
+        f"{options.n_bootstraps:,} resamples of the {what}."
     )
     if intervals.n_undefined:
         phrases = [f"{quote(name)} ({n:,})" for name, n in intervals.n_undefined.items()]
