@@ -76,6 +76,9 @@ class Constant(BaseEstimator):
 
     classes_ = (np.array([0.0, 1.0]), np.array([0.0, 1.0, 2.0]))
 
+    def fit(self, X, y):
+        return self
+
     def __sklearn_is_fitted__(self):
         return True
 
