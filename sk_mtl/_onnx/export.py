@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sk_mtl._classifier import MultiTaskClassifier
 from sk_mtl._codec.files import replace_file
 from sk_mtl._ensemble.estimator import MultiTaskEnsemble
 from sk_mtl._quoting import quote
+from sk_mtl._wrappers import unwrap
 
 __all__ = ["to_onnx"]
 
@@ -60,7 +62,8 @@ def to_onnx(
         Outputs "probabilities_<task>", float32 of shape (n, n_classes_t), and "label_<task>" of
         shape (n,); "probabilities" and "label" for a 1-D y. A task without labels in training has
         no output. The metadata "sk_mtl.tasks" lists tasks and classes, as JSON, "sk_mtl.features"
-        the features in their order, "sk_mtl.version" the version of this package.
+        the features in their order with a value that stands for a missing category, and
+        "sk_mtl.version" the version of this package.
 
     Raises
     ------
@@ -97,6 +100,11 @@ def to_onnx(
     if inputs not in ("auto", "columns", "matrix"):
         raise ValueError(f'inputs must be "auto", "columns" or "matrix". Got {quote(inputs)}.')
     steps, estimator = _open_pipeline(estimator)
+    if steps and inputs != "auto":
+        raise ValueError(
+            f'inputs must be "auto" for a Pipeline: its steps take the columns of X, if X is a '
+            f"DataFrame, or a matrix. Got {quote(inputs)}."
+        )
     networks = _networks_of(estimator)
     try:
         from sk_mtl._onnx.model import Choices, make_model
@@ -106,11 +114,11 @@ def to_onnx(
     has_categories = any(fitted.encoder.categories is not None for _, fitted in networks)
     is_matrix = inputs == "matrix" or (inputs == "auto" and names is None and not has_categories)
     matrix = "X" if is_matrix else None
-    if steps is not None:
+    if steps:
         matrix = "network/X"  # what the steps give
     choices = Choices(labels, matrix, known_labels)
     model = make_model(networks, estimator.n_features_in_, names, choices)
-    if steps is not None:
+    if steps:
         from sk_mtl._onnx.pipeline import convert_steps, join_models
 
         if X is None:
@@ -118,34 +126,32 @@ def to_onnx(
                 "to_onnx needs a few rows of X for a Pipeline, whose steps take inputs of the "
                 "types of its columns: to_onnx(pipeline, path, X=X[:5])."
             )
-        model = join_models(convert_steps(steps, X), model)
+        model = join_models(convert_steps(Pipeline(steps), X), model)
     if path is not None:
         replace_file(os.fspath(path), model.SerializeToString())
     return model
 
 
-def _open_pipeline(estimator: Any) -> tuple[Any, Any]:
-    """Return the steps before the classifier, None without any, and the classifier."""
-    steps = None
+def _open_pipeline(estimator: Any) -> tuple[list[tuple[str, Any]], Any]:
+    """Return the steps before the classifier that transform, by name, and the classifier."""
+    steps: list[tuple[str, Any]] = []
+    path = ""
     while not isinstance(estimator, (MultiTaskClassifier, MultiTaskEnsemble)):
-        if hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        elif hasattr(estimator, "steps") and steps is None:
-            check_is_fitted(estimator)
-            steps = estimator[:-1] if _transforms(estimator) else None
-            estimator = estimator[-1]
-        else:
+        if (inner := unwrap(estimator)) is None:
+            if hasattr(estimator, "cv") and getattr(estimator, "refit", True):
+                check_is_fitted(estimator)
             raise TypeError(
-                "to_onnx takes a MultiTaskClassifier, a MultiTaskEnsemble, or a Pipeline or search "
-                f"of one. Got {type(estimator).__name__}."
+                "to_onnx takes a MultiTaskClassifier, a MultiTaskEnsemble, or a Pipeline or "
+                f"refitted search of one. Got {type(estimator).__name__}."
             )
+        if hasattr(estimator, "steps") and not hasattr(estimator, "best_estimator_"):
+            check_is_fitted(estimator)
+            *before, (name, _) = estimator.steps
+            steps += [(path + n, s) for n, s in before if s not in (None, "passthrough")]
+            path += f"{name}: "
+        estimator = inner
     check_is_fitted(estimator)
     return steps, estimator
-
-
-def _transforms(pipeline: Any) -> bool:
-    """Return whether a step before the last does something."""
-    return any(step not in (None, "passthrough") for _, step in pipeline.steps[:-1])
 
 
 def _networks_of(estimator: Any) -> list[tuple[float, Any]]:

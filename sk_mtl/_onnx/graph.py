@@ -12,6 +12,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from sk_mtl._quoting import quote
+
 __all__ = ["IR_VERSION", "OPSETS", "Graph"]
 
 # Old enough for runtimes of 2022, and new enough for every operator used here.
@@ -64,18 +66,25 @@ class Graph:
             return x
         return self.add("Gather", x, self.constant(columns, np.int64), axis=1)
 
+    def multiply_blocks(self, x: str, kernels: np.ndarray) -> str:
+        """Multiply blocks, (n, n_blocks, n_in), each by its kernel, (n_blocks, n_in, n_out)."""
+        # Not by MatMul: of several matrices without rows, ONNX Runtime up to 1.31 divides by zero.
+        return self.add("Einsum", x, self.constant(kernels), equation="nbi,bio->nbo")
+
     def clip(self, x: str, low: float, high: float) -> str:
         """Clip numbers."""
         return self.add("Clip", x, self.constant(low), self.constant(high))
 
     def add_input(self, name: str, kind: int, n_columns: int) -> str:
         """Declare an input of shape (n, n_columns)."""
+        self._check_name(name)
         self._inputs.append(helper.make_tensor_value_info(name, kind, ["n", n_columns]))
         self._taken.add(name)
         return name
 
     def add_output(self, x: str, name: str, kind: int, *shape: Any) -> None:
         """Declare a tensor as an output of that name."""
+        self._check_name(name)
         self._nodes.append(helper.make_node("Identity", [x], [name]))
         self._outputs.append(helper.make_tensor_value_info(name, kind, ["n", *shape]))
         self._taken.add(name)
@@ -89,6 +98,18 @@ class Graph:
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
         model.doc_string = description
         return model
+
+    def _check_name(self, name: str) -> None:
+        if not name:
+            raise ValueError(
+                "ONNX has no inputs without a name, and a feature is called ''. Rename it before "
+                "fit."
+            )
+        if name in self._taken:
+            raise ValueError(
+                f"ONNX needs a name of its own for each input and output. Two of them would be "
+                f"called {quote(name)}. Rename the feature or the task before fit."
+            )
 
     def _name(self, stem: str) -> str:
         number = len(self._taken)

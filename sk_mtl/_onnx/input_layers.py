@@ -80,11 +80,9 @@ def _add_periodic(graph: Graph, numbers: str, values: Mapping[str, np.ndarray]) 
     x = graph.reshape(x, -1, n_numbers, 1)
     angles = graph.add("Mul", x, graph.constant(values["frequencies"]))
     waves = graph.concat([graph.add("Sin", angles), graph.add("Cos", angles)], axis=2)
-    by_number = graph.add("Transpose", waves, perm=[1, 0, 2])
-    products = graph.add("MatMul", by_number, graph.constant(values["kernel"]))
-    results = graph.add("Add", products, graph.constant(values["bias"]))
-    by_row = graph.add("Transpose", graph.add("Relu", results), perm=[1, 0, 2])
-    return graph.reshape(by_row, -1, n_numbers * size)
+    products = graph.multiply_blocks(waves, values["kernel"])
+    results = graph.add("Add", products, graph.constant(values["bias"][:, 0]))
+    return graph.reshape(graph.add("Relu", results), -1, n_numbers * size)
 
 
 def _add_vectors(graph: Graph, x: str, spec: InputSpec, n_features: int, table: np.ndarray) -> str:

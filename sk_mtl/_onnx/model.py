@@ -217,12 +217,13 @@ def _label_table(graph: Graph, classes: np.ndarray, task: Any) -> tuple[str, int
         return graph.constant(np.array(values, object), object), STRING
     if classes.dtype.kind == "b":
         return graph.constant(classes, bool), BOOL
-    if classes.dtype.kind in "iu":
+    if classes.dtype.kind in "iu" and classes.max() <= np.iinfo(np.int64).max:
         return graph.constant(classes, np.int64), INT64
     if classes.dtype.kind == "f":
         return graph.constant(classes, np.float64), DOUBLE
+    other = next((value for value in values if not isinstance(value, str)), values[0])
     raise ValueError(
-        f"ONNX has no type for the labels of task {quote(task)}: {quote(values[0])}. Export "
+        f"ONNX has no type for the labels of task {quote(task)}: {quote(other)}. Export "
         "probabilities only (labels=False), or make text of the labels before fit."
     )
 

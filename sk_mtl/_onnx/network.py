@@ -132,11 +132,12 @@ class _Network:
             x = graph.add("Mul", x, graph.constant(values.input_scale))
         if column_blocks(self._spec)[name][0] == 1:
             x = graph.add("MatMul", x, graph.constant(kernels[0]))
-        else:  # blocks of columns, each with a kernel, or all with the same
+        elif n_blocks == 1:  # blocks of columns with the same kernel
+            x = graph.add("MatMul", graph.reshape(x, -1, n_in), graph.constant(kernels[0]))
+            x = graph.reshape(x, -1, width)
+        else:
             x = graph.reshape(x, -1, n_blocks, n_in)
-            x = graph.add("Transpose", x, perm=[1, 0, 2])
-            x = graph.add("MatMul", x, graph.constant(kernels))
-            x = graph.reshape(graph.add("Transpose", x, perm=[1, 0, 2]), -1, width)
+            x = graph.reshape(graph.multiply_blocks(x, kernels), -1, width)
         if values.scale is not None:
             x = graph.add("Mul", x, graph.constant(values.scale))
         return graph.add("Add", x, graph.constant(values.offset))

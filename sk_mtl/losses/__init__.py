@@ -23,8 +23,9 @@ from sk_mtl.losses._keras import (
 )
 
 if keras.backend.backend() == "tensorflow":
-    # So that keras.models.load_model knows the layers of a `model_` that was saved.
-    import sk_mtl._model.build  # noqa: F401
+    # So that keras.models.load_model knows the layers of a saved `model_` or `to_keras()`.
+    import sk_mtl._model.build
+    import sk_mtl._model.probabilities  # noqa: F401
 
 __all__ = [
     "MaskedBinaryAccuracy",

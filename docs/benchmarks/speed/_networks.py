@@ -89,7 +89,8 @@ def import_sk_mtl() -> None:
     import sk_mtl
 
     for module in pkgutil.walk_packages(sk_mtl.__path__, "sk_mtl."):
-        if module.name != "sk_mtl.__main__":
+        # The modules that write ONNX need onnx, and no fit needs them.
+        if module.name != "sk_mtl.__main__" and not module.name.startswith("sk_mtl._onnx."):
             import_module(module.name)
     # Nor does a fit wait for the collection that so many new objects set off.
     gc.collect()
