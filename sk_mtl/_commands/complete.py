@@ -120,7 +120,9 @@ def _fit(options: argparse.Namespace) -> tuple[KnownModel, Table, pd.DataFrame, 
     """Return a model fitted to the table, the table, its features, and its labels."""
     if not options.tasks:
         raise ValueError("Name the columns to fill, --tasks A,B, or a saved model, --model FILE.")
-    table = read_table(options.table, reading_of(options), tasks=options.tasks)
+    table = read_table(
+        options.table, reading_of(options), tasks=options.tasks, categorical=options.categorical
+    )
     _check_columns(table, options.tasks, options.output)
     data = gather(table, options)
     clf = fit_classifier(data, options, "with_indicator" if options.indicator else True)

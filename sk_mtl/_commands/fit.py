@@ -91,7 +91,7 @@ def _run(options: argparse.Namespace) -> None:
         check_format(options.test_table)
         with options.test_table.open("rb"):
             pass  # rather than after the fit
-    table = read_table(options.table, reading, tasks=options.tasks)
+    table = read_table(options.table, reading, tasks=options.tasks, categorical=options.categorical)
     data = gather(table, options)
     train, test = data, None
     if options.test_size is not None:

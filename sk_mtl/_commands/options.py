@@ -53,7 +53,7 @@ def add_reading(parser: argparse.ArgumentParser, *, is_fit: bool) -> None:
             type=read_names,
             default=[],
             metavar="A,B",
-            help="columns that are categories although they hold numbers",
+            help="columns of codes: categories, although they look like numbers",
         )
         group.add_argument(
             "--keep-codes",

@@ -92,10 +92,12 @@ def read_table(
     reading: Reading,
     *,
     tasks: Collection[str] = (),
+    categorical: Collection[str] = (),
     kinds: Mapping[str, str] | None = None,
     categories: Mapping[str, Collection[Any]] | None = None,
 ) -> Table:
     """Read a table, in the format that its name ends with."""
+    # In a CSV, which knows no types, a categorical column is text as it is written.
     # `kinds` and `categories` are what a model takes its columns for: see `KnownModel`.
     kinds = {} if kinds is None else kinds
     ending = check_format(path)
@@ -104,7 +106,7 @@ def read_table(
     if ending in _SEPARATORS:
         separator = _SEPARATORS[ending] if reading.delimiter is None else reading.delimiter
         text = read_text_table(path, separator, reading.encoding, skips_bad=reading.skip_bad_lines)
-        words = [name for name, kind in kinds.items() if kind == "text"]
+        words = [*categorical, *(name for name, kind in kinds.items() if kind == "text")]
         frame = text.parse(missing=missing, text_columns=words, decimal=reading.decimal)
         table = Table(path, frame, missing, text.notes, text=text)
     elif ending in STATISTICAL:

@@ -10,7 +10,7 @@ import numpy as np
 __all__ = ["Explanation"]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)  # arrays have no one truth value
 class Explanation:
     """What each feature adds to the predictions of one task.
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from sk_mtl._predict.cut_forward import CutForward
+from sk_mtl._predict.products import MOST_MULTIPLICATIONS, Product
 from sk_mtl._predict.tiles import TILE_ROWS, Workspace
 
 __all__ = ["Game", "Outputs", "Pair", "RowGame", "UnitGame"]
@@ -76,8 +76,9 @@ class UnitGame(Game):
         self._kernel = forward.kernel[order]
         self._rows = forward.encode(rows)[:, order]
         self._background = forward.encode(background)[:, order]
-        self._starts = self._units(self._background)
+        self._product = Product(self._kernel.T[None])
         self.n_units = self._kernel.shape[1]
+        self._starts = self._units(self._background)
 
     def pairs(self, row: int) -> Iterator[Pair]:
         for b, start in zip(self._background, self._starts, strict=True):
@@ -103,7 +104,11 @@ class UnitGame(Game):
         return self._of_units(self._starts)
 
     def _units(self, encoded: np.ndarray) -> np.ndarray:
-        return encoded @ self._kernel + self._forward.offset
+        tiles = _as_tiles(encoded)
+        units = np.empty((len(tiles), 1, self.n_units, TILE_ROWS), np.float32)
+        self._product(tiles[:, None], units, Workspace())
+        by_row = units[:, 0].transpose(0, 2, 1).reshape(-1, self.n_units)
+        return by_row[: len(encoded)] + self._forward.offset
 
     def _of_units(self, units: np.ndarray) -> np.ndarray:
         return self.outputs(_as_tiles(units), Workspace())[: len(units)]
@@ -118,7 +123,7 @@ class _UnitPair(Pair):
         self._parts = parts
 
     def write_subsets(self, is_of_row: np.ndarray, out: np.ndarray) -> None:
-        np.matmul(self._parts.T, is_of_row, out=out)
+        _multiply(self._parts.T, is_of_row, out)
         out += self._start[:, None]
 
     def write_along(self, order: np.ndarray, out: np.ndarray) -> None:
@@ -127,9 +132,11 @@ class _UnitPair(Pair):
         positions[: len(order) - 1] = order[:-1]
         parts = self._parts.take(positions, axis=0).reshape(n_tiles, TILE_ROWS, n_units)
         # Running sums: within tiles by a product, which is the fastest, then the tiles before.
-        np.matmul(parts.transpose(0, 2, 1), _UPPER, out=out)
-        before = _below(n_tiles) @ out[:, :, -1]
-        before += self._start
+        _multiply(parts.transpose(0, 2, 1), _UPPER, out)
+        before = np.empty((n_tiles, n_units), np.float32)
+        before[0] = self._start
+        before[1:] = out[:-1, :, -1]
+        np.cumsum(before, axis=0, out=before)
         out += before[:, :, None]
 
 
@@ -186,9 +193,11 @@ class _RowPair(Pair):
         self.write_subsets(position >= step[:, None], out)
 
 
-@lru_cache(maxsize=32)
-def _below(n: int) -> np.ndarray:
-    return np.tri(n, k=-1, dtype=np.float32)
+def _multiply(units: np.ndarray, factors: np.ndarray, out: np.ndarray) -> None:
+    """Multiply (..., n_units, k) and (..., k, 16), in pieces that BLAS computes in one thread."""
+    size = MOST_MULTIPLICATIONS // (TILE_ROWS * TILE_ROWS)
+    for i in range(0, units.shape[-2], size):
+        np.matmul(units[..., i : i + size, :], factors, out=out[..., i : i + size, :])
 
 
 def _as_tiles(rows: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import numpy as np
 import scipy.sparse as sp
+from sklearn import get_config
 
 from sk_mtl._compat.arguments import as_random_state, check_choice, check_integer
 from sk_mtl._data.label_values import as_objects
@@ -20,6 +21,7 @@ from sk_mtl._fit.shown import by_task
 from sk_mtl._predict.cut_forward import CutForward
 from sk_mtl._predict.forward import make_forward
 from sk_mtl._predict.probabilities import log_odds_by_column, probabilities_by_column
+from sk_mtl._predict.tiles import as_float32
 from sk_mtl._tasks import resolve_task
 
 __all__ = ["ExplainMixin"]
@@ -202,7 +204,8 @@ def _explain(
     found: dict[int, ShapleyValues] = {}
     shape = (len(rows), rows.shape[1])
     for t in tasks:
-        if not fitted.is_learnable[t]:
+        # A task with declared classes is learnable without any label, and then predicted as NaN.
+        if not (fitted.is_learnable[t] and fitted.has_labels[t]):
             n_classes = fitted.schema.n_classes[t]
             base = np.full(n_classes, 1.0 if output == "probability" else 0.0)
             nothing = np.zeros((*shape, n_classes))
@@ -212,7 +215,7 @@ def _explain(
     network = fitted.network
     if network is not None:
         positions = np.cumsum(fitted.is_learnable) - 1
-        learned = [t for t in tasks if fitted.is_learnable[t]]
+        learned = [t for t in tasks if t not in found]
         for values, of_network in _by_network(network, learned, positions):
             wanted = [int(positions[t]) for t in of_network]
             outputs = _Outputs(network, wanted, output)
@@ -296,8 +299,9 @@ class _Outputs:
 
 
 def _as_dense(X: Any) -> np.ndarray:
-    """Return rows as a dense array of float32."""
-    return np.asarray(X.toarray() if sp.issparse(X) else X, dtype=np.float32)
+    """Return rows as a dense array of float32, and refuse numbers that are too large for it."""
+    X = X.toarray() if sp.issparse(X) else np.asarray(X)
+    return as_float32(X, not get_config()["assume_finite"])
 
 
 def _as_shown(X: Any, numbers: np.ndarray) -> np.ndarray:

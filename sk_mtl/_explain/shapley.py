@@ -52,7 +52,8 @@ def shapley_values(
 ) -> ShapleyValues:
     """Return the values of all rows; in an additive game, any one order gives them."""
     of_rows, of_background = game.of_rows(), game.of_background()
-    values = np.zeros((len(of_rows), n_features, of_rows.shape[1]))
+    n_outputs = of_rows.shape[1]
+    values = np.zeros((len(of_rows), n_features, n_outputs))
     is_exact = np.ones(len(of_rows), dtype=bool)
     local = threading.local()
 
@@ -71,7 +72,7 @@ def shapley_values(
         plans: list[tuple[int, _Plan]] = []
 
         def evaluate() -> None:
-            outputs = _evaluate(game, [p for _, p in plans], workspace)
+            outputs = _evaluate(game, [p for _, p in plans], n_outputs, workspace)
             for (b, planned), part in zip(plans, outputs, strict=True):
                 planned.add_to(values[row], of_background[b], part, of_rows[row])
             plans.clear()
@@ -97,9 +98,13 @@ def shapley_values(
     return ShapleyValues(values, of_background.mean(axis=0, dtype=np.float64), bool(is_exact.all()))
 
 
-def _evaluate(game: Game, plans: Sequence[_Plan], workspace: Workspace) -> list[np.ndarray]:
+def _evaluate(
+    game: Game, plans: Sequence[_Plan], n_outputs: int, workspace: Workspace
+) -> list[np.ndarray]:
     """Return the outputs of the mixtures of each plan, (16 * n_tiles, n_outputs)."""
     stops = np.cumsum([plan.n_tiles for plan in plans])
+    if not stops[-1]:  # between two rows that differ in one feature, there is no mixture
+        return [np.empty((0, n_outputs), np.float32)] * len(plans)
     tiles = workspace.take("mixtures", int(stops[-1]), game.n_units, TILE_ROWS)
     for plan, part in zip(plans, np.split(tiles, stops[:-1]), strict=True):
         plan.write(part)
@@ -165,7 +170,9 @@ class _Subsets(_Plan):
     ) -> None:
         n_subsets = self._weights.shape[1]
         of_subsets = np.concatenate([start[None], outputs[: n_subsets - 2], end[None]])
-        values[self.features] += self._weights @ of_subsets
+        # A product for each output, whose bits do not depend on what else is explained.
+        parts = np.matmul(self._weights, of_subsets.T[:, :, None].astype(np.float64))
+        values[self.features] += parts[:, :, 0].T
 
 
 @lru_cache(maxsize=_MOST_EXACT + 1)

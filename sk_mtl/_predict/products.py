@@ -13,9 +13,9 @@ import numpy as np
 
 from sk_mtl._predict.tiles import TILE_ROWS, Workspace
 
-__all__ = ["Product", "mean_of_units", "sum_of_units"]
+__all__ = ["MOST_MULTIPLICATIONS", "Product", "mean_of_units", "sum_of_units"]
 
-_MOST_MULTIPLICATIONS = 2**18
+MOST_MULTIPLICATIONS = 2**18
 # Numbers that a piece reads per row: of those tried, the fastest.
 _LONGEST_SUM = 128
 # Weights of several blocks that stay in a processor's cache while tile after tile comes by.
@@ -29,7 +29,7 @@ class Product:
         self.n_blocks, self.n_out, self.n_in = weights.shape
         self._sums = _pieces(self.n_in, _LONGEST_SUM)
         longest = max(stop - start for start, stop in self._sums)
-        most = max(_MOST_MULTIPLICATIONS // (TILE_ROWS * max(longest, 1)), 1)
+        most = max(MOST_MULTIPLICATIONS // (TILE_ROWS * max(longest, 1)), 1)
         n_cached = max(_CACHED_WEIGHTS // max(self.n_out * longest, 1), 1)
         self._pieces = [
             [

@@ -48,7 +48,7 @@ def fill_tiles(X: Any, tiles: np.ndarray, is_checked: bool) -> None:
         _fill_from_csr(X, tiles, is_checked)
         return
     n_full, n_rest = divmod(n_rows, TILE_ROWS)
-    X = _as_float32(X, is_checked)
+    X = as_float32(X, is_checked)
     full = X[: n_full * TILE_ROWS].reshape(n_full, TILE_ROWS, n_features)
     np.copyto(tiles[:n_full], full.transpose(0, 2, 1))
     if n_rest:
@@ -65,10 +65,10 @@ def _fill_from_csr(X: Any, tiles: np.ndarray, is_checked: bool) -> None:
     rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
     tile, position = np.divmod(rows, TILE_ROWS)
     cells = (tile * X.shape[1] + X.indices) * TILE_ROWS + position
-    tiles.reshape(-1)[cells] = _as_float32(X.data, is_checked)
+    tiles.reshape(-1)[cells] = as_float32(X.data, is_checked)
 
 
-def _as_float32(values: np.ndarray, is_checked: bool) -> np.ndarray:
+def as_float32(values: np.ndarray, is_checked: bool) -> np.ndarray:
     """Cast numbers, and refuse those that become infinite."""
     if values.dtype == np.float32:
         return values

@@ -152,9 +152,11 @@ def task_importances(
     reasons = score_tasks(found, whole, {})[1]
     warn_of_left_out(found, whole, reasons, None)
     counts = None
+    # Of its own, so that what is shuffled does not depend on the resamples.
+    of_resamples = as_random_state(int(rng.randint(np.iinfo(np.int32).max)))
+    of_rows = None if groups is None else read_groups(groups, table.n_samples)
     if n_bootstraps is not None:
-        of_rows = None if groups is None else read_groups(groups, table.n_samples)
-        counts = list(draw_row_counts(table.n_samples, n_bootstraps, rng, of_rows))
+        counts = list(draw_row_counts(table.n_samples, n_bootstraps, of_resamples, of_rows))
     scores = _score_resamples(found, whole, counts)
     sign = 1.0 if found.greater_is_better else -1.0
     tail = (1 - confidence_level) / 2
@@ -216,13 +218,26 @@ def _score_resamples(
 def _choose_features(X: Any, features: Any) -> list[tuple[int, Any]]:
     """Return the position and the name of each feature to shuffle; positions if none has a name."""
     names = column_names(X)
-    n_features = X.shape[1] if hasattr(X, "shape") else np.shape(X)[1]
+    shape = X.shape if hasattr(X, "shape") else np.shape(X)
+    if len(shape) != 2:
+        raise ValueError(f"X must be 2-D. Got {len(shape)} dimension(s).")
+    n_features = shape[1]
     if names is None:
         names = list(range(n_features))
     if features is None:
         return list(enumerate(names))
+    if isinstance(features, str) or not np.iterable(features):
+        raise ValueError(
+            f"features must be a list of names or positions. Got {quote(features)}: write it in "
+            "brackets."
+        )
     chosen = []
     for feature in features:
+        if isinstance(feature, (bool, np.bool_)):  # True would be the position 1
+            raise ValueError(
+                f"features must be names or positions of features of X. Got {quote(feature)}; of a "
+                "mask, pass the positions: np.flatnonzero(mask)."
+            )
         is_position = isinstance(feature, Integral) and 0 <= int(feature) < n_features
         if feature in names:
             chosen.append((names.index(feature), feature))

@@ -67,11 +67,18 @@ class TaskImportancesDisplay:
     bars_: dict[Hashable, Any]
 
     def __init__(self, importances: pd.DataFrame, score_name: str = "score"):
+        if not isinstance(importances, pd.DataFrame):
+            raise TypeError(
+                "importances must be what task_importances returns, a DataFrame. Got "
+                f"{type(importances).__name__}."
+            )
         lacking = [name for name in COLUMNS if name not in importances.columns]
         if lacking:
             raise ValueError(
                 f"importances must be what task_importances returns, and lacks {lacking[0]!r}."
             )
+        if not len(importances):
+            raise ValueError("importances must be what task_importances returns, and has no row.")
         self.importances = importances
         self.score_name = score_name
 

@@ -54,6 +54,19 @@ def assert_same_bits(first, second, X):
 # ----------------------------------------------------------------------------------------- fit
 
 
+def test_codes_in_a_csv_are_text_as_in_a_format_with_types(tmp_path):
+    codes = ["01", "1", "02", "10"] * 25
+    table = make_census(100).assign(code=codes)
+    table.to_csv(tmp_path / "table.csv", index=False)
+    table.to_parquet(tmp_path / "typed.parquet")
+    assert fit(tmp_path, "--categorical", "code") == 0
+    assert fit(tmp_path, table="typed.parquet", model="typed.sk_mtl") == 0
+
+    first, second = (load_model(tmp_path / name) for name in ("m.sk_mtl", "typed.sk_mtl"))
+    assert list(first.categories_["code"]) == ["01", "02", "1", "10"]
+    assert_same_bits(first, second, features_of(table))
+
+
 def test_fit_is_that_of_python_bit_for_bit(folder, in_python):
     clf, X = in_python
     assert_same_bits(load_model(folder / "m.sk_mtl"), clf, X)
@@ -96,7 +109,7 @@ def test_numbers_are_categories_on_request(tmp_path):
     make_census(100).to_csv(tmp_path / "table.csv", index=False)
     assert fit(tmp_path, "--categorical", "num_emp") == 0
     table = pd.read_csv(tmp_path / "table.csv")
-    X = features_of(table).astype({"num_emp": "category"})
+    X = features_of(table.astype({"num_emp": str}))
     clf = MultiTaskClassifier(random_state=0, **PARAMS).fit(X, table[TASKS])
     assert_same_bits(load_model(tmp_path / "m.sk_mtl"), clf, X)
     assert predict(tmp_path) == 0
