@@ -32,10 +32,7 @@ class KnownModel:
     def of(cls, clf: Any) -> Self:
         """Return a fitted classifier with what it has learned of its columns."""
         fitted, names = clf._fitted, list(clf.feature_names_in_)
-        by_feature = fitted.encoder.categories or (None,) * len(names)
-        categories = {
-            n: c.tolist() for n, c in zip(names, by_feature, strict=True) if c is not None
-        }
+        categories = {name: values.tolist() for name, values in clf.categories_.items()}
         kinds = {n: _kind_of(categories[n]) if n in categories else "number" for n in names}
         for task, classes in zip(fitted.schema.task_names, fitted.schema.classes, strict=True):
             categories[task] = classes.tolist()

@@ -92,8 +92,12 @@ def shapley_values(
             evaluate()
         values[row] /= len(of_background)
 
+    def explain_silently(row: int) -> None:
+        with np.errstate(all="ignore"):  # as in predictions; it holds for one thread
+            explain(row)
+
     with ThreadPoolExecutor(compute_thread_limit()) as pool:
-        for _ in pool.map(explain, range(len(of_rows))):
+        for _ in pool.map(explain_silently, range(len(of_rows))):
             pass
     return ShapleyValues(values, of_background.mean(axis=0, dtype=np.float64), bool(is_exact.all()))
 
