@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sk_mtl._fit.fitted import FittedModel
+from sk_mtl._fit.shown import read_only
 from sk_mtl._quoting import quote
 
 __all__ = ["ExportMixin"]
@@ -19,14 +20,19 @@ class ExportMixin:
 
     _fitted: FittedModel
 
+    def _snapshot(self) -> Self:
+        """Return the estimator as it is now: another thread may fit it at any moment."""
+        raise NotImplementedError
+
     @property
     def categories_(self) -> dict[Hashable, np.ndarray]:
         """The categories of the categorical features."""
-        check_is_fitted(self)
-        known = self._fitted.encoder.categories or ()
-        names = getattr(self, "feature_names_in_", range(len(known)))
+        now = self._snapshot()
+        check_is_fitted(now)
+        known = now._fitted.encoder.categories or ()
+        names = getattr(now, "feature_names_in_", range(len(known)))
         named = zip(names, known, strict=True) if len(known) else ()
-        return {name: values.copy() for name, values in named if values is not None}
+        return {name: read_only(values) for name, values in named if values is not None}
 
     def to_keras(self) -> Any:
         """Return the network as a Keras model of class probabilities.
@@ -62,8 +68,9 @@ class ExportMixin:
         >>> {name: p.shape[1] for name, p in model.output.items()}
         {'y0': 2, 'y1': 2, 'y2': 2}
         """
-        check_is_fitted(self)
-        fitted = self._fitted
+        now = self._snapshot()
+        check_is_fitted(now)
+        fitted = now._fitted
         if fitted.network is None:
             raise ValueError(
                 "There is no network to export: no task has two classes among its labels."

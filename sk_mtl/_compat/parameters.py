@@ -96,10 +96,10 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
 _ACT_ONLY_IF: dict[str, tuple[str, Callable[[Mapping[str, Any]], bool]]] = {
     "embedding_size": (
         "numeric_embedding is set, and model is None",
-        lambda p: p["numeric_embedding"] is not None and p["model"] is None,
+        lambda p: p["numeric_embedding"] is not None and p.get("model") is None,
     ),
     "ensemble_method": ("ensemble_size is above 1", lambda p: p["ensemble_size"] > 1),
-    "hidden_layer_sizes": ("model is None", lambda p: p["model"] is None),
+    "hidden_layer_sizes": ("model is None", lambda p: p.get("model") is None),
     "focal_gamma": ("loss='focal'", lambda p: p["loss"] == "focal"),
     "input_noise": ("unlabelled='consistency'", lambda p: p["unlabelled"] == "consistency"),
     "pseudo_label_threshold": (

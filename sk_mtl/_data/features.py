@@ -42,6 +42,11 @@ def check_features(
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         is_categorical = np.array([known is not None for known in categories])
         numbers, codes = split_columns(X, categories)
+        if not len(codes):
+            raise ValueError(
+                f"Found array with 0 sample(s) (shape={(0, len(is_categorical))}) while a minimum "
+                f"of 1 is required by {type(estimator).__name__}."
+            )
         table = np.empty((len(codes), len(is_categorical)), dtype=np.float32)
         table[:, is_categorical] = codes
         if not is_categorical.all():

@@ -468,6 +468,12 @@ class MultiTaskEnsemble(ExplainMixin, DocLinkMixin, BaseEstimator):
             setattr(tags, name, getattr(inner, name))
         return tags
 
+    def _snapshot(self) -> Self:
+        """Return the ensemble as it is now: another thread may fit it at any moment."""
+        now = object.__new__(type(self))
+        now.__dict__.update(vars(self))
+        return now
+
     def _read_by_model(self, X: Any) -> list[tuple[float, FittedModel, Any]]:
         """Return the networks that predict, their weights, and X as numbers for each."""
         check_is_fitted(self)

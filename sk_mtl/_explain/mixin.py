@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -29,6 +29,10 @@ __all__ = ["ExplainMixin"]
 
 class ExplainMixin:
     """The method that explains predictions by the features."""
+
+    def _snapshot(self) -> Self:
+        """Return the estimator as it is now: another thread may fit it at any moment."""
+        raise NotImplementedError
 
     def _read_by_model(self, X: Any) -> list[tuple[float, FittedModel, Any]]:
         """Return each fitted model that predicts, its weight, and X as numbers for it."""
@@ -69,8 +73,9 @@ class ExplainMixin:
             Number of rows of the background that are used at most, drawn at random from more.
         n_permutations : int, default=1
             Number of random orders for each pair of a row and a row of the background that differ
-            in more than eight features; each is used in reverse, too [2]_. The error falls with the
-            root of ``n_permutations * n_background``.
+            in more than eight features; each is used in reverse, too [2]_. The error of the orders
+            falls with the root of ``n_permutations * n_background``, that of the rows that are
+            drawn with the root of `n_background`.
         random_state : int, RandomState instance or None, default=None
             What rows of the background and orders are drawn with.
 
@@ -123,14 +128,20 @@ class ExplainMixin:
         check_choice("explain", "output", output, ("probability", "log_odds"))
         check_integer("explain", "n_background", n_background, 1)
         check_integer("explain", "n_permutations", n_permutations, 1)
+        if isinstance(task, list) or hasattr(task, "shape"):
+            raise TypeError(
+                "task must be the name of one task, or None for all. Got "
+                f"{type(task).__name__}. Pass the rows to compare with as background=."
+            )
         rng = as_random_state(random_state)
-        models = self._read_by_model(X)
+        now = self._snapshot()
+        models = now._read_by_model(X)
         if len(models) > 1 and output != "probability":
             raise ValueError(
                 "An ensemble predicts the mean of the probabilities of its networks, which is what "
                 'can be explained: output="probability". Got "log_odds".'
             )
-        compared = models if background is None else self._read_by_model(background)
+        compared = models if background is None else now._read_by_model(background)
         numbers, n_others = _as_dense(models[0][2]), compared[0][2].shape[0]
         if background is None and n_others < 2:
             raise ValueError(
@@ -150,7 +161,7 @@ class ExplainMixin:
             for (weight, fitted, rows), (_, _, others) in zip(models, compared, strict=True)
         ]
         found = _average(by_model)
-        names = getattr(self, "feature_names_in_", None)
+        names = getattr(now, "feature_names_in_", None)
         names = [f"x{j}" for j in range(numbers.shape[1])] if names is None else list(names)
         shown = _as_shown(X, numbers)
         explanations = [

@@ -11,7 +11,7 @@ from sk_mtl._data.schema import TargetSchema
 from sk_mtl._fit.fitted import FittedModel
 from sk_mtl._tasks import PerTask
 
-__all__ = ["FEATURE_ATTRIBUTES", "SHOWN_ATTRIBUTES", "by_task", "show_fitted"]
+__all__ = ["FEATURE_ATTRIBUTES", "SHOWN_ATTRIBUTES", "by_task", "read_only", "show_fitted"]
 
 # What scikit-learn's validation of X sets.
 FEATURE_ATTRIBUTES = ("n_features_in_", "feature_names_in_")
@@ -35,10 +35,10 @@ def show_fitted(fitted: FittedModel) -> dict[str, Any]:
     return {
         "task_names_": object_array(schema.task_names),
         "n_tasks_": len(schema.task_names),
-        "classes_": by_task([_read_only(c) for c in schema.classes], schema),
+        "classes_": by_task([read_only(c) for c in schema.classes], schema),
         "n_classes_": by_task(list(schema.n_classes), schema),
         "label_coverage_": fitted.labelled_cells / fitted.n_rows,
-        "task_weights_": _read_only(fitted.task_weights),
+        "task_weights_": read_only(fitted.task_weights),
         "history_": fitted.history,
         "n_iter_": fitted.n_iter,
         "best_iter_": fitted.best_iter,
@@ -50,7 +50,7 @@ def by_task(items: list[Any], schema: TargetSchema) -> Any:
     return items[0] if schema.is_1d else PerTask(items, schema.task_names)
 
 
-def _read_only(array: np.ndarray) -> np.ndarray:
+def read_only(array: np.ndarray) -> np.ndarray:
     """Return a view that cannot be written to: the fitted model predicts by the array."""
     view = array.view()
     view.flags.writeable = False

@@ -97,6 +97,8 @@ def to_onnx(
     >>> [output.name for output in model.graph.output]
     ['probabilities_y0', 'probabilities_y1', 'probabilities_y2']
     """
+    if path is not None and not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path must be that of a file. Got {type(path).__name__}. Pass rows as X=.")
     if inputs not in ("auto", "columns", "matrix"):
         raise ValueError(f'inputs must be "auto", "columns" or "matrix". Got {quote(inputs)}.')
     steps, estimator = _open_pipeline(estimator)
@@ -128,7 +130,7 @@ def to_onnx(
             )
         model = join_models(convert_steps(Pipeline(steps), X), model)
     if path is not None:
-        replace_file(os.fspath(path), model.SerializeToString())
+        replace_file(str(os.fspath(path)), model.SerializeToString())
     return model
 
 
@@ -150,6 +152,7 @@ def _open_pipeline(estimator: Any) -> tuple[list[tuple[str, Any]], Any]:
             steps += [(path + n, s) for n, s in before if s not in (None, "passthrough")]
             path += f"{name}: "
         estimator = inner
+    estimator = estimator._snapshot()
     check_is_fitted(estimator)
     return steps, estimator
 
@@ -157,7 +160,7 @@ def _open_pipeline(estimator: Any) -> tuple[list[tuple[str, Any]], Any]:
 def _networks_of(estimator: Any) -> list[tuple[float, Any]]:
     """Return the fitted models that an estimator predicts with, and their weights."""
     if isinstance(estimator, MultiTaskClassifier):
-        return [(1.0, estimator._snapshot()._fitted)]
+        return [(1.0, estimator._fitted)]
     members = zip(estimator.estimator_weights_, estimator.estimators_, strict=True)
     return [(float(weight), member._fitted) for weight, member in members]
 

@@ -210,6 +210,11 @@ def _compare(model: onnx.ModelProto, X: Any, expected: Any) -> None:
         else:
             filler = np.nan if kind == FLOAT else 0
             feed[given.name] = np.where(is_missing, filler, cells).astype(_DTYPES[kind])
+    if not usable.any():
+        raise ValueError(
+            "to_onnx compares the converted steps with the steps themselves, and each row of X has "
+            "a missing cell in a column of text, integers or booleans. Pass rows without."
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = np.asarray(next(iter(ReferenceEvaluator(model).run(None, feed))))

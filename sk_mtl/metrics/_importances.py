@@ -21,6 +21,7 @@ from sk_mtl._data.row_order import warn_of_other_order
 from sk_mtl._data.sample_weight import read_cell_weight
 from sk_mtl._names import did_you_mean
 from sk_mtl._quoting import quote
+from sk_mtl._tasks import PerTask
 from sk_mtl._wrappers import find_missing_label, find_multitask
 from sk_mtl.metrics._predictions import ScoredTask, match_predictions
 from sk_mtl.metrics._report.bootstrap import draw_row_counts, score_resamples
@@ -139,7 +140,7 @@ def task_importances(
     check_is_fitted(estimator)
     found = find_metric(metric)
     X = open_table(X, "X")
-    warn_of_other_order({"X": X, "y": y, "sample_weight": sample_weight})
+    warn_of_other_order({"X": X, "y": y, "sample_weight": sample_weight, "groups": groups})
     names = getattr(find_multitask(estimator), "task_names_", None)
     missing_label = find_missing_label(estimator) if missing_label is None else missing_label
     table = read_labels(y, missing_label=missing_label, task_names=names)
@@ -151,12 +152,9 @@ def task_importances(
     whole = scored.of(X)
     reasons = score_tasks(found, whole, {})[1]
     warn_of_left_out(found, whole, reasons, None)
-    counts = None
     # Of its own, so that what is shuffled does not depend on the resamples.
     of_resamples = as_random_state(int(rng.randint(np.iinfo(np.int32).max)))
-    of_rows = None if groups is None else read_groups(groups, table.n_samples)
-    if n_bootstraps is not None:
-        counts = list(draw_row_counts(table.n_samples, n_bootstraps, of_resamples, of_rows))
+    counts = _draw_counts(scored.counts, n_bootstraps, groups, of_resamples)
     scores = _score_resamples(found, whole, counts)
     sign = 1.0 if found.greater_is_better else -1.0
     tail = (1 - confidence_level) / 2
@@ -192,25 +190,62 @@ class _Scored:
         self._table = table
         self._weight = weight
         self._classes = classes
+        self._chosen: list[Any] | None = None
+        if isinstance(classes, PerTask) and table.form.kind == "frame":
+            names = list(table.task_names)
+            if len(names) < len(classes) and set(names) <= set(classes.task_names):
+                self._chosen = names
+                self._classes = {name: classes[name] for name in names}
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Which cells count, (n_samples, n_tasks)."""
+        mask = self._table.label_mask
+        return mask if self._weight is None else mask & (self._weight > 0)
 
     def of(self, X: Any) -> dict[Any, ScoredTask]:
-        """Return the cells of each task with the predictions for X."""
+        """Return the cells of each task of y with the predictions for X."""
+        found = self._predict(X)
+        if self._chosen is not None:  # y lacks some of the tasks
+            found = {name: found[name] for name in self._chosen}
+            if self._method == "predict":
+                found = pd.DataFrame({name: list(labels) for name, labels in found.items()})
         return match_predictions(
-            self._table, self._weight, self._predict(X), self._method, classes=self._classes
+            self._table, self._weight, found, self._method, classes=self._classes
         )
 
 
+def _draw_counts(
+    is_counted: np.ndarray, n_bootstraps: int | None, groups: Any, rng: np.random.RandomState
+) -> list[np.ndarray]:
+    """Return how often each row is drawn, (n_samples, n_resamples), in batches."""
+    codes = None if groups is None else read_groups(groups, len(is_counted))
+    # Rows without any label are not drawn, so they have no influence.
+    is_drawn = is_counted.any(axis=1)
+    if n_bootstraps is None or not is_drawn.any():
+        return []
+    if codes is not None:
+        _, codes = np.unique(codes[is_drawn], return_inverse=True)
+    batches = []
+    for drawn in draw_row_counts(int(is_drawn.sum()), n_bootstraps, rng, codes):
+        counts = np.zeros((len(is_counted), drawn.shape[1]), np.uint8)  # hardly one is above ten
+        counts[is_drawn] = drawn
+        batches.append(counts)
+    return batches
+
+
 def _score_resamples(
-    metric: Metric, tasks: Mapping[Any, ScoredTask], counts: Sequence[np.ndarray] | None
+    metric: Metric, tasks: Mapping[Any, ScoredTask], counts: Sequence[np.ndarray]
 ) -> np.ndarray:
     """Return the scores of each task on all rows, then on each resample of them."""
     scores = score_tasks(metric, tasks, {})[0]
-    n_resamples = sum(of_batch.shape[1] for of_batch in counts or ())
+    n_resamples = sum(of_batch.shape[1] for of_batch in counts)
     found = np.full((len(tasks), 1 + n_resamples), np.nan)
     for t, (name, task) in enumerate(tasks.items()):
         found[t, 0] = scores[name]
         if task.cells is not None and counts and not np.isnan(scores[name]):
-            parts = [score_resamples(metric, {}, task.cells, c[task.rows]) for c in counts]
+            cells, rows = task.cells, task.rows
+            parts = [score_resamples(metric, {}, cells, c[rows].astype(float)) for c in counts]
             found[t, 1:] = np.concatenate(parts)
     return found
 
@@ -238,7 +273,12 @@ def _choose_features(X: Any, features: Any) -> list[tuple[int, Any]]:
                 f"features must be names or positions of features of X. Got {quote(feature)}; of a "
                 "mask, pass the positions: np.flatnonzero(mask)."
             )
-        is_position = isinstance(feature, Integral) and 0 <= int(feature) < n_features
+        # As with tasks: where names are integers, an integer is a name and never a position.
+        is_position = (
+            isinstance(feature, Integral)
+            and 0 <= int(feature) < n_features
+            and not any(isinstance(name, Integral) for name in names)
+        )
         if feature in names:
             chosen.append((names.index(feature), feature))
         elif is_position:
@@ -248,6 +288,9 @@ def _choose_features(X: Any, features: Any) -> list[tuple[int, Any]]:
                 f"features must be names or positions of features of X. Got {quote(feature)}."
                 f"{did_you_mean(str(feature), [str(name) for name in names])}"
             )
+    positions = [position for position, _ in chosen]
+    if len(set(positions)) < len(positions):
+        raise ValueError(f"features must name each feature once. Got {quote(list(features))}.")
     return chosen
 
 

@@ -33,7 +33,7 @@ class TaskImportancesDisplay:
         What `task_importances` returns: a row for each task and feature, with the columns ``task``,
         ``feature``, ``importance``, ``lower``, ``upper``, ``score`` and ``n_cells``.
     score_name : str, default="score"
-        The name of the score that falls when a feature is shuffled.
+        The name of the score that gets worse when a feature is shuffled.
 
     Attributes
     ----------
@@ -225,7 +225,9 @@ class TaskImportancesDisplay:
         self.axes_, self.figure_, self.bars_ = axes, axes[0].figure, {}
         for panel, name in zip(axes, chosen, strict=True):
             self._plot_task(panel, name, max_features, len(chosen))
-        label = note_left_out(f"change of {self.score_name} when shuffled", tasks, len(names))
+        label = note_left_out(
+            f"how much worse {self.score_name} is when shuffled", tasks, len(names)
+        )
         label_panels(axes, label, "", given=ax is not None)
         return self
 

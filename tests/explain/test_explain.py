@@ -437,3 +437,26 @@ def test_built_networks_are_explained_without_tensorflow(tmp_path):
     path.write_bytes(pickle.dumps((fitted(), X)))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     subprocess.run([sys.executable, "-c", SCRIPT, str(path)], check=True, env=environment)
+
+
+def test_rows_in_place_of_a_task_are_refused():
+    with pytest.raises(TypeError, match="Pass the rows to compare with as background="):
+        fitted().explain(X[:2], X)
+
+
+def test_a_refit_meanwhile_changes_nothing(monkeypatch):
+    clf = make_tiny().fit(pd.DataFrame(X, columns=list("abcd")), X[:, 0] > 0)
+    other = make_tiny().fit(pd.DataFrame(X[:, :2], columns=list("ab")), X[:, 0] > 0)
+    expected = clf.explain(pd.DataFrame(X[:3], columns=list("abcd")), random_state=0)
+    read = MultiTaskClassifier._checked
+
+    def read_and_refit(self, rows):
+        found = read(self, rows)
+        vars(clf).update(vars(other))
+        return found
+
+    monkeypatch.setattr(MultiTaskClassifier, "_checked", read_and_refit)
+    rows = pd.DataFrame(X[:3], columns=list("abcd"))
+    found = clf.explain(rows, background=rows, random_state=0)
+    np.testing.assert_array_equal(found.values, expected.values)
+    assert found.feature_names == list("abcd")

@@ -22,7 +22,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from sk_mtl import MultiTaskClassifier
-from sk_mtl.metrics import make_multitask_scorer, multitask_score, task_importances
+from sk_mtl.metrics import _importances, make_multitask_scorer, multitask_score, task_importances
 from sk_mtl.metrics._importances import COLUMNS, _shuffle
 
 N = 120
@@ -206,9 +206,10 @@ def test_groups_are_resampled_whole():
         return found["upper"][0] - found["lower"][0]
 
     rows, labels = np.tile(X, (4, 1)), pd.concat([Y] * 4, ignore_index=True)
-    grouped = width(rows, labels, 30, groups=np.tile([f"person {i}" for i in range(N)], 4))
+    # Of so many repeats, so that the chance of the shuffles is small beside that of the rows.
+    grouped = width(rows, labels, 120, groups=np.tile([f"person {i}" for i in range(N)], 4))
     assert grouped / width(X, Y, 120) == pytest.approx(1, abs=0.25)
-    assert width(rows, labels, 30) / grouped == pytest.approx(0.5, abs=0.15)
+    assert width(rows, labels, 120) / grouped == pytest.approx(0.5, abs=0.15)
 
 
 def test_intervals_cover_the_importance_on_all_rows_about_as_often_as_they_say():
@@ -603,3 +604,42 @@ def test_shuffling_warns_no_more_than_predicting_does():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         task_importances(fitted_frame(), FRAME, Y, n_repeats=1, n_bootstraps=2)
+
+
+def rng_of(seed):
+    return np.random.RandomState(seed)
+
+
+# -- y that lacks tasks; names of features -------------------------------------------------------
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "accuracy"])
+def test_y_may_lack_tasks(metric):
+    whole = task_importances(fitted_frame(), FRAME, Y, metric=metric, **QUICK)
+    task = Y.columns[1]
+    found = task_importances(fitted_frame(), FRAME, Y[[task]], metric=metric, **QUICK)
+    expected = whole[whole["task"] == task].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, expected)
+
+
+def test_integers_are_names_where_names_are_integers():
+    frame = pd.DataFrame(X, columns=[10 * (j + 1) for j in range(X.shape[1])])
+    clf = fitted()
+    assert set(task_importances(clf, frame, Y, features=[10], **QUICK)["feature"]) == {10}
+    with pytest.raises(ValueError, match="Got 0"):
+        task_importances(clf, frame, Y, features=[0], **QUICK)
+
+
+def test_each_feature_is_named_once():
+    with pytest.raises(ValueError, match="each feature once"):
+        task_importances(fitted(), X, Y, features=[1, 1], **QUICK)
+
+
+def test_rows_without_labels_change_no_interval():
+    more = Y.reindex(range(2 * len(Y)))
+    settings = {"features": [0], "n_repeats": 1, "n_bootstraps": 20}
+    of_labelled = _importances._draw_counts(Y.notna().to_numpy(), 20, None, rng_of(0))
+    of_all = _importances._draw_counts(more.notna().to_numpy(), 20, None, rng_of(0))
+    np.testing.assert_array_equal(of_all[0][: len(Y)], of_labelled[0])
+    assert not of_all[0][len(Y) :].any()
+    assert task_importances(fitted(), np.vstack([X, X]), more, **settings)["lower"].notna().all()

@@ -134,7 +134,7 @@ def test_64_of_many_tasks_are_drawn_and_the_others_counted():
 def test_the_score_is_named():
     display = draw(score_name="roc_auc")
     shown = [text.get_text() for text in display.figure_.findobj(plt.Text)]
-    assert "change of roc_auc when shuffled" in shown
+    assert "how much worse roc_auc is when shuffled" in shown
 
 
 def test_a_task_without_a_score_says_so():
