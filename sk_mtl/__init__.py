@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sk_mtl._model_file import load_model as load_model
     from sk_mtl._model_file import save_model as save_model
     from sk_mtl._onnx.export import to_onnx as to_onnx
+    from sk_mtl._predict_table import predict_table as predict_table
     from sk_mtl._summary import FitSummary as FitSummary
     from sk_mtl._train.program_cache import clear_program_cache as clear_program_cache
 
@@ -29,6 +30,7 @@ __all__ = [
     "TaskView",
     "clear_program_cache",
     "load_model",
+    "predict_table",
     "save_model",
     "to_onnx",
 ]
@@ -64,6 +66,7 @@ _LAZY = {
     "MultiTaskEnsemble": "_ensemble.estimator",
     "clear_program_cache": "_train.program_cache",
     "load_model": "_model_file",
+    "predict_table": "_predict_table",
     "save_model": "_model_file",
     "to_onnx": "_onnx.export",
 }

@@ -5,9 +5,10 @@ Cells that are not what their column is are refused, with their places and the w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from numbers import Number
+from typing import Any
 
 import pandas as pd
 
@@ -16,15 +17,29 @@ from sk_mtl._data.columns import find_times
 from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 
-__all__ = ["read_column", "refuse_times", "suspect_columns"]
+__all__ = [
+    "advise_missing",
+    "read_column",
+    "refuse_times",
+    "suspect_columns",
+    "suspect_tasks",
+    "suspect_text",
+]
 
-# A column with so many numbers among its cells is one of numbers, with something else in it.
-_MOSTLY_NUMBERS = 0.9
+# A column with such a share of numbers among its cells is one of numbers, with something else in
+# it; text that has so many different numbers is told.
+_MOSTLY_NUMBERS = 0.5
+_MANY_NUMBERS = 10
 _N_SHOWN = 5
-_DATE = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?"
+_DAY = "|".join(
+    rf"\d{{4}}{mark}\d{{1,2}}{mark}\d{{1,2}}|\d{{1,2}}{mark}\d{{1,2}}{mark}\d{{4}}"
+    for mark in ("-", "/", r"\.")
+)
+_HOUR = r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AaPp][Mm])?(Z|[+-]\d{2}:?\d{2})?"
+_DATE = rf"({_DAY})([T ]{_HOUR})?"
 _DECIMAL_COMMA = r"[+-]?\d+,\d+"
-_WHOLE = r"[+-]?\d+"
 _MIN_ROWS_TO_SUSPECT = 50
+_MANY_CLASSES = 0.2  # of the labels
 
 
 def read_column(
@@ -90,7 +105,7 @@ def _as_numbers(table: Table, name: str, column: pd.Series) -> pd.Series:
         raise ValueError(
             f"Column {quote(name)} is a number for this model, and {len(odd):,} of its "
             f"{len(cells):,} non-empty cells are none: {_list_cells(table, odd)}. If such cells "
-            f"mean missing, add {_advise_missing(odd)}; otherwise correct them in the table."
+            f"mean missing, add {advise_missing(odd)}; otherwise correct them in the table."
         )
     return numbers.reindex(column.index)
 
@@ -103,29 +118,36 @@ def _as_numbers_where_possible(column: pd.Series) -> pd.Series:
 
 def _refuse_numbers_in_text(table: Table, name: str, column: pd.Series, *, is_label: bool) -> None:
     """Refuse text that is mostly numbers."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return
-    cells = _present_text(column)
-    if not len(cells) or not all(type(cell) is str for cell in cells):
-        return
-    odd = cells[_parse(cells).isna()]
+    cells, odd = _find_odd(column)
     if not len(odd):
-        return  # the format says that it is text
-    if len(cells) - len(odd) >= _MOSTLY_NUMBERS * len(cells):
+        return
+    has_comma = odd.str.fullmatch(_DECIMAL_COMMA)
+    n_numbers = len(cells) - len(odd) + has_comma.sum()
+    if has_comma.mean() >= 0.5 and n_numbers >= _MOSTLY_NUMBERS * len(cells):
+        raise ValueError(
+            f"Column {quote(name)} has numbers with a comma, such as "
+            f"{_list_cells(table, odd[has_comma][:1])}. If it is the decimal one, add --decimal "
+            f"','; if the values are categories, --categorical {_as_argument(name)}."
+        )
+    if len(cells) - len(odd) > _MOSTLY_NUMBERS * len(cells):
         leave_out = "" if is_label else f"; to leave the column out, --drop {_as_argument(name)}"
         raise ValueError(
             f"Column {quote(name)} has numbers in {len(cells) - len(odd):,} of its {len(cells):,} "
             f"non-empty cells, and something else in {len(odd):,}: {_list_cells(table, odd)}. If "
-            f"these mean missing, add {_advise_missing(odd)}; if all values are categories, "
+            f"these mean missing, add {advise_missing(odd)}; if all values are categories, "
             f"--categorical {_as_argument(name)}{leave_out}."
         )
-    has_comma = cells.str.fullmatch(_DECIMAL_COMMA)
-    if has_comma.any() and (has_comma | cells.str.fullmatch(_WHOLE)).mean() >= _MOSTLY_NUMBERS:
-        raise ValueError(
-            f"Column {quote(name)} has numbers with a comma, such as "
-            f"{_list_cells(table, cells[has_comma][:1])}. If it is the decimal one, add --decimal "
-            f"','; if the values are categories, --categorical {_as_argument(name)}."
-        )
+
+
+def _find_odd(column: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Return the cells of text, and which are no numbers: none if the format has said its type."""
+    empty = pd.Series([], dtype=object)
+    if not _is_text(column) or isinstance(column.dtype, pd.CategoricalDtype):
+        return empty, empty
+    cells = _present_text(column)
+    if not all(type(cell) is str for cell in cells):
+        return empty, empty
+    return cells, cells[_parse(cells).isna()]
 
 
 def _list_cells(table: Table, cells: pd.Series) -> str:
@@ -135,9 +157,10 @@ def _list_cells(table: Table, cells: pd.Series) -> str:
     return ", ".join(first) + rest
 
 
-def _advise_missing(odd: pd.Series) -> str:
+def advise_missing(odd: Iterable[Any]) -> str:
     """Return the option by which cells are read as missing."""
     words = list(dict.fromkeys(str(value).strip() for value in odd))
+    words = [f'"{word}"' if "," in word else word for word in words]  # see `read_names`
     listed = ",".join(words[:_N_SHOWN]) + (",..." if len(words) > _N_SHOWN else "")
     return f"--missing-values {_as_argument(listed)}"
 
@@ -193,5 +216,37 @@ def suspect_columns(X: pd.DataFrame) -> list[str]:
             sentences.append(
                 f"Column {quote(name)} has a different whole number in each row, and is a feature. "
                 f"If it numbers the rows, add {option}."
+            )
+    return sentences
+
+
+def suspect_text(table: Table, names: Sequence[str]) -> list[str]:
+    """Return sentences on text with many numbers in it, which becomes a category."""
+    sentences = []
+    for name in names:
+        if name in table.labelled:
+            continue
+        cells, odd = _find_odd(_without_objects(table.frame[name]))
+        n_numbers = len(cells) - len(odd)
+        if len(odd) and _parse(cells).nunique() >= _MANY_NUMBERS:
+            sentences.append(
+                f"Column {quote(name)} has numbers in {n_numbers:,} of its {len(cells):,} "
+                "non-empty cells, and becomes a category. If the others mean missing, add "
+                f"{advise_missing(odd)}."
+            )
+    return sentences
+
+
+def suspect_tasks(Y: pd.DataFrame) -> list[str]:
+    """Return sentences on tasks with so many classes that few rows are left for each."""
+    sentences = []
+    for name in Y.columns:
+        present = Y[name].dropna()
+        n_classes = present.nunique()
+        if len(present) >= _MIN_ROWS_TO_SUSPECT and n_classes > _MANY_CLASSES * len(present):
+            sentences.append(
+                f"Task {quote(name)} has {n_classes:,} classes in {len(present):,} labelled rows. "
+                "Each different value is a class: numbers to predict, and names of rows, are no "
+                "tasks."
             )
     return sentences

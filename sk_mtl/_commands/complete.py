@@ -82,6 +82,8 @@ def _run(options: argparse.Namespace) -> None:
     if options.model is not None:
         _refuse_fit_options(options)
         model = load(options.model)
+        if len(set(options.tasks or ())) < len(options.tasks or ()):
+            raise ValueError("--tasks names a column more than once. Name it once.")
         unknown = [task for task in options.tasks or () if task not in model.tasks]
         if unknown:
             raise ValueError(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ class TextTable:
 
     text: str
     separator: str
+    names: list[str]  # of the columns
     places: list[int]  # the first line of each row, counted from 1
     notes: list[str]
 
@@ -34,6 +36,8 @@ class TextTable:
         return pd.read_csv(
             io.StringIO(self.text),
             sep=self.separator,
+            header=0,
+            names=self.names,
             index_col=False,
             na_values=list(missing),
             dtype=dict.fromkeys(text_columns, str),
@@ -46,6 +50,8 @@ class TextTable:
         return pd.read_csv(
             io.StringIO(self.text),
             sep=self.separator,
+            header=0,
+            names=self.names,
             index_col=False,
             dtype=str,
             keep_default_na=False,
@@ -60,13 +66,19 @@ def read_text_table(path: Path, separator: str, encoding: str, *, skips_bad: boo
     scan = _scan(lines, separator)
     if scan.header is None:
         raise ValueError(f"{path} is empty, or its first line cannot be read.")
-    _check_header(scan.header, path, separator)
+    names = _name_columns(scan.header, path, separator)
     notes = [
         f"Column {i + 1} of {path.name} has no name, and is called 'Unnamed: {i}'. If it numbers "
         f"the rows, add --drop 'Unnamed: {i}'."
         for i, name in enumerate(scan.header)
         if not name.strip()
     ]
+    blank = [name for name in scan.header if name.strip() and name != name.strip()]
+    if blank:
+        notes.append(
+            f"{len(blank)} name(s) in the first line of {path.name} have blanks around them, which "
+            f"are left out: {enumerate_some(map(quote, blank))}."
+        )
     if scan.bad:
         told = _describe_bad(scan.bad)
         if not skips_bad:
@@ -76,7 +88,7 @@ def read_text_table(path: Path, separator: str, encoding: str, *, skips_bad: boo
             )
         notes.append(f"{len(scan.bad)} line(s) of {path.name} are left out: {told}.")
         text = "".join(line for a, b in scan.spans for line in lines[a:b])
-    return TextTable(text, separator, scan.places, notes)
+    return TextTable(text, separator, names, scan.places, notes)
 
 
 @dataclass
@@ -100,7 +112,7 @@ def _scan(lines: list[str], separator: str) -> _Scan:
 
 def _scan_from(lines: list[str], begin: int, separator: str, found: _Scan) -> int:
     """Scan up to a record of several lines that is none; return where to go on."""
-    reader = csv.reader(_from(lines, begin), delimiter=separator, strict=True)
+    reader = csv.reader(islice(lines, begin, None), delimiter=separator, strict=True)
     start = begin
     try:
         for record in reader:
@@ -129,11 +141,6 @@ def _scan_from(lines: list[str], begin: int, separator: str, found: _Scan) -> in
     return len(lines)
 
 
-def _from(lines: list[str], begin: int) -> Iterator[str]:
-    for position in range(begin, len(lines)):
-        yield lines[position]
-
-
 def _describe_error(error: csv.Error) -> str:
     """Return what is wrong with a line, in words of this package."""
     text = str(error)
@@ -157,9 +164,10 @@ def _describe_bad(bad: list[tuple[int, str]]) -> str:
     return "; ".join(phrases) + rest
 
 
-def _check_header(header: list[str], path: Path, separator: str) -> None:
-    """Refuse a first line that names two columns alike, or that another separator cuts."""
-    twice = [name for name, n in Counter(header).items() if n > 1 and name.strip()]
+def _name_columns(header: list[str], path: Path, separator: str) -> list[str]:
+    """Return names without blanks around them; refuse equal ones, and another separator."""
+    names = [name.strip() or f"Unnamed: {i}" for i, name in enumerate(header)]
+    twice = [name for name, n in Counter(names).items() if n > 1]
     if twice:
         raise ValueError(
             f"The first line of {path} names {len(twice)} column(s) more than once: "
@@ -172,6 +180,7 @@ def _check_header(header: list[str], path: Path, separator: str) -> None:
             f"The first line of {path} has one column, {quote(header[0])}. If {name} separates "
             f"columns, add --delimiter {name}."
         )
+    return names
 
 
 def _decode(path: Path, encoding: str) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from sk_mtl._commands.console import run_command, tell, warn
 from sk_mtl._commands.formats import check_output
-from sk_mtl._commands.learning import column_of_groups, column_of_weights
+from sk_mtl._commands.learning import column_of_groups, column_of_weights, refuse_two_roles
 from sk_mtl._commands.models import KnownModel, load
 from sk_mtl._commands.options import (
     add_bootstraps,
@@ -24,7 +24,6 @@ from sk_mtl._commands.options import (
     reading_of,
 )
 from sk_mtl._commands.tables import Table, write_table
-from sk_mtl._data.labels import read_labels
 from sk_mtl._tasks import enumerate_some
 
 __all__ = ["Evaluation", "evaluate", "main"]
@@ -78,6 +77,7 @@ def _run(options: argparse.Namespace) -> None:
     found = evaluate(options)
     if not options.quiet:
         tell(found.notes)
+    if options.output is None or not options.quiet:
         width = min(max(shutil.get_terminal_size().columns, _MIN_WIDTH), _MAX_WIDTH)
         print(found.report.to_text(line_width=width))
     if options.output is not None:
@@ -90,25 +90,16 @@ def evaluate(options: argparse.Namespace) -> Evaluation:
     """Score the model of a command on its table."""
     from sk_mtl._commands.scores import score_predictions
 
+    refuse_two_roles(options)
     model = load(options.model)
     clf = model.clf
     table = model.read(options.table, reading_of(options))
-    Y = model.labels_of(table)
+    Y, unknown_labels = model.scored_labels_of(table)
     lacking = [task for task in model.tasks if task not in Y.columns]
-    if not Y.shape[1]:
-        raise ValueError(
-            f"{options.table} has no column of the model's tasks: "
-            f"{enumerate_some(map(repr, model.tasks))}."
-        )
-    if not read_labels(Y, missing_label=clf.missing_label).label_mask.any():
-        raise ValueError(
-            f"{options.table} has no label to score on: all cells of "
-            f"{enumerate_some(map(repr, Y.columns))} are missing."
-        )
     groups = column_of_groups(table, options.group)
     weights = column_of_weights(table, options.weight)
     X, unknown = model.features_of(table)
-    warn(unknown)
+    warn([*unknown, *unknown_labels])
     notes = table.notes_on({*model.features, *model.tasks})
     if lacking:
         notes.append(f"The table lacks the task(s) {enumerate_some(map(repr, lacking))}.")

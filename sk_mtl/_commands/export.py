@@ -15,6 +15,8 @@ from typing import Any
 from sk_mtl._codec.files import replace_file
 from sk_mtl._commands.console import quiet_import, run_command
 from sk_mtl._commands.formats import check_output
+from sk_mtl._commands.models import load_classifier
+from sk_mtl._commands.options import add_quiet, make_parser
 from sk_mtl._quoting import quote
 
 __all__ = ["main"]
@@ -29,14 +31,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m sk_mtl export",
-        description=(
-            "Write a saved model for other tools. ONNX takes the columns of the table as they "
-            "are, and needs no TensorFlow; the other formats hold the network alone, which takes "
-            "numbers and the positions of categories."
-        ),
-        allow_abbrev=False,
+    parser = make_parser(
+        "export",
+        "Write a saved model for other tools. ONNX takes the columns of the table as they are, and "
+        "needs no TensorFlow; the other formats hold the network alone, which takes numbers and "
+        "the positions of categories.",
+        has_tables=False,
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="a model that `fit` has saved")
     parser.add_argument(
@@ -52,13 +52,11 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--labels", action="store_true", help="ONNX: give the predicted labels, too"
     )
-    parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
+    add_quiet(parser)
     return parser
 
 
 def _run(options: argparse.Namespace) -> None:
-    from sk_mtl._model_file import load_model
-
     kind = _find_format(options.output, options.format)
     if options.labels and kind != "onnx":
         raise ValueError(
@@ -68,10 +66,7 @@ def _run(options: argparse.Namespace) -> None:
         _check_folder(options.output)
     else:
         check_output(options.output, inputs=[options.model], is_table=False)
-    try:
-        clf = load_model(options.model)
-    except ValueError as error:
-        raise ValueError(f"{options.model} is no model: {error}") from error
+    clf = load_classifier(options.model)
     if kind == "onnx":
         from sk_mtl._onnx.export import to_onnx
 

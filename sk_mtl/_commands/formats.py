@@ -11,6 +11,7 @@ from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 
 __all__ = [
+    "ENDINGS",
     "FORMATS",
     "STATISTICAL",
     "check_format",
@@ -35,7 +36,8 @@ _FAMILIES = {
     ".xpt": "SAS transport",
 }
 STATISTICAL = {".dta", ".sav", ".zsav", ".por", ".sas7bdat", ".xpt"}
-FORMATS = ", ".join(_FAMILIES)
+ENDINGS = tuple(_FAMILIES)
+FORMATS = ", ".join(ENDINGS)
 # The library reads these, and cannot write them.
 _READ_ONLY = {".sas7bdat"}
 

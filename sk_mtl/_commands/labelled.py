@@ -9,12 +9,10 @@ import pandas as pd
 
 from sk_mtl._commands.statistical import StatisticalTable, blank_out, write_value
 
-__all__ = ["name_codes_of", "read_labelled"]
+__all__ = ["CODES_SUFFIX", "read_labelled"]
 
-
-def name_codes_of(name: str) -> str:
-    """Return the name of the column that holds the kinds of missing of a column of numbers."""
-    return f"{name} (code)"
+# The column of the kinds of missing of a column of numbers has its name and this.
+CODES_SUFFIX = " (code)"
 
 
 def read_labelled(
@@ -32,7 +30,7 @@ def read_labelled(
     code_notes, bases, labelled = {}, {}, set()
     for name in table.stored.columns:
         words = [*missing, *missing_labels] if name in tasks else missing
-        kind, code_column = kinds.get(name), name_codes_of(name)
+        kind, code_column = kinds.get(name), name + CODES_SUFFIX
         column, has_labels = _read_values(table, name, words, kind)
         names = _read_codes(table, name, words)
         if has_labels:
@@ -70,10 +68,11 @@ def read_labelled(
 def _read_codes(table: StatisticalTable, name: str, words: Sequence[str]) -> pd.Series:
     """Return the names of the codes of those cells that hold one, unless it is to be missing."""
     codes = table.codes_of(name).dropna()
+    called = {code: table.name_of(name, code) for code in codes.unique()}
     called = {
-        code: table.name_of(name, code)
-        for code in codes.unique()
-        if table.write_code(code) not in words
+        code: text
+        for code, text in called.items()
+        if table.write_code(code) not in words and text not in words
     }
     return codes.map(called).dropna().astype(object)
 

@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sk_mtl._commands.cells import read_column, refuse_times, suspect_columns
+from sk_mtl._commands.cells import (
+    read_column,
+    refuse_times,
+    suspect_columns,
+    suspect_tasks,
+    suspect_text,
+)
 from sk_mtl._commands.console import quiet_import, tell
+from sk_mtl._commands.missing import find_unmatched, read_missing_labels
 from sk_mtl._commands.tables import Table, refuse_unknown
 from sk_mtl._quoting import quote
 
-__all__ = ["TrainingData", "column_of_groups", "column_of_weights", "fit_classifier", "gather"]
+__all__ = [
+    "TrainingData",
+    "column_of_groups",
+    "column_of_weights",
+    "fit_classifier",
+    "gather",
+    "refuse_two_roles",
+]
 
 # Parameters that the commands must know of, too.
 _OPTIONS = {
@@ -35,21 +49,24 @@ class TrainingData:
     Y: pd.DataFrame
     groups: pd.Series | None
     weights: pd.Series | None
+    missing_label: list[Any] | None = None
 
     def take(self, rows: np.ndarray) -> TrainingData:
         """Return some of the rows."""
-        parts = (self.X, self.Y, self.groups, self.weights)
-        return TrainingData(*(None if part is None else part.iloc[rows] for part in parts))
+        groups, weights = (
+            None if part is None else part.iloc[rows] for part in (self.groups, self.weights)
+        )
+        return replace(
+            self, X=self.X.iloc[rows], Y=self.Y.iloc[rows], groups=groups, weights=weights
+        )
 
 
 def gather(table: Table, options: argparse.Namespace) -> TrainingData:
     """Return the columns of a table in their parts, and tell what is doubtful of them."""
-    frame, tasks = table.frame, list(dict.fromkeys(options.tasks))
+    frame, tasks = table.frame, options.tasks
     others = [name for name in (options.group, options.weight) if name is not None]
     refuse_unknown(frame, [*tasks, *options.drop, *others, *options.categorical])
-    for name in [*options.drop, *others]:
-        if name in tasks:
-            raise ValueError(f"Column {quote(name)} cannot be a task and something else.")
+    refuse_two_roles(options)
     left_out = {*tasks, *options.drop, *others}
     features = [
         name
@@ -64,11 +81,30 @@ def gather(table: Table, options: argparse.Namespace) -> TrainingData:
     Y = pd.DataFrame(
         {n: read_column(table, n, is_label=True, is_categorical=n in categorical) for n in tasks}
     )
+    missing = read_missing_labels(options.missing, Y) or None
     if not options.quiet:
-        tell([*table.notes_on({*features, *tasks}), *suspect_columns(X)])
-    return TrainingData(
-        X, Y, column_of_groups(table, options.group), column_of_weights(table, options.weight)
-    )
+        tell(table.notes_on({*features, *tasks}))
+        unmatched = find_unmatched(options.missing, Y, table.statistical)
+        tell(f"--missing: no label of the tasks is {quote(word)}." for word in unmatched)
+        texts = [name for name in (*features, *tasks) if name not in categorical]
+        tell([*suspect_text(table, texts), *suspect_columns(X), *suspect_tasks(Y)])
+    groups = column_of_groups(table, options.group)
+    return TrainingData(X, Y, groups, column_of_weights(table, options.weight), missing)
+
+
+def refuse_two_roles(options: argparse.Namespace) -> None:
+    """Refuse a column that options name twice, where it can be one thing only."""
+    tasks = getattr(options, "tasks", None) or []
+    twice = [name for name in tasks if tasks.count(name) > 1]
+    if twice:
+        raise ValueError(f"{quote(twice[0])} is in --tasks more than once. Name it once.")
+    roles = dict.fromkeys(tasks, "--tasks")
+    named = [(name, "--drop") for name in getattr(options, "drop", ()) if name in roles]
+    # A column of groups or weights is no feature: to drop it, too, changes nothing.
+    named += [(options.group, "--group"), (options.weight, "--weight")]
+    for name, option in named:
+        if name is not None and roles.setdefault(name, option) != option:
+            raise ValueError(f"{quote(name)} is in {roles[name]} and in {option}. Name it in one.")
 
 
 def column_of_groups(table: Table, name: str | None) -> pd.Series | None:
@@ -95,10 +131,11 @@ def column_of_weights(table: Table, name: str | None) -> pd.Series | None:
     numbers = pd.to_numeric(weights.astype(object), errors="coerce").astype(float)
     bad = np.flatnonzero(~(np.isfinite(numbers) & (numbers >= 0)))
     if len(bad):
+        first = weights.iloc[bad[0]]
+        cell = "an empty cell" if pd.isna(first) else quote(first)
         raise ValueError(
             f"Column {quote(name)} must have a weight of at least 0 for every row. {len(bad):,} "
-            f"cell(s) have none, the first in {table.place(int(bad[0]))}: "
-            f"{quote(weights.iloc[bad[0]])}."
+            f"cell(s) have none, the first in {table.place(int(bad[0]))}: {cell}."
         )
     return numbers
 
@@ -113,7 +150,7 @@ def fit_classifier(
     params = _read_params(options.param)
     params |= {
         "known_labels": known_labels,
-        "missing_label": options.missing or None,
+        "missing_label": data.missing_label,
         "random_state": options.random_state,
         "verbose": 0 if options.quiet else 1,
     }

@@ -8,7 +8,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from sk_mtl._commands.formats import FORMATS
+from sk_mtl._commands.formats import ENDINGS, FORMATS
 from sk_mtl._commands.tables import Reading
 
 __all__ = [
@@ -23,11 +23,12 @@ __all__ = [
 ]
 
 
-def make_parser(name: str, description: str) -> argparse.ArgumentParser:
+def make_parser(name: str, description: str, *, has_tables: bool = True) -> argparse.ArgumentParser:
     """Return the parser of a command."""
+    endings = f" Tables end with {FORMATS}." if has_tables else ""
     return argparse.ArgumentParser(
         prog=f"python -m sk_mtl {name}",
-        description=f"{description} Tables end with {FORMATS}.",
+        description=f"{description}{endings}",
         allow_abbrev=False,  # an option to come must not make a script ambiguous
     )
 
@@ -58,12 +59,12 @@ def add_reading(parser: argparse.ArgumentParser, *, is_fit: bool) -> None:
         group.add_argument(
             "--keep-codes",
             nargs="?",
-            type=read_names,
+            type=_read_kept,
             const=None,
             default=[],
             metavar="A,B",
             help="keep apart the kinds of missing of Stata, SPSS and SAS, in these columns or all: "
-            "as categories of features, and classes of tasks",
+            "as categories of features, and classes of tasks. Write TABLE first",
         )
     group.add_argument(
         "--skip-bad-lines",
@@ -100,10 +101,11 @@ def add_fit_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--missing",
-        type=_read_values,
+        type=read_names,
         default=[],
         metavar="98,99",
-        help="labels that mean missing, besides empty cells",
+        help="labels that mean missing, besides empty cells; in columns of text, as they are "
+        "written",
     )
     group.add_argument(
         "--group", metavar="NAME", help="a column of groups, such as people, that stay together"
@@ -149,7 +151,9 @@ def add_bootstraps(parser: argparse.ArgumentParser) -> None:
 
 def add_quiet(parser: argparse.ArgumentParser) -> None:
     """Add how much is printed."""
-    parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
+    parser.add_argument(
+        "--quiet", action="store_true", help="print scores, warnings and errors only"
+    )
 
 
 def read_names(text: str) -> list[str]:
@@ -158,17 +162,11 @@ def read_names(text: str) -> list[str]:
     return [name.strip() for row in rows for name in row if name.strip()]
 
 
-def _read_values(text: str) -> list[Any]:
-    return [_read_value(value) for value in read_names(text)]
-
-
-def _read_value(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    return text
+def _read_kept(text: str) -> list[str]:
+    """Return names of columns; refuse the table, which the option takes for them."""
+    if text.lower().endswith(ENDINGS):
+        raise argparse.ArgumentTypeError(f"write TABLE first: {text!r} is read as names of columns")
+    return read_names(text)
 
 
 def _read_count(text: str) -> int:

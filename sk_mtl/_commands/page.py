@@ -31,7 +31,7 @@ h2 { font-size: 1.25rem; margin: 2.5rem 0 .6rem; padding-top: .6rem;
   border-top: 1px solid var(--line); }
 h3 { font-size: 1rem; margin: 0 0 .4rem; }
 p { margin: .4rem 0; max-width: 46rem; overflow-wrap: anywhere; }
-.soft, figcaption, caption { color: var(--soft); font-size: .9rem; }
+.soft { color: var(--soft); font-size: .9rem; }
 nav { display: flex; flex-wrap: wrap; gap: .1rem .9rem; }
 nav a { color: inherit; }
 dl { display: grid; grid-template-columns: minmax(7rem, max-content) 1fr; gap: .25rem 1.2rem;
@@ -47,7 +47,6 @@ figure svg { display: block; width: 100%; height: auto; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem;
   font-variant-numeric: tabular-nums; }
-caption { text-align: left; padding-bottom: .3rem; }
 th, td { text-align: right; padding: .2rem .4rem; vertical-align: top; font-weight: normal; }
 th:first-child, th.words, td.words { text-align: left; overflow-wrap: anywhere; }
 th:first-child { min-width: 7rem; }
@@ -77,10 +76,9 @@ def section(anchor: str, heading: str, content: str) -> str:
     return f'<section id="{anchor}">\n<h2>{escape(heading)}</h2>\n{content}\n</section>\n'
 
 
-def paragraphs(sentences: Iterable[str], *, soft: bool = True) -> str:
+def paragraphs(sentences: Iterable[str]) -> str:
     """Return texts as paragraphs."""
-    kind = ' class="soft"' if soft else ""
-    return "".join(f"<p{kind}>{escape(text)}</p>" for text in sentences)
+    return "".join(f'<p class="soft">{escape(text)}</p>' for text in sentences)
 
 
 def list_facts(facts: Iterable[tuple[str, str]]) -> str:
@@ -93,7 +91,6 @@ def table(
     head: Sequence[str],
     rows: Sequence[Sequence[str]],
     *,
-    caption: str = "",
     words: Sequence[int] = (),
     last_is_mean: bool = False,
 ) -> str:
@@ -109,8 +106,7 @@ def table(
             for j, text in enumerate(row[1:], start=1)
         )
         lines.append(f'<tr{kind}><th scope="row">{escape(row[0])}</th>{rest}</tr>')
-    title = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f"<table>{title}<thead><tr>{cells}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+    return f"<table><thead><tr>{cells}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
 
 
 def _class_of(column: int, words: Sequence[int]) -> str:

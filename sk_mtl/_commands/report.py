@@ -42,6 +42,7 @@ _MAX_DRAWN_TASKS = 12  # that have figures of their own
 # The importance of features takes a prediction for each feature and repeat: so many rows and
 # repeats for up to so many features, fewer beyond, and none beyond the last number.
 _EFFORTS = {200: (2_000, 5), 2_000: (500, 1)}
+_MAX_RESAMPLES = 200  # for the intervals of an importance
 _MAX_SHOWN = 10
 
 
@@ -136,19 +137,14 @@ def _describe_model(found: Evaluation, options: argparse.Namespace) -> Iterable[
         for task, n in zip(model.tasks, fitted.labelled_cells, strict=True)
     ]
     yield "Labels in training", enumerate_some(labelled, 20)
-    kept = f", weights of epoch {clf.best_iter_} kept" if clf.best_iter_ else ""
-    yield "Epochs", f"{clf.n_iter_}{kept}"
+    yield "Epochs", f"{clf.n_iter_}{model.kept_weights}"
+    defaults = type(clf)().get_params(deep=False)
     changed = [
         f"{name}={value!r}"
         for name, value in clf.get_params(deep=False).items()
-        if name != "verbose" and not _is_default(clf, name, value)
+        if name != "verbose" and (name not in defaults or repr(defaults[name]) != repr(value))
     ]
     yield "Parameters", ", ".join(changed) or "defaults"
-
-
-def _is_default(clf: Any, name: str, value: Any) -> bool:
-    defaults = type(clf)().get_params(deep=False)
-    return name in defaults and repr(defaults[name]) == repr(value)
 
 
 def _describe_table(found: Evaluation, options: argparse.Namespace) -> str:
@@ -278,9 +274,11 @@ def _show_importance(found: Evaluation, options: argparse.Namespace, figures: Fi
             [f"Not computed: it would take a prediction for each of {n_features:,} features."]
         )
     max_rows, n_repeats = efforts[0]
+    n_bootstraps = min(options.bootstraps, _MAX_RESAMPLES) or None
+    intervals = "" if n_bootstraps is None else ", with 95 % intervals"
     sentences = [
         "How much the log loss of a task grows when the values of a feature are shuffled among the "
-        "rows, with 95 % intervals. Features that say the same may each seem unimportant."
+        f"rows{intervals}. Features that say the same may each seem unimportant."
     ]
     if len(X) > max_rows:
         chosen = np.random.default_rng(options.random_state).permutation(len(X))[:max_rows]
@@ -295,6 +293,7 @@ def _show_importance(found: Evaluation, options: argparse.Namespace, figures: Fi
         X,
         Y,
         n_repeats=n_repeats,
+        n_bootstraps=n_bootstraps,
         sample_weight=weights,
         groups=groups,
         random_state=options.random_state,

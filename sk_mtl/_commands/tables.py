@@ -20,6 +20,7 @@ from sk_mtl._commands.formats import (
     import_library,
 )
 from sk_mtl._commands.labelled import read_labelled
+from sk_mtl._commands.missing import find_unmatched, words_of
 from sk_mtl._commands.statistical import (
     StatisticalTable,
     blank_out,
@@ -103,34 +104,42 @@ def read_table(
     ending = check_format(path)
     import_library(ending)
     missing = list(reading.missing_values)
+    unmatched: list[str] = []
     if ending in _SEPARATORS:
         separator = _SEPARATORS[ending] if reading.delimiter is None else reading.delimiter
         text = read_text_table(path, separator, reading.encoding, skips_bad=reading.skip_bad_lines)
         words = [*categorical, *(name for name, kind in kinds.items() if kind == "text")]
         frame = text.parse(missing=missing, text_columns=words, decimal=reading.decimal)
         table = Table(path, frame, missing, text.notes, text=text)
+        if missing:
+            unmatched = find_unmatched(missing, text.as_written(), reads_numbers=True)
     elif ending in STATISTICAL:
         statistical = read_statistical(path)
         read = read_labelled(
             statistical,
             missing=missing,
-            missing_labels=[str(label) for label in reading.missing_labels],
+            missing_labels=words_of(reading.missing_labels),
             keep=reading.keep_codes,
             tasks=tasks,
             kinds=kinds,
             categories={} if categories is None else categories,
         )
         table = Table(path, **read, missing_values=missing, statistical=statistical)
+        unmatched = find_unmatched(missing, table.frame, statistical)
     else:
-        table = Table(path, _read_arrow(path, ending, missing), missing)
+        stored = _read_arrow(path, ending)
+        frame = pd.DataFrame({name: _without_missing(stored[name], missing) for name in stored})
+        table = Table(path, frame, missing)
+        unmatched = find_unmatched(missing, stored)
     if not len(table.frame):
         raise ValueError(f"{path} has no rows.")
+    table.notes += [f"--missing-values: no cell is {quote(word)}." for word in unmatched]
     if not kinds and (reading.keep_codes is None or len(reading.keep_codes)):
         _check_kept(table, reading.keep_codes)
     return table
 
 
-def _read_arrow(path: Path, ending: str, missing: Sequence[str]) -> pd.DataFrame:
+def _read_arrow(path: Path, ending: str) -> pd.DataFrame:
     """Return a Parquet or Feather table; its pandas index is a column if it has a name."""
     with path.open("rb") as file:
         try:
@@ -139,17 +148,14 @@ def _read_arrow(path: Path, ending: str, missing: Sequence[str]) -> pd.DataFrame
             raise ValueError(f"{path} cannot be read as a {ending} table: {error}.") from error
     has_name = any(name is not None for name in frame.index.names)
     frame = frame.reset_index(drop=not has_name)
-    columns = {}
-    for name in frame.columns:
-        column = blank_out(frame[name], missing)
-        if column is not frame[name] and not column.equals(frame[name]):
-            column = _as_numbers_if_all(column)
-        columns[str(name)] = column
-    return pd.DataFrame(columns)
+    return frame.set_axis([str(name) for name in frame.columns], axis=1)
 
 
-def _as_numbers_if_all(column: pd.Series) -> pd.Series:
-    """Return text as numbers if nothing else is left, as a CSV would have it."""
+def _without_missing(stored: pd.Series, missing: Sequence[str]) -> pd.Series:
+    """Return a column without cells that mean missing, as numbers if nothing else is left."""
+    column = blank_out(stored, missing)
+    if column is stored or column.equals(stored):
+        return column
     if pd.api.types.is_numeric_dtype(column):
         return column
     numbers = pd.to_numeric(column, errors="coerce")

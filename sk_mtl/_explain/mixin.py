@@ -128,10 +128,11 @@ class ExplainMixin:
         check_choice("explain", "output", output, ("probability", "log_odds"))
         check_integer("explain", "n_background", n_background, 1)
         check_integer("explain", "n_permutations", n_permutations, 1)
-        if isinstance(task, list) or hasattr(task, "shape"):
+        asked: Any = task
+        if isinstance(asked, list) or hasattr(asked, "shape"):
             raise TypeError(
                 "task must be the name of one task, or None for all. Got "
-                f"{type(task).__name__}. Pass the rows to compare with as background=."
+                f"{type(asked).__name__}. Pass the rows to compare with as background=."
             )
         rng = as_random_state(random_state)
         now = self._snapshot()

@@ -263,7 +263,7 @@ def test_format_that_cannot_be_written_is_refused_first(folder, capsys):
         (["--param", "l2=0", "--param", "l2=1"], "sets 'l2' more than once"),
         (["--param", "missing_label=9"], "missing_label is set by --missing, not by --param"),
         (["--categorical", "sexx"], "has no column 'sexx'"),
-        (["--drop", "income_50k"], "'income_50k' cannot be a task and something else"),
+        (["--drop", "income_50k"], "'income_50k' is in --tasks and in --drop"),
         (["--weight", "sex"], "must have a weight of at least 0 for every row. 300 cell(s)"),
         (["--group", "hisp_origin"], "must have a group for every row"),
         (["--test-size", ".2", "--test-table", "t.csv"], "not both"),
