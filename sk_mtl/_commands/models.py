@@ -83,10 +83,8 @@ class KnownColumns:
         return pd.DataFrame(columns, index=table.frame.index)
 
     def scored_labels_of(self, table: Table) -> tuple[pd.DataFrame, list[str]]:
-        """Return labels to score on, and sentences on those that the model does not know.
-
-        A table without labels is refused, and one that has no label of the model in a task.
-        """
+        """Return labels to score on, and sentences on those that the model does not know."""
+        # A table without labels is refused, and one that has no label of the model in a task.
         Y = self.labels_of(table)
         if not Y.shape[1]:
             raise ValueError(

@@ -248,7 +248,7 @@ class TaskImportancesDisplay:
         self.bars_[name] = ax.barh(
             places,
             top["importance"],
-            xerr=np.clip(ends, 0, None) if has_interval else None,
+            xerr=np.clip(ends, 0, None).tolist() if has_interval else None,
             error_kw={"lw": 1, "ecolor": ax.xaxis.label.get_color()},
             color="C0",
             alpha=0.6,

@@ -17,7 +17,7 @@ from sk_mtl import MultiTaskClassifier
 N_ROWS = 80
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(N_ROWS, 3)).astype(np.float32)
-MIXED = pd.DataFrame(X[:, :2], columns=["u", "v"])
+MIXED = pd.DataFrame(X[:, :2].copy(), columns=["u", "v"])
 MIXED.loc[::6, "v"] = np.nan
 MIXED["kind"] = pd.Categorical(RNG.choice(np.array(["a", "b", "c", None], object), N_ROWS))
 MIXED["place"] = pd.Categorical(np.arange(N_ROWS) % 70 + 1000)

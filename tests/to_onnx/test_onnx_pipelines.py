@@ -124,6 +124,8 @@ is_old = tuple(map(int, skl2onnx.__version__.split(".")[:2])) < (1, 19)
 newer = pytest.mark.skipif(is_old, reason="skl2onnx < 1.19")
 
 
+# scikit-learn 1.6 announces what 1.7 has changed.
+@pytest.mark.filterwarnings(r"ignore:\s*The format of the columns of the 'remainder':FutureWarning")
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[newer] * (name in NEWER)) for name in STEPS]
 )
