@@ -6,15 +6,13 @@ Imports pyarrow when it is used.
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from sk_mtl._codec.files import check_writable, replaced_file
 from sk_mtl._tasks import enumerate_some
 
 __all__ = ["check_output", "iterate_batches", "open_dataset", "write_batches"]
@@ -110,10 +108,7 @@ def _without_dictionary(field: Any) -> Any:
 
 def check_output(table: Any, dataset: Any, path: Path) -> None:
     """Refuse a file that could not be written, or is read, before anything is computed for it."""
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder. Name a file.")
-    if not path.absolute().parent.is_dir():
-        raise ValueError(f"{path} cannot be written: there is no folder {path.parent}.")
+    check_writable(str(path))
     read = {Path(name).resolve() for name in getattr(dataset, "files", ())}
     if isinstance(table, (str, os.PathLike)):
         read.add(Path(os.fspath(table)).resolve())
@@ -147,35 +142,24 @@ def write_batches(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    temporary = path.with_name(f".{path.name[:20]}.{secrets.token_hex(4)}.tmp")
     writer: Any = None
     schema: Any = None  # of the predictions; those of the first batch
     n_rows = 0
-    try:
-        with open(temporary, "xb") as file:
-            try:
-                for batch, frame in batches:
-                    kept = batch.select(list(keep))  # as stored: pandas has no integers with nulls
-                    part = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
-                    schema = part.schema
-                    fields = pa.schema([*kept.schema, *schema], metadata=schema.metadata)
-                    if writer is None:
-                        writer = pq.ParquetWriter(file, fields)
-                    columns = [*kept.columns, *part.columns]
-                    writer.write_table(pa.Table.from_arrays(columns, schema=fields))
-                    n_rows += len(frame)
-            finally:
-                if writer is not None:
-                    writer.close()
-            if not n_rows:
-                raise ValueError("The table has no rows.")
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            shutil.copymode(path, temporary)
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            os.remove(temporary)
-        raise
+    with replaced_file(str(path)) as file:
+        try:
+            for batch, frame in batches:
+                kept = batch.select(list(keep))  # as stored: pandas has no integers with nulls
+                part = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+                schema = part.schema
+                fields = pa.schema([*kept.schema, *schema], metadata=schema.metadata)
+                if writer is None:
+                    writer = pq.ParquetWriter(file, fields)
+                columns = [*kept.columns, *part.columns]
+                writer.write_table(pa.Table.from_arrays(columns, schema=fields))
+                n_rows += len(frame)
+        finally:
+            if writer is not None:
+                writer.close()
+        if not n_rows:
+            raise ValueError("The table has no rows.")
     return n_rows

@@ -6,6 +6,7 @@ import numpy as np
 
 from sk_mtl._data.input_spec import InputSpec
 from sk_mtl._model.spec import NetworkSpec
+from sk_mtl._model.variables import list_variables
 
 INPUTS = {
     "none": None,
@@ -56,3 +57,31 @@ def make_specs():
             ensemble_size=size,
             ensemble_method=method,
         )
+
+
+def make_values(spec, seed=0):
+    """Return values of a network's variables."""
+    rng = np.random.default_rng(seed)
+    values = []
+    for variable in list_variables(spec):
+        if variable.dtype != "float32":
+            values.append(np.zeros(variable.shape, variable.dtype))
+            continue
+        low = 0.3 if variable.kind in ("moving_variance", "scale", "slope") else -1
+        value = rng.uniform(low, 1, variable.shape)
+        if variable.kind == "kernel":
+            value /= np.sqrt(variable.shape[-2])
+        values.append(value.astype(np.float32))
+    return values
+
+
+def make_X(spec, n_rows=60, seed=1):
+    """Return rows for a network: codes where it reads categories, and missing cells if it may."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_rows, spec.n_features)).astype(np.float32)
+    if spec.input is not None:
+        for j, n in enumerate(spec.input.categories):
+            if n:
+                X[:, j] = rng.integers(n, size=n_rows)
+        X[rng.random(X.shape) < 0.1] = np.nan
+    return X

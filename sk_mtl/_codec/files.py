@@ -9,19 +9,36 @@ import os
 import secrets
 import shutil
 import tempfile
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
-__all__ = ["open_folder", "remove_file", "replace_file"]
+__all__ = ["check_writable", "open_folder", "remove_file", "replace_file", "replaced_file"]
+
+
+def check_writable(path: str) -> None:
+    """Refuse a path at which no file could be written, before anything is computed for it."""
+    if os.path.isdir(path):
+        raise ValueError(f"{path} is a folder. Name a file.")
+    folder = os.path.dirname(path)
+    if folder and not os.path.isdir(folder):
+        raise ValueError(f"{path} cannot be written: there is no folder {folder}.")
 
 
 def replace_file(path: str, content: bytes) -> None:
     """Write a file under a temporary name, and rename it to `path` in one step."""
+    with replaced_file(path) as opened:
+        opened.write(content)
+
+
+@contextlib.contextmanager
+def replaced_file(path: str) -> Iterator[BinaryIO]:
+    """Yield a file under a temporary name, which is renamed to `path` at the end of the block."""
     if os.path.exists(path) and not os.path.isfile(path):
         raise ValueError(f"{path!r} is a folder or a device, not a file.")
     temporary = f"{_temporary_stem(path)}.{secrets.token_hex(4)}.tmp"
     try:
         with open(temporary, "xb") as opened:
-            opened.write(content)
+            yield opened
             opened.flush()
             os.fsync(opened.fileno())
         if os.path.exists(path):

@@ -93,7 +93,7 @@ def _run(options: argparse.Namespace) -> None:
         table = model.read(options.table, reading_of(options))
         _check_columns(table, model.tasks, options.output)
         X, unknown_categories = model.features_of(table)
-        warn(unknown_categories)
+        warn(unknown_categories.values())
         if not options.quiet:
             tell(table.notes_on({*model.features, *model.tasks}))
         Y = model.labels_of(table)

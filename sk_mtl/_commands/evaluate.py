@@ -99,7 +99,7 @@ def evaluate(options: argparse.Namespace) -> Evaluation:
     groups = column_of_groups(table, options.group)
     weights = column_of_weights(table, options.weight)
     X, unknown = model.features_of(table)
-    warn([*unknown, *unknown_labels])
+    warn([*unknown.values(), *unknown_labels])
     notes = table.notes_on({*model.features, *model.tasks})
     if lacking:
         notes.append(f"The table lacks the task(s) {enumerate_some(map(repr, lacking))}.")

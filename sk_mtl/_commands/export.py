@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sk_mtl._codec.files import replace_file
+from sk_mtl._codec.files import check_writable, replace_file
 from sk_mtl._commands.console import quiet_import, run_command
 from sk_mtl._commands.formats import check_output
 from sk_mtl._commands.models import load_classifier
@@ -101,8 +101,7 @@ def _check_folder(path: Path) -> None:
     """Refuse to write a folder where something is: it could not be replaced in one step."""
     if path.exists():
         raise ValueError(f"{path} is there already. Name a new folder, or remove it first.")
-    if not path.absolute().parent.is_dir():
-        raise ValueError(f"{path} cannot be written: there is no folder {path.parent}.")
+    check_writable(str(path))
 
 
 def _write_network(network: Any, path: Path, kind: str) -> None:

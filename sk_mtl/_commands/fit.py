@@ -184,7 +184,7 @@ def _read_test(
     X, unknown = columns.features_of(table)
     groups = column_of_groups(table, options.group)
     data = TrainingData(X, Y, groups, column_of_weights(table, options.weight))
-    return data, [*unknown, *unknown_labels]
+    return data, [*unknown.values(), *unknown_labels]
 
 
 def _print_scores(model: KnownModel, test: TrainingData, options: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from sk_mtl._codec.files import check_writable
 from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 
@@ -72,10 +73,7 @@ def check_output(
                 f"{path.name!r} another ending: {others}."
             )
         import_library(ending)
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder. Name a file.")
-    if not path.absolute().parent.is_dir():
-        raise ValueError(f"{path} cannot be written: there is no folder {path.parent}.")
+    check_writable(str(path))
 
 
 def import_library(ending: str) -> None:

@@ -60,20 +60,20 @@ class KnownColumns:
             categories=self.categories,
         )
 
-    def features_of(self, table: Table) -> tuple[pd.DataFrame, list[str]]:
-        """Return the features, and sentences on categories that the model does not know."""
+    def features_of(self, table: Table) -> tuple[pd.DataFrame, dict[str, str]]:
+        """Return the features, and by column a sentence on categories the model does not know."""
         # Such cells are missing in what is returned, so that the estimator does not tell of them
         # again.
         _refuse_lacking(table, self.features)
         X = pd.DataFrame(
             {name: read_column(table, name, self.kinds[name]) for name in self.features}
         )
-        sentences = []
+        sentences = {}
         for name in self.features:
             unknown = _find_unknown(X[name], self.categories.get(name))
             if len(unknown):
                 X[name] = X[name].mask(X[name].isin(unknown.index))
-                sentences.append(f"{_describe_unknown(name, unknown)} missing: {_list(unknown)}.")
+                sentences[name] = f"{_describe_unknown(name, unknown)} missing: {_list(unknown)}."
         return X, sentences
 
     def labels_of(self, table: Table) -> pd.DataFrame:

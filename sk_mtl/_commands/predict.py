@@ -78,7 +78,7 @@ def _run(options: argparse.Namespace) -> None:
     stored = table.as_stored(options.output)
     refuse_unknown(stored, options.keep)
     X, unknown = model.features_of(table)
-    warn(unknown)
+    warn(unknown.values())
     if not options.quiet:
         tell(table.notes_on(model.features))
     kept = list(dict.fromkeys(options.keep))
@@ -118,17 +118,11 @@ def _predict_folder(options: argparse.Namespace, model: KnownModel) -> None:
     def compute(frame: pd.DataFrame) -> pd.DataFrame:
         features = {name: blank_out(frame[name], missing) for name in model.features}
         X, unknown = model.features_of(Table(options.table, pd.DataFrame(features)))
-        new = {_column_of(sentence): sentence for sentence in unknown}
-        warn(sentence for column, sentence in new.items() if column not in told)
-        told.update(new)
+        warn(sentence for column, sentence in unknown.items() if column not in told)
+        told.update(unknown)
         return _predict(model, X, options)
 
     batches = iterate_batches(dataset, columns, compute, _ROWS_OF_A_BATCH)
     n_rows = write_batches(batches, options.output, kept)
     if not options.quiet:
         print(f"Wrote {options.output}: {n_rows:,} rows")
-
-
-def _column_of(sentence: str) -> str:
-    """Return how a sentence on unknown categories begins: "Column 'name'", before the count."""
-    return sentence.partition(" cell(s) have ")[0].rpartition(":")[0]

@@ -7,42 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from specs import INPUTS, make_specs
+from specs import INPUTS, make_specs, make_values, make_X
 
 from sk_mtl._data.input_spec import InputSpec
 from sk_mtl._model.spec import NetworkSpec
-from sk_mtl._model.variables import list_variables
 from sk_mtl._predict.cut_forward import CutForward
 from sk_mtl._predict.forward import NetworkForward, make_forward
 from sk_mtl._predict.keras_forward import KerasForward
 from sk_mtl._predict.tiles import TILE_ROWS, Workspace
 
 N_FEATURES = 4
-
-
-def make_values(spec, seed=0):
-    """Return values of a network's variables, of a size that keeps logits within a few units."""
-    rng = np.random.default_rng(seed)
-    values = []
-    for variable in list_variables(spec):
-        low = 0.3 if variable.kind in ("moving_variance", "scale", "slope") else -1
-        value = rng.uniform(low, 1, variable.shape)
-        if variable.kind == "kernel":
-            value /= np.sqrt(variable.shape[-2])
-        values.append(value.astype(variable.dtype))
-    return values
-
-
-def make_X(spec, n_rows=37, seed=1):
-    """Return rows for a network: codes where it reads categories, and missing cells if it may."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n_rows, spec.n_features)).astype(np.float32)
-    if spec.input is not None:
-        for j, n in enumerate(spec.input.categories):
-            if n:
-                X[:, j] = rng.integers(n, size=n_rows)
-        X[rng.random(X.shape) < 0.1] = np.nan
-    return X
 
 
 def as_tiles(rows):

@@ -16,14 +16,13 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from specs import INPUTS, make_specs
+from specs import INPUTS, make_specs, make_values, make_X
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sk_mtl._compat.threads import compute_thread_limit
 from sk_mtl._data.input_spec import InputSpec
 from sk_mtl._model.build import build_network
 from sk_mtl._model.spec import NetworkSpec
-from sk_mtl._model.variables import list_variables
 from sk_mtl._predict import forward
 from sk_mtl._predict.activations import ACTIVATIONS
 from sk_mtl._predict.forward import NetworkForward, make_forward
@@ -34,34 +33,6 @@ from sk_mtl._predict.tiles import TILE_ROWS, Workspace, expand
 N_FEATURES = 4
 NEWER_ACTIVATIONS = {"sparse_sigmoid"}  # than the oldest Keras that is supported
 TEMPERATURES = np.array([0.5, 1.5, 1, 3], dtype=np.float32)
-
-
-def make_values(spec, seed=0):
-    """Return values of a network's variables, of a size that keeps logits within a few units."""
-    rng = np.random.default_rng(seed)
-    values = []
-    for variable in list_variables(spec):
-        if variable.dtype != "float32":
-            values.append(np.zeros(variable.shape, variable.dtype))
-            continue
-        low = 0.3 if variable.kind in ("moving_variance", "scale", "slope") else -1
-        value = rng.uniform(low, 1, variable.shape)
-        if variable.kind == "kernel":
-            value /= np.sqrt(variable.shape[-2])
-        values.append(value.astype(np.float32))
-    return values
-
-
-def make_X(spec, n_rows=60, seed=1):
-    """Return rows for a network: codes where it reads categories, and missing cells if it may."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n_rows, spec.n_features)).astype(np.float32)
-    if spec.input is not None:
-        for j, n in enumerate(spec.input.categories):
-            if n:
-                X[:, j] = rng.integers(n, size=n_rows)
-        X[rng.random(X.shape) < 0.1] = np.nan
-    return X
 
 
 def predict_all(network, X):

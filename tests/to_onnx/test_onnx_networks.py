@@ -9,11 +9,10 @@ import numpy as np
 import onnxruntime
 import pytest
 from onnx_runs import TOLERANCE, open_session
-from specs import INPUTS, make_specs
+from specs import INPUTS, make_specs, make_values, make_X
 
 from sk_mtl._data.input_spec import InputSpec
 from sk_mtl._model.spec import NetworkSpec
-from sk_mtl._model.variables import list_variables
 from sk_mtl._onnx.activations import ACTIVATIONS
 from sk_mtl._onnx.graph import FLOAT, INT64, Graph
 from sk_mtl._onnx.network import add_logits, add_probabilities
@@ -21,34 +20,8 @@ from sk_mtl._predict.activations import ACTIVATIONS as ACTIVATIONS_IN_NUMPY
 from sk_mtl._predict.forward import NetworkForward
 
 N_FEATURES = 4
+N_ROWS = 40
 TEMPERATURES = np.array([0.5, 1.5, 1, 3], dtype=np.float32)
-
-
-def make_values(spec, seed=0):
-    """Return values of a network's variables, of a size that keeps logits within a few units."""
-    rng = np.random.default_rng(seed)
-    values = []
-    for variable in list_variables(spec):
-        low = 0.3 if variable.kind in ("moving_variance", "scale", "slope") else -1
-        value = rng.uniform(low, 1, variable.shape)
-        if variable.kind == "kernel":
-            value /= np.sqrt(variable.shape[-2])
-        is_number = variable.dtype == "float32"
-        values.append(value.astype(variable.dtype) if is_number else np.zeros_like(value, "int"))
-    return values
-
-
-def make_X(spec, n_rows=40, seed=1):
-    """Return rows for a network: codes where it reads categories, and missing cells if it may."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n_rows, spec.n_features)).astype(np.float32)
-    if spec.input is not None:
-        for j, n in enumerate(spec.input.categories):
-            if n:
-                X[:, j] = rng.integers(n, size=n_rows)
-        X[rng.random(X.shape) < 0.1] = np.nan
-        X[-1] = np.nan
-    return X
 
 
 def export(spec, values, temperatures=None):
@@ -70,7 +43,10 @@ def export(spec, values, temperatures=None):
 def assert_same_network(spec, *, X=None, seed=0, known=None, atol=TOLERANCE):
     """Assert that ONNX Runtime and NumPy agree, with temperatures and without."""
     values = make_values(spec, seed)
-    X = make_X(spec) if X is None else X
+    if X is None:
+        X = make_X(spec, N_ROWS)
+        if spec.input is not None:
+            X[-1] = np.nan
     feed = {"X": X} | ({"known": known} if spec.known_labels else {})
     for temperatures in (None, np.resize(TEMPERATURES, len(spec.n_outputs))):
         (found,) = export(spec, values, temperatures).run(None, feed)
