@@ -5,6 +5,7 @@ Imports pyarrow when it is used.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -41,6 +42,8 @@ def _open_path(path: str, columns: Sequence[str]) -> Any:
     import pyarrow as pa
     import pyarrow.dataset as ds
 
+    if not os.path.exists(path):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
     options: Any = {"format": "parquet", "partitioning": "hive"}  # as pandas.read_parquet
     try:
         dataset = ds.dataset(path, **options)
