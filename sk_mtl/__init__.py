@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sk_mtl._onnx.export import to_onnx as to_onnx
     from sk_mtl._predict_table import predict_table as predict_table
     from sk_mtl._summary import FitSummary as FitSummary
+    from sk_mtl._table.fit_table import fit_table as fit_table
     from sk_mtl._train.program_cache import clear_program_cache as clear_program_cache
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "PerTask",
     "TaskView",
     "clear_program_cache",
+    "fit_table",
     "load_model",
     "predict_table",
     "save_model",
@@ -65,6 +67,7 @@ _LAZY = {
     "MultiTaskClassifier": "_classifier",
     "MultiTaskEnsemble": "_ensemble.estimator",
     "clear_program_cache": "_train.program_cache",
+    "fit_table": "_table.fit_table",
     "load_model": "_model_file",
     "predict_table": "_predict_table",
     "save_model": "_model_file",

@@ -81,7 +81,7 @@ class MultiTaskClassifier(
     Parameters
     ----------
     hidden_layer_sizes : int or array-like of int, default=(256,)
-        Network: widths of the shared hidden layers; ``()`` for none.
+        Network: widths of the shared hidden layers; ``()`` for none. See `sharing`.
     head_hidden_layer_sizes : int, array-like of int, or dict, default=()
         Network: widths of the hidden layers of each head. A dict gives them by task; tasks that are
         not in it have none.
@@ -97,6 +97,22 @@ class MultiTaskClassifier(
     l2 : float, default=0.0
         Network: factor of the sum of squared kernel weights that is added to the objective, as in
         Keras's `keras.regularizers.L2`.
+    sharing : {"hard", "mmoe", "cgc", "ple", "cross_stitch"}, default="hard"
+        Network: how the tasks share the hidden layers. "hard": all heads read the same ones.
+        "mmoe": there are `n_experts` stacks of hidden layers, the experts, and each head reads a
+        mixture of their outputs, with weights that depend on X by a softmax layer, the gate of the
+        task [16]_. "cgc": each task has `n_task_experts` experts of its own besides [17]_. "ple":
+        the same after each hidden layer, whose experts and gates read the mixtures before it; the
+        shared experts read a mixture of all [17]_. "cross_stitch": each task has its own hidden
+        layers, and goes on after each one with a learned linear combination of those of all tasks,
+        at first 0.9 of its own and 0.1 of the mean of the others [18]_. Gates start with equal
+        weights. All but "hard" take a multiple of its time and memory, and "cgc", "ple" and
+        "cross_stitch" a multiple that grows with the number of tasks. Not available with
+        `ensemble_size` above 1 or a custom `model`.
+    n_experts : int, default=4
+        Network: number of experts that all tasks share, with "mmoe", "cgc" and "ple".
+    n_task_experts : int, default=1
+        Network: number of experts of each task, with "cgc" and "ple".
     model : callable or keras.Model, default=None
         Network: a builder of a Keras model, as in scikeras, or a model, which is copied. Its output
         is either a trunk, which takes the place of `hidden_layer_sizes` and gets the heads on top,
@@ -150,9 +166,10 @@ class MultiTaskClassifier(
         (BatchEnsemble [6]_). The scalings :math:`r_k` of the features are initialised at random to
         -1 or 1 and all others to 1, and the layers of logits have their own kernels, as in TabM
         [7]_. "independent" trains networks that share nothing, as if each was trained alone.
-    task_weighting : {"equal", "uncertainty"}, dict or TaskWeighting, default="equal"
-        Loss: the weights :math:`\lambda_t` of the tasks: all 1; learned, as in [1]_; factors by
-        task, with 1 for the others; or a strategy of `sk_mtl.weighting`.
+    task_weighting : str, dict or TaskWeighting, default="equal"
+        Loss: the weights :math:`\lambda_t` of the tasks: "equal" for 1; "uncertainty" for learned
+        ones, as in [1]_; factors by task, with 1 for the others; or another strategy of
+        `sk_mtl.weighting`, by its name, such as "dwa", "pcgrad" or "mgda", or as an instance.
     loss_normalization : {"cells", "tasks"}, default="cells"
         Loss: "cells" divides the summed losses of a batch by the weight of all its labelled cells,
         so that every cell counts the same; "tasks" divides each task's loss by the weight of its
@@ -209,6 +226,14 @@ class MultiTaskClassifier(
         last bits of the weights then differ from those without it, and dropout draws different
         numbers. Not available with batch normalisation or a custom `model`, whose result may depend
         on the rows that fill up the last batch.
+    dtype : {None, "float32", "mixed_bfloat16"}, default=None
+        Optimisation: the precision of the training steps, by Keras's name of the policy. With
+        "mixed_bfloat16", the products of dense layers and those of their gradients are computed in
+        bfloat16: 8 bits of precision with the range of float32. Weights, biases, normalisation,
+        embeddings, logits, losses and the optimizer stay float32, and so do validation and
+        prediction. It pays only where the processor multiplies bfloat16 faster, as GPUs since 2020
+        do. None is "float32". Not available with a custom `model`, whose layers have dtypes of
+        their own.
     early_stopping : "auto", "cv" or bool, default="auto"
         Early stopping: whether to stop when the loss of validation rows no longer improves, and to
         keep the weights of the best epoch. "cv" finds the number of epochs by five folds: it is the
@@ -409,6 +434,12 @@ class MultiTaskClassifier(
        Architecture for Computer Vision" (section 7). CVPR 2016, arXiv 1512.00567.
     .. [15] J. Lanchantin, T. Wang, V. Ordonez, Y. Qi. "General Multi-label Image Classification
        with Transformers" (label mask training). CVPR 2021, arXiv 2011.14027.
+    .. [16] J. Ma, Z. Zhao, X. Yi, J. Chen, L. Hong, E. H. Chi. "Modeling Task Relationships in
+       Multi-task Learning with Multi-gate Mixture-of-Experts". KDD 2018.
+    .. [17] H. Tang, J. Liu, M. Zhao, X. Gong. "Progressive Layered Extraction (PLE): A Novel
+       Multi-Task Learning (MTL) Model for Personalized Recommendations". RecSys 2020.
+    .. [18] I. Misra, A. Shrivastava, A. Gupta, M. Hebert. "Cross-stitch Networks for Multi-task
+       Learning". CVPR 2016, arXiv 1604.03539.
 
     Examples
     --------
@@ -444,6 +475,9 @@ class MultiTaskClassifier(
         dropout: float | str = "auto",
         normalization: str | None = None,
         l2: float = 0.0,
+        sharing: str = "hard",
+        n_experts: int = 4,
+        n_task_experts: int = 1,
         model: Any = None,
         standardize: Any = "auto",
         categorical_features: Any = "from_dtype",
@@ -467,6 +501,7 @@ class MultiTaskClassifier(
         batching: str = "random",
         ema_momentum: Any = "auto",
         jit_compile: Any = "auto",
+        dtype: str | None = None,
         early_stopping: Any = "auto",
         validation_fraction: float | None = 0.1,
         monitor: Hashable | None = None,
@@ -493,6 +528,9 @@ class MultiTaskClassifier(
         self.dropout = dropout
         self.normalization = normalization
         self.l2 = l2
+        self.sharing = sharing
+        self.n_experts = n_experts
+        self.n_task_experts = n_task_experts
         self.model = model
         self.standardize = standardize
         self.categorical_features = categorical_features
@@ -516,6 +554,7 @@ class MultiTaskClassifier(
         self.batching = batching
         self.ema_momentum = ema_momentum
         self.jit_compile = jit_compile
+        self.dtype = dtype
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.monitor = monitor
@@ -736,18 +775,23 @@ class MultiTaskClassifier(
         if previous is not None and previous.n_iter > 0:
             categories = previous.encoder.categories
             return self._check_X(X, previous, categories), categories
-        categories, is_categorical = None, find_categorical(X, self.categorical_features)
+        categories, is_categorical = None, self._find_categorical(X)
         if is_categorical is not None:
-            if self.model is not None:
-                raise ValueError(
-                    f"X has {is_categorical.sum()} categorical feature(s), and a `model` of your "
-                    "own takes numbers. Encode them (OneHotEncoder), or set "
-                    "categorical_features=None if they are numbers."
-                )
             categories = learn_categories(X, is_categorical)
         allow_nan, reset = self._allows_nan(), previous is None
         X = check_features(self, X, reset=reset, allow_nan=allow_nan, categories=categories)
         return X, categories
+
+    def _find_categorical(self, X: Any) -> np.ndarray | None:
+        """Return which features are categorical, of shape (n_features,); None if none is."""
+        is_categorical = find_categorical(X, self.categorical_features)
+        if is_categorical is not None and self.model is not None:
+            raise ValueError(
+                f"X has {is_categorical.sum()} categorical feature(s), and a `model` of your "
+                "own takes numbers. Encode them (OneHotEncoder), or set "
+                "categorical_features=None if they are numbers."
+            )
+        return is_categorical
 
     def _check_X(
         self,

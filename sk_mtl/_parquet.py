@@ -6,8 +6,10 @@ Imports pyarrow when it is used.
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,14 @@ import pandas as pd
 from sk_mtl._codec.files import check_writable, replaced_file
 from sk_mtl._tasks import enumerate_some
 
-__all__ = ["check_output", "iterate_batches", "open_dataset", "write_batches"]
+__all__ = [
+    "check_output",
+    "index_columns",
+    "iterate_batches",
+    "open_dataset",
+    "unify_schemas",
+    "write_batches",
+]
 
 
 def open_dataset(table: Any, columns: Sequence[str] = ()) -> Any:
@@ -52,7 +61,7 @@ def _open_path(path: str, columns: Sequence[str]) -> Any:
             raise ValueError("it has none.")
         # Arrow takes the types of the first file: null, if a column has no cells there.
         schemas = [dataset.schema, *(file.physical_schema for file in files)]
-        schema = _unify(schemas)
+        schema = unify_schemas(schemas)
     except (ValueError, pa.ArrowTypeError) as error:  # ArrowInvalid is a ValueError
         raise ValueError(
             f"{path} must hold Parquet files, with columns of the same kinds: {error}"
@@ -67,7 +76,21 @@ def _open_path(path: str, columns: Sequence[str]) -> Any:
                 f"{file.path} lacks {len(lacking)} column(s) that other files have: "
                 f"{enumerate_some(map(repr, lacking))}."
             )
-    return _ParquetFiles(ds.dataset(path, schema=schema.remove_metadata(), **options))
+    kept = schema.remove_metadata().with_metadata(_only_index(dataset.schema))
+    return _ParquetFiles(ds.dataset(path, schema=kept, **options))
+
+
+def index_columns(schema: Any) -> list[str]:
+    """Return the columns of a schema of Arrow that were the index of a DataFrame of pandas."""
+    described = (schema.pandas_metadata or {}).get("index_columns", [])
+    return [name for name in described if isinstance(name, str)]
+
+
+def _only_index(schema: Any) -> dict[bytes, bytes] | None:
+    """Return the metadata of pandas of a schema with nothing but its index."""
+    columns = index_columns(schema)
+    text = json.dumps({"index_columns": columns, "columns": [], "column_indexes": []})
+    return {b"pandas": text.encode()} if columns else None
 
 
 class _ParquetFiles:
@@ -87,11 +110,25 @@ class _ParquetFiles:
         reading: Any = {"fragment_scan_options": ds.ParquetFragmentScanOptions(pre_buffer=False)}
         reading |= {"schema": self.schema, "columns": columns, "batch_size": batch_size}
         for file in self._dataset.get_fragments():
-            for row_group in file.split_by_row_group():
-                yield from row_group.to_batches(**reading)
+            with _naming(file.path):
+                for row_group in file.split_by_row_group():
+                    yield from row_group.to_batches(**reading)
 
 
-def _unify(schemas: Sequence[Any]) -> Any:
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Name a file in errors of Arrow about it."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        if path in str(error):
+            raise
+        raise ValueError(f"{path} cannot be read: {error}") from error
+
+
+def unify_schemas(schemas: Sequence[Any]) -> Any:
     """Return the schema whose types can hold the cells of all; categories in some may be text."""
     import pyarrow as pa
 

@@ -59,10 +59,15 @@ class FitSummary:
         and "n_parameters".
     ensemble : tuple (int, str), default=(1, "shared")
         The number of members of the network and `ensemble_method`.
+    sharing : tuple (str, int, int), default=("hard", 0, 0)
+        How the tasks share the hidden layers, and the numbers of experts: those that all tasks
+        share, and those of each task.
     label_smoothing : "auto" or float, default=0.0
         The parameter of the fit; 0 without a network or with the focal loss.
     unlabelled : str or None, default=None
         The parameter of the fit; None without a network.
+    dtype : str, default="float32"
+        The parameter of the fit: in which precision it was trained.
 
     Examples
     --------
@@ -90,8 +95,10 @@ class FitSummary:
     tasks: pd.DataFrame
     layers: pd.DataFrame
     ensemble: tuple[int, str] = (1, "shared")
+    sharing: tuple[str, int, int] = ("hard", 0, 0)
     label_smoothing: str | float = 0.0
     unlabelled: str | None = None
+    dtype: str = "float32"
 
     def __str__(self) -> str:
         blocks = [f"{self._title()}\n{_align(self._facts(), 'll', gap=3)}"]
@@ -128,10 +135,17 @@ class FitSummary:
             facts.append(("unlabelled", self.unlabelled))
         if self.label_smoothing:
             facts.append(("label smoothing", str(self.label_smoothing)))
+        if self.dtype != "float32":
+            facts.append(("trained in", self.dtype))
         n_members, method = self.ensemble
         if n_members > 1:
             kernels = "shared kernels" if method == "shared" else "independent kernels"
             facts.append(("ensemble", f"{_count(n_members, 'member')} with {kernels}"))
+        sharing, n_shared, n_own = self.sharing
+        if sharing != "hard":
+            experts = f", {_count(n_shared, 'shared expert')}" if n_shared else ""
+            experts += f", {n_own:,} of each task" if n_own else ""
+            facts.append(("sharing", f"{sharing}{experts}"))
         facts.append(("parameters", f"{self.n_parameters:,}"))
         kept_last = self.best_epoch == self.n_epochs
         kept = "" if kept_last else f", weights of epoch {self.best_epoch:,} kept"
@@ -261,8 +275,12 @@ def summarize_fit(estimator: Any) -> FitSummary:
         tasks=_table_of_tasks(estimator),
         layers=layers,
         ensemble=(1, "shared") if spec is None else (spec.ensemble_size, spec.ensemble_method),
+        sharing=("hard", 0, 0)
+        if spec is None
+        else (spec.sharing, spec.n_experts, spec.n_task_experts),
         label_smoothing=estimator._fitted.label_smoothing,
         unlabelled=estimator._fitted.unlabelled,
+        dtype=estimator._fitted.dtype,
     )
 
 

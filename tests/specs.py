@@ -25,6 +25,8 @@ INPUTS = {
     ),
     "only looked up": InputSpec(categories=(65, 66, 67, 68)),
 }
+# Numbers of experts that all tasks share, and of those of each task.
+SHARING = {"mmoe": (3, 0), "cgc": (2, 1), "ple": (2, 2), "cross_stitch": (0, 0)}
 HEADS = {
     "none": (),
     "one shape": ((3,),) * 4,
@@ -56,6 +58,27 @@ def make_specs():
             input=list(INPUTS.values())[rng.integers(len(INPUTS))],
             ensemble_size=size,
             ensemble_method=method,
+        )
+    yield from _make_specs_with_experts()
+
+
+def _make_specs_with_experts():
+    settings = itertools.product(SHARING.items(), HEADS.values(), (None, "batch", "layer"))
+    rng = np.random.default_rng(1)
+    for (sharing, (n_shared, n_own)), heads, normalization in settings:
+        yield NetworkSpec(
+            4,
+            (1, 3, 1, 3) if rng.random() < 0.5 else (1, 1, 1, 4),
+            ((5,), (5, 6), (4, 5, 6))[rng.integers(3)],
+            heads,
+            ("relu", "softmax")[rng.integers(2)],
+            0.5 * rng.integers(2),
+            normalization,
+            0.1 * rng.integers(2),
+            input=list(INPUTS.values())[rng.integers(len(INPUTS))],
+            sharing=sharing,
+            n_experts=n_shared,
+            n_task_experts=n_own,
         )
 
 

@@ -7,7 +7,7 @@ import pytest
 from helpers import make_tiny
 
 from sk_mtl import MultiTaskClassifier
-from sk_mtl._fit_together import Fit, fit_together
+from sk_mtl._fit_together import Asked, Fit, ask_for_programs, count_trainings, fit_together
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(120, 4)).astype(np.float32)
@@ -84,3 +84,18 @@ def test_closing_ends_the_work(n_wanted):
     results.close()
     assert sum(hasattr(clf, "classes_") for clf in estimators) == n_wanted
     assert not any(thread.name.startswith("sk_mtl") for thread in threading.enumerate())
+
+
+def test_fits_tell_the_programs_that_they_would_ask_for():
+    asked = [ask_for_programs(Fit(clf, X, Y, {})) for clf in (make(0), make(1), make(2, epochs=0))]
+    folds = ask_for_programs(Fit(make(early_stopping="cv"), X, Y, {}))
+    assert asked[0] == asked[1] == Asked(asked[0].group, asked[0].first, None)
+    assert asked[2] == Asked()
+    assert len(folds.first) == 6  # that on all rows runs beside the folds
+    assert count_trainings(asked).first == {asked[0].first[0]: 2}
+
+
+def test_fits_that_are_asked_are_not_fitted():
+    clf = make()
+    ask_for_programs(Fit(clf, X, Y, {}))
+    assert not hasattr(clf, "classes_")

@@ -47,11 +47,20 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "dropout": [_Choice({"auto"}), Interval(Real, 0, 1, closed="left")],
     "normalization": [_Choice({"batch", "layer"}), None],
     "l2": [Interval(Real, 0, None, closed="left")],
+    "sharing": [_Choice({"hard", "mmoe", "cgc", "ple", "cross_stitch"})],
+    "n_experts": [Interval(Integral, 1, None, closed="left")],
+    "n_task_experts": [Interval(Integral, 1, None, closed="left")],
     "ensemble_size": [Interval(Integral, 1, None, closed="left")],
     "ensemble_method": [_Choice({"shared", "independent"})],
-    # Mappings are checked by `make_weighting`, which knows the tasks.
+    # Mappings are checked by `make_weighting`, which knows the tasks. The names are those there.
     "task_weighting": [
-        _Choice({"equal", "uncertainty"}),
+        _Choice(
+            {
+                *("equal", "uncertainty", "dwa", "rlw", "gls", "stch", "famo", "log", "gradnorm"),
+                *("pcgrad", "gradvac", "graddrop", "mgda", "cagrad", "imtl_g", "nash_mtl"),
+                *("aligned_mtl", "fairgrad", "upgrad"),
+            }
+        ),
         dict,
         HasMethods(["initial_state", "combine", "weights"]),
     ],
@@ -71,6 +80,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "pseudo_label_threshold": [Interval(Real, 0.5, 1, closed="left"), None],
     "teacher_momentum": [Interval(Real, 0, 1, closed="left")],
     "input_noise": [Interval(Real, 0, 1, closed="left")],
+    "dtype": [_Choice({"float32", "mixed_bfloat16"}), None],
     "jit_compile": [_Choice({"auto"}), "boolean"],
     "early_stopping": [_Choice({"auto", "cv"}), "boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
@@ -101,6 +111,11 @@ _ACT_ONLY_IF: dict[str, tuple[str, Callable[[Mapping[str, Any]], bool]]] = {
     "ensemble_method": ("ensemble_size is above 1", lambda p: p["ensemble_size"] > 1),
     "hidden_layer_sizes": ("model is None", lambda p: p.get("model") is None),
     "focal_gamma": ("loss='focal'", lambda p: p["loss"] == "focal"),
+    "n_experts": (
+        "sharing is 'mmoe', 'cgc' or 'ple'",
+        lambda p: p["sharing"] in ("mmoe", "cgc", "ple"),
+    ),
+    "n_task_experts": ("sharing is 'cgc' or 'ple'", lambda p: p["sharing"] in ("cgc", "ple")),
     "input_noise": ("unlabelled='consistency'", lambda p: p["unlabelled"] == "consistency"),
     "pseudo_label_threshold": (
         "unlabelled='pseudo_labels'",
@@ -126,6 +141,11 @@ def check_parameters(estimator: Any) -> None:
             hint = did_you_mean(params[name], words)
             if name == "class_weight" and isinstance(params[name], (list, tuple)):
                 hint = " Several tasks take a dict by task: dict(zip(Y.columns, class_weight))."
+            if name == "dtype" and params[name] in ("float16", "mixed_float16"):
+                hint = (
+                    " float16 ends at 65,504, and gradients vanish below 6e-8, so that it needs "
+                    "the loss scaled; bfloat16 has the range of float32."
+                )
             message = str(error).replace(repr(params[name]), quote(params[name]))
             raise InvalidParameterError(f"{message}{hint}") from None
     _check_combinations(type(estimator), params)

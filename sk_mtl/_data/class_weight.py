@@ -5,7 +5,7 @@ Owns the meaning of the parameter `class_weight`. Does not know how sample weigh
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from numbers import Number, Real
 from typing import Any
 
@@ -24,6 +24,7 @@ __all__ = [
     "check_weighted_classes",
     "class_frequencies",
     "class_weight_factors",
+    "fit_class_factors",
     "weigh_classes",
 ]
 
@@ -46,6 +47,17 @@ def class_weight_factors(
     class_weight: Any, schema: TargetSchema, targets: EncodedTargets, rows: np.ndarray
 ) -> list[np.ndarray]:
     """Return the factor on the weight of each class, by task; "balanced" is counted over `rows`."""
+
+    def sum_classes(t: int) -> np.ndarray:
+        return _class_totals(targets, rows, t, len(schema.classes[t]))
+
+    return fit_class_factors(class_weight, schema, sum_classes)
+
+
+def fit_class_factors(
+    class_weight: Any, schema: TargetSchema, sum_classes: Callable[[int], np.ndarray]
+) -> list[np.ndarray]:
+    """Return the factors, given what sums the weight of the labels of each class of a task."""
     # "balanced" is W / (K * W_k): the weight of the task's labelled cells, over its number of
     # classes present times the weight of the class (King & Zeng 2001).
     factors = [np.ones(len(classes)) for classes in schema.classes]
@@ -55,10 +67,10 @@ def class_weight_factors(
         if isinstance(wanted, Mapping):
             factors[t] = _listed_class_weight(wanted, schema.classes[t], schema.task_names[t])
         elif len(factors[t]):
-            counts = _class_totals(targets, rows, t, len(factors[t]))
+            counts = sum_classes(t)
             present = counts > 0
             factors[t][present] = counts.sum() / (present.sum() * counts[present])
-        counts = _class_totals(targets, rows, t, len(factors[t]))
+        counts = sum_classes(t)
         is_learned = len(factors[t]) > 1  # of a single class, nothing is
         if is_learned and counts.any() and not (counts * factors[t]).any():
             raise ValueError(

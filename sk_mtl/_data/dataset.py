@@ -27,6 +27,7 @@ from sk_mtl._data.class_weight import (
 from sk_mtl._data.classes import index_labels, read_classes
 from sk_mtl._data.columns import column_names
 from sk_mtl._data.groups import read_groups
+from sk_mtl._data.input_encoder import InputEncoder
 from sk_mtl._data.labels import LabelTable, read_labels
 from sk_mtl._data.missing_labels import looks_missing
 from sk_mtl._data.row_order import warn_of_other_order
@@ -61,6 +62,41 @@ class Subset:
     weight: np.ndarray  # float32 cell weights, of the same shape; 0 where missing
     rows: np.ndarray  # int32, the rows that count
 
+    def take(self, rows: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray]:
+        """Return X, codes and weights, and where some of the rows that count are in them."""
+        return self.X, self.codes, self.weight, rows
+
+    def is_labelled(self, rows: Any) -> np.ndarray:
+        """Return which cells of some of the rows that count have a label."""
+        return self.weight[rows] > 0
+
+    def has_labels(self, task: int) -> bool:
+        """Return whether a row that counts has a label of a task."""
+        return bool(self.weight[self.rows, task].any())
+
+    def some(self, n_rows: int) -> Subset:
+        """Return the rows that count, as arrays; if they are not in memory, so many of them."""
+        return self
+
+    def shares_X(self, other: Subset) -> bool:
+        """Return whether both subsets are of the same X."""
+        return self.X is other.X
+
+    def encoded(self, encoder: InputEncoder, categories: Categories | None) -> Subset:
+        """Return the same rows with an encoder's codes in X."""
+        return replace(self, X=encoder.transform(self.X, categories))
+
+    def content(self, *, with_X: bool = True) -> dict[str, list[Any]]:
+        """Return what tells the rows from others, by names that a user knows."""
+        X = self.X
+        arrays = [X.shape, X.data, X.indices, X.indptr] if sp.issparse(X) else [X]
+        return {
+            "X": arrays if with_X else [],
+            "y": [self.codes],
+            "weights": [self.weight],
+            "rows": [self.rows],
+        }
+
     def among(self, rows: np.ndarray) -> Subset:
         """Return the same arrays with only those of the given rows that count."""
         # A class weight of zero may leave a row without any cell that counts.
@@ -90,6 +126,21 @@ class Dataset:
     missing_weight: np.ndarray | None = None  # of the unlabelled cells, if these are learned from
     categories: Categories | None = None  # that X is coded by
     groups: np.ndarray | None = None  # the group of each row; None if each stands for itself
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The shape of X."""
+        return self.X.shape
+
+    @property
+    def n_samples(self) -> int:
+        """The number of rows, with and without labels."""
+        return len(self.targets.codes)
+
+    @property
+    def labelled_cells(self) -> np.ndarray:
+        """The number of labelled cells of each task."""
+        return self.targets.label_mask.sum(axis=0)
 
     @cached_property
     def is_learnable(self) -> np.ndarray:
@@ -234,11 +285,11 @@ def check_class_weight(dataset: Dataset, classes: Any = None, *, is_stream: bool
 
 def warn_of_degenerate_tasks(dataset: Dataset) -> None:
     """Warn of tasks without any label, and of tasks with one class."""
-    schema, counts = dataset.schema, dataset.targets.label_mask.sum(axis=0)
+    schema, counts = dataset.schema, dataset.labelled_cells
     empty = [repr(n) for n, count in zip(schema.task_names, counts, strict=True) if count == 0]
     if empty:
         warn_user(
-            f"{len(empty)} task(s) have no label among {len(dataset.targets.codes)} rows: "
+            f"{len(empty)} task(s) have no label among {dataset.n_samples} rows: "
             f"{enumerate_some(empty)}. They are left untrained and predicted as missing."
         )
     single = [
@@ -263,7 +314,7 @@ def warn_of_suspect_classes(
         if listed.get(t) is not None or not len(present):
             continue
         found = index_labels(present, schema.classes[t])
-        counts = np.bincount(found, minlength=len(schema.classes[t]))
+        counts = np.bincount(found, table.counts(t), len(schema.classes[t])).astype(int)
         labelled, empty = (schema.classes[t][c].tolist() for c in (counts > 0, counts == 0))
         is_declared = table.declares(t)
         are_codes = len(labelled) > 2 and labelled == [-1, *range(len(labelled) - 1)]

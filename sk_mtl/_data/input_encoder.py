@@ -6,6 +6,7 @@ rows used for training. Does not know y, nor Keras.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -15,7 +16,7 @@ import scipy.sparse as sp
 
 from sk_mtl._data.categories import Categories, change_codes, used_categories
 from sk_mtl._data.input_spec import FARTHEST, InputSpec
-from sk_mtl._data.statistics import learn_statistics
+from sk_mtl._data.statistics import FeatureStatistics, learn_statistics
 
 __all__ = ["AUTO_EMBEDDING", "InputEncoder", "learn_input"]
 
@@ -81,9 +82,14 @@ def learn_input(
     n_categories: tuple[int, ...] = (),
     embedding: str | None = None,
     embedding_size: int = 0,
+    statistics: FeatureStatistics | None = None,
+    category_shares: Mapping[int, np.ndarray] | None = None,
 ) -> tuple[InputSpec, dict[str, np.ndarray]]:
     """Specify the input layers and compute their fixed values over weighted training rows."""
-    statistics = learn_statistics(X, rows, weight)
+    # With statistics, and the shares of the categories of each feature and of its missing cells,
+    # the rows are a sample of those that these are of.
+    if statistics is None:
+        statistics = learn_statistics(X, rows, weight)
     missing = tuple(np.flatnonzero(statistics.missing > 0).tolist())
     spec = InputSpec(standardize, missing, n_categories)
     numeric = spec.numeric(X.shape[1])
@@ -96,7 +102,7 @@ def learn_input(
     shift, scale = statistics.shift[numeric], statistics.scale[numeric]
     if not standardize:
         shift, scale = np.zeros_like(shift), np.ones_like(scale)
-    counts = {
+    counts = category_shares or {
         j: np.bincount(_codes(X[rows, j], n), weight, minlength=n + 1) / (weight.sum() or 1)
         for j, n in enumerate(n_categories)
         if n > 0

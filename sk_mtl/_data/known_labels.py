@@ -42,7 +42,7 @@ class Shown(NamedTuple):
     # chance: whoever completes a table asks for cells that are missing.
     is_missing: np.ndarray
 
-    def take(self, rows: slice) -> Shown:
+    def take(self, rows: slice | np.ndarray) -> Shown:
         """Return some of the rows."""
         return Shown(*(part[rows] for part in self))
 

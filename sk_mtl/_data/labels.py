@@ -61,6 +61,8 @@ class LabelTable:
     task_names: tuple[Hashable, ...]
     form: TargetForm
     missing: tuple[tuple[Any, ...], ...]  # by task, besides NaN, None, NaT and NA
+    # Of a table of distinct labels: the number of cells that each stands for.
+    cell_counts: np.ndarray | None = None
 
     @property
     def n_samples(self) -> int:
@@ -83,13 +85,17 @@ class LabelTable:
         categories = self.form.categories[t]
         return categories is not None and categories[1]
 
+    def counts(self, t: int) -> np.ndarray | None:
+        """Return the numbers of cells that the labels of a task stand for; None for one each."""
+        return None if self.cell_counts is None else self.cell_counts[self.label_mask[:, t], t]
+
     def check_labels(self, listed: Container[int] = ()) -> None:
         """Refuse the text of missing labels, and warn of what may be one, but for listed tasks."""
         for t, name in enumerate(self.task_names):
             if t not in listed and not self.declares(t):
                 present = self.columns[t][self.label_mask[:, t]]
-                refuse_missing_words(present, name)
-                warn_of_doubtful_labels(present, self.missing[t], name)
+                refuse_missing_words(present, name, self.counts(t))
+                warn_of_doubtful_labels(present, self.missing[t], name, self.counts(t))
 
 
 def read_labels(

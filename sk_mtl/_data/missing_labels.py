@@ -56,23 +56,26 @@ def _scalars(values: Any, missing_label: Any) -> tuple[Any, ...]:
     return tuple(value for value in listed if not pd.isna(value))
 
 
-def find_missing_words(labels: np.ndarray) -> dict[Any, int]:
+def find_missing_words(labels: np.ndarray, counts: np.ndarray | None = None) -> dict[Any, int]:
     """Return the labels that are the text of a missing value, with their counts."""
+    # `counts`, here and below: of how many cells each label is; None for one.
     if labels.dtype.kind not in "OUS":
         return {}
     as_objects = labels.astype(object)
     words = [v for v in pd.unique(as_objects) if _text_of(v) in _MISSING_WORDS]
-    return {word: int((as_objects == word).sum()) for word in words}
+    return {word: _count(as_objects == word, counts) for word in words}
 
 
-def refuse_missing_words(labels: np.ndarray, name: Hashable) -> None:
+def refuse_missing_words(
+    labels: np.ndarray, name: Hashable, counts: np.ndarray | None = None
+) -> None:
     """Refuse labels that are the text of a missing value: each would become a class."""
-    found = find_missing_words(labels)
+    found = find_missing_words(labels, counts)
     if found:
-        counts = enumerate_some(f"{quote(word)} in {n} cell(s)" for word, n in found.items())
+        counted = enumerate_some(f"{quote(word)} in {n} cell(s)" for word, n in found.items())
         words = list(found)
         raise ValueError(
-            f"Task {quote(name)} holds the text of a missing label: {counts}. Other tools "
+            f"Task {quote(name)} holds the text of a missing label: {counted}. Other tools "
             "write it where a label is missing, for instance astype(str) and map(str). Pass None "
             f"or NaN there, or set missing_label={quote(words[0] if len(words) == 1 else words)}. "
             "If it is a class, list all classes of the task in `classes`, or make the column an "
@@ -80,7 +83,12 @@ def refuse_missing_words(labels: np.ndarray, name: Hashable) -> None:
         )
 
 
-def warn_of_doubtful_labels(labels: np.ndarray, missing: Sequence[Any], name: Hashable) -> None:
+def warn_of_doubtful_labels(
+    labels: np.ndarray,
+    missing: Sequence[Any],
+    name: Hashable,
+    counts: np.ndarray | None = None,
+) -> None:
     """Warn of labels that are empty text, or print as a missing label of another type."""
     is_text = labels.dtype.kind in "OUS"
     printed = {_print(value): value for value in missing}
@@ -88,7 +96,7 @@ def warn_of_doubtful_labels(labels: np.ndarray, missing: Sequence[Any], name: Ha
         return
     column = pd.Series(labels.astype(object) if is_text else labels)
     for label in column.drop_duplicates().tolist():
-        n_cells = int((column == label).sum())
+        n_cells = _count((column == label).to_numpy(), counts)
         if printed and _print(label) in printed:
             sentinel = printed[_print(label)]
             warn_user(
@@ -112,6 +120,11 @@ def looks_missing(label: Any, labelled: Sequence[Any], missing: Sequence[Any]) -
         return True
     are_numbers = all(isinstance(v, (int, float)) for v in (label, *labelled))
     return are_numbers and label < 0 <= min(labelled, default=0)
+
+
+def _count(is_label: np.ndarray, counts: np.ndarray | None) -> int:
+    """Return of how many cells some labels are."""
+    return int(is_label.sum() if counts is None else counts[is_label].sum())
 
 
 def _text_of(label: Any) -> str | None:

@@ -16,14 +16,17 @@ from sk_mtl._data.labels import LabelTable
 from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some
 
-__all__ = ["read_cell_weight", "read_missing_weight"]
+__all__ = ["check_largest_weight", "read_cell_weight", "read_missing_weight"]
 
 _LARGEST_EXPONENT = 40
 _SMALLEST_WEIGHT = float(np.finfo(np.float32).tiny)
 
 
-def read_cell_weight(sample_weight: Any, table: LabelTable) -> np.ndarray | None:
+def read_cell_weight(
+    sample_weight: Any, table: LabelTable, largest: float | None = None
+) -> np.ndarray | None:
     """Read weights per row or per cell as (n_samples, n_tasks), 0 where the label is missing."""
+    # `largest`: the largest weight of a table that these rows are a part of.
     if sample_weight is None:
         return None
     weight = _shape_weight(sample_weight, table)
@@ -38,20 +41,26 @@ def read_cell_weight(sample_weight: Any, table: LabelTable) -> np.ndarray | None
             "sample_weight must not be negative. Got negative weights in "
             f"{_count_and_place(weight < 0, table)}."
         )
-    if labelled.size and not labelled.any():
-        raise ValueError(
-            "sample_weight is zero on every labelled cell: at least one weight must be positive."
-        )
-    largest = labelled.max(initial=0)
-    if labelled.size and not np.finfo(np.float32).tiny <= largest <= np.finfo(np.float32).max:
-        raise ValueError(
-            "sample_weight is out of the range of float32, in which training computes: the "
-            f"largest weight is {largest}. Rescale the weights, for instance to mean 1."
-        )
+    if largest is None:
+        largest = labelled.max(initial=0)
+        check_largest_weight(largest, bool(labelled.size))
     weight = _scale_weight(weight, largest)
     # A weight that underflows in float32 counts as 0.
     counts = table.label_mask & (np.where(table.label_mask, weight, 0) >= _SMALLEST_WEIGHT)
     return np.where(counts, weight, 0.0)
+
+
+def check_largest_weight(largest: float, has_labels: bool) -> None:
+    """Refuse weights of which all are zero, or out of the range of float32."""
+    if has_labels and not largest:
+        raise ValueError(
+            "sample_weight is zero on every labelled cell: at least one weight must be positive."
+        )
+    if has_labels and not np.finfo(np.float32).tiny <= largest <= np.finfo(np.float32).max:
+        raise ValueError(
+            "sample_weight is out of the range of float32, in which training computes: the "
+            f"largest weight is {largest}. Rescale the weights, for instance to mean 1."
+        )
 
 
 def read_missing_weight(sample_weight: Any, table: LabelTable) -> np.ndarray:

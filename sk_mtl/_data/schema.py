@@ -64,7 +64,9 @@ class TargetSchema:
             else:
                 present = column[table.label_mask[:, t]]
                 found.append(sort_classes(present, table.task_names[t]))
-                refuse_identifiers(found[-1], len(present), table.task_names[t])
+                counts = table.counts(t)
+                n_labels = len(present) if counts is None else int(counts.sum())
+                refuse_identifiers(found[-1], n_labels, table.task_names[t])
         return cls(table.task_names, tuple(found), table.form)
 
     @property

@@ -61,7 +61,8 @@ def _default_space(params: Mapping[str, Any], n_features: int, n_folds: int) -> 
         space |= _OPTIMIZER
     if params["model"] is None:
         space |= _NETWORK
-        space["ensemble_size"] = [_N_MEMBERS if n_folds == 1 else _N_MEMBERS_OF_FOLDS]
+        if params["sharing"] == "hard":
+            space["ensemble_size"] = [_N_MEMBERS if n_folds == 1 else _N_MEMBERS_OF_FOLDS]
         if n_features > _MOST_PERIODIC:
             space["numeric_embedding"] = ["auto"]
     return space

@@ -42,8 +42,8 @@ def assemble_model(
     n_folds: int = 0,
 ) -> FittedModel:
     """Return the fitted model of the last round, continued from a previous one if there was."""
-    schema, labelled = dataset.schema, dataset.targets.label_mask.sum(axis=0)
-    n_rows = len(dataset.targets.codes)
+    schema, labelled = dataset.schema, dataset.labelled_cells
+    n_rows = dataset.n_samples
     has_labels = (labelled > 0) & (np.array(schema.n_classes) > 0)
     history: dict[str, list[float]] = {}
     n_iter = 0
@@ -76,6 +76,7 @@ def assemble_model(
         if result.stopping is not None:
             stopping = {**result.stopping._asdict(), "n_folds": n_folds}
         trained_with["unlabelled"] = settings.unlabelled
+        trained_with["dtype"] = settings.trained_dtype
         if settings.loss == "cross_entropy":
             smoothing = settings.label_smoothing
             trained_with["label_smoothing"] = smoothing if smoothing == "auto" else float(smoothing)

@@ -16,7 +16,8 @@ _OPTIMIZER = {"optimizer": "adam", "optimizer__learning_rate": 2e-3}
 def choose_best(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return parameters with the values for quality added, unless they set or exclude them."""
     chosen: dict[str, Any] = _TRAINING | _LOSS
-    if params.get("model") is None:
+    # Members of an ensemble share their trunk in a way of their own.
+    if params.get("model") is None and params.get("sharing", "hard") == "hard":
         chosen |= _NETWORK
     if "optimizer" not in params or params["optimizer"] == _OPTIMIZER["optimizer"]:
         chosen |= _OPTIMIZER

@@ -58,6 +58,8 @@ class FittedModel:
         The parameter, as the network was trained with it.
     unlabelled : str or None, default=None
         The parameter, as the network was trained with it.
+    dtype : str, default="float32"
+        The parameter, as the network was trained with it last.
     """
 
     schema: TargetSchema
@@ -74,6 +76,7 @@ class FittedModel:
     stopping: dict[str, Any] | None
     label_smoothing: str | float = 0.0
     unlabelled: str | None = None
+    dtype: str = "float32"
 
     @property
     def is_learnable(self) -> np.ndarray:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from sk_mtl._compat.processes import refuse_fork
 from sk_mtl._compat.sklearn_callbacks import FitTasks
 from sk_mtl._data.dataset import Dataset, Subset, UnlabelledSubset
 from sk_mtl._data.input_encoder import InputEncoder
+from sk_mtl._data.table_dataset import StoredSubset
 from sk_mtl._fit.assembly import Round, assemble_model
 from sk_mtl._fit.fitted import FittedModel
 from sk_mtl._fit.fitted_network import FittedNetwork
@@ -23,10 +24,11 @@ from sk_mtl._fit.unchanged import refuse_changes
 from sk_mtl._train.early_stopping import PlannedEpochs, StoppingConfig
 from sk_mtl._train.loop import EpochWatch, Job, TrainingResult, draw_start
 from sk_mtl._train.plan import TrainingPlan, make_plan, resolve_jit_compile
+from sk_mtl._train.replicas import outside_strategy
 from sk_mtl._train.resume import ResumePoint, open_resume_point
 from sk_mtl._train.state import TrainingState
 
-__all__ = ["Preparation", "Prepared", "Start", "start_of"]
+__all__ = ["Preparation", "Prepared", "Start", "require_seed", "start_of"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Preparation:
         rows = self.dataset.rows
         return self.dataset.subset(rows, self.dataset.class_factors(rows))
 
+    @outside_strategy()
     def prepare(
         self,
         training: Subset,
@@ -113,6 +116,7 @@ class Preparation:
             unlabelled_batch_size=settings.unlabelled_batch_size(unlabelled),
             **settings.of_plan(optimizer, frequencies),
         )
+        _check_replicas(plan, training)
         state = (
             start.state
             if start is not None
@@ -164,17 +168,33 @@ class Preparation:
         """Return the resume point of a round, and note it among those of this fit."""
         if self.settings.checkpoint is None or self.resume_points is None:
             return None
-        if self.settings.random_state is None:
-            # Nor could it be told from another fit of the same table that runs at this moment.
-            raise ValueError(
-                "checkpoint needs a random_state: with None, a fit that is started again draws "
-                "other weights, and is another fit. Set random_state to an integer."
-            )
+        require_seed(self.settings.checkpoint, self.settings.random_state)
         resume_point = open_resume_point(
             self.settings.checkpoint, plan, state, training, validation, unlabelled
         )
         self.resume_points.append(resume_point)
         return resume_point
+
+
+def require_seed(checkpoint: Any, random_state: Any) -> None:
+    """Refuse checkpoints of a fit that draws other numbers each time."""
+    if checkpoint is not None and random_state is None:
+        # Nor could it be told from another fit of the same table that runs at this moment.
+        raise ValueError(
+            "checkpoint needs a random_state: with None, a fit that is started again draws "
+            "other weights, and is another fit. Set random_state to an integer."
+        )
+
+
+def _check_replicas(plan: TrainingPlan, training: Subset) -> None:
+    """Refuse rows in files if several replicas would share them."""
+    replicas = plan.program.replicas
+    if replicas.number > 1 and isinstance(training, StoredSubset):
+        raise ValueError(
+            "A fit over several replicas (tf.distribute) needs its table in memory, or X as a "
+            f"numpy.memmap. Found {replicas.number} replicas and a table in files. Call fit, or "
+            "fit_table outside of the strategy's scope."
+        )
 
 
 def start_of(previous: FittedModel | None, *, keeps_optimizer: bool) -> Start | None:
@@ -192,9 +212,9 @@ def _encode(
     encoder: InputEncoder, dataset: Dataset, training: Subset, validation: Subset | None
 ) -> tuple[Subset, Subset | None]:
     """Return both subsets with the encoder's codes; a shared X stays shared."""
-    encoded = replace(training, X=encoder.transform(training.X, dataset.categories))
+    encoded = training.encoded(encoder, dataset.categories)
     if validation is None:
         return encoded, None
-    shares = validation.X is training.X
-    X = encoded.X if shares else encoder.transform(validation.X, dataset.categories)
-    return encoded, replace(validation, X=X)
+    if validation.shares_X(training):
+        return encoded, replace(validation, X=encoded.X)
+    return encoded, validation.encoded(encoder, dataset.categories)

@@ -35,6 +35,7 @@ from sk_mtl._train.early_stopping import (
 )
 from sk_mtl._train.loop import NonFiniteLossError, TrainingResult, keep_planned
 from sk_mtl._train.plan import TrainingPlan, can_share_program
+from sk_mtl._train.replicas import common_seed
 from sk_mtl._train.resume import ResumePoint
 
 __all__ = ["fit_model", "train_one_epoch"]
@@ -42,6 +43,7 @@ __all__ = ["fit_model", "train_one_epoch"]
 # Of a training beside a search, all epochs are kept until the search tells which is best.
 _MAX_KEPT_NUMBERS = 2**24
 _NUMBERS_PER_WEIGHT = 4  # with those of optimizer and average
+_MOST_CALIBRATED = 2**17  # validation rows, where these are in files
 
 
 def fit_model(
@@ -53,7 +55,7 @@ def fit_model(
     tasks: FitTasks | None = None,
 ) -> Steps[FittedModel]:
     """Fit, by early stopping on `validation`, on held-out rows, by folds, or without."""
-    start = start_of(previous, keeps_optimizer=False)
+    seed, start = common_seed(seed), start_of(previous, keeps_optimizer=False)
     if settings.early_stopping == "cv":
         _check_folds(dataset, validation)
     with _removed_at_the_end() as resume_points:
@@ -70,7 +72,7 @@ def train_one_epoch(
     settings: Settings, dataset: Dataset, seed: int, previous: FittedModel | None
 ) -> Steps[FittedModel]:
     """Train for one more epoch, with all rows and the optimizer as it stands."""
-    start = start_of(previous, keeps_optimizer=True)
+    seed, start = common_seed(seed), start_of(previous, keeps_optimizer=True)
     of_all = Preparation(settings, dataset, seed, start, None)
     last = yield from _Fit(of_all).train(
         of_all.all_rows(), None, None, epochs=1, title="partial_fit"
@@ -294,6 +296,7 @@ class _Fit:
         self, fold: Round, validation: Subset
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return logits, class indices and cell weights of validation rows."""
+        validation = validation.some(_MOST_CALIBRATED)
         rows = validation.rows
         X = fold.encoder.transform(validation.X[rows], self.dataset.categories)
         network = FittedNetwork(fold.plan.spec, fold.result.state, None, fold.result.best_weights)

@@ -16,6 +16,7 @@ import numpy as np
 from sk_mtl._data.dataset import Dataset, Subset, UnlabelledSubset
 from sk_mtl._data.input_encoder import AUTO_EMBEDDING, InputEncoder
 from sk_mtl._data.input_spec import InputSpec
+from sk_mtl._data.table_dataset import StoredSubset
 from sk_mtl._fit.class_priors import (
     compute_adjusted_frequencies,
     compute_label_smoothing,
@@ -27,6 +28,7 @@ from sk_mtl._model.build import network_variables
 from sk_mtl._model.custom_outputs import classify_outputs
 from sk_mtl._model.custom_serialization import serialize_model
 from sk_mtl._model.keras_objects import make_callbacks, make_optimizer
+from sk_mtl._model.sharing import EXPERTS, TASK_EXPERTS
 from sk_mtl._model.spec import NetworkSpec, column_blocks
 from sk_mtl._model.task_layout import TaskLayout
 from sk_mtl._quoting import quote
@@ -38,7 +40,7 @@ from sk_mtl._train.plan import TrainingParts
 from sk_mtl._train.progress import ProgressBar
 from sk_mtl.weighting import make_weighting
 
-__all__ = ["Settings"]
+__all__ = ["PRODUCT_DTYPES", "Settings"]
 
 # Adam's epsilon without a `model`, chosen in docs/benchmarks/quality.md. Adam divides by the size
 # of a weight's gradients; with Keras's 1e-7, weights that only rare features move take steps as
@@ -52,6 +54,8 @@ _DROPOUT = 0.4
 _MIN_LABELS_TO_VALIDATE = 2_000
 _ROWS_FOR_FOLDS = (100, 20_000)
 _MAX_WIDTH = 1_000_000  # of a hidden layer
+# The dtype of products in training, by Keras's name of the policy.
+PRODUCT_DTYPES = {"float32": "float32", "mixed_bfloat16": "bfloat16"}
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ class Settings:
             return None
         task = resolve_task(self.monitor, dataset.schema.task_names, parameter="monitor")
         position = int(dataset.is_learnable[:task].sum())
-        if dataset.is_learnable[task] and validation.weight[validation.rows, position].any():
+        if dataset.is_learnable[task] and validation.has_labels(position):
             return position
         return None
 
@@ -147,17 +151,16 @@ class Settings:
             )
         if not dataset.learnable_names:
             return InputEncoder(dataset.categories), {}
+        options: dict[str, Any] = {
+            "standardize": self.standardizes,
+            "embedding": self._embedding,
+            "embedding_size": self.embedding_size,
+        }
+        if isinstance(training, StoredSubset):
+            return training.fit_encoder(dataset.categories, **options)
         # By weight: a row of weight 2 counts as the row twice here, too.
         weight = training.weight[training.rows].max(axis=1)
-        return InputEncoder.fit(
-            training.X,
-            training.rows,
-            weight,
-            dataset.categories,
-            standardize=self.standardizes,
-            embedding=self._embedding,
-            embedding_size=self.embedding_size,
-        )
+        return InputEncoder.fit(training.X, training.rows, weight, dataset.categories, **options)
 
     def compare_input(self, spec: InputSpec | None) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the parameters that input layers were made with, and the same ones as they are."""
@@ -184,7 +187,7 @@ class Settings:
         n_classes = [len(c) for c in dataset.learnable_classes]
         follows_width = isinstance(self.dropout, str)  # "auto"
         spec = NetworkSpec(
-            n_features=dataset.X.shape[1],
+            n_features=dataset.shape[1],
             n_outputs=TaskLayout.of_classes(n_classes).n_outputs,
             hidden_layer_sizes=_layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes"),
             head_hidden_layer_sizes=self._head_sizes(dataset),
@@ -197,6 +200,7 @@ class Settings:
             ensemble_size=int(self.ensemble_size),
             ensemble_method=self.ensemble_method,
             known_labels=self._reads_labels,
+            **self._sharing(),
         )
         if self.model is None:
             if routed := self.routed("model"):
@@ -208,6 +212,36 @@ class Settings:
             return spec, optimizer, None
         return self._make_custom_network(spec, optimizer, dataset, seed)
 
+    def _sharing(self) -> dict[str, Any]:
+        """Return how tasks share the trunk, as in `NetworkSpec`."""
+        sharing = self.sharing
+        if sharing == "hard":
+            return {}
+        if self.model is not None:
+            raise ValueError(
+                f"sharing={sharing!r} needs a trunk built from hidden_layer_sizes, and `model` is "
+                "a network of your own. Set sharing='hard' and build the experts in `model`, or "
+                "leave model=None."
+            )
+        if not np.size(self.hidden_layer_sizes):
+            raise ValueError(
+                f"sharing={sharing!r} needs hidden layers, of which its experts consist. Got "
+                f"hidden_layer_sizes={quote(self.hidden_layer_sizes)}. Give it a layer or more, "
+                "or set sharing='hard'."
+            )
+        if self.ensemble_size > 1:
+            raise ValueError(
+                f"ensemble_size={self.ensemble_size} needs sharing='hard': the members of an "
+                f"ensemble have one trunk each, without experts. Got sharing={sharing!r}. Set "
+                "ensemble_size=1 (a MultiTaskEnsemble may have several such networks), or "
+                "sharing='hard'."
+            )
+        return {
+            "sharing": sharing,
+            "n_experts": int(self.n_experts) if sharing in EXPERTS else 0,
+            "n_task_experts": int(self.n_task_experts) if sharing in TASK_EXPERTS else 0,
+        }
+
     def _refuse_fused_kernels(
         self, spec: NetworkSpec, optimizer: keras.optimizers.Optimizer
     ) -> None:
@@ -216,6 +250,12 @@ class Settings:
         if muon is None or not isinstance(inner_optimizer(optimizer), muon):
             return
         if any(max(blocks) > 1 for blocks in column_blocks(spec).values()):
+            if spec.sharing != "hard":
+                raise ValueError(
+                    "Keras's Muon updates kernels that are matrices, and all others as AdamW does. "
+                    f"The kernels of experts are not matrices of their own. Got sharing="
+                    f"{spec.sharing!r}. Set sharing='hard', or another optimizer, such as 'adamw'."
+                )
             raise ValueError(
                 "Keras's Muon updates kernels that are matrices, and all others as AdamW does. "
                 "The kernels of an ensemble's members, or of heads with hidden layers, are not "
@@ -239,6 +279,12 @@ class Settings:
                 "hidden_layer_sizes, and `model` is a network of your own. Set ensemble_size=1 and "
                 "fit the estimator with several random_states, or leave model=None."
             )
+        if self.dtype is not None:
+            raise ValueError(
+                f"dtype={self.dtype!r} belongs to the built-in network, and `model` is a network "
+                "of your own, which computes in the dtypes of its layers. Set dtype=None, and give "
+                "the layers in `model` their dtype, such as dtype='mixed_bfloat16'."
+            )
         if self.known_labels:
             raise ValueError(
                 f"known_labels={self.known_labels!r} needs the built-in network, which takes known "
@@ -253,7 +299,7 @@ class Settings:
             self.model,
             # All tasks, whether this y can teach them or not: the builder's heads are fixed.
             meta=describe_for_builder(
-                dataset.X.shape, schema.classes, schema.task_names, is_1d=schema.is_1d
+                dataset.shape, schema.classes, schema.task_names, is_1d=schema.is_1d
             ),
             seed=seed,
             model_params=self.routed("model"),
@@ -277,6 +323,11 @@ class Settings:
             custom_outputs=None if outputs is None else outputs.select(is_learnable),
         )
         return spec, optimizer, [np.array(v.numpy()) for v in network_variables(custom)]
+
+    @property
+    def trained_dtype(self) -> str:
+        """The name of the policy of dtypes in training."""
+        return "float32" if self.dtype is None else self.dtype
 
     @property
     def _reads_labels(self) -> bool | str:
@@ -388,6 +439,7 @@ class Settings:
             "unlabelled": self.unlabelled_spec(),
             "unlabelled_weight": float(self.unlabelled_weight),
             "ema_momentum": self.resolve_ema_momentum(optimizer),
+            "product_dtype": PRODUCT_DTYPES[self.trained_dtype],
         }
 
 

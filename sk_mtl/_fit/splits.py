@@ -13,6 +13,7 @@ from sk_mtl._compat.user_warnings import warn_user
 from sk_mtl._data.copies import count_copies
 from sk_mtl._data.dataset import Dataset, Subset
 from sk_mtl._data.groups import read_groups
+from sk_mtl._data.table_dataset import TableDataset
 from sk_mtl.model_selection import stratified_holdout
 from sk_mtl.model_selection._groups import assign_group_folds
 from sk_mtl.model_selection._iterative import assign_folds
@@ -24,6 +25,8 @@ N_FOLDS = 5
 
 def split_validation(dataset: Dataset, fraction: float, seed: int) -> tuple[Subset, Subset]:
     """Split the rows into training rows, in which every task keeps labels, and validation rows."""
+    if isinstance(dataset, TableDataset):
+        return dataset.split()
     _warn_of_copies(dataset)
     rows, active = dataset.rows, dataset.is_learnable
     train_part, validation_part = stratified_holdout(

@@ -6,13 +6,14 @@ it has fitted. So several fits, and the folds of one, are trained side by side.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
+    from sk_mtl._train.config import ProgramConfig
     from sk_mtl._train.loop import Job, TrainingResult
 
-__all__ = ["Steps", "Wave", "run_steps", "run_together"]
+__all__ = ["Counts", "Steps", "Wave", "run_steps", "run_together"]
 
 T = TypeVar("T")
 
@@ -26,6 +27,13 @@ class Wave(NamedTuple):
 
 
 Steps = Generator[Wave, "list[TrainingResult]", T]
+
+
+class Counts(NamedTuple):
+    """How many trainings have a program, those of other processes included."""
+
+    first: Mapping[ProgramConfig, int]  # in the first wave
+    later: Mapping[ProgramConfig, int]  # in each further one
 
 
 class _Open(NamedTuple):
@@ -45,9 +53,10 @@ def run_steps(steps: Steps[T]) -> T:
 
 
 def run_together(
-    fits: Sequence[Steps[T]],
+    fits: Sequence[Steps[T]], counts: Counts | None = None
 ) -> Generator[tuple[int, T | Exception], None, None]:
     """Do the trainings of fits; yield, as each ends, its number and what it returns or raises."""
+    of_wave = () if counts is None else (counts.first,)
     try:
         waiting: list[_Open] = []
         for number in range(len(fits)):
@@ -58,13 +67,15 @@ def run_together(
 
             waves, waiting = waiting, []
             owners = [(wave, k) for wave in waves for k in range(len(wave.wave.jobs))]
-            for position, result in train_together([w.wave.jobs[k] for w, k in owners]):
+            jobs = [w.wave.jobs[k] for w, k in owners]
+            for position, result in train_together(jobs, *of_wave):
                 (number, wave, results), k = owners[position]
                 results[k] = result
                 if wave.note is not None and not isinstance(result, Exception):
                     wave.note(k, result)
                 if len(results) == len(wave.jobs):
                     yield from _continue(fits, number, results, waiting)
+            of_wave = () if counts is None else (counts.later,)
     finally:
         for steps in fits:
             steps.close()

@@ -14,7 +14,9 @@ from sk_mtl._model.custom_outputs import outputs_to_logits
 from sk_mtl._model.custom_serialization import deserialize_model
 from sk_mtl._model.ensemble import MeanOfMembers, SharedDense
 from sk_mtl._model.input_layers import build_input
-from sk_mtl._model.layers import NoiseDropout, ParallelDense, Slice, TaskOrder
+from sk_mtl._model.layers import MixedDense, NoiseDropout, ParallelDense, Slice, TaskOrder
+from sk_mtl._model.sharing import Stitch, mixing_after
+from sk_mtl._model.sharing_layers import CrossStitch, ExpertMixture, TaskBlocks
 from sk_mtl._model.spec import (
     ACTIVATIONS_OF_BLOCKS,
     HeadGroup,
@@ -35,8 +37,10 @@ __all__ = [
 check_backend()
 
 
-def build_network(spec: NetworkSpec) -> keras.Model:
+def build_network(spec: NetworkSpec, product_dtype: str = "float32") -> keras.Model:
     """Build the Keras model of a specification: from X to the logits, or a whole custom network."""
+    # A network whose products have another dtype has the same variables, in float32, and serves
+    # training only: that dtype is not in the configuration of its layers.
     # Every layer has an explicit name: Keras's automatic names depend on what else the process has
     # built, and ``dense_10`` sorts before ``dense_9``.
     custom = None if spec.custom_model is None else deserialize_model(spec.custom_model)
@@ -51,13 +55,15 @@ def build_network(spec: NetworkSpec) -> keras.Model:
         if is_whole:
             return keras.Model(inputs, shared, name="whole_network")
     else:
+        encoded = shared
         for depth, units in enumerate(spec.hidden_layer_sizes):
-            name = f"trunk_{depth}"
-            layer = _dense_layer(spec, units, name, blocks[name])
+            name, of_level = f"trunk_{depth}", shared
+            layer = _dense_layer(spec, units, name, blocks[name], product_dtype)
             shared = _finish_hidden(layer(shared), spec, name, units, blocks[name][1])
+            shared = _mix(shared, spec, depth, encoded, of_level, product_dtype)
     groups = head_groups(spec)
     parts = [
-        _build_heads(shared, spec, group, f"heads_{number}", blocks)
+        _build_heads(shared, spec, group, f"heads_{number}", blocks, product_dtype)
         for number, group in enumerate(groups)
     ]
     logits = (
@@ -150,8 +156,20 @@ def _encode(inputs: Any, spec: NetworkSpec) -> Any:
     return keras.layers.Concatenate(name="with_labels", **settings)([features, labels])
 
 
-def _dense_layer(spec: NetworkSpec, units: int, name: str, blocks: tuple[int, int]) -> Any:
+def _dense_layer(
+    spec: NetworkSpec, units: int, name: str, blocks: tuple[int, int], product_dtype: str
+) -> Any:
     """Return the dense layer, or the fused layers, with blocks of `units` outputs."""
+    layer = _layer_of_products(spec, units, name, blocks, product_dtype)
+    if product_dtype != "float32":
+        layer.product_dtype = product_dtype
+    return layer
+
+
+def _layer_of_products(
+    spec: NetworkSpec, units: int, name: str, blocks: tuple[int, int], product_dtype: str
+) -> Any:
+    """Return what `_dense_layer` does, before its products get their dtype."""
     n_read, n_given = blocks
     if has_shared_kernel(spec, name):
         n_heads = max(n_read // spec.ensemble_size, 1)
@@ -176,7 +194,8 @@ def _dense_layer(spec: NetworkSpec, units: int, name: str, blocks: tuple[int, in
         )
     # Heads that read the same input are one wide dense layer. Kernels are drawn by
     # `draw_initial_values`; the dtype does not depend on Keras's global setting.
-    return keras.layers.Dense(
+    dense = keras.layers.Dense if product_dtype == "float32" else MixedDense
+    return dense(
         n_given * units,
         kernel_initializer="zeros",
         kernel_regularizer=regularizer,
@@ -185,21 +204,49 @@ def _dense_layer(spec: NetworkSpec, units: int, name: str, blocks: tuple[int, in
     )
 
 
+def _mix(
+    experts: Any, spec: NetworkSpec, depth: int, encoded: Any, of_level: Any, product_dtype: str
+) -> Any:
+    """Return what comes after a layer of the trunk: mixtures of experts, if it consists of such."""
+    mixing = mixing_after(spec, depth)
+    if mixing is None:
+        return experts
+    if isinstance(mixing, Stitch):
+        return CrossStitch(mixing.n_tasks, dtype="float32", name=mixing.name)(experts)
+    layer = ExpertMixture(
+        mixing.n_tasks,
+        mixing.n_shared,
+        mixing.n_own,
+        mixing.reads_mixtures,
+        mixing.gives_level,
+        kernel_regularizer=_regularizer(spec.l2),
+        dtype="float32",
+        name=mixing.name,
+    )
+    if product_dtype != "float32":
+        layer.product_dtype = product_dtype
+    return layer([experts, of_level if mixing.reads_mixtures else encoded])
+
+
 def _build_heads(
     shared: Any,
     spec: NetworkSpec,
     group: HeadGroup,
     name: str,
     blocks: dict[str, tuple[int, int]],
+    product_dtype: str,
 ) -> Any:
     """Return the logits of a group of heads, side by side; members are on axis 1."""
-    heads = shared
+    heads, tasks = shared, list(range(len(spec.n_outputs)))
+    if spec.sharing != "hard" and group.tasks != tasks:
+        layer = TaskBlocks(group.tasks, len(tasks), dtype="float32", name=f"{name}_read")
+        heads = layer(heads)
     for depth, units in enumerate(group.hidden):
         layer_name = f"{name}_{depth}"
-        heads = _dense_layer(spec, units, layer_name, blocks[layer_name])(heads)
-        heads = _finish_hidden(heads, spec, layer_name, units, blocks[layer_name][1])
+        layer = _dense_layer(spec, units, layer_name, blocks[layer_name], product_dtype)
+        heads = _finish_hidden(layer(heads), spec, layer_name, units, blocks[layer_name][1])
     layer_name = f"{name}_logits"
-    heads = _dense_layer(spec, group.width, layer_name, blocks[layer_name])(heads)
+    heads = _dense_layer(spec, group.width, layer_name, blocks[layer_name], product_dtype)(heads)
     if spec.ensemble_size == 1:
         return heads
     shape = (spec.ensemble_size, heads.shape[-1] // spec.ensemble_size)
@@ -229,7 +276,8 @@ def _activate(x: Any, spec: NetworkSpec, name: str, n_blocks: int) -> Any:
     if n_blocks == 1 or spec.activation not in ACTIVATIONS_OF_BLOCKS:
         return layer(x)
     width = x.shape[-1]
-    split = keras.layers.Reshape((n_blocks, width // n_blocks), name=f"{name}_split")
+    shape = (n_blocks, width // n_blocks)
+    split = keras.layers.Reshape(shape, dtype="float32", name=f"{name}_split")
     join = keras.layers.Reshape((width,), dtype="float32", name=f"{name}_join")
     return join(layer(split(x)))
 

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from sk_mtl._model.layers import multiply
 from sk_mtl._model.task_layout import TaskLayout
 
 __all__ = [
@@ -32,6 +33,8 @@ class SharedDense(keras.layers.Layer):
     # members first, or (batch_size, n_in) if all read the same, with one head; output (batch_size,
     # n_members * n_heads * units); kernel (n_heads, n_in, units); one row of scalings and biases
     # per member.
+
+    product_dtype: str = "float32"  # as of `MixedDense`
 
     def __init__(
         self,
@@ -74,18 +77,19 @@ class SharedDense(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """Apply every member's layers."""
-        n_members, n_in = self.n_members, self.kernel.shape[1]
+        n_members, n_in, dtype = self.n_members, self.kernel.shape[1], self.product_dtype
         if self.reads_same:
             # The members' kernels side by side: one product, and no gradient of its input.
             kernels = ops.expand_dims(ops.transpose(self.input_scale), 2) * self.kernel[0][:, None]
-            products = ops.matmul(inputs, ops.reshape(kernels, (n_in, n_members * self.units)))
+            kernels = ops.reshape(kernels, (n_in, n_members * self.units))
+            products = multiply(inputs, kernels, dtype)
         else:
             scaled = ops.reshape(inputs, (-1, n_members, self.n_heads * n_in)) * self.input_scale
             if self.n_heads == 1:
-                products = ops.matmul(ops.reshape(scaled, (-1, n_in)), self.kernel[0])
+                products = multiply(ops.reshape(scaled, (-1, n_in)), self.kernel[0], dtype)
             else:
                 by_head = ops.transpose(ops.reshape(scaled, (-1, self.n_heads, n_in)), (1, 0, 2))
-                products = ops.transpose(ops.matmul(by_head, self.kernel), (1, 0, 2))
+                products = ops.transpose(multiply(by_head, self.kernel, dtype), (1, 0, 2))
         width = self.n_heads * self.units
         outputs = ops.reshape(products, (-1, n_members, width)) * self.output_scale + self.bias
         return ops.reshape(outputs, (-1, n_members * width))

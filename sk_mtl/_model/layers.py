@@ -1,4 +1,4 @@
-"""Keras layers: fused heads, the order of the tasks, and dropout."""
+"""Keras layers: products in mixed precision, fused heads, the order of the tasks, and dropout."""
 
 from __future__ import annotations
 
@@ -10,7 +10,34 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-__all__ = ["NoiseDropout", "ParallelDense", "Slice", "TaskOrder", "draw_uniform"]
+__all__ = [
+    "MixedDense",
+    "NoiseDropout",
+    "ParallelDense",
+    "Slice",
+    "TaskOrder",
+    "draw_uniform",
+    "multiply",
+]
+
+
+def multiply(a: Any, b: Any, dtype: str) -> Any:
+    """Return the product of float32 matrices; factors and result are rounded to a dtype."""
+    # So are those of its gradient. All else, sums with biases among it, stays in float32.
+    if dtype == "float32":
+        return ops.matmul(a, b)
+    return ops.cast(ops.matmul(ops.cast(a, dtype), ops.cast(b, dtype)), "float32")
+
+
+@keras.saving.register_keras_serializable("sk_mtl")
+class MixedDense(keras.layers.Dense):
+    """Keras's dense layer without an activation, with a product of another dtype."""
+
+    product_dtype: str = "float32"  # set where a network is built for training only
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Apply the layer."""
+        return multiply(inputs, self.kernel, self.product_dtype) + self.bias
 
 
 @keras.saving.register_keras_serializable("sk_mtl")
@@ -19,6 +46,8 @@ class ParallelDense(keras.layers.Layer):
 
     # Input (batch_size, n_heads * n_in), output (batch_size, n_heads * units); kernel (n_heads,
     # n_in, units), bias (n_heads, 1, units).
+
+    product_dtype: str = "float32"  # as of `MixedDense`
 
     def __init__(self, units: int, n_heads: int, kernel_regularizer: Any = None, **kwargs: Any):
         super().__init__(**kwargs)
@@ -42,7 +71,7 @@ class ParallelDense(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         """Apply every head to its slice."""
         by_head = ops.transpose(ops.reshape(inputs, (-1, self.n_heads, self.n_in)), (1, 0, 2))
-        outputs = ops.matmul(by_head, self.kernel) + self.bias
+        outputs = multiply(by_head, self.kernel, self.product_dtype) + self.bias
         return ops.reshape(ops.transpose(outputs, (1, 0, 2)), (-1, self.n_heads * self.units))
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, int]:
@@ -111,19 +140,20 @@ class NoiseDropout(keras.layers.Dropout):
     """
 
     fed_rate: Any = None
+    first_row: Any = None  # of the inputs in the whole batch, if they are a part of it
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Drop activations while training."""
         if self.fed_rate is None or not training:
             return super().call(inputs, training=training)
         seed = self.seed_generator.state
-        numbers = draw_uniform(seed.value, inputs)
+        numbers = draw_uniform(seed.value, inputs, self.first_row)
         seed.assign_add(np.array([0, 1]))
         kept = tf.cast(numbers >= self.fed_rate, inputs.dtype)
         return inputs * kept * (1 / (1 - self.fed_rate))
 
 
-def draw_uniform(seed_state: Any, like: Any) -> Any:
+def draw_uniform(seed_state: Any, like: Any, first_row: Any = None) -> Any:
     """Return uniform numbers in [0, 1) of the shape of a tensor, from a seed and a count, (2,)."""
     # A hash of the position, as in counter-based generators (Salmon et al. 2011, Parallel Random
     # Numbers: As Easy as 1, 2, 3): the finalizer "lowbias32" (https://nullprogram.com/blog/2018/07/
@@ -132,6 +162,8 @@ def draw_uniform(seed_state: Any, like: Any) -> Any:
     key = _scramble(_scramble(state[0]) + state[1])
     shape = tf.shape(like)
     position = tf.reshape(tf.range(tf.reduce_prod(shape)), shape)
+    if first_row is not None:
+        position += first_row * tf.reduce_prod(shape[1:])
     bits = _scramble(tf.cast(position, tf.uint32) + key, _scramble(key + np.uint32(1)))
     kept = tf.bitwise.right_shift(bits, np.uint32(8))  # as many as float32 has
     return tf.cast(tf.cast(kept, tf.int32), tf.float32) * np.float32(2**-24)

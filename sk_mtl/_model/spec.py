@@ -12,6 +12,7 @@ import numpy as np
 
 from sk_mtl._data.input_spec import InputSpec
 from sk_mtl._data.known_labels import label_columns
+from sk_mtl._model.sharing import n_trunk_blocks
 from sk_mtl._model.task_layout import TaskLayout
 
 __all__ = [
@@ -78,6 +79,9 @@ class NetworkSpec:
     # Whether a column for each class follows the features; "with_indicator" for one for each task,
     # too, for a label that is missing.
     known_labels: bool | str = False
+    sharing: str = "hard"  # how tasks share the trunk; see `sharing.py`
+    n_experts: int = 0  # that all tasks share, where there are such
+    n_task_experts: int = 0  # of each task, where there are such
 
     def __post_init__(self) -> None:
         if not self.head_hidden_layer_sizes:
@@ -121,7 +125,7 @@ class HeadGroup(NamedTuple):
 
     tasks: list[int]
     hidden: tuple[int, ...]
-    n_blocks: int  # 1 for all heads without a hidden layer, which are one layer
+    n_blocks: int  # 1 for heads without a hidden layer that read the same, which are one layer
     width: int  # outputs of a block
     columns: np.ndarray  # of the outputs, among the logits of all tasks
 
@@ -132,11 +136,12 @@ def head_groups(spec: NetworkSpec) -> list[HeadGroup]:
     for task, (hidden, width) in enumerate(
         zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True)
     ):
-        by_shape[hidden, width if hidden else 0].append(task)
+        # Heads with inputs of their own are as many products, which must have one shape.
+        by_shape[hidden, width if hidden or spec.sharing != "hard" else 0].append(task)
     columns, groups = np.split(np.arange(spec.layout.total), spec.layout.starts[1:]), []
-    for (hidden, _), tasks in by_shape.items():
+    for (hidden, common_width), tasks in by_shape.items():
         of_group = np.concatenate([columns[task] for task in tasks])
-        n_blocks = len(tasks) if hidden else 1
+        n_blocks = len(tasks) if common_width else 1
         groups.append(HeadGroup(tasks, hidden, n_blocks, len(of_group) // n_blocks, of_group))
     return groups
 
@@ -144,13 +149,15 @@ def head_groups(spec: NetworkSpec) -> list[HeadGroup]:
 def column_blocks(spec: NetworkSpec) -> dict[str, tuple[int, int]]:
     """Return by name how many blocks of columns each dense layer reads and gives."""
     # A block belongs to the trunk of one member, to one of its heads, or to all its heads without a
-    # hidden layer; members come first.
+    # hidden layer; members come first. Where sharing is not hard there is one member, and a block
+    # belongs to an expert of the trunk, or to one of the heads.
     blocks, n_members, n_given = {}, spec.ensemble_size, 1
+    of_trunk = n_members * n_trunk_blocks(spec)
     for depth in range(len(spec.hidden_layer_sizes)):
-        blocks[f"trunk_{depth}"] = (n_given, n_members)
-        n_given = n_members
+        blocks[f"trunk_{depth}"] = (n_given, of_trunk)
+        n_given = of_trunk
     for number, group in enumerate(head_groups(spec)):
-        n_read = n_given
+        n_read = n_given if spec.sharing == "hard" else len(group.tasks)
         for depth in range(len(group.hidden) + 1):
             name = f"heads_{number}_{'logits' if depth == len(group.hidden) else depth}"
             blocks[name] = (n_read, n_members * group.n_blocks)

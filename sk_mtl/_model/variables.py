@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from sk_mtl._data.input_spec import CATEGORY_VECTOR_SIZE
+from sk_mtl._model.sharing import Mixing, Stitch, mixing_after
 from sk_mtl._model.spec import (
     ACTIVATIONS_OF_BLOCKS,
     NetworkSpec,
@@ -47,16 +48,24 @@ def values_by_layer(spec: NetworkSpec, values: Sequence[object]) -> dict[str, di
 def list_variables(spec: NetworkSpec) -> list[Variable]:
     """Return the variables of a network without `custom_model`, as `network_variables` does."""
     variables, n_columns = _input_variables(spec)
-    blocks = column_blocks(spec)
+    blocks, n_encoded = column_blocks(spec), n_columns
     for depth, units in enumerate(spec.hidden_layer_sizes):
         name = f"trunk_{depth}"
         for layer in _hidden_layers(spec, name, n_columns, units, blocks[name]):
             variables += layer
-        n_columns = units * blocks[name][1]
-    groups = [
-        _head_layers(spec, f"heads_{number}", n_columns, (*group.hidden, group.width), blocks)
-        for number, group in enumerate(head_groups(spec))
-    ]
+        of_level, n_columns = n_columns, units * blocks[name][1]
+        mixing = mixing_after(spec, depth)
+        if mixing is not None:
+            variables += _mixing_variables(mixing, n_encoded, of_level)
+            n_columns = units * mixing.n_given
+    groups, n_tasks = [], len(spec.n_outputs)
+    for number, group in enumerate(head_groups(spec)):
+        # A head reads all columns, or a block of its own.
+        n_read = n_columns
+        if spec.sharing != "hard":
+            n_read = n_columns // n_tasks * len(group.tasks)
+        widths = (*group.hidden, group.width)
+        groups.append(_head_layers(spec, f"heads_{number}", n_read, widths, blocks))
     # Keras lists the layers farthest from the output first, those of one distance group by group.
     for distance in range(max(len(layers) for layers in groups), 0, -1):
         for layers in groups:
@@ -92,6 +101,26 @@ def _input_variables(spec: NetworkSpec) -> tuple[list[Variable], int]:
         variables.append(Variable("categories", "embeddings", (n_vectors, CATEGORY_VECTOR_SIZE)))
         n_columns += len(looked_up) * CATEGORY_VECTOR_SIZE
     return variables, n_columns + spec.n_label_columns
+
+
+def _mixing_variables(mixing: Mixing | Stitch, n_encoded: int, of_level: int) -> list[Variable]:
+    """Return the variables of a mixing layer, from how many columns its gates may read."""
+    name, n_tasks = mixing.name, mixing.n_tasks
+    if isinstance(mixing, Stitch):
+        return [Variable(name, "stitch", (n_tasks, n_tasks))]
+    n_in, n_choices = n_encoded, mixing.n_choices
+    kernel: tuple[int, ...] = (n_in, n_tasks * n_choices)
+    bias: tuple[int, ...] = (n_tasks * n_choices,)
+    if mixing.reads_mixtures:
+        n_in = of_level // mixing.n_experts
+        kernel, bias = (n_tasks, n_in, n_choices), (n_tasks, 1, n_choices)
+    variables = [Variable(name, "gate_kernel", kernel), Variable(name, "gate_bias", bias)]
+    if mixing.gives_level:
+        variables += [
+            Variable(name, "shared_gate_kernel", (n_in, mixing.n_experts)),
+            Variable(name, "shared_gate_bias", (mixing.n_experts,)),
+        ]
+    return variables
 
 
 def _head_layers(

@@ -9,12 +9,14 @@ import numpy as np
 
 from sk_mtl._data.known_labels import LABEL_SCALE, MISSING, label_columns
 from sk_mtl._fit.fitted_network import FittedNetwork
+from sk_mtl._model.sharing import mixing_after
 from sk_mtl._model.spec import ACTIVATIONS_OF_BLOCKS, NetworkSpec, column_blocks, head_groups
 from sk_mtl._model.task_layout import TaskLayout
 from sk_mtl._model.variables import values_by_layer
 from sk_mtl._onnx.activations import ACTIVATIONS
 from sk_mtl._onnx.graph import FLOAT, Graph
 from sk_mtl._onnx.input_layers import add_input_layers
+from sk_mtl._onnx.sharing import add_mixing, take_blocks
 from sk_mtl._predict.layers import NORM_EPSILON, dense_values
 
 __all__ = ["add_logits", "add_probabilities", "has_description"]
@@ -80,11 +82,20 @@ class _Network:
             x = add_input_layers(graph, x, spec.input, spec.n_features, self._by_layer)
         if spec.known_labels:
             x = graph.concat([x, self._add_known(x, known)])
-        for depth in range(len(spec.hidden_layer_sizes)):
-            x = self._add_hidden(x, f"trunk_{depth}")
+        encoded = x
+        for depth, units in enumerate(spec.hidden_layer_sizes):
+            of_level, x = x, self._add_hidden(x, f"trunk_{depth}")
+            mixing = mixing_after(spec, depth)
+            if mixing is not None:
+                values = self._by_layer[mixing.name]
+                x = add_mixing(graph, mixing, values, x, encoded, of_level, units)
         n_members, parts, columns = spec.ensemble_size, [], []
         for number, group in enumerate(head_groups(spec)):
             y = x
+            if spec.sharing != "hard":
+                y = graph.reshape(y, -1, len(spec.n_outputs), spec.hidden_layer_sizes[-1])
+                y = take_blocks(graph, y, group.tasks)
+                y = graph.reshape(y, -1, len(group.tasks) * spec.hidden_layer_sizes[-1])
             for depth in range(len(group.hidden)):
                 y = self._add_hidden(y, f"heads_{number}_{depth}")
             y = self._add_dense(y, f"heads_{number}_logits")

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from sk_mtl._data.input_spec import CATEGORY_VECTOR_SIZE
+from sk_mtl._model.sharing import Mixing, mixing_after
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._model.variables import values_by_layer
 from sk_mtl._predict.forward import NetworkForward
 from sk_mtl._predict.layers import dense_values
+from sk_mtl._predict.sharing import gate_values
 from sk_mtl._predict.tiles import Workspace
 
 __all__ = ["CutForward"]
@@ -40,6 +42,11 @@ class CutForward(NetworkForward):
             kernel = of_layer.weights[0].T
             kernels.append(kernel if of_layer.scale is None else kernel * of_layer.scale)
             offsets.append(of_layer.offset)
+        mixing = self._gates_of_inputs()
+        if mixing is not None:
+            kernel, offset = gate_values(mixing, by_layer[mixing.name])
+            kernels.append(kernel)
+            offsets.append(offset)
         # Known labels are inputs, too, which are 0 here: no label is known.
         self.kernel = np.ascontiguousarray(np.hstack(kernels)[: len(self.features)], np.float32)
         self.offset = np.concatenate(offsets).astype(np.float32)
@@ -60,6 +67,11 @@ class CutForward(NetworkForward):
             outputs = self._outputs_of_units(units, workspace)
             return self._average(self._join(outputs, len(units), workspace))
 
+    def _gates_of_inputs(self) -> Mixing | None:
+        """Return the mixing layer whose gates read what the trunk reads, if there is one."""
+        mixings = (mixing_after(self.spec, depth) for depth in range(len(self._trunk)))
+        return next((mixing for mixing in mixings if isinstance(mixing, Mixing)), None)
+
     def _first_of_heads(self) -> list[str]:
         return [
             f"heads_{number}_{'0' if head.hidden else 'logits'}"
@@ -68,6 +80,11 @@ class CutForward(NetworkForward):
 
     def _outputs_of_units(self, tiles: np.ndarray, workspace: Workspace) -> Iterator[np.ndarray]:
         """Yield the outputs of the groups of heads."""
+        if self._mixed is not None:
+            x = self._mixed.from_units(tiles, workspace)
+            for head in self._heads:
+                yield self._head(head, x, workspace)
+            return
         if self._trunk:
             x = self._trunk[0].finish(tiles, workspace)
             for depth, layer in enumerate(self._trunk[1:]):

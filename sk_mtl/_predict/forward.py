@@ -23,6 +23,7 @@ from sk_mtl._predict.activations import ACTIVATIONS
 from sk_mtl._predict.base import Forward
 from sk_mtl._predict.input_layers import InputLayers
 from sk_mtl._predict.layers import Dense, HiddenLayer
+from sk_mtl._predict.sharing import MixedTrunk
 from sk_mtl._predict.tiles import TILE_ROWS, Workspace, fill_tiles
 
 __all__ = ["Head", "NetworkForward", "make_forward"]
@@ -49,6 +50,7 @@ class Head(NamedTuple):
     hidden: list[HiddenLayer]
     output: Dense
     columns: np.ndarray
+    tasks: list[int] | None = None  # whose blocks the heads read; None for all columns
 
 
 class NetworkForward(Forward):
@@ -64,6 +66,9 @@ class NetworkForward(Forward):
             HiddenLayer(spec, f"trunk_{depth}", by_layer)
             for depth in range(len(spec.hidden_layer_sizes))
         ]
+        self._mixed: MixedTrunk | None = None
+        if spec.sharing != "hard":
+            self._mixed = MixedTrunk(spec, self._trunk, by_layer)
         self._heads: list[Head] = []
         for number, group in enumerate(head_groups(spec)):
             name = f"heads_{number}"
@@ -71,11 +76,14 @@ class NetworkForward(Forward):
                 HiddenLayer(spec, f"{name}_{depth}", by_layer) for depth in range(len(group.hidden))
             ]
             output = Dense(spec, f"{name}_logits", by_layer[f"{name}_logits"])
-            self._heads.append(Head(layers, output, group.columns))
+            reads_all = spec.sharing == "hard" or len(group.tasks) == len(spec.n_outputs)
+            tasks = None if reads_all else group.tasks
+            self._heads.append(Head(layers, output, group.columns, tasks))
         hidden = [*self._trunk, *(layer for head in self._heads for layer in head.hidden)]
         widths = [layer.width for layer in hidden] + [head.output.width for head in self._heads]
         n_columns = spec.n_features if self._input is None else self._input.width
         widths += [spec.n_features, n_columns + spec.n_label_columns]
+        widths += [] if self._mixed is None else [self._mixed.widest]
         self._widest = max(*widths, spec.layout.total * spec.ensemble_size)
 
     def _run_by_batch(
@@ -126,14 +134,20 @@ class NetworkForward(Forward):
             x = self._input(x, workspace)
         if self.spec.known_labels:
             x = self._with_labels(x, known, workspace)
-        for depth, layer in enumerate(self._trunk):
-            x = layer(x, f"trunk {depth % 2}", workspace)
+        if self._mixed is not None:
+            x = self._mixed(x, workspace)
+        else:
+            for depth, layer in enumerate(self._trunk):
+                x = layer(x, f"trunk {depth % 2}", workspace)
         return self._join(
             (self._head(head, x, workspace) for head in self._heads), len(x), workspace
         )
 
     def _head(self, head: Head, x: np.ndarray, workspace: Workspace) -> np.ndarray:
         """Return the outputs of a group of heads, (n_tiles, width, 16)."""
+        if head.tasks is not None:
+            blocks = x.reshape(len(x), len(self.spec.n_outputs), -1, TILE_ROWS)
+            x = blocks[:, head.tasks].reshape(len(x), -1, TILE_ROWS)
         for depth, layer in enumerate(head.hidden):
             x = layer(x, f"heads {depth % 2}", workspace)
         return head.output(x, "outputs", workspace)

@@ -40,7 +40,7 @@ _NUMBERS = (
     "best_iter",
 )
 # Stored where a fit had them.
-_DEFAULTS: dict[str, Any] = {"label_smoothing": 0.0, "unlabelled": None}
+_DEFAULTS: dict[str, Any] = {"label_smoothing": 0.0, "unlabelled": None, "dtype": "float32"}
 _PARTS = {"targets", "categories", "fitted", "network"}
 
 
@@ -94,10 +94,11 @@ def _check_numbers(fitted: dict[str, Any], schema: TargetSchema) -> None:
     """Check counts, flags, history and early stopping."""
     names = fitted.keys() - _DEFAULTS.keys()
     require(names == set(_NUMBERS), "unexpected keys in the fitted attributes")
-    smoothing, unlabelled = ({**_DEFAULTS, **fitted}[name] for name in _DEFAULTS)
+    smoothing, unlabelled, dtype = ({**_DEFAULTS, **fitted}[name] for name in _DEFAULTS)
     is_share = type(smoothing) is float and 0 <= smoothing < 1
     require(is_share or smoothing == "auto", "label_smoothing is out of range")
     require(unlabelled in (None, "pseudo_labels", "consistency"), "unlabelled is no such word")
+    require(dtype in ("float32", "mixed_bfloat16"), "dtype is no such word")
     n_tasks, n_classes = len(schema.task_names), np.array(schema.n_classes)
     lowest = {"seed": 0, "n_rows": 1, "n_iter": 0, "best_iter": 0}
     for name, least in lowest.items():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -19,6 +19,7 @@ from sk_mtl._data.categories import Categories
 from sk_mtl._data.input_spec import InputSpec
 from sk_mtl._data.schema import TargetSchema
 from sk_mtl._fit.fitted_network import FittedNetwork
+from sk_mtl._model.sharing import EXPERTS, SHARING, TASK_EXPERTS, n_trunk_blocks
 from sk_mtl._model.spec import CustomOutputs, NetworkSpec, TaskOutput, head_groups
 from sk_mtl._model.task_layout import TaskLayout
 from sk_mtl._model.variables import Variable, list_variables
@@ -30,6 +31,7 @@ from sk_mtl._train.state import TrainingState, decode_state, encode_state
 __all__ = ["decode_network", "encode_network"]
 
 _MAX_VARIABLES = 8_000
+_HARD_SHARING: dict[str, Any] = {"sharing": "hard", "n_experts": 0, "n_task_experts": 0}
 
 
 def encode_network(network: FittedNetwork | None, arrays: dict[str, Any]) -> Any:
@@ -156,7 +158,8 @@ def _decode_spec(
             settings["custom_outputs"] = CustomOutputs(tasks)
     else:
         known -= {"custom_model", "custom_outputs"}
-    settings = {"known_labels": False} | settings  # earlier files have none
+    # Earlier files have none of these.
+    settings = {"known_labels": False, **_HARD_SHARING} | settings
     require(settings.keys() == known, "unexpected keys in the network's settings")
     rules: dict[str, Callable[[Any], bool]] = {
         "n_features": lambda n: type(n) is int and n == n_features,
@@ -176,6 +179,9 @@ def _decode_spec(
         "activation": _is_activation,
         "ensemble_size": lambda n: type(n) is int and 1 <= n < 2**31,
         "ensemble_method": lambda kind: kind in ("shared", "independent"),
+        "sharing": lambda kind: kind in SHARING,
+        "n_experts": lambda n: _is_number_of_experts(n, settings, EXPERTS),
+        "n_task_experts": lambda n: _is_number_of_experts(n, settings, TASK_EXPERTS),
     }
     for name, holds in rules.items():
         value = settings[name]
@@ -219,6 +225,15 @@ def _are_positions(positions: Any, n_features: int) -> bool:
     )
 
 
+def _is_number_of_experts(n: Any, settings: dict[str, Any], structures: Sequence[str]) -> bool:
+    """Return whether a trunk can have so many experts of a kind that some structures have."""
+    if settings["sharing"] != "hard":
+        has_layers = bool(settings["hidden_layer_sizes"])
+        if not has_layers or settings["ensemble_size"] != 1 or "custom_model" in settings:
+            return False
+    return type(n) is int and (0 < n < 2**31 if settings["sharing"] in structures else n == 0)
+
+
 def _are_widths(sizes: Any) -> bool:
     return type(sizes) is tuple and all(type(n) is int and 1 <= n < 2**31 for n in sizes)
 
@@ -227,6 +242,7 @@ def _check_size(spec: NetworkSpec, values: list[np.ndarray]) -> None:
     """Refuse a network that would be larger than the values there are, before it is built."""
     trunk = (spec.n_inputs, *spec.hidden_layer_sizes)
     n_numbers, n_layers = _count(spec, trunk)
+    n_numbers *= n_trunk_blocks(spec)
     if spec.input is not None:
         n_numbers += spec.input.embedding_size * len(spec.input.embedded)
     for hidden, width in zip(spec.head_hidden_layer_sizes, spec.n_outputs, strict=True):

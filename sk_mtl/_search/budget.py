@@ -43,3 +43,10 @@ class Budget:
             return False
         end = monotonic() + self._longest_wait / 2 + self._refits * self._longest_fit
         return end - self._start > self._max_time
+
+    def seconds_left(self) -> float | None:
+        """Return the seconds until the last fit should begin; None without a limit."""
+        if self._max_time is None:
+            return None
+        end = self._start + self._max_time - self._refits * self._longest_fit
+        return max(end - monotonic(), 0.0)

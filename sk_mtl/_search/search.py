@@ -33,6 +33,8 @@ from sk_mtl._search.candidates import (
     name_in_last_step,
 )
 from sk_mtl._search.checkpoint import open_store
+from sk_mtl._search.elsewhere import Elsewhere
+from sk_mtl._search.engines import open_workers
 from sk_mtl._search.evaluation import Evaluation
 from sk_mtl._search.folds import SearchData, Split
 from sk_mtl._search.halving import Halving, Tried, plan_rounds
@@ -63,7 +65,9 @@ class MultiTaskSearchCV(SearchBase):
     successive halving of :class:`sklearn.model_selection.HalvingGridSearchCV` with `factor`; on the
     same folds the scores are the same, up to rounding. All fits of a round are handed over at
     once, and a candidate is scored on a fold as soon as it is fitted to it. There is no `n_jobs`:
-    the fits share all cores.
+    the fits share all cores, or the workers of a cluster if joblib's active backend is "dask" or
+    "ray" with several jobs. Results are then equal to those without a cluster; the last fit, to
+    all rows, stays in the calling process.
 
     Parameters
     ----------
@@ -273,8 +277,15 @@ class MultiTaskSearchCV(SearchBase):
         )
         store = None if self.checkpoint is None else open_store(self.checkpoint, data, scoring)
         n_fits = len(splits) * sum(halving.schedule.n_candidates if halving else [len(candidates)])
-        with tqdm(total=n_fits, desc="search", unit="fit", disable=not self.verbose) as bar:
-            evaluation = Evaluation(self.estimator, data, scoring, budget, store, bar)
+        with (
+            open_workers() as workers,
+            tqdm(total=n_fits, desc="search", unit="fit", disable=not self.verbose) as bar,
+        ):
+            elsewhere = None
+            if workers is not None:
+                has_deadline = self.max_time is not None
+                elsewhere = Elsewhere(workers, self.estimator, data, scoring, has_deadline)
+            evaluation = Evaluation(self.estimator, data, scoring, budget, store, bar, elsewhere)
             if halving is None:
                 tried = Tried(candidates, evaluation.run(candidates, splits), {})
             else:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._train.early_stopping import Monitor, PlannedEpochs, StoppingConfig
+from sk_mtl._train.replicas import ALONE, Replicas
 
 __all__ = ["ProgramConfig", "Rates", "RunConfig", "UnlabelledSpec"]
 
@@ -47,6 +48,9 @@ class ProgramConfig:
     # Rows with unlabelled cells per step where XLA compiles the steps, else 0.
     xla_unlabelled_batch_size: int = 0
     averages_weights: bool = False
+    # Of the factors of matrix products in a step; all else is float32.
+    product_dtype: str = "float32"
+    replicas: Replicas = ALONE  # that share the rows of a step
 
 
 class Rates(NamedTuple):

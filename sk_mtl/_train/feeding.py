@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from sk_mtl._compat.interrupts import interrupts_deferred
 from sk_mtl._data.known_labels import Shown, write_labels
+from sk_mtl._data.stored_rows import Piece
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._train.values import Batch, UnlabelledBatch
 
@@ -38,6 +39,8 @@ class Feed:
         Their shape: members, steps, rows of a step, columns of inputs and tasks.
     n_unlabelled : int, default=0
         Rows with unlabelled cells of a step.
+    has_epoch : bool, default=False
+        Whether a step is told the number of the epoch.
     """
 
     def __init__(
@@ -48,8 +51,9 @@ class Feed:
         n_inputs: int,
         n_tasks: int,
         n_unlabelled: int = 0,
+        has_epoch: bool = False,
     ):
-        self.shape = (n_members, n_steps, n_rows, n_inputs, n_tasks, n_unlabelled)
+        self.shape = (n_members, n_steps, n_rows, n_inputs, n_tasks, n_unlabelled, has_epoch)
         axes = (n_members, n_steps, n_rows)
         self._arrays = Batch(
             np.zeros((*axes, n_inputs), np.float32),
@@ -57,6 +61,8 @@ class Feed:
             np.zeros((*axes, n_tasks), np.float32),
             np.zeros((n_members, n_steps), bool),
         )
+        if has_epoch:
+            self._arrays = self._arrays._replace(epoch=np.zeros((n_members, n_steps), np.int32))
         if n_unlabelled:
             more = (n_members, n_steps, n_unlabelled)
             self._arrays = self._arrays._replace(
@@ -66,6 +72,10 @@ class Feed:
                     np.zeros((n_members, n_steps), np.float32),
                 )
             )
+
+    def tell_epoch(self, member: int, number: int) -> None:
+        """Tell the steps of a member the number of the epoch."""
+        self._arrays.epoch[member] = number
 
     def fill(
         self, member: int, X: Any, codes: np.ndarray, weight: np.ndarray, rows: np.ndarray
@@ -124,7 +134,9 @@ def count(number: int) -> tf.Tensor:
 
 def _gather(source: Any, rows: np.ndarray, out: np.ndarray) -> None:
     """Write rows of a matrix; only here is a CSR matrix made dense."""
-    if sp.issparse(source):
+    if isinstance(source, Piece):
+        source.write_X(out)
+    elif sp.issparse(source):
         out[...] = source[rows].toarray()
     elif out.flags.c_contiguous:
         np.take(source, rows, axis=0, out=out, mode="clip")

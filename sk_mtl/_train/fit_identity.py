@@ -11,7 +11,6 @@ from dataclasses import fields
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from sk_mtl._codec.values import encode_value
 from sk_mtl._data.dataset import Subset, UnlabelledSubset
@@ -30,6 +29,7 @@ _NAMES = {
     "learning_rate": "optimizer",
     "logit_offsets": "loss",
     "monitored_task": "early stopping",
+    "product_dtype": "dtype",
     "seed": "random_state",
     "spec": "layers",
     "stopping": "early stopping",
@@ -64,16 +64,13 @@ def identify_fit(
         parts[_NAMES.get(name, name)].append(value)
     parts["task_weighting"] += _describe_weighting(plan.program, plan.parts.weighting)
     parts["initial weights"] = [*start.network, *sorted(start.weighting), *start.weighting.values()]
-    parts["X"] = _arrays_of(training.X)
-    parts["y"] = [training.codes]
-    parts["weights"] = [training.weight]
-    parts["rows"] = [training.rows]
+    parts |= training.content()
     if unlabelled is not None:
         parts["unlabelled"] += [unlabelled.weight, unlabelled.rows]
     parts["validation data"] = []
     if validation is not None:
-        X = [] if validation.X is training.X else _arrays_of(validation.X)
-        parts["validation data"] = [*X, validation.codes, validation.weight, validation.rows]
+        content = validation.content(with_X=not validation.shares_X(training))
+        parts["validation data"] = [value for values in content.values() for value in values]
     return {name: digest(*values) for name, values in parts.items()}
 
 
@@ -100,10 +97,6 @@ def _describe_weighting(config: ProgramConfig, weighting: TaskWeighting) -> list
             ) from error
     initial = weighting.initial_state(len(config.spec.n_outputs))
     return [settings, *sorted(initial), *initial.values(), *arrays.values()]
-
-
-def _arrays_of(X: Any) -> list[Any]:
-    return [X.shape, X.data, X.indices, X.indptr] if sp.issparse(X) else [X]
 
 
 def digest(*values: Any) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -16,6 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sk_mtl._compat.user_warnings import warn_user
 from sk_mtl._data.dataset import Subset, UnlabelledSubset
 from sk_mtl._data.known_labels import Shown, draw_shown
+from sk_mtl._data.table_dataset import StoredSubset
 from sk_mtl._model.initial_values import draw_initial_values
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._tasks import enumerate_some
@@ -37,6 +39,7 @@ from sk_mtl._train.resume import Progress, ResumePoint
 from sk_mtl._train.state import TrainingState
 from sk_mtl._train.teacher import ramp_up
 from sk_mtl._train.values import Values, stack
+from sk_mtl._train.windows import EpochRows, WindowOrder
 from sk_mtl.weighting import FixedWeighting, TaskWeighting
 
 __all__ = [
@@ -153,7 +156,8 @@ class TrainingRun:
         self._order = _make_order(run, job.training)
         self._by_epoch: dict[int, TrainingState] = {}
         self.is_done = run.epochs <= self.progress.epoch
-        self.rows = np.zeros(0, np.int32)  # of the epoch, in their order
+        # Of the epoch, in their order.
+        self.rows: np.ndarray | EpochRows = np.zeros(0, np.int32)
         self.position = 0  # how many of them have been trained on
         self.sums: list[np.ndarray] = []  # of the losses and weights of these
         self.unlabelled: UnlabelledRows | None = None
@@ -173,20 +177,28 @@ class TrainingRun:
         if job.watch is not None:
             job.watch.begin()
         rng = np.random.default_rng([run.seed, 1, number])
-        self.rows = job.training.rows[self._order.draw(rng)].astype(np.int32)
+        if isinstance(self._order, WindowOrder):
+            self.rows = self._order.draw(rng)
+        else:
+            self.rows = job.training.rows[self._order.draw(rng)].astype(np.int32)
         self.position, self.sums = 0, []
         self._label_rng = np.random.default_rng([run.seed, 5, number])
         if job.unlabelled is not None:
             self.unlabelled = _order_unlabelled(run, job.unlabelled, len(self.rows), number)
 
     @property
+    def epoch_number(self) -> int:
+        """The number of the epoch, from 1, counted from the first fit."""
+        return self.job.plan.run.first_epoch + self.progress.epoch
+
+    @property
     def is_epoch_over(self) -> bool:
         """Whether the steps of the epoch have been made, or none has begun."""
         return self.position == len(self.rows)
 
-    def draw_shown(self, rows: np.ndarray) -> Shown:
+    def draw_shown(self, rows: Any) -> Shown:
         """Draw which cells of the next rows are inputs, and which count."""
-        return draw_shown(self._label_rng, self.job.training.weight[rows] > 0)
+        return draw_shown(self._label_rng, self.job.training.is_labelled(rows))
 
     def note_steps(self, sums: list[np.ndarray], n_rows: int) -> None:
         """Note steps on the next rows, and what they sum up to."""
@@ -292,7 +304,9 @@ class TrainingRun:
         )
 
     def close(self) -> None:
-        """Close the progress bar, and take the model from the callbacks."""
+        """Close the progress bar and what reads rows, and take the model from the callbacks."""
+        if isinstance(self._order, WindowOrder):
+            self._order.close()
         release_callbacks(self.job.plan.parts)
 
 
@@ -324,8 +338,12 @@ def _with_weighting_of(plan: TrainingPlan, state: TrainingState) -> TrainingStat
     return state
 
 
-def _make_order(run: RunConfig, training: Subset) -> RandomOrder | LabelAwareOrder:
+def _make_order(
+    run: RunConfig, training: Subset
+) -> RandomOrder | LabelAwareOrder | WindowOrder:
     """Return what orders the rows of each epoch."""
+    if isinstance(training, StoredSubset):
+        return WindowOrder(training, run)
     if run.batching == "random":
         return RandomOrder(len(training.rows))
     return LabelAwareOrder(training.weight[training.rows] > 0, run.batch_size)

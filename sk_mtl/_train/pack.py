@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from sk_mtl._compat.interrupts import interrupts_deferred
 from sk_mtl._train.callbacks import release_callbacks, wants_batches
@@ -20,6 +21,7 @@ from sk_mtl._train.feeding import Feed, count
 from sk_mtl._train.logs import training_logs, validation_logs
 from sk_mtl._train.loop import Job, NonFiniteLossError, TrainingResult, TrainingRun
 from sk_mtl._train.program import Snapshot, TrainingProgram
+from sk_mtl._train.replicas import naming_lost_workers
 from sk_mtl._train.validation import Validation
 from sk_mtl._train.values import Values, member_of, stack
 
@@ -52,12 +54,13 @@ class Pack:
     ) -> Iterator[tuple[int, TrainingResult | Exception]]:
         """Train until nothing waits; yield each training's number and result."""
         try:
-            while must_stop is None or not must_stop.is_set():
-                yield from self._take_places()
-                if not self._runs:
-                    return
-                self._make_steps()
-                yield from self._end_epochs()
+            with naming_lost_workers(self.program.config.replicas, self._last_epoch):
+                while must_stop is None or not must_stop.is_set():
+                    yield from self._take_places()
+                    if not self._runs:
+                        return
+                    self._make_steps()
+                    yield from self._end_epochs()
         finally:
             for run in self._runs.values():
                 run.close()
@@ -86,6 +89,9 @@ class Pack:
                 self._runs[place], self._numbers[place] = run, number
         if members is not None:
             self._place(members)
+
+    def _last_epoch(self) -> int:
+        return max((run.epoch_number for run in self._runs.values()), default=0)
 
     def _begin(self, job: Job) -> TrainingRun:
         try:
@@ -135,6 +141,7 @@ class Pack:
             plan, logs = run.job.plan, self._training_logs(run, place)
             if run.job.validation is not None:
                 logs |= validation_logs(plan.run, [part[place] for part in losses])
+            logs = self.program.config.replicas.agree(logs)
             rate = plan.run.learning_rate
             snapshot = Snapshot(self.program, values, place, rate)
             try:
@@ -147,6 +154,7 @@ class Pack:
             if of_callbacks is not None:
                 self._values = stack([self.program.values.join(of_callbacks)])
                 snapshot = Snapshot(self.program, self._values, 0, rate)
+            run.is_done = self.program.config.replicas.share(run.is_done)
             if run.is_done:
                 del self._runs[place]
                 yield self._numbers[place], self._finish(run, snapshot)
@@ -173,7 +181,7 @@ class Pack:
         self._call(run.job.plan.run.batch_size, is_single=True)
         with self._shown_weights():
             run.callbacks.on_train_batch_end(number, self._training_logs(run, 0))
-        if program.model.stop_training:
+        if program.config.replicas.share(program.model.stop_training):
             run.position = len(run.rows)
 
     @contextmanager
@@ -203,6 +211,9 @@ class Pack:
             if not n_steps:
                 n_steps, n_rows = 1, left
             n_steps = 1 if is_single else n_steps
+        if self.program.config.replicas.number > 1:
+            self._call_parts(runs[0], n_steps, n_rows)
+            return
         feed = self._feed_for(n_steps, n_rows, runs[0].job.plan.run.unlabelled_batch_size)
         n_wanted, n_made = (1 if is_single else n_steps) * n_rows, 0
         for place in range(self.n_members):
@@ -212,9 +223,11 @@ class Pack:
                 continue
             training = run.job.training
             rows = run.rows[run.position : run.position + n_wanted]
-            feed.fill(place, training.X, training.codes, training.weight, rows)
+            feed.fill(place, *training.take(rows))
             if run.shows_labels:
                 feed.show(place, run.draw_shown(rows), self.program.config.spec)
+            if self.program.weighting.reads_epoch:
+                feed.tell_epoch(place, run.epoch_number)
             n_used = -(-len(rows) // n_rows)
             if run.unlabelled is not None:
                 first = run.position // batch_size
@@ -227,9 +240,36 @@ class Pack:
         for place, run in self._runs.items():
             run.note_steps([part[place] for part in by_member], n_wanted)
 
+    def _call_parts(self, run: TrainingRun, n_steps: int, n_rows: int) -> None:
+        """Make steps of the only training, of whose rows this worker has a part."""
+        replicas, parts = self.program.config.replicas, []
+        rows = run.rows[run.position : run.position + n_steps * n_rows]
+        shown = run.draw_shown(rows) if run.shows_labels else None
+        numbers = np.arange(len(rows)).reshape(n_steps, n_rows)
+        for device in range(replicas.n_devices):
+            part = replicas.part(n_rows, device)
+            own = numbers[:, part].ravel()
+            # A part without rows has one that counts nowhere.
+            feed = self._feed_for(n_steps, max(part.stop - part.start, 1), 0)
+            if len(own):
+                feed.fill(0, *run.job.training.take(rows[own]))
+            else:
+                feed.skip(0)
+            if shown is not None and len(own):
+                feed.show(0, shown.take(own), self.program.config.spec)
+            if self.program.weighting.reads_epoch:
+                feed.tell_epoch(0, run.epoch_number)
+            first_row = tf.fill((1, n_steps), part.start)
+            parts.append(feed.place()._replace(first_row=first_row))
+        self._values, sums = self.program.run(1)(
+            self._values, self._rates, parts, count(n_steps)
+        )
+        run.note_steps([part.numpy()[0] for part in sums], n_steps * n_rows)
+
     def _feed_for(self, n_steps: int, n_rows: int, n_unlabelled: int) -> Feed:
         """Return arrays of a shape, again those of the last call if they have it."""
-        shape = (self.n_members, n_steps, n_rows, *self._shape, n_unlabelled)
+        has_epoch = self.program.weighting.reads_epoch
+        shape = (self.n_members, n_steps, n_rows, *self._shape, n_unlabelled, has_epoch)
         if self._feed is None or self._feed.shape != shape:
             self._feed = Feed(*shape)
         return self._feed

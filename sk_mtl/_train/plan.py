@@ -6,23 +6,27 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from sk_mtl._compat.keras_internals import get_learning_rate
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._train.config import ProgramConfig, Rates, RunConfig
+from sk_mtl._train.devices import computes_on_cpu
 from sk_mtl._train.optimizer import (
     fed_settings,
     is_plain_adam,
     optimizer_and_inner,
     optimizer_settings,
 )
-from sk_mtl.weighting import TaskWeighting
+from sk_mtl._train.replicas import current_replicas
+from sk_mtl.weighting import GradientWeighting, SignWeighting, TaskWeighting
 
 __all__ = ["TrainingParts", "TrainingPlan", "can_share_program", "make_plan", "resolve_jit_compile"]
 
 # Steps that pay for what XLA takes to compile; measured in docs/benchmarks/speed.md.
 _MIN_XLA_STEPS = 400
+# Tasks whose Gram matrix XLA may solve for. Of 617 tasks, its Cholesky decomposition takes 100 to
+# 200 ms, TensorFlow's 7 ms.
+_MOST_TASKS_SOLVED_BY_XLA = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +60,7 @@ def make_plan(
     """Return a plan; `settings` are other fields of `ProgramConfig`, `RunConfig` and `Rates`."""
     of_program = {of.name for of in fields(ProgramConfig)} & settings.keys()
     program_settings = {name: settings.pop(name) for name in of_program}
+    _check_meeting(spec, parts.weighting)
     description, learning_rate = optimizer_settings(parts.optimizer)
     description, weight_decay = fed_settings(parts.optimizer, description)
     of_rates = {name: settings.pop(name) for name in Rates._fields if name in settings}
@@ -72,9 +77,56 @@ def make_plan(
         averages_weights=rates.averages_weights,
         xla_batch_size=run.batch_size if jit_compile else 0,
         xla_unlabelled_batch_size=run.unlabelled_batch_size if jit_compile else 0,
+        replicas=current_replicas(),
         **program_settings,
     )
+    _check_replicas(program, parts)
     return TrainingPlan(spec, program, run, parts)
+
+
+def _check_meeting(spec: NetworkSpec, weighting: TaskWeighting) -> None:
+    """Refuse strategies that see gradients, if the heads do not read the same shared layers."""
+    if not isinstance(weighting, (GradientWeighting, SignWeighting)):
+        return
+    found = None
+    if spec.ensemble_size > 1:
+        found = f"ensemble_size={spec.ensemble_size}; MultiTaskEnsemble trains separate networks"
+    elif spec.sharing != "hard":
+        found = f"sharing={spec.sharing!r}, in which each head reads a mixture of its own"
+    elif spec.custom_outputs is not None:
+        found = "a `model` that is the whole network; return the shared layers from it"
+    if found is not None:
+        raise ValueError(
+            f"task_weighting={type(weighting).__name__} weighs the gradients of the tasks where "
+            f"their heads read shared layers, of one network. Got {found}."
+        )
+
+
+def _check_replicas(program: ProgramConfig, parts: TrainingParts) -> None:
+    """Refuse what several replicas do not compute as one would."""
+    if program.replicas.number == 1:
+        return
+    spec, weighting = program.spec, parts.weighting
+    found = None
+    if spec.normalization == "batch":
+        found = "normalization='batch', whose means are of the rows of one replica; 'layer' works"
+    elif spec.custom_model is not None:
+        found = "a `model`, of which it is not known what its layers compute over rows"
+    elif program.unlabelled is not None:
+        found = "unlabelled=..., which several replicas do not share"
+    elif isinstance(weighting, (GradientWeighting, SignWeighting)) or weighting.reads_losses_after:
+        found = f"task_weighting={type(weighting).__name__}, which reads more than the losses"
+    elif program.replicas.n_devices > 1 and not is_plain_adam(parts.optimizer):
+        found = (
+            f"{type(parts.optimizer).__name__}, which updates variables of its own; Adam and AdamW "
+            "work, and so do several workers with one device each"
+        )
+    if found is not None:
+        raise ValueError(
+            "A fit over several replicas (tf.distribute) must give what one would. Found "
+            f"{program.replicas.number} replicas and {found}. Change it, or fit outside of the "
+            "strategy's scope."
+        )
 
 
 def _without_rates(spec: NetworkSpec) -> NetworkSpec:
@@ -105,6 +157,19 @@ def resolve_jit_compile(
     if jit_compile is False:
         return False
     is_safe = spec.normalization != "batch" and spec.custom_model is None
+    if jit_compile is True and not weighting.can_compile:
+        raise ValueError(
+            f"jit_compile=True needs a task_weighting that XLA compiles. Got "
+            f"{type(weighting).__name__}, which it does not; set jit_compile=False or 'auto'."
+        )
+    if current_replicas().number > 1:
+        if jit_compile is True:
+            raise ValueError(
+                "jit_compile=True compiles a step as one piece, and the replicas of a strategy add "
+                f"up their sums within it. Found {current_replicas().number} replicas; set "
+                "jit_compile=False or 'auto'."
+            )
+        return False
     if jit_compile is True:
         if not is_safe:
             raise ValueError(
@@ -113,9 +178,10 @@ def resolve_jit_compile(
                 "`model`; set jit_compile=False or 'auto'."
             )
         return True
-    on_cpu = not tf.config.list_physical_devices("GPU")
-    is_known = _is_known(optimizer, weighting)
-    return is_safe and is_known and on_cpu and n_steps >= _MIN_XLA_STEPS
+    is_known = _is_known(optimizer, weighting) and weighting.can_compile
+    if isinstance(weighting, GradientWeighting) and len(spec.n_outputs) > _MOST_TASKS_SOLVED_BY_XLA:
+        is_known = False
+    return is_safe and is_known and computes_on_cpu() and n_steps >= _MIN_XLA_STEPS
 
 
 def _is_known(optimizer: keras.optimizers.Optimizer, weighting: TaskWeighting) -> bool:

@@ -12,7 +12,9 @@ import itertools
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -30,13 +32,14 @@ from sk_mtl._model.ensemble import member_model
 from sk_mtl._train.config import ProgramConfig, Rates, RunConfig
 from sk_mtl._train.member_step import MemberStep
 from sk_mtl._train.optimizer import inner_optimizer, kept_dtype, make_update
+from sk_mtl._train.replicas import Share
 from sk_mtl._train.state import AveragingState, TeacherState, TrainingState
 from sk_mtl._train.values import Batch, Layout, UnlabelledBatch, Values, member_of
 from sk_mtl.weighting import TaskWeighting
 
 __all__ = ["Snapshot", "TrainingProgram"]
 
-_DECAYED = ("kernel", "embeddings")
+_DECAYED = ("kernel", "embeddings", "gate_kernel", "shared_gate_kernel")
 # Numbers of the rows that wait for one call where XLA compiles: its shapes must not depend on the
 # number of rows, for which it would compile anew. A call copies the weights, so that those of a
 # large network want more rows.
@@ -70,7 +73,11 @@ class TrainingProgram:
         self.weighting = weighting
         self.optimizer = optimizer
         self.model = build_network(spec)
-        members = member_model(self.model) if spec.ensemble_size > 1 else self.model
+        # The model predicts in float32, and so it is validated.
+        trained = self.model
+        if config.product_dtype != "float32":
+            trained = build_network(spec, config.product_dtype)
+        members = member_model(trained) if spec.ensemble_size > 1 else trained
         self._initial_weighting = weighting.initial_state(len(spec.n_outputs))
         learned = [
             keras.Variable(self._initial_weighting[name], name=name, dtype="float32")
@@ -86,7 +93,7 @@ class TrainingProgram:
         inner = inner_optimizer(optimizer)
         self._rate_variable = position.get(id(get_learning_rate(inner)))
         self._optimizer_averages = [position[id(v)] for v in moving_averages(inner)]
-        self.step = MemberStep(config, self.model, members, weighting, update)
+        self.step = MemberStep(config, self.model, trained, members, weighting, update)
         # How a call carries values and rates.
         self.values = Layout(self._example())
         self.rates = Layout(self.feed_rates(RunConfig((), 0, 0, 0)))
@@ -109,8 +116,10 @@ class TrainingProgram:
     # Compiled functions
     # --------------------------------------------------------------------------------------------
 
-    def run(self, n_members: int) -> Callable[[Any, Any, Batch, Any], Any]:
+    def run(self, n_members: int) -> Callable[[Any, Any, Any, Any], Any]:
         """Return what trains members on steps, compiled; see `_run`."""
+        if self.config.replicas.number > 1:
+            return self._run_on_devices(n_members)
         return self._compile(self._run, n_members, self._run_signature)
 
     def evaluate(self, n_members: int) -> Callable[[Any, Any, Batch], Any]:
@@ -127,8 +136,15 @@ class TrainingProgram:
             more = _rows_spec(config, (n_members, n_steps, n_more))
             factor = tf.TensorSpec((n_members, n_steps), tf.float32)
             batch = batch._replace(unlabelled=UnlabelledBatch(more[0], more[2], factor))
+        if self.weighting.reads_epoch:
+            batch = batch._replace(epoch=tf.TensorSpec((n_members, n_steps), tf.int32))
         values, rates = (layout.specs(n_members) for layout in (self.values, self.rates))
         return values, rates, batch, tf.TensorSpec((), tf.int32)
+
+    def _part_signature(self, n_members: int) -> tuple[Any, ...]:
+        values, rates, batch, n_steps = self._run_signature(n_members)
+        part = batch._replace(first_row=tf.TensorSpec((n_members, None), tf.int32))
+        return values, rates, part, n_steps
 
     def _evaluate_signature(self, n_members: int) -> tuple[Any, ...]:
         values, rates = (layout.specs(n_members) for layout in (self.values, self.rates))
@@ -165,8 +181,44 @@ class TrainingProgram:
                 self._compiled[key] = concrete
             return self._compiled[key]
 
+    def _run_on_devices(self, n_members: int) -> Callable[..., Any]:
+        """Return what does what `_run` does, with the rows of each device of this worker."""
+        replicas, compiled = self.config.replicas, []
+        for number, device in enumerate(replicas.devices):
+            with tf.device(device):
+                compiled.append(
+                    self._compile(self._run_of(number), n_members, self._part_signature)
+                )
+
+        def call(values: Any, rates: Any, parts: Sequence[Batch], n_steps: Any) -> Any:
+            def call_on(number: int) -> Any:
+                with tf.device(replicas.devices[number]):
+                    return compiled[number](values, rates, parts[number], n_steps)
+
+            if len(compiled) == 1:
+                return call_on(0)
+            # One function with the operations of all devices would wait for itself for ever.
+            with ThreadPoolExecutor(len(compiled)) as pool:
+                return next(iter(list(pool.map(call_on, range(len(compiled))))))
+
+        return call
+
+    def _run_of(self, number: int) -> Callable[..., Any]:
+        share = Share(self.config.replicas, number, repr(self.config))
+
+        def run(values: Any, rates: Any, part: Batch, n_steps: Any) -> Any:
+            return self._make_steps(values, rates, part, n_steps, share)
+
+        run.__name__ = f"run_{number}"
+        return run
+
     def _run(self, values: Any, rates: Any, batches: Batch, n_steps: Any) -> Any:
         """Train members on steps; return values, and sums of what `MemberStep.train` returns."""
+        return self._make_steps(values, rates, batches, n_steps)
+
+    def _make_steps(
+        self, values: Any, rates: Any, batches: Batch, n_steps: Any, share: Share | None = None
+    ) -> Any:
         n_members = values[0].shape[0]
         members, of_members = self.values.split(values), self.rates.split(rates)
         shapes = tf.nest.map_structure(lambda part: part.shape, members)
@@ -174,7 +226,7 @@ class TrainingProgram:
         def step(number: Any, members: Values, sums: Any) -> Any:
             batch = tf.nest.map_structure(lambda part: part[:, number], batches)
             # Of the steps of a single member, none is left out.
-            train = self.step.train if n_members == 1 else self._train_member
+            train = partial(self.step.train, share=share) if n_members == 1 else self._train_member
             members, terms = _for_each_member(train, (members, of_members, batch))
             tf.nest.map_structure(lambda part, shape: part.set_shape(shape), members, shapes)
             return number + 1, members, tuple(s + t for s, t in zip(sums, terms, strict=True))

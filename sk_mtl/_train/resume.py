@@ -29,6 +29,7 @@ from sk_mtl._train.config import RunConfig
 from sk_mtl._train.early_stopping import Monitor
 from sk_mtl._train.fit_identity import digest, identify_fit
 from sk_mtl._train.plan import TrainingPlan
+from sk_mtl._train.replicas import ALONE, Replicas
 from sk_mtl._train.state import (
     TrainingState,
     check_state,
@@ -67,21 +68,22 @@ class ResumePoint:
         Its folder.
     fit : dict of str to str
         Digests of what the result of the fit depends on, by names that a user knows.
+    replicas : Replicas
+        Those of the fit: only their chief reads and writes, and tells the others.
     """
 
-    def __init__(self, folder: str, fit: dict[str, str]):
+    def __init__(self, folder: str, fit: dict[str, str], replicas: Replicas = ALONE):
         name = f"checkpoint-{digest(*fit.values())[:32]}.safetensors"
         self.path = os.path.join(folder, name)
         self._fit = fit
+        self._replicas = replicas
         self._due = -float("inf")
         self._has_warned = False
 
     def resume(self, like: TrainingState, run: RunConfig) -> tuple[Progress, TrainingState | None]:
         """Return how far the fit has come, and its values, which are like those of its start."""
-        try:
-            with open(self.path, "rb") as opened:
-                content = opened.read()
-        except FileNotFoundError:
+        content = self._replicas.share_bytes(self._read())
+        if content is None:
             return Progress(run.make_monitor()), None
         try:
             text, arrays = unpack(content)
@@ -98,6 +100,15 @@ class ResumePoint:
             f"The checkpoint {self.path!r} {refusal} Delete the file to train from the first epoch."
         )
 
+    def _read(self) -> bytes | None:
+        if not self._replicas.is_chief:
+            return None
+        try:
+            with open(self.path, "rb") as opened:
+                return opened.read()
+        except FileNotFoundError:
+            return None
+
     def _refuse(self, nodes: dict[str, Any]) -> str | None:
         """Return why this fit cannot continue from a checkpoint; None if it can."""
         here, there = _versions(), nodes["versions"]
@@ -111,6 +122,7 @@ class ResumePoint:
                 f"was written by {enumerate_some(others)}, which may compute other bits. Continue "
                 "with the versions that wrote it."
             )
+        # Other workers than the chief have no marks: what they are given is compared elsewhere.
         others = [name for name, mark in self._fit.items() if nodes["fit"].get(name) != mark]
         if others:
             return f"is of another fit, with other {enumerate_some(others)}."
@@ -119,7 +131,7 @@ class ResumePoint:
     def save_if_due(self, read: Callable[[], TrainingState], progress: Progress) -> None:
         """Write the file at the end of an epoch, if the last time is long enough ago."""
         begun = time.monotonic()
-        if begun < self._due:
+        if begun < self._due or not self._replicas.is_chief:
             return
         try:
             nodes, arrays = _encode(progress, read())
@@ -140,7 +152,8 @@ class ResumePoint:
 
     def remove(self) -> None:
         """Remove the file: the fit has ended."""
-        remove_file(self.path)
+        if self._replicas.is_chief:
+            remove_file(self.path)
 
 
 def open_resume_point(
@@ -159,8 +172,11 @@ def open_resume_point(
             "epochs so far cannot be kept. Set one of the two to None; early_stopping=True and a "
             "schedule, optimizer__learning_rate=keras.optimizers.schedules.…, can be kept."
         )
+    replicas = plan.program.replicas
+    if not replicas.is_chief:
+        return ResumePoint(str(folder), {}, replicas)
     path = open_folder(folder)
-    return ResumePoint(path, identify_fit(plan, start, training, validation, unlabelled))
+    return ResumePoint(path, identify_fit(plan, start, training, validation, unlabelled), replicas)
 
 
 def _versions() -> dict[str, str]:

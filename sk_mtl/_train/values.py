@@ -58,6 +58,8 @@ class Batch(NamedTuple):
     weight: Any  # float32 of shape (n_rows, n_tasks); 0 for unlabelled cells
     is_used: Any  # whether there is a step to make; an epoch of another member may be longer
     unlabelled: UnlabelledBatch | tuple[()] = ()
+    epoch: Any = ()  # its number, int32, if the task weighting reads it
+    first_row: Any = ()  # in the batch of all replicas, int32, if there are several
 
 
 class Groups:

@@ -49,6 +49,11 @@ def compare_heads(
                 "network given by model=. Use measure='logits', or pass only the shared layers as "
                 "model=."
             )
+        if any(layer.name.startswith(("mix_", "stitch_")) for layer in learner.model_.layers):
+            raise ValueError(
+                "measure='gradients' needs layers that all tasks share, but each head reads a "
+                "mixture of its own. Use measure='logits', or fit with sharing='hard'."
+            )
         n_outputs = TaskLayout.of_classes(n for n in learner.n_classes_ if n > 1).n_outputs
         similarity[np.ix_(learned, learned)] = _compare_gradients(
             learner.model_, X, targets.codes[:, learned], weight[:, learned], n_outputs

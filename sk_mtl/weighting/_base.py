@@ -3,11 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["TaskWeighting"]
+__all__ = ["GradientWeighting", "SignWeighting", "TaskBatch", "TaskWeighting"]
+
+
+class TaskBatch(NamedTuple):
+    """What a batch says about its tasks; an absent task has no labelled cell in it.
+
+    Attributes
+    ----------
+    losses : tensor of float32 of shape (n_tasks,)
+        The task losses as they count in the objective, see `loss_normalization`; 0 for an absent
+        task.
+    means : tensor of float32 of shape (n_tasks,)
+        Weighted means of the loss over the labelled cells of each task; 0 for an absent task.
+    present : tensor of bool of shape (n_tasks,)
+        Whether a task has a labelled cell.
+    labelled : tensor of float32 of shape (n_tasks,)
+        Sums of the weights of the labelled cells.
+    epoch : scalar tensor of int32 or None
+        Number of the epoch, from 1, for a strategy with `reads_epoch`.
+    gram : tensor of float32 of shape (n_tasks, n_tasks) or None
+        Inner products of the gradients of the task losses with respect to what the heads read, for
+        a `GradientWeighting`; 0 in the rows and columns of absent tasks.
+    """
+
+    losses: Any
+    means: Any
+    present: Any
+    labelled: Any
+    epoch: Any = None
+    gram: Any = None
 
 
 class TaskWeighting:
@@ -21,6 +50,13 @@ class TaskWeighting:
     learned_state : tuple of str
         Names of the state's entries that are learned by gradient, together with the network.
         Weight decay never touches them.
+    can_compile : bool
+        Whether XLA compiles what the strategy computes.
+    reads_epoch : bool
+        Whether `combine_batch` is told the number of the epoch.
+    reads_losses_after : bool
+        Whether `note_losses_after` is called after each step, for which the losses of the batch are
+        computed once more.
 
     Examples
     --------
@@ -46,6 +82,9 @@ class TaskWeighting:
     """
 
     learned_state: tuple[str, ...] = ()
+    can_compile: bool = True
+    reads_epoch: bool = False
+    reads_losses_after: bool = False
 
     def initial_state(self, n_tasks: int) -> dict[str, np.ndarray]:
         """Return the state before the first step.
@@ -86,6 +125,48 @@ class TaskWeighting:
         """
         raise NotImplementedError
 
+    def combine_batch(
+        self, batch: TaskBatch, state: Mapping[str, Any]
+    ) -> tuple[Any, dict[str, Any]]:
+        """Combine the task losses of a batch, knowing more about it; calls `combine`.
+
+        Parameters
+        ----------
+        batch : TaskBatch
+            Losses, presence, labelled cells and epoch.
+        state : dict of tensor
+            The current state.
+
+        Returns
+        -------
+        objective : scalar tensor
+            What the optimizer minimises.
+        state : dict of tensor
+            As in `combine`.
+        """
+        return self.combine(batch.losses, batch.present, state)
+
+    def note_losses_after(
+        self, batch: TaskBatch, means: Any, state: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return the state after a step, from the losses of its batch before and after it.
+
+        Parameters
+        ----------
+        batch : TaskBatch
+            What was known before the step.
+        means : tensor of float32 of shape (n_tasks,)
+            The means of the same rows after the step.
+        state : dict of tensor
+            The state after `combine_batch`.
+
+        Returns
+        -------
+        state : dict of tensor
+            New values of entries; others may be left out.
+        """
+        return {}
+
     def weights(self, state: Mapping[str, np.ndarray], n_tasks: int) -> np.ndarray:
         """Return the task weights that a state stands for.
 
@@ -112,3 +193,76 @@ class TaskWeighting:
             Equal keys promise equal `combine` functions.
         """
         return None
+
+
+class GradientWeighting(TaskWeighting):
+    """Base class of strategies that weigh the gradients of the tasks where these meet.
+
+    The heads learn from the sum of the task losses. What the heads read, the output of the shared
+    layers, gets the weighted sum of the gradients of the tasks, and so do all layers before it.
+    """
+
+    def weigh(self, batch: TaskBatch, state: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Return the weights of the gradients of the tasks.
+
+        Parameters
+        ----------
+        batch : TaskBatch
+            What is known of the tasks, with `gram`.
+        state : dict of tensor
+            The current state.
+
+        Returns
+        -------
+        weights : tensor of float32 of shape (n_tasks,)
+            Those of absent tasks have no effect, as their gradients are 0.
+        state : dict of tensor
+            New values of entries; others may be left out.
+        """
+        raise NotImplementedError
+
+    def combine(
+        self, task_losses: Any, present: Any, state: Mapping[str, Any]
+    ) -> tuple[Any, dict[str, Any]]:
+        from keras import ops
+
+        return ops.sum(task_losses), {}
+
+
+class SignWeighting(TaskWeighting):
+    """Base class of strategies that look at the signs of the tasks' gradients where these meet.
+
+    As with `GradientWeighting`, the heads learn from the sum of the task losses.
+    """
+
+    def mix(
+        self, positive: Any, negative: Any, shared: Any, batch: TaskBatch, state: Mapping[str, Any]
+    ) -> tuple[Any, dict[str, Any]]:
+        """Return the gradient of what the heads read, from those of the tasks.
+
+        Parameters
+        ----------
+        positive, negative : tensor of float32 of shape (n_samples, n_shared)
+            Sums over tasks of the positive and of the negative parts of their gradients.
+        shared : tensor of float32 of shape (n_samples, n_shared)
+            What the heads read.
+        batch : TaskBatch
+            What is known of the tasks.
+        state : dict of tensor
+            The current state.
+
+        Returns
+        -------
+        gradient : tensor of float32 of shape (n_samples, n_shared)
+            What the shared layers get.
+        state : dict of tensor
+            New values of entries; others may be left out.
+        """
+        raise NotImplementedError
+
+    def combine(
+        self, task_losses: Any, present: Any, state: Mapping[str, Any]
+    ) -> tuple[Any, dict[str, Any]]:
+        from keras import ops
+
+        return ops.sum(task_losses), {}

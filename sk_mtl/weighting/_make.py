@@ -8,13 +8,57 @@ from typing import Any
 
 import numpy as np
 
+from sk_mtl._names import did_you_mean
 from sk_mtl._quoting import quote
 from sk_mtl._tasks import resolve_tasks
+from sk_mtl.weighting._aligned_mtl import AlignedMTLWeighting
 from sk_mtl.weighting._base import TaskWeighting
+from sk_mtl.weighting._cagrad import CAGradWeighting
+from sk_mtl.weighting._dwa import DWAWeighting
+from sk_mtl.weighting._fairgrad import FairGradWeighting
+from sk_mtl.weighting._famo import FAMOWeighting
 from sk_mtl.weighting._fixed import FixedWeighting
+from sk_mtl.weighting._geometric import GeometricMeanWeighting
+from sk_mtl.weighting._graddrop import GradDropWeighting
+from sk_mtl.weighting._gradnorm import GradNormWeighting
+from sk_mtl.weighting._gradvac import GradVacWeighting
+from sk_mtl.weighting._imtl_g import IMTLGWeighting
+from sk_mtl.weighting._log import LogWeighting
+from sk_mtl.weighting._mgda import MGDAWeighting
+from sk_mtl.weighting._nash_mtl import NashMTLWeighting
+from sk_mtl.weighting._pcgrad import PCGradWeighting
+from sk_mtl.weighting._random import RandomWeighting
+from sk_mtl.weighting._settings import Named
+from sk_mtl.weighting._stch import SmoothTchebycheffWeighting
 from sk_mtl.weighting._uncertainty import UncertaintyWeighting
+from sk_mtl.weighting._upgrad import UPGradWeighting
 
-__all__ = ["make_weighting"]
+__all__ = ["WEIGHTING_NAMES", "make_weighting"]
+
+# The strategies by their names in `task_weighting=`.
+_BY_NAME: dict[str, type[TaskWeighting]] = {
+    "equal": FixedWeighting,
+    "uncertainty": UncertaintyWeighting,
+    "dwa": DWAWeighting,
+    "rlw": RandomWeighting,
+    "gls": GeometricMeanWeighting,
+    "stch": SmoothTchebycheffWeighting,
+    "famo": FAMOWeighting,
+    "log": LogWeighting,
+    "gradnorm": GradNormWeighting,
+    "pcgrad": PCGradWeighting,
+    "gradvac": GradVacWeighting,
+    "graddrop": GradDropWeighting,
+    "mgda": MGDAWeighting,
+    "cagrad": CAGradWeighting,
+    "imtl_g": IMTLGWeighting,
+    "nash_mtl": NashMTLWeighting,
+    "aligned_mtl": AlignedMTLWeighting,
+    "fairgrad": FairGradWeighting,
+    "upgrad": UPGradWeighting,
+}
+
+WEIGHTING_NAMES = tuple(_BY_NAME)
 
 
 def make_weighting(
@@ -29,14 +73,21 @@ def make_weighting(
     if type(task_weighting) is FixedWeighting and task_weighting.factors is not None:
         return _check_factors(list(task_weighting.factors), task_names, is_learnable)
     if isinstance(task_weighting, TaskWeighting):
+        if isinstance(task_weighting, Named):
+            task_weighting.check_settings()
         return task_weighting
-    if task_weighting == "uncertainty":
-        return UncertaintyWeighting()
-    if task_weighting == "equal":
-        return FixedWeighting()
+    if isinstance(task_weighting, str):
+        if task_weighting in _BY_NAME:
+            return _BY_NAME[task_weighting]()
+        names = ", ".join(map(repr, WEIGHTING_NAMES))
+        raise ValueError(
+            f"task_weighting must be one of {names}, factors by task, or an instance of a subclass "
+            f"of sk_mtl.weighting.TaskWeighting. Got {quote(task_weighting)}."
+            f"{did_you_mean(task_weighting, WEIGHTING_NAMES)}"
+        )
     raise TypeError(
-        "task_weighting must be 'equal', 'uncertainty', factors by task, or an instance of a "
-        f"subclass of sk_mtl.weighting.TaskWeighting. Got {quote(task_weighting)}."
+        "task_weighting must be a name such as 'equal' or 'uncertainty', factors by task, or an "
+        f"instance of a subclass of sk_mtl.weighting.TaskWeighting. Got {quote(task_weighting)}."
     )
 
 

@@ -79,6 +79,8 @@ SETTINGS = {
     "uncertainty": {"task_weighting": "uncertainty", "batch_size": 5},
     "cells, class weights": {"loss_normalization": "cells", "class_weight": "balanced"},
     "early stopping": {"early_stopping": True, "validation_fraction": 0.3},
+    "mixed precision": {"dtype": "mixed_bfloat16", "dropout": 0.2},
+    "experts": {"sharing": "ple", "n_experts": 2, "hidden_layer_sizes": (4, 3)},
 }
 
 

@@ -154,6 +154,47 @@ def test_dask_runs_multitask_search_with_the_same_scores(page, cluster):
     )
 
 
+@pytest.fixture
+def deadly_search(page, tmp_path):
+    """A search of which one fit kills its process, the first time that it is done."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    from sk_mtl.model_selection import MultiTaskSearchCV
+
+    mark, caller = str(tmp_path / "died"), os.getpid()
+
+    def die_once(X):
+        if os.getpid() != caller:
+            try:
+                os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
+            except FileExistsError:
+                return X
+            os.kill(os.getpid(), signal.SIGKILL)
+        return X
+
+    pipe = make_pipeline(FunctionTransformer(die_once), page.clf)
+    grid = {f"multitaskclassifier__{name}": values for name, values in page.grid.items()}
+    search = MultiTaskSearchCV(pipe, grid, scoring=page.scoring, cv=page.cv, refit=False)
+    yield search
+    assert (tmp_path / "died").exists()
+
+
+def scores_of(search, page):
+    """Return the mean scores of a search."""
+    return search.fit(page.X, page.Y).cv_results_["mean_test_score"]
+
+
+def test_dask_does_the_fits_of_a_killed_worker_again(page, cluster, deadly_search):
+    serial = scores_of(deadly_search, page)
+    with (
+        page.joblib.parallel_config("dask"),
+        pytest.warns(UserWarning, match=r"A worker of Dask was lost .* no result is lost"),
+    ):
+        found = scores_of(deadly_search, page)
+    np.testing.assert_array_equal(found, serial)
+
+
 # ------------------------------------------------------------------------------------------ Ray
 
 
@@ -190,3 +231,13 @@ def test_ray_runs_multitask_search_with_the_same_scores(page, rows):
     np.testing.assert_array_equal(
         found.cv_results_["mean_test_score"], serial.cv_results_["mean_test_score"]
     )
+
+
+def test_ray_does_the_fits_of_a_killed_worker_again(page, rows, deadly_search):
+    serial = scores_of(deadly_search, page)
+    with (
+        page.joblib.parallel_config("ray", n_jobs=-1),
+        pytest.warns(UserWarning, match=r"A worker of Ray was lost .* no result is lost"),
+    ):
+        found = scores_of(deadly_search, page)
+    np.testing.assert_array_equal(found, serial)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from jobs import FREQUENCIES, assert_same_results, make_job, make_rows, train, train_in_packs
-from specs import HEADS, INPUTS
+from specs import HEADS, INPUTS, SHARING
 
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._train.config import UnlabelledSpec
@@ -255,6 +255,10 @@ ARCHITECTURES = {
     **{f"heads, {name}": ({"head_hidden_layer_sizes": value}, {}) for name, value in HEADS.items()},
     "no hidden layer": ({"hidden_layer_sizes": ()}, {}),
     "shared members": ({"ensemble_size": 3}, {}),
+    **{
+        f"sharing, {name}": ({"sharing": name, "n_experts": n, "n_task_experts": n_own}, {})
+        for name, (n, n_own) in SHARING.items()
+    },
     "independent members": ({"ensemble_size": 3, "ensemble_method": "independent"}, {}),
     "pseudo-labels": ({}, {"unlabelled": UnlabelledSpec(0.9, 0.5), **UNLABELLED}),
     "soft pseudo-labels": ({}, {"unlabelled": UnlabelledSpec(0.9), **UNLABELLED}),
@@ -297,7 +301,9 @@ def told():
     logger.removeHandler(listener)
 
 
-@pytest.mark.slow_except("input, periodic", "heads, mixed", "pseudo-labels", "optimizer")
+@pytest.mark.slow_except(
+    "input, periodic", "heads, mixed", "pseudo-labels", "optimizer", "sharing, ple"
+)
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_no_part_of_a_step_falls_back_to_a_loop(told, name):
     # TensorFlow loops over members where it cannot vectorise, and says so: that is slow.

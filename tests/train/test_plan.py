@@ -11,7 +11,7 @@ from sk_mtl import MultiTaskClassifier
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._train import plan as _plan
 from sk_mtl._train.plan import TrainingParts, can_share_program, make_plan, resolve_jit_compile
-from sk_mtl.weighting import FixedWeighting, TaskWeighting
+from sk_mtl.weighting import FixedWeighting, MGDAWeighting, TaskWeighting
 
 # Keras hands variables to np.array, which NumPy 2 objects to.
 pytestmark = pytest.mark.filterwarnings(
@@ -82,17 +82,19 @@ def resolve_auto(n_steps, spec=SPEC, optimizer=None, weighting=None):
             True,
         ),
         ({"weighting": UserWeighting()}, 400, False),
+        ({"weighting": MGDAWeighting(), "spec": NetworkSpec(4, (1,) * 32, (5,))}, 400, True),
+        ({"weighting": MGDAWeighting(), "spec": NetworkSpec(4, (1,) * 33, (5,))}, 400, False),
         ({"spec": NetworkSpec(4, (1,), (5,), normalization="batch")}, 400, False),
         ({"spec": NetworkSpec(4, (1,), (5,), custom_model="{}")}, 400, False),
     ],
 )
 def test_auto_takes_xla_for_many_steps_of_what_is_known(changes, n_steps, expected, monkeypatch):
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    monkeypatch.setattr(_plan, "computes_on_cpu", lambda: True)
     assert resolve_auto(n_steps, **changes) is expected
 
 
 def test_auto_leaves_xla_alone_on_a_gpu(monkeypatch):
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
+    monkeypatch.setattr(_plan, "computes_on_cpu", lambda: False)
     assert resolve_auto(400) is False
 
 

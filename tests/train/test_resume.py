@@ -147,8 +147,9 @@ def build(meta, width=5):
         {"dropout": 0.3, "task_weighting": "uncertainty"},
         {"dropout": 0.3, "jit_compile": True},
         {"dropout": 0.3, "jit_compile": True, "unlabelled": "consistency"},
+        {"dropout": 0.3, "dtype": "mixed_bfloat16", "early_stopping": True},
     ],
-    ids=["plain", "xla", "unlabelled"],
+    ids=["plain", "xla", "unlabelled", "mixed"],
 )
 def test_killed_fit_goes_on_to_the_same_bits(tmp_path, kill, epochs_trained, params):
     whole = make(**params).fit(X, Y)
@@ -439,6 +440,7 @@ def change(array, value):
         {"optimizer__learning_rate": 0.01},
         {"optimizer__beta_1": 0.8},
         {"jit_compile": True},
+        {"dtype": "mixed_bfloat16"},
         {"early_stopping": True},
         {"early_stopping": True, "n_iter_no_change": 3},
         {"early_stopping": True, "tol": 0.1},

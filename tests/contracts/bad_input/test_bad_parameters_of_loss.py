@@ -4,6 +4,13 @@ import numpy as np
 import pytest
 from bad_input import BOTH, X, Y, assert_refused, make
 
+WEIGHTING_MUST_BE = (
+    "The 'task_weighting' parameter of MultiTaskClassifier must be a str among "
+    "{'aligned_mtl', 'cagrad', 'dwa', 'equal', 'fairgrad', 'famo', 'gls', 'graddrop',"
+    " 'gradnorm', 'gradvac', 'imtl_g', 'log', 'mgda', 'nash_mtl', 'pcgrad', 'rlw', "
+    "'stch', 'uncertainty', 'upgrad'}"
+)
+
 # parameter, its value, the error and its message
 PARAMETERS = [
     # loss
@@ -11,32 +18,28 @@ PARAMETERS = [
         "task_weighting",
         "uncertanty",
         ValueError,
-        "The 'task_weighting' parameter of MultiTaskClassifier must be a str among {'equal', "
-        "'uncertainty'}, an instance of 'dict' or an object implementing 'initial_state', "
+        f"{WEIGHTING_MUST_BE}, an instance of 'dict' or an object implementing 'initial_state', "
         "'combine' and 'weights'. Got 'uncertanty' instead. Did you mean 'uncertainty'?",
     ),
     (
         "task_weighting",
         None,
         ValueError,
-        "The 'task_weighting' parameter of MultiTaskClassifier must be a str among {'equal', "
-        "'uncertainty'}, an instance of 'dict' or an object implementing 'initial_state', "
+        f"{WEIGHTING_MUST_BE}, an instance of 'dict' or an object implementing 'initial_state', "
         "'combine' and 'weights'. Got None instead.",
     ),
     (
         "task_weighting",
         5,
         ValueError,
-        "The 'task_weighting' parameter of MultiTaskClassifier must be a str among {'equal', "
-        "'uncertainty'}, an instance of 'dict' or an object implementing 'initial_state', "
+        f"{WEIGHTING_MUST_BE}, an instance of 'dict' or an object implementing 'initial_state', "
         "'combine' and 'weights'. Got 5 instead.",
     ),
     (
         "task_weighting",
         [1, 2],
         ValueError,
-        "The 'task_weighting' parameter of MultiTaskClassifier must be a str among {'equal', "
-        "'uncertainty'}, an instance of 'dict' or an object implementing 'initial_state', "
+        f"{WEIGHTING_MUST_BE}, an instance of 'dict' or an object implementing 'initial_state', "
         "'combine' and 'weights'. Got [1, 2] instead.",
     ),
     (

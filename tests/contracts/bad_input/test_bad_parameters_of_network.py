@@ -321,6 +321,71 @@ PARAMETERS = [
         "Got nan instead.",
     ),
     (
+        "sharing",
+        "moe",
+        ValueError,
+        "The 'sharing' parameter of MultiTaskClassifier must be a str among {'cgc', "
+        "'cross_stitch', 'hard', 'mmoe', 'ple'}. Got 'moe' instead. Did you mean 'mmoe'?",
+    ),
+    (
+        "sharing",
+        "mmoe",
+        ValueError,
+        "sharing='mmoe' needs hidden layers, of which its experts consist. Got "
+        "hidden_layer_sizes=(). Give it a layer or more, or set sharing='hard'.",
+        {"hidden_layer_sizes": ()},
+    ),
+    (
+        "sharing",
+        "ple",
+        ValueError,
+        "ensemble_size=2 needs sharing='hard': the members of an ensemble have one trunk each, "
+        "without experts. Got sharing='ple'. Set ensemble_size=1 (a MultiTaskEnsemble may have "
+        "several such networks), or sharing='hard'.",
+        {"ensemble_size": 2},
+    ),
+    (
+        "sharing",
+        "cgc",
+        ValueError,
+        "sharing='cgc' needs a trunk built from hidden_layer_sizes, and `model` is a network of "
+        "your own. Set sharing='hard' and build the experts in `model`, or leave model=None.",
+        {"hidden_layer_sizes": (256,), "model": lambda: None},
+    ),
+    (
+        "sharing",
+        "mmoe",
+        ValueError,
+        "Keras's Muon updates kernels that are matrices, and all others as AdamW does. The "
+        "kernels of experts are not matrices of their own. Got sharing='mmoe'. Set "
+        "sharing='hard', or another optimizer, such as 'adamw'.",
+        {"optimizer": "muon"},
+    ),
+    (
+        "n_experts",
+        0,
+        ValueError,
+        "The 'n_experts' parameter of MultiTaskClassifier must be an int in the range [1, inf). "
+        "Got 0 instead.",
+        {"sharing": "mmoe"},
+    ),
+    (
+        "n_experts",
+        3,
+        ValueError,
+        "n_experts=3 has no effect: it acts only if sharing is 'mmoe', 'cgc' or 'ple'. Leave it "
+        "at its default, 4, or change the other parameter.",
+        {"sharing": "cross_stitch"},
+    ),
+    (
+        "n_task_experts",
+        2,
+        ValueError,
+        "n_task_experts=2 has no effect: it acts only if sharing is 'cgc' or 'ple'. Leave it at "
+        "its default, 1, or change the other parameter.",
+        {"sharing": "mmoe"},
+    ),
+    (
         "ensemble_size",
         0,
         ValueError,

@@ -342,6 +342,22 @@ PARAMETERS = [
         ),
     ),
     (
+        "dtype",
+        "mixed_float16",
+        ValueError,
+        "The 'dtype' parameter of MultiTaskClassifier must be a str among {'float32', "
+        "'mixed_bfloat16'} or None. Got 'mixed_float16' instead. float16 ends at 65,504, and "
+        "gradients vanish below 6e-8, so that it needs the loss scaled; bfloat16 has the range of "
+        "float32.",
+    ),
+    (
+        "dtype",
+        "mixed_bfloat",
+        ValueError,
+        "The 'dtype' parameter of MultiTaskClassifier must be a str among {'float32', "
+        "'mixed_bfloat16'} or None. Got 'mixed_bfloat' instead. Did you mean 'mixed_bfloat16'?",
+    ),
+    (
         "random_state",
         "seed",
         ValueError,
