@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._train.early_stopping import Monitor, PlannedEpochs, StoppingConfig
-from sk_mtl._train.replicas import ALONE, Replicas
+
+if TYPE_CHECKING:
+    from sk_mtl._train.replicas import Replicas
 
 __all__ = ["ProgramConfig", "Rates", "RunConfig", "UnlabelledSpec"]
 
@@ -38,6 +40,7 @@ class ProgramConfig:
     weighting: tuple[type, Hashable]  # class and `program_key` of the task weighting
     # {"tasks", "cells"}: what the sum over a task's labelled cells is divided by.
     loss_normalization: str
+    replicas: Replicas  # that share the rows of a step
     focal_gamma: float | None = None  # exponent of the focal loss; None for the cross-entropy
     has_logit_offsets: bool = False
     smooths_labels: bool = False
@@ -50,7 +53,6 @@ class ProgramConfig:
     averages_weights: bool = False
     # Of the factors of matrix products in a step; all else is float32.
     product_dtype: str = "float32"
-    replicas: Replicas = ALONE  # that share the rows of a step
 
 
 class Rates(NamedTuple):

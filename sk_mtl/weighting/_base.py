@@ -13,7 +13,7 @@ __all__ = ["GradientWeighting", "SignWeighting", "TaskBatch", "TaskWeighting"]
 class TaskBatch(NamedTuple):
     """What a batch says about its tasks; an absent task has no labelled cell in it.
 
-    Attributes
+    Parameters
     ----------
     losses : tensor of float32 of shape (n_tasks,)
         The task losses as they count in the objective, see `loss_normalization`; 0 for an absent
@@ -24,11 +24,19 @@ class TaskBatch(NamedTuple):
         Whether a task has a labelled cell.
     labelled : tensor of float32 of shape (n_tasks,)
         Sums of the weights of the labelled cells.
-    epoch : scalar tensor of int32 or None
+    epoch : scalar tensor of int32, default=None
         Number of the epoch, from 1, for a strategy with `reads_epoch`.
-    gram : tensor of float32 of shape (n_tasks, n_tasks) or None
+    gram : tensor of float32 of shape (n_tasks, n_tasks), default=None
         Inner products of the gradients of the task losses with respect to what the heads read, for
         a `GradientWeighting`; 0 in the rows and columns of absent tasks.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_mtl.weighting import TaskBatch
+    >>> losses, labelled = np.float32([0.7, 0.0]), np.float32([12, 0])
+    >>> TaskBatch(losses, losses, labelled > 0, labelled).present
+    array([ True, False])
     """
 
     losses: Any
@@ -200,6 +208,21 @@ class GradientWeighting(TaskWeighting):
 
     The heads learn from the sum of the task losses. What the heads read, the output of the shared
     layers, gets the weighted sum of the gradients of the tasks, and so do all layers before it.
+
+    Examples
+    --------
+    Gradients of one length, from the diagonal of the Gram matrix:
+
+    >>> import numpy as np
+    >>> import tensorflow as tf
+    >>> from sk_mtl.weighting import GradientWeighting
+    >>> class EqualNorms(GradientWeighting):
+    ...     def weigh(self, batch, state):
+    ...         norms = tf.sqrt(tf.linalg.diag_part(batch.gram))
+    ...         return tf.math.divide_no_nan(tf.reduce_max(norms), norms), {}
+    ...
+    ...     def weights(self, state, n_tasks):
+    ...         return np.ones(n_tasks, dtype=np.float32)
     """
 
     def weigh(self, batch: TaskBatch, state: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -233,6 +256,20 @@ class SignWeighting(TaskWeighting):
     """Base class of strategies that look at the signs of the tasks' gradients where these meet.
 
     As with `GradientWeighting`, the heads learn from the sum of the task losses.
+
+    Examples
+    --------
+    The larger of both sums, element by element:
+
+    >>> import numpy as np
+    >>> import tensorflow as tf
+    >>> from sk_mtl.weighting import SignWeighting
+    >>> class Majority(SignWeighting):
+    ...     def mix(self, positive, negative, shared, batch, state):
+    ...         return tf.where(positive > -negative, positive, negative), {}
+    ...
+    ...     def weights(self, state, n_tasks):
+    ...         return np.ones(n_tasks, dtype=np.float32)
     """
 
     def mix(

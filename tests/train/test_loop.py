@@ -595,9 +595,9 @@ def traces(monkeypatch):
     seen = []
     original = MemberStep.train
 
-    def counting(self, *args):
+    def counting(self, *args, **kwargs):
         seen.append(self.spec)
-        return original(self, *args)
+        return original(self, *args, **kwargs)
 
     monkeypatch.setattr(MemberStep, "train", counting)
     return seen
