@@ -181,26 +181,6 @@ def test_trainings_of_a_program_are_counted_over_all_workers(
     assert counted == n_jobs
 
 
-def test_settings_of_scikit_learn_are_those_of_this_process(workers):
-    from sklearn import config_context
-
-    with config_context(enable_metadata_routing=True):
-        pipe = make_pipeline(
-            StandardScaler().set_fit_request(sample_weight=True),
-            make_tiny().set_fit_request(sample_weight=True).set_score_request(sample_weight=False),
-        )
-        grid, params = (
-            {"standardscaler__with_mean": [True]},
-            {"sample_weight": np.linspace(0.1, 3, 60)},
-        )
-        found = MultiTaskSearchCV(pipe, grid, cv=FOLDS, refit=False).fit(X, Y, **params)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(module, "open_workers", contextmanager(lambda: iter([None])))
-            here = MultiTaskSearchCV(pipe, grid, cv=FOLDS, refit=False).fit(X, Y, **params)
-
-    assert_equal_results(found, here)
-
-
 # -- What travels --------------------------------------------------------------------------------
 
 

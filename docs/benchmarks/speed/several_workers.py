@@ -6,12 +6,11 @@ worker is pinned to a core of its own and computes with one thread. A first fit 
 are those of a second one of the same shape. CPU seconds are those of the slowest worker: what the
 time would be on cores that nothing else uses. One worker and two take turns.
 
-Usage: python docs/benchmarks/speed/several_workers.py [--repeats 3] [--batch-sizes 256 1024]
+Usage: python docs/benchmarks/speed/several_workers.py [--repeats 3] [--quick] [--page speed.md]
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import socket
@@ -23,6 +22,7 @@ from collections.abc import Sequence
 import numpy as np
 
 N_FEATURES, N_TASKS, TRUNK = 2048, 617, (1024, 512)
+BATCH_SIZES, N_STEPS = (256, 1024), 12
 
 
 def work(number: int, ports: list[int], batch_size: int, n_steps: int) -> None:
@@ -85,7 +85,7 @@ def measure(n_workers: int, batch_size: int, n_steps: int) -> list[float]:
     processes = []
     for number in range(n_workers):
         settings = json.dumps([number, ports, batch_size, n_steps])
-        command = [sys.executable, __file__, "--work", settings]
+        command = [sys.executable, __file__, "--work", settings]  # see `main`
         processes.append(
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         )
@@ -95,24 +95,33 @@ def measure(n_workers: int, batch_size: int, n_steps: int) -> list[float]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[256, 1024])
-    parser.add_argument("--steps", type=int, default=12)
-    parser.add_argument("--work", type=json.loads)
-    options = parser.parse_args(argv)
-    if options.work:
-        work(*options.work)
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if arguments[:1] == ["--work"]:  # in a process of one worker
+        work(*json.loads(arguments[1]))
         return
-    for batch_size in options.batch_sizes:
-        for number in range(options.repeats):
-            one, two = (measure(n, batch_size, options.steps) for n in (1, 2))
-            print(
-                f"batch {batch_size}, repeat {number}: one {one[0]:.2f} s ({one[1]:.2f} CPU), two "
-                f"{two[0]:.2f} s ({two[1]:.2f} CPU): {one[0] / two[0]:.2f} times as fast, "
-                f"{one[1] / two[1]:.2f} by CPU seconds; losses {one[2]:.7g} {two[2]:.7g}",
-                flush=True,
-            )
+    from _timing import parse_options, report
+
+    options = parse_options(__doc__, arguments, 3)
+    rows = []
+    for batch_size in (32,) if options.quick else BATCH_SIZES:
+        found = [
+            [measure(n, batch_size, 2 if options.quick else N_STEPS) for n in (1, 2)]
+            for _ in range(options.repeats)
+        ]
+        one, two = np.moveaxis(np.array(found), 1, 0)
+        ratios = one / two
+        rows.append(
+            [
+                f"sk_mtl, batches of {batch_size:,}",
+                *(f"{np.median(part[:, 0]):.2f}" for part in (one, two)),
+                *(
+                    f"{np.median(ratio):.2f} ({ratio.min():.2f}-{ratio.max():.2f})"
+                    for ratio in ratios.T[:2]
+                ),
+            ]
+        )
+    header = ["", "one, s", "two, s", "times as fast", "by processor seconds"]
+    report(__file__, options, [(header, rows)])
 
 
 if __name__ == "__main__":
