@@ -50,6 +50,8 @@ def _hash_values(column: pd.Series, name: str) -> np.ndarray:
             f"Column {quote(name)} must have a value in every row, by which rows are held out. "
             f"{n_missing} of {len(column)} are missing."
         )
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.dtype.categories.dtype)
     if pd.api.types.is_bool_dtype(column.dtype) or pd.api.types.is_integer_dtype(column.dtype):
         return column.to_numpy().astype(np.int64).view(np.uint64)
     values: Any = column.astype(object).to_numpy()

@@ -43,7 +43,10 @@ class Source:
     def names(self) -> list[str]:
         """The names of the columns."""
         if self._names is None:
-            self._names = next(iter(self.batches([], 1))).schema.names
+            first = next(iter(self.batches([], 1)), None)
+            if first is None:
+                raise ValueError("The table has no rows.")
+            self._names = first.schema.names
         return list(self._names)
 
     def batches(self, columns: Sequence[str], batch_size: int) -> Iterator[Any]:
