@@ -39,6 +39,7 @@ from sk_mtl._data.schema import TargetSchema, has_missing_labels
 from sk_mtl._explain.mixin import ExplainMixin
 from sk_mtl._export import ExportMixin
 from sk_mtl._fit.best import choose_best
+from sk_mtl._fit.failures import telling_workers
 from sk_mtl._fit.fitted import FittedModel
 from sk_mtl._fit.shown import FEATURE_ATTRIBUTES, SHOWN_ATTRIBUTES, by_task, show_fitted
 from sk_mtl._fit.temperature_scaling import require_validation
@@ -671,8 +672,8 @@ class MultiTaskClassifier(
         self, X: Any, y: Any, sample_weight: Any, groups: Any, *validation: Any
     ) -> Steps[MultiTaskClassifier]:
         """Fit, asking for trainings that may be done beside those of other fits."""
-        given = gather_validation(groups, *validation)
-        with lock_of(self):
+        with lock_of(self), telling_workers():
+            given = gather_validation(groups, *validation)
             now = self._snapshot()
             check_parameters(now)
             previous = vars(now).get("_fitted") if now.warm_start else None
@@ -732,7 +733,7 @@ class MultiTaskClassifier(
         ValueError
             If a parameter or the data cannot be used; the estimator is left as it was.
         """
-        with lock_of(self):
+        with lock_of(self), telling_workers():
             now = self._snapshot()
             check_parameters(now)
             previous = vars(now).get("_fitted")

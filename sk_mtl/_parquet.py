@@ -1,4 +1,4 @@
-"""Parquet files and datasets of Arrow: read by batch, and written whole or not at all.
+"""Tables in files and on clusters: read by batch, and written whole or not at all.
 
 Imports pyarrow when it is used.
 """
@@ -22,10 +22,19 @@ __all__ = [
     "check_output",
     "index_columns",
     "iterate_batches",
+    "library_of",
     "open_dataset",
     "unify_schemas",
     "write_batches",
 ]
+
+
+def library_of(table: Any) -> str:
+    """Return "dask" or "ray" for their data frames, and an empty text for anything else."""
+    module = type(table).__module__.partition(".")[0]
+    if module in ("dask", "dask_expr") and hasattr(table, "columns") and table.ndim == 2:
+        return "dask"
+    return "ray" if module == "ray" and hasattr(table, "map_batches") else ""
 
 
 def open_dataset(table: Any, columns: Sequence[str] = ()) -> Any:

@@ -16,7 +16,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from sk_mtl._compat.arguments import check_choice, check_integer
 from sk_mtl._names import did_you_mean
-from sk_mtl._parquet import check_output, iterate_batches, open_dataset, write_batches
+from sk_mtl._parquet import (
+    check_output,
+    iterate_batches,
+    library_of,
+    open_dataset,
+    write_batches,
+)
 from sk_mtl._tasks import enumerate_some
 from sk_mtl._wrappers import find_multitask
 
@@ -98,7 +104,7 @@ def predict_table(
     check_integer("predict_table", "batch_size", batch_size, 1)
     check_is_fitted(estimator)
     work = _Work(estimator, method, keep)
-    library = _library_of(table)
+    library = library_of(table)
     if output is not None and library in ("dask", "ray"):
         raise ValueError(
             f"output is for paths and datasets of Arrow. {library.capitalize()} writes its own "
@@ -119,14 +125,6 @@ def predict_table(
     check_output(table, dataset, path)
     batches = iterate_batches(dataset, work.columns, work.without_kept, batch_size)
     return write_batches(batches, path, work.keep)
-
-
-def _library_of(table: Any) -> str:
-    """Return "dask" or "ray" for their data frames, and an empty text for anything else."""
-    module = type(table).__module__.partition(".")[0]
-    if module in ("dask", "dask_expr") and hasattr(table, "columns") and table.ndim == 2:
-        return "dask"
-    return "ray" if module == "ray" and hasattr(table, "map_batches") else ""
 
 
 class _Work:

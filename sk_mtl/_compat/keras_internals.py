@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import keras
 import tensorflow as tf
+from tensorflow.python.eager import context
 
 __all__ = [
     "adam_slots",
@@ -18,6 +19,8 @@ __all__ = [
     "get_mask",
     "hold_learning_rate",
     "moving_averages",
+    "outside_graphs",
+    "report_to_workers",
 ]
 
 
@@ -35,6 +38,18 @@ def hold_learning_rate(optimizer: Any, rate: Any) -> None:
     optimizer._untrack_variable(held)
     optimizer._track_variable(variable)
     optimizer._learning_rate = variable
+
+
+@contextmanager
+def outside_graphs() -> Iterator[None]:
+    """Step out of the default graph, in which a strategy stands, and compute eagerly."""
+    with tf.Graph().as_default(), tf.__internal__.eager_context.eager_mode():
+        yield
+
+
+def report_to_workers(message: str) -> None:
+    """End the collectives of all workers with an error; nothing computes on them any more."""
+    context.context().report_error_to_cluster(tf.errors.INTERNAL, message)
 
 
 def disable_gradient_sum(optimizer: Any) -> None:

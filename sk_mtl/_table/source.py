@@ -13,9 +13,9 @@ from typing import Any
 
 import pandas as pd
 
-from sk_mtl._parquet import index_columns, open_dataset
+from sk_mtl._parquet import index_columns, library_of, open_dataset
 
-__all__ = ["Source", "library_of", "open_source", "to_frame"]
+__all__ = ["Source", "open_source", "to_frame"]
 
 # Returns tables or batches of Arrow with some columns, of at most so many rows where it can.
 _Read = Callable[[list[str], int], Iterable[Any]]
@@ -32,12 +32,22 @@ class Source:
         The names of the columns; None to take those of the first batch.
     index : sequence of str
         Those that were the index of a DataFrame.
+    may_read_ahead : bool
+        Whether another thread may read it, as a connection to a database may not allow.
     """
 
-    def __init__(self, read: _Read, names: Sequence[str] | None = None, index: Sequence[str] = ()):
+    def __init__(
+        self,
+        read: _Read,
+        names: Sequence[str] | None = None,
+        index: Sequence[str] = (),
+        *,
+        may_read_ahead: bool = True,
+    ):
         self._read = read
         self._names = names
         self.index = index
+        self.may_read_ahead = may_read_ahead
 
     @property
     def names(self) -> list[str]:
@@ -66,7 +76,7 @@ def open_source(table: Any, columns: Sequence[str], folder: str) -> Source:
     if isinstance(table, Iterator):
         return Source(partial(_read_spooled, _spool(table, folder)))
     if callable(table):
-        return Source(partial(_read_calls, table))
+        return Source(partial(_read_calls, table), may_read_ahead=False)
     if isinstance(table, (pd.DataFrame, list, tuple, dict)) or hasattr(table, "to_pandas"):
         raise TypeError(
             f"table is a {type(table).__name__}, which is in memory: call the fit of the estimator "
@@ -82,14 +92,6 @@ def open_source(table: Any, columns: Sequence[str], folder: str) -> Source:
     dataset = open_dataset(table, columns)
     schema = dataset.schema
     return Source(partial(_read_dataset, dataset), schema.names, index_columns(schema))
-
-
-def library_of(table: Any) -> str:
-    """Return "dask" or "ray" for their data frames, and an empty text for anything else."""
-    module = type(table).__module__.partition(".")[0]
-    if module in ("dask", "dask_expr") and hasattr(table, "columns") and table.ndim == 2:
-        return "dask"
-    return "ray" if module == "ray" and hasattr(table, "map_batches") else ""
 
 
 def to_frame(batch: Any) -> pd.DataFrame:

@@ -47,7 +47,15 @@ class Survey:
         import pyarrow as pa
 
         self.n_rows += batch.num_rows
-        schema = pa.schema([batch.schema.field(name) for name in self._counts])
+        # Columns without a value in a batch, of which pandas says that they are floats, may hold
+        # text in another.
+        schema = pa.schema(
+            [
+                (name, pa.null() if column.null_count == len(column) else column.type)
+                for name in self._counts
+                for column in [batch.column(name)]
+            ]
+        )
         if not self._schemas or schema != self._schemas[-1]:
             self._schemas.append(schema)
         for name, counts in self._counts.items():
@@ -64,13 +72,13 @@ class Survey:
             self._categories[name].update(dict.fromkeys(chunk.dictionary.to_pylist()))
             chunk = chunk.dictionary_decode()
         counts = self._counts[name]
-        found = chunk.value_counts()
-        values, numbers = found.field("values").to_pylist(), found.field("counts").to_pylist()
         try:
+            found = chunk.value_counts()
+            values, numbers = found.field("values").to_pylist(), found.field("counts").to_pylist()
             for value, number in zip(values, numbers, strict=True):
                 # NaN, which is not equal to itself, is missing as null is.
                 counts[None if value != value else value] += number
-        except TypeError as error:
+        except (TypeError, pa.ArrowNotImplementedError) as error:
             raise ValueError(
                 f"The values of column {quote(name)} must be scalars. Got {chunk.type}."
             ) from error
@@ -96,8 +104,19 @@ class Survey:
     def _schema(self, columns: Sequence[str]) -> Any:
         import pyarrow as pa
 
-        unified = unify_schemas(self._schemas)
-        return pa.schema([(name, _wide(unified.field(name).type)) for name in columns])
+        kinds = {}
+        for name in columns:
+            of_batches = dict.fromkeys(pa.schema([s.field(name)]) for s in self._schemas)
+            try:
+                kinds[name] = unify_schemas(list(of_batches)).field(name).type
+            except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
+                found = ", ".join(sorted({str(s.field(name).type) for s in of_batches}))
+                raise ValueError(
+                    f"Column {quote(name)} must have values of one kind in all batches of the "
+                    f"table. Found {found}. Convert it in each batch, for instance by "
+                    "astype(str), or by dtype= where a file is read."
+                ) from error
+        return pa.schema([(name, _wide(kind)) for name, kind in kinds.items()])
 
     def _as_array(self, name: str, values: list[Any], kind: Any) -> Any:
         import pyarrow as pa

@@ -90,6 +90,8 @@ class EpochWatch:
 class NonFiniteLossError(ValueError):
     """The loss of an epoch became NaN or infinite, so that no usable network came out."""
 
+    is_known_to_all = True  # of several workers, which compute the same losses
+
 
 def draw_start(
     spec: NetworkSpec,
@@ -338,9 +340,7 @@ def _with_weighting_of(plan: TrainingPlan, state: TrainingState) -> TrainingStat
     return state
 
 
-def _make_order(
-    run: RunConfig, training: Subset
-) -> RandomOrder | LabelAwareOrder | WindowOrder:
+def _make_order(run: RunConfig, training: Subset) -> RandomOrder | LabelAwareOrder | WindowOrder:
     """Return what orders the rows of each epoch."""
     if isinstance(training, StoredSubset):
         return WindowOrder(training, run)

@@ -261,9 +261,7 @@ class Pack:
                 feed.tell_epoch(0, run.epoch_number)
             first_row = tf.fill((1, n_steps), part.start)
             parts.append(feed.place()._replace(first_row=first_row))
-        self._values, sums = self.program.run(1)(
-            self._values, self._rates, parts, count(n_steps)
-        )
+        self._values, sums = self.program.run(1)(self._values, self._rates, parts, count(n_steps))
         run.note_steps([part.numpy()[0] for part in sums], n_steps * n_rows)
 
     def _feed_for(self, n_steps: int, n_rows: int, n_unlabelled: int) -> Feed:

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
+
+from sk_mtl._compat.keras_internals import outside_graphs, report_to_workers
 
 __all__ = [
     "ALONE",
@@ -29,6 +30,8 @@ __all__ = [
     "current_replicas",
     "naming_lost_workers",
     "outside_strategy",
+    "tell_failure",
+    "training_together",
 ]
 
 T = TypeVar("T")
@@ -45,7 +48,15 @@ _MARK = 16  # bytes of a digest
 
 
 class WorkerLostError(RuntimeError):
-    """Another worker of a fit ended, or cannot be reached."""
+    """Another worker of a fit ended, has failed, or cannot be reached."""
+
+    is_known_to_all = True
+
+
+class _DifferentWorkersError(ValueError):
+    """Workers were given different things."""
+
+    is_known_to_all = True
 
 
 @dataclass(frozen=True)
@@ -115,6 +126,21 @@ class Replicas:
         marks = self._marks({"": hashlib.sha256(pickle.dumps(value)).digest()})
         return value if (marks == marks[0]).all() else self.share(value)
 
+    def meet(self) -> None:
+        """Wait for all workers; raise `WorkerLostError` if some have failed before they came."""
+        n_failed = self.count_failures(has_failed=False)
+        if n_failed:
+            raise WorkerLostError(
+                f"{n_failed} of {self.n_workers} workers failed before they began to train, and "
+                "the others cannot go on without: the error of each says why."
+            )
+
+    def count_failures(self, *, has_failed: bool) -> int:
+        """Return how many of the workers, all of which call this, have failed."""
+        if self.n_workers == 1:
+            return 0
+        return int(self._sum(np.array([int(has_failed)]))[0])
+
     def require_same(self, marks: Mapping[str, Any]) -> None:
         """Raise ValueError on all workers if one was given something else than the chief."""
         if self.n_workers == 1:
@@ -125,7 +151,7 @@ class Replicas:
         if differs.any():
             names = [name for name, bad in zip(marks, differs.any(axis=0), strict=True) if bad]
             workers = np.flatnonzero(differs.any(axis=1)).tolist()
-            raise ValueError(
+            raise _DifferentWorkersError(
                 "A fit over several workers needs the same call of fit on each. Worker "
                 f"{', '.join(map(str, workers))} differs from worker 0 in: {', '.join(names)}. "
                 "Give all the same X, y, weights and parameters, with an integer random_state."
@@ -267,8 +293,7 @@ def outside_strategy() -> Iterator[Replicas]:
     with ExitStack() as stack:
         if replicas.number > 1 and tf.distribute.has_strategy():
             # A strategy stands in the default graph, together with its way to create variables.
-            stack.enter_context(tf.Graph().as_default())
-            stack.enter_context(tf.__internal__.eager_context.eager_mode())
+            stack.enter_context(outside_graphs())
             stack.enter_context(tf.device(replicas.devices[0]))
             token = _current.set(replicas)
             stack.callback(_current.reset, token)
@@ -279,7 +304,34 @@ def common_seed(seed: int) -> int:
     """Return the chief's seed: without a random_state, each worker has drawn another."""
     replicas = current_replicas()
     with naming_lost_workers(replicas):
+        replicas.meet()
         return replicas.share(seed)
+
+
+def tell_failure(error: Exception) -> None:
+    """Tell the other workers, at their next meeting, that this one has failed."""
+    try:
+        replicas = current_replicas()
+    except ValueError:  # another strategy, which was refused
+        return
+    if not getattr(error, "is_known_to_all", False):
+        with suppress(*_LOST):  # there may be nobody to tell
+            replicas.count_failures(has_failed=True)
+
+
+@contextmanager
+def training_together(replicas: Replicas) -> Iterator[None]:
+    """Train with other workers in a `with` block; an error of one of them ends it for all."""
+    with naming_lost_workers(replicas):
+        replicas.meet()
+        try:
+            yield
+        except Exception as error:
+            is_known = isinstance(error, _LOST) or getattr(error, "is_known_to_all", False)
+            if replicas.n_workers > 1 and not is_known:
+                report_to_workers(f"Worker {replicas.worker} has failed: {str(error)[:200]}")
+                error.is_known_to_all = True  # type: ignore[attr-defined]
+            raise
 
 
 @contextmanager
@@ -294,15 +346,15 @@ def naming_lost_workers(replicas: Replicas, epoch: Callable[[], int] = int) -> I
 
 
 def _describe_loss(replicas: Replicas, told: str, epoch: int) -> str:
-    lost = {int(number) for number in re.findall(r"task:(\d+)", told)} - {replicas.worker}
-    who = f"worker {lost.pop()}" if len(lost) == 1 else "another worker"
     when = f"in epoch {epoch}" if epoch else "before the first epoch"
     lines = [line for line in told.splitlines() if line.strip()]
     causes = ("ollective ops is aborted", "Connection", "Socket", "unhealthy", "heartbeat")
-    said = next((line for line in lines if any(cause in line for cause in causes)), lines[-1])
+    telling = [line for line in lines if any(cause in line for cause in causes)]
+    said = next(iter([*telling, *lines[-1:]]), "nothing")
     return (
-        f"Worker {replicas.worker} of {replicas.n_workers} (counted from 0) has lost {who} {when}, "
-        "and a fit cannot go on with fewer. Start all workers again, in new processes: with "
-        "checkpoint=, the fit continues from the last epoch that was saved. TensorFlow says: "
+        f"Worker {replicas.worker} of {replicas.n_workers} (counted from 0) has lost another "
+        f"worker {when}, and a fit cannot go on with fewer. Start all workers again, in new "
+        "processes: with checkpoint=, the fit continues from the last epoch that was saved. "
+        "TensorFlow says: "
         f"{said[:300]}"
     )

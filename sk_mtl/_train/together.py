@@ -23,7 +23,7 @@ from sk_mtl._train.pack import Pack
 from sk_mtl._train.plan import can_share_program
 from sk_mtl._train.program import TrainingProgram
 from sk_mtl._train.program_cache import acquire_program, release_program
-from sk_mtl._train.replicas import naming_lost_workers, outside_strategy
+from sk_mtl._train.replicas import outside_strategy, training_together
 
 __all__ = ["train_together"]
 
@@ -81,7 +81,7 @@ def _train_over_replicas(job: Job) -> Result:
     # One training after another: replicas meet in the order of their sums.
     replicas = job.plan.program.replicas
     try:
-        with outside_strategy(), naming_lost_workers(replicas):
+        with outside_strategy(), training_together(replicas):
             replicas.require_same(_marks_of(job))
             result = _train_alone(job)
             if isinstance(result, Exception):

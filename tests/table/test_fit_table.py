@@ -2,6 +2,7 @@
 
 import os
 import re
+import threading
 from functools import partial
 
 import numpy as np
@@ -14,6 +15,8 @@ from sklearn.preprocessing import StandardScaler
 
 from sk_mtl import MultiTaskClassifier, fit_table
 from sk_mtl._table import fit_table as module
+from sk_mtl._table.hold_out import HoldOut
+from sk_mtl._table.reading import Reading
 from sk_mtl._train.loop import TrainingRun
 from sk_mtl._train.resume import ResumePoint
 
@@ -226,13 +229,13 @@ def test_callbacks_of_keras_are_called(folder):
 
 def held_out_of(monkeypatch, clf, table, **options):
     """Return, by row of a batch, whether it was held out while a table is fitted."""
-    chosen, choose = [], module.HoldOut.choose
+    chosen, choose = [], HoldOut.choose
 
     def note(self, frame, first):
         chosen.append(choose(self, frame, first))
         return chosen[-1]
 
-    monkeypatch.setattr(module.HoldOut, "choose", note)
+    monkeypatch.setattr(HoldOut, "choose", note)
     fit_rows(clf, table, TASKS, **options)
     monkeypatch.undo()
     return np.concatenate(chosen)
@@ -328,9 +331,9 @@ def test_batches_with_other_categories_and_types_are_as_the_whole_table():
 
 
 def test_several_estimators_share_the_stored_table(monkeypatch, folder):
-    n_stored, store = [], module._Reading._store
+    n_stored, store = [], Reading._store
     monkeypatch.setattr(
-        module._Reading, "_store", lambda self, *given: n_stored.append(1) or store(self, *given)
+        Reading, "_store", lambda self, *given: n_stored.append(1) or store(self, *given)
     )
     both = [make_tiny(early_stopping=False), make_tiny(early_stopping=False, random_state=1)]
     returned = fit_rows(both, folder / "rows", TASKS)
@@ -496,6 +499,51 @@ def test_checkpoint_of_another_table_is_not_taken(folder, tmp_path, monkeypatch)
         fit_rows(clf, iter([table]), TASKS, shuffle_rows=40)
 
     assert paths[0] == paths[1] != paths[2]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [lambda: iter([]), lambda: iter([TABLE[:0]]), iter([]), iter([TABLE[:0]])],
+    ids=["no batch", "an empty batch", "an empty iterator", "an iterator of an empty batch"],
+)
+def test_table_without_rows_is_refused(table):
+    with pytest.raises(ValueError, match="The table has no rows"):
+        fit_table(make_tiny(early_stopping=False), table, TASKS)
+
+
+def test_batches_of_a_function_are_read_in_the_thread_of_the_caller():
+    here, threads = threading.get_ident(), set()
+
+    def read():
+        for start in range(0, N, 40):
+            threads.add(threading.get_ident())
+            yield TABLE[start : start + 40]
+
+    fit_rows(make_tiny(early_stopping=False), read, TASKS)
+    assert threads == {here}
+
+
+def test_column_of_several_kinds_is_named():
+    first, second = TABLE[:60].assign(sold=1), TABLE[60:]
+    with pytest.raises(ValueError, match=r"Column 'sold' must have values of one kind.*int64"):
+        fit_rows(make_tiny(early_stopping=False), lambda: [first, second], TASKS)
+
+
+def test_labels_must_be_scalars():
+    table = TABLE.assign(sold=[[1, 2]] * N)
+    with pytest.raises(ValueError, match="column 'sold' must be scalars"):
+        fit_rows(make_tiny(early_stopping=False), lambda: [table], TASKS)
+
+
+@pytest.mark.parametrize("column", ["sold", "shop"])
+def test_column_may_lack_values_in_the_first_batch(column):
+    # pandas.read_csv takes such a column for one of floats.
+    text = TABLE.astype({"shop": object})
+    first, second = text[:40].assign(**{column: np.nan}), text[40:]
+    clf = make_tiny(early_stopping=False, categorical_features=["shop"])
+    fit_rows(clf, lambda: [first, second], TASKS)
+    assert clf.classes_[0].tolist() == ["no", "yes"]
+    assert clf.categories_["shop"].tolist() == ["east", "north", "west"]
 
 
 @pytest.mark.slow

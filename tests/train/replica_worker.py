@@ -27,6 +27,9 @@ CASES = {
     "folds": {"early_stopping": "cv"},
 }
 
+# What befalls the last worker only.
+OF_THE_LAST = ("dies_before", "fails_before", "has_bad_X")
+
 
 def table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return X, Y with a task that most parts of a batch lack, and weights."""
@@ -47,16 +50,21 @@ def fit(case: str, scope, **more) -> dict[str, object]:
 
     resume._PAUSE = 0  # write after each epoch
     begun, begin = [], loop.TrainingRun.begin_epoch
-    dies_before = more.pop("dies_before", None)
+    dies_before, fails_before = more.pop("dies_before", None), more.pop("fails_before", None)
+    has_bad_X = more.pop("has_bad_X", False)
 
     def begin_and_note(run):
         if run.progress.epoch + 1 == dies_before:
             os.kill(os.getpid(), signal.SIGKILL)
+        if run.progress.epoch + 1 == fails_before:
+            raise ValueError("The disk is full.")
         begin(run)
         begun.append(run.progress.epoch)
 
     loop.TrainingRun.begin_epoch = begin_and_note
     X, Y, weight = table()
+    if has_bad_X:
+        X[3, 1] = np.inf
     settings = {"epochs": 6, "batch_size": 10, "random_state": 0, "early_stopping": False}
     settings |= {"hidden_layer_sizes": (16, 8), "jit_compile": False} | CASES[case] | more
     try:
@@ -90,7 +98,7 @@ def main(kind: str, n: int, number: int, ports: list[int], fits: list, path: str
     results = []
     for case, more in fits:
         scope = nullcontext() if strategy is None else strategy.scope()
-        own = {k: v for k, v in more.items() if k != "dies_before" or number == n - 1}
+        own = {k: v for k, v in more.items() if k not in OF_THE_LAST or number == n - 1}
         results.append(fit(case, scope, **own))
     with open(path, "wb") as opened:
         pickle.dump(results, opened)

@@ -115,6 +115,21 @@ def test_workers_give_the_losses_of_one_and_the_same_bits(tmp_path, n_workers):
 
 
 @pytest.mark.slow
+def test_an_error_of_one_worker_ends_the_fit_of_all(tmp_path):
+    # After the first, the workers fit together again. After an error in training they cannot.
+    fits = [("plain", {"has_bad_X": True}), ("plain", {}), ("plain", {"fails_before": 3})]
+    (early, fitted, late), (of_last, fitted_by_last, late_of_last) = _run(
+        tmp_path, "workers", 2, fits, 2
+    )
+    assert "WorkerLostError: 1 of 2 workers failed before they began" in early["error"]
+    assert "Input X contains infinity" in of_last["error"]
+    _assert_same_bits(fitted, fitted_by_last)
+    assert "WorkerLostError" in late["error"]
+    assert "Worker 1 has failed: The disk is full." in late["error"]
+    assert late_of_last["error"] == "ValueError: The disk is full."
+
+
+@pytest.mark.slow
 def test_a_killed_worker_is_told_and_the_checkpoint_continues(tmp_path):
     folder = tmp_path / "checkpoint"
     folder.mkdir()
