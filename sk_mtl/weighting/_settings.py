@@ -84,8 +84,11 @@ def _refuse(owner: object, setting: str, what: str) -> None:
 
 def initial_draws(random_state: int) -> dict[str, np.ndarray]:
     """Return the state of random numbers: a seed of 32 bits in two halves, and a count of steps."""
-    halves = np.array(divmod(int(random_state), 2**16), dtype=np.float32)
-    return {"seed": halves, "step": np.zeros((), dtype=np.float32)}
+    high, low = divmod(int(random_state), 2**16)
+    return {
+        name: np.array(value, dtype=np.float32)
+        for name, value in (("seed_high", high), ("seed_low", low), ("step", 0))
+    }
 
 
 def draw_uniform_of(state: Mapping[str, Any], like: Any) -> Any:
@@ -94,8 +97,8 @@ def draw_uniform_of(state: Mapping[str, Any], like: Any) -> Any:
 
     from sk_mtl._model.layers import draw_uniform
 
-    halves = tf.cast(state["seed"], tf.int64)
-    key = tf.stack([halves[0] * 2**16 + halves[1], tf.cast(state["step"], tf.int64)])
+    high, low, step = (tf.cast(state[n], tf.int64) for n in ("seed_high", "seed_low", "step"))
+    key = tf.stack([high * 2**16 + low, step])
     return draw_uniform(key, like) + np.float32(2**-25)
 
 
