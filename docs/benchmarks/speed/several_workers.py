@@ -22,7 +22,7 @@ from collections.abc import Sequence
 import numpy as np
 
 N_FEATURES, N_TASKS, TRUNK = 2048, 617, (1024, 512)
-BATCH_SIZES, N_STEPS = (256, 1024), 12
+BATCH_SIZES, N_STEPS = (256, 1024, 4096), 12
 
 
 def work(number: int, ports: list[int], batch_size: int, n_steps: int) -> None:
