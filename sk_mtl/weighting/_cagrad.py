@@ -24,9 +24,9 @@ class CAGradWeighting(GramWeighting):
     where :math:`g_w = \sum_t w_t g_t` is a mean of the gradients.
 
     An interior-point method finds w in 35 iterations in float64, with the squares of the norms
-    enlarged by one part in a million. In most cases its weights are accurate to 1e-8; where the
-    gradients nearly cancel each other, they may be less so. The norm of :math:`g_w` counts as at
-    least 1e-4 times the largest norm of a gradient.
+    enlarged by one part in a million. Where the gradients nearly cancel each other, its weights may
+    be less accurate. The norm of :math:`g_w` counts as at least 1e-4 times the largest norm of a
+    gradient.
 
     Parameters
     ----------

@@ -22,8 +22,7 @@ class MGDAWeighting(GramWeighting):
     stand still, as the method says. An absent task has no gradient, and takes no part.
 
     An interior-point method solves the problem in 20 iterations in float64, with the squares of the
-    norms enlarged by one part in a million; its gap of duality is below 1e-12 of the largest square
-    of a norm. Where several weights give the shortest mean, those in their middle are taken.
+    norms enlarged by one part in a million. Where several weights give the shortest mean, those in their middle are taken.
 
     Parameters
     ----------

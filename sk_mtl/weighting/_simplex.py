@@ -19,7 +19,7 @@ _LEAST = 1e-300
 
 def minimize_norm(gram: Any, active: Any) -> Any:
     r"""Return the weights of the shortest mean of gradients, :math:`\min_w w^T G w`, (n,)."""
-    # The largest diagonal entry of `gram` should be near 1; the gap of duality is below 1e-12.
+    # The largest diagonal entry of `gram` should be near 1.
     mask = tf.cast(active, gram.dtype)
     n_active = count(active)
     w = mask / n_active

@@ -21,7 +21,7 @@ class UPGradWeighting(GramWeighting):
 
     The Gram matrix is divided by its trace, and `ridge` is added to its diagonal, as in the
     authors' library. Up to 32 tasks, the projections are found by an interior-point method of 20
-    iterations in float64, with a gap of duality below 1e-12. For more tasks the accelerated
+    iterations in float64. For more tasks the accelerated
     projected gradient method makes `n_iterations` steps for all of them together, in float32, of
     one product of two matrices of n_tasks x n_tasks each.
 
