@@ -353,15 +353,6 @@ PARAMETERS = [
         {"hidden_layer_sizes": (256,), "model": lambda: None},
     ),
     (
-        "sharing",
-        "mmoe",
-        ValueError,
-        "Keras's Muon updates kernels that are matrices, and all others as AdamW does. The "
-        "kernels of experts are not matrices of their own. Got sharing='mmoe'. Set "
-        "sharing='hard', or another optimizer, such as 'adamw'.",
-        {"optimizer": "muon"},
-    ),
-    (
         "n_experts",
         0,
         ValueError,

@@ -421,8 +421,9 @@ def test_unusable_parameters_are_refused(name, value, error, message, state):
         {"ensemble_size": 2},
         {"ensemble_size": 2, "ensemble_method": "independent"},
         {"head_hidden_layer_sizes": (2,)},
+        {"sharing": "mmoe"},
     ],
-    ids=["shared", "independent", "heads"],
+    ids=["shared", "independent", "heads", "experts"],
 )
 def test_muon_is_refused_where_one_array_holds_several_kernels(settings):
     two_alike = np.tile(np.arange(len(X))[:, None] % 2, 2)
