@@ -20,6 +20,12 @@ settings.register_profile("long", max_examples=2000, print_blob=True, **_patient
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--one-variant", action="store_true", help="run one variant of each parametrized test"
+    )
+
+
 @pytest.hookimpl(tryfirst=True)  # before "-m 'not slow'" chooses
 def pytest_collection_modifyitems(config, items):
     """Mark the variants that ``slow_except`` does not name as slow."""
@@ -36,6 +42,21 @@ def pytest_collection_modifyitems(config, items):
     is_partial = any("::" in name for name in config.args) or config.getoption("lf", False)
     if named != found and not is_partial:
         raise pytest.UsageError(f"slow_except: no variant is called {sorted(named - found)}")
+    if config.getoption("one_variant"):
+        _keep_one_variant(config, items)
+
+
+def _keep_one_variant(config, items):
+    """Deselect all variants of a test but the first that is not slow."""
+    kept, left_out, seen = [], [], set()
+    for item in items:
+        name = item.nodeid.partition("[")[0]
+        is_other = hasattr(item, "callspec") and name in seen
+        (left_out if is_other else kept).append(item)
+        if item.get_closest_marker("slow") is None:
+            seen.add(name)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = kept
 
 
 @pytest.fixture
