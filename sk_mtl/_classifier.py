@@ -589,8 +589,9 @@ class MultiTaskClassifier(
         ----------
         **params : dict
             Parameters of the estimator, which take precedence over those above. With another
-            `optimizer` the learning rate is left out, and with a custom `model` the settings of the
-            network. With `validation_data`, set ``refit=False``.
+            `optimizer` the learning rate is left out, with a custom `model` the settings of the
+            network, and the number of members with a `sharing` other than "hard" or a
+            `task_weighting` that sees gradients. With `validation_data`, set ``refit=False``.
 
         Returns
         -------

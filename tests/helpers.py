@@ -1,8 +1,12 @@
-"""What several test files share: a small estimator, and comparisons of two fits."""
+"""What several test files share: a small estimator, comparisons of two fits, and a fit's end."""
+
+from unittest import mock
 
 import numpy as np
+import pytest
 
 from sk_mtl import MultiTaskClassifier
+from sk_mtl._train.loop import TrainingRun
 
 
 def make_tiny(**params):
@@ -45,3 +49,21 @@ def assert_same_fits(first, second, X):
     assert_same_arrays(first.history_.values(), second.history_.values())
     np.testing.assert_array_equal(first.task_weights_, second.task_weights_)
     assert_same_predictions(first, second, X)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in the package handles it."""
+
+
+def fit_until_killed(clf, epoch, *data):
+    """Fit, and kill the fit as this epoch begins, counted over all of its trainings."""
+    calls, begin = [], TrainingRun.begin_epoch
+
+    def begin_or_die(run):
+        calls.append(run)
+        if len(calls) == epoch:
+            raise Killed
+        return begin(run)
+
+    with mock.patch.object(TrainingRun, "begin_epoch", begin_or_die), pytest.raises(Killed):
+        clf.fit(*data)

@@ -157,7 +157,8 @@ def read_all(module):
 
 
 @pytest.mark.parametrize(
-    "module", ["", "datasets", "losses", "metrics", "model_selection", "plotting", "weighting"]
+    "module",
+    ["", "callbacks", "datasets", "losses", "metrics", "model_selection", "plotting", "weighting"],
 )
 def test_api_page_lists_every_public_name(module):
     public = read_all(DOCS.parent / "sk_mtl" / module / "__init__.py")

@@ -70,10 +70,8 @@ def _function(kind, settings, n_tasks):
 def call_strategy(strategy, batch, state):
     """Return what `run` does, as tensors."""
     if isinstance(strategy, SignWeighting):
-        rows = batch.gram
-        parts = tf.nn.relu(rows), -tf.nn.relu(-rows)
-        mixed, new = strategy.mix(*parts, tf.ones_like(rows), batch, state)
-        return tf.reduce_sum(mixed, axis=1), {**state, **new}
+        weights, new = strategy.weigh_units(batch.gram, batch, state)
+        return tf.reduce_sum(weights, axis=1), {**state, **new}
     if isinstance(strategy, GradientWeighting):
         weights, new = strategy.weigh(batch, state)
         return weights, {**state, **new}

@@ -13,6 +13,8 @@ import numpy as np
 from scipy.stats import loguniform
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 
+from sk_mtl.weighting import sees_gradients
+
 __all__ = ["draw_candidates"]
 
 # Spread around the defaults; docs/benchmarks/quality.md says what was tried.
@@ -61,7 +63,7 @@ def _default_space(params: Mapping[str, Any], n_features: int, n_folds: int) -> 
         space |= _OPTIMIZER
     if params["model"] is None:
         space |= _NETWORK
-        if params["sharing"] == "hard":
+        if params["sharing"] == "hard" and not sees_gradients(params["task_weighting"]):
             space["ensemble_size"] = [_N_MEMBERS if n_folds == 1 else _N_MEMBERS_OF_FOLDS]
         if n_features > _MOST_PERIODIC:
             space["numeric_embedding"] = ["auto"]

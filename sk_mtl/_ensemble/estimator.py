@@ -64,7 +64,8 @@ class MultiTaskEnsemble(ExplainMixin, DocLinkMixin, BaseEstimator):
         :class:`sklearn.model_selection.ParameterSampler`: lists of values, or distributions with a
         method ``rvs``. None draws widths, depth, dropout, embedding of numbers, learning rate,
         weight decay and label smoothing. Each network then has two members, or four if there is one
-        for each candidate.
+        for each candidate; one with a `sharing` other than "hard" or a `task_weighting` that sees
+        gradients.
     n_candidates : int, default=8
         Number of candidates; fewer if lists of values have fewer combinations.
     cv : int, splitter or iterable of (train, test), default=5

@@ -11,6 +11,7 @@ import keras
 
 from sk_mtl._train.plan import TrainingParts, TrainingPlan
 from sk_mtl._train.program import TrainingProgram
+from sk_mtl.callbacks import EpochWeights
 
 __all__ = [
     "LogRecorder",
@@ -21,7 +22,7 @@ __all__ = [
     "wants_batches",
 ]
 
-# Callbacks of Keras that hold the model by the attribute that `release_callbacks` clears only.
+# Callbacks that hold the model by the attribute that `release_callbacks` clears only.
 _KEEP_NO_MODEL = (
     keras.callbacks.CSVLogger,
     keras.callbacks.EarlyStopping,
@@ -30,6 +31,7 @@ _KEEP_NO_MODEL = (
     keras.callbacks.ModelCheckpoint,
     keras.callbacks.ReduceLROnPlateau,
     keras.callbacks.TerminateOnNaN,
+    EpochWeights,
 )
 _BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
 

@@ -254,14 +254,17 @@ class MemberStep:
         if isinstance(self.weighting, GradientWeighting):
             # An optimizer may scale the loss.
             unscaled = by_column / self.update.scale(tf.constant(1.0))
-            tasks = tasks._replace(gram=split.gram(unscaled, meeting.kernel))
-            weights, new_state = self.weighting.weigh(tasks, state)
+            gram_of = split.squares if self.weighting.reads_norms_only else split.gram
+            weights, new_state = self.weighting.weigh_batch(
+                tasks, lambda: gram_of(unscaled, meeting.kernel), state
+            )
             weighted = split.split_columns(by_column * split.weigh_columns(weights))
             (of_shared,) = _gradients(tape, meeting.given, [meeting.shared_read], weighted)
         else:
             assert isinstance(self.weighting, SignWeighting)
-            signed = split.signed_sums(by_column, meeting.kernel)
-            of_shared, new_state = self.weighting.mix(*signed, meeting.shared, tasks, state)
+            sums = split.sum_by_unit(by_column, meeting.kernel, meeting.shared)
+            by_unit, new_state = self.weighting.weigh_units(sums, tasks, state)
+            of_shared = split.mix_by_unit(by_column, meeting.kernel, by_unit)
         of_shared = _gradients(tape, meeting.shared, trained, of_shared)
         return [sum(parts) for parts in zip(of_rest, of_first, of_shared, strict=True)], new_state
 

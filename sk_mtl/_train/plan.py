@@ -24,7 +24,7 @@ __all__ = ["TrainingParts", "TrainingPlan", "can_share_program", "make_plan", "r
 
 # Steps that pay for what XLA takes to compile; measured in docs/benchmarks/speed.md.
 _MIN_XLA_STEPS = 400
-# Tasks whose Gram matrix XLA may solve for. Of 617 tasks, its Cholesky decomposition takes 100 to
+# Tasks whose Gram matrix XLA may factorize. Of 617 tasks, its Cholesky decomposition takes 100 to
 # 200 ms, TensorFlow's 7 ms.
 _MOST_TASKS_SOLVED_BY_XLA = 32
 
@@ -142,6 +142,8 @@ def can_share_program(plan: TrainingPlan) -> bool:
         and _is_known(plan.parts.optimizer, plan.parts.weighting)
         and is_plain_adam(plan.parts.optimizer)
         and not plan.parts.callbacks
+        # Side by side, the slow way of a strategy would be taken in each step, beside the fast one.
+        and not _solves_many_tasks(plan.program.spec, plan.parts.weighting)
     )
 
 
@@ -179,9 +181,19 @@ def resolve_jit_compile(
             )
         return True
     is_known = _is_known(optimizer, weighting) and weighting.can_compile
-    if isinstance(weighting, GradientWeighting) and len(spec.n_outputs) > _MOST_TASKS_SOLVED_BY_XLA:
+    if _solves_many_tasks(spec, weighting, only_by_factors=True):
         is_known = False
     return is_safe and is_known and computes_on_cpu() and n_steps >= _MIN_XLA_STEPS
+
+
+def _solves_many_tasks(
+    spec: NetworkSpec, weighting: TaskWeighting, *, only_by_factors: bool = False
+) -> bool:
+    """Return whether a strategy computes weights from the Gram matrix of many tasks."""
+    if not isinstance(weighting, GradientWeighting):
+        return False
+    is_meant = weighting.factorizes or not only_by_factors
+    return is_meant and len(spec.n_outputs) > _MOST_TASKS_SOLVED_BY_XLA
 
 
 def _is_known(optimizer: keras.optimizers.Optimizer, weighting: TaskWeighting) -> bool:

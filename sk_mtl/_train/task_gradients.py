@@ -67,6 +67,21 @@ class SplitNetwork:
         products *= tf.matmul(kernel, kernel, transpose_a=True)
         return self._sum_columns(tf.transpose(self._sum_columns(products)))
 
+    def squares(self, by_column: Any, kernel: Any) -> Any:
+        """Return the diagonal of what `gram` returns, as a matrix."""
+        tasks, squares = [], []
+        for of_width in self._columns_by_width():
+            columns, weights = (_take_columns(part, of_width) for part in (by_column, kernel))
+            if of_width.shape[1] == 1:
+                products = tf.reduce_sum(columns**2, axis=0) * tf.reduce_sum(weights**2, axis=0)
+            else:
+                products = tf.einsum("rtu,rtv->tuv", columns, columns)
+                products *= tf.einsum("rtu,rtv->tuv", weights, weights)
+            squares.append(tf.reduce_sum(products, axis=tuple(range(1, len(products.shape)))))
+            tasks.append(self._task_of_column[of_width[:, 0]])
+        back = np.argsort(np.concatenate(tasks))
+        return tf.linalg.diag(tf.gather(tf.concat(squares, axis=0), back))
+
     def weigh_columns(self, weights: Any) -> Any:
         """Return the weight of each column of gradients, (n_columns,), from those of tasks."""
         return tf.gather(weights, self._task_of_column)
@@ -76,26 +91,35 @@ class SplitNetwork:
         widths = [int(layer.units) for layer in self._first]
         return [by_column] if len(widths) == 1 else tf.split(by_column, widths, axis=1)
 
-    def signed_sums(self, by_column: Any, kernel: Any) -> tuple[Any, Any]:
-        """Return the sums over tasks of the positive, and of the negative, parts of gradients."""
-        total = tf.matmul(by_column, kernel, transpose_b=True)
+    def sum_by_unit(self, by_column: Any, kernel: Any, shared: Any) -> Any:
+        """Return gradients of tasks times the signs of `shared`, summed over rows."""
+        # (n_tasks, n_shared): the rows are summed before the columns are told apart.
+        sums = tf.matmul(by_column, tf.sign(shared), transpose_a=True)
+        return self._sum_columns(sums * tf.transpose(kernel))
+
+    def mix_by_unit(self, by_column: Any, kernel: Any, weights: Any) -> Any:
+        """Return the sum of the gradients of tasks, weighted by task and unit."""
+        weighted = kernel * tf.transpose(tf.gather(weights, self._task_of_column))
+        return tf.matmul(by_column, weighted, transpose_b=True)
+
+    def _columns_by_width(self) -> list[np.ndarray]:
+        """Return the columns of tasks with equally many, (n_tasks, n_columns) each."""
         positions = [np.flatnonzero(self._task_of_column == t) for t in range(self._n_tasks)]
-        alone = np.concatenate([p for p in positions if len(p) == 1] or [np.zeros(0, np.int64)])
-        # Of a task with a single column, the absolute values are a product of those of both.
-        columns, weights = (tf.gather(part, alone, axis=1) for part in (by_column, kernel))
-        absolute = tf.matmul(tf.abs(columns), tf.abs(weights), transpose_b=True)
-        for width in sorted({len(p) for p in positions} - {1}):
-            of_width = np.stack([p for p in positions if len(p) == width])
-            columns, weights = (tf.gather(part, of_width, axis=1) for part in (by_column, kernel))
-            by_task = tf.einsum("rtu,stu->trs", columns, weights)
-            absolute += tf.reduce_sum(tf.abs(by_task), axis=0)
-        return (absolute + total) / 2, (total - absolute) / 2
+        widths = sorted({len(p) for p in positions} - {0})
+        return [np.stack([p for p in positions if len(p) == width]) for width in widths]
 
     def _sum_columns(self, by_column: Any) -> Any:
         """Return sums over the columns of each task, on axis 0."""
         if np.array_equal(self._task_of_column, np.arange(self._n_tasks)):
             return by_column
         return tf.math.unsorted_segment_sum(by_column, self._task_of_column, self._n_tasks)
+
+
+def _take_columns(matrix: Any, positions: np.ndarray) -> Any:
+    """Return columns, (n_rows, *positions.shape)."""
+    if np.array_equal(positions.ravel(), np.arange(matrix.shape[1])):
+        return tf.reshape(matrix, (-1, *positions.shape))  # costs nothing
+    return tf.gather(matrix, positions, axis=1)
 
 
 def _name_of_first(number: int, group: HeadGroup) -> str:

@@ -5,6 +5,7 @@ matplotlib is installed by ``pip install "sk_mtl[plot]"`` and imported when a pl
 and fonts are those of its current style.
 """
 
+from sk_mtl.plotting._gradient_cosines import GradientCosinesDisplay as GradientCosinesDisplay
 from sk_mtl.plotting._label_coverage import LabelCoverageDisplay as LabelCoverageDisplay
 from sk_mtl.plotting._label_effects import LabelEffectsDisplay as LabelEffectsDisplay
 from sk_mtl.plotting._learning_curves import LearningCurvesDisplay as LearningCurvesDisplay
@@ -20,6 +21,7 @@ from sk_mtl.plotting._task_similarity import TaskSimilarityDisplay as TaskSimila
 from sk_mtl.plotting._task_weights import TaskWeightsDisplay as TaskWeightsDisplay
 
 __all__ = [
+    "GradientCosinesDisplay",
     "LabelCoverageDisplay",
     "LabelEffectsDisplay",
     "LearningCurvesDisplay",

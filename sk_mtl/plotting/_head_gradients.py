@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,7 +13,7 @@ from sklearn.utils import check_consistent_length
 from sk_mtl._data.labels import LabelTable
 from sk_mtl._data.sample_weight import read_cell_weight
 from sk_mtl._data.schema import EncodedTargets, TargetSchema
-from sk_mtl._model.task_layout import TaskLayout
+from sk_mtl._model.spec import NetworkSpec
 from sk_mtl.plotting._learners import enter_learner
 from sk_mtl.plotting._similarity import BATCH_ROWS, check_two_tasks, count_pairs
 
@@ -21,44 +21,99 @@ from sk_mtl.plotting._similarity import BATCH_ROWS, check_two_tasks, count_pairs
 _BATCH_SIZE = 2**24
 
 
+class _Rows(NamedTuple):
+    """Rows for a fitted network: what it reads, and the cells of its learned tasks."""
+
+    spec: NetworkSpec
+    X: Any
+    codes: np.ndarray  # (n_rows, n_learned)
+    weight: np.ndarray  # the same shape, 0 where a label is missing or unknown
+    learned: np.ndarray  # the positions of the learned tasks
+
+
 def compare_heads(
     estimator: Any, X: Any, table: LabelTable, sample_weight: Any
 ) -> tuple[list[Hashable], np.ndarray, np.ndarray]:
     """Return the tasks, the cosines of their loss gradients, and their numbers of common rows."""
     learner, X = enter_learner(estimator, X)
-    names = learner.task_names_.tolist()
-    check_two_tasks(names)
-    X = learner._checked(X)[1]
-    check_consistent_length(X, table.label_mask)
-    targets = _encode(learner, table, sample_weight)
-    # A label that was not seen in training has no logit and no gradient.
-    weight = np.where(targets.codes < 0, 0, targets.cell_weight).astype(np.float64)
-    counts = count_pairs(weight > 0)
+    names, counts, rows = _read(learner, X, table, sample_weight)
     similarity = np.full((len(names), len(names)), np.nan)
-    learned = np.flatnonzero([n > 1 for n in learner.n_classes_])
-    if len(learned):
+    if rows is not None:
         if learner.model_.name == "multitask_networks":
             raise ValueError(
                 "measure='gradients' needs layers that all tasks share, but with "
                 "restore_best='per_task' each task has its own weights. Use measure='logits', or "
                 "fit with restore_best='common'."
             )
-        if learner.model_.name != "multitask_network":
-            raise ValueError(
-                "measure='gradients' needs the input of the heads, which is unknown in a whole "
-                "network given by model=. Use measure='logits', or pass only the shared layers as "
-                "model=."
-            )
-        if any(layer.name.startswith(("mix_", "stitch_")) for layer in learner.model_.layers):
-            raise ValueError(
-                "measure='gradients' needs layers that all tasks share, but each head reads a "
-                "mixture of its own. Use measure='logits', or fit with sharing='hard'."
-            )
-        n_outputs = TaskLayout.of_classes(n for n in learner.n_classes_ if n > 1).n_outputs
-        similarity[np.ix_(learned, learned)] = _compare_gradients(
-            learner.model_, X, targets.codes[:, learned], weight[:, learned], n_outputs
+        _require_shared(rows.spec, "measure='gradients'", "use measure='logits', or ")
+        similarity[np.ix_(rows.learned, rows.learned)] = _compare_gradients(
+            *_split(learner.model_), rows
         )
     return names, similarity, counts
+
+
+def compare_heads_by_epoch(
+    estimator: Any,
+    X: Any,
+    table: LabelTable,
+    sample_weight: Any,
+    networks: Sequence[Sequence[np.ndarray]],
+) -> tuple[list[Hashable], np.ndarray, np.ndarray]:
+    """Return what `compare_heads` does, with the cosines for each of several weights."""
+    learner, X = enter_learner(estimator, X)
+    names, counts, rows = _read(learner, X, table, sample_weight)
+    similarity = np.full((len(networks), len(names), len(names)), np.nan)
+    if rows is not None:
+        from sk_mtl._model.build import build_network, network_variables
+
+        _require_shared(rows.spec, "GradientCosinesDisplay")
+        model = build_network(rows.spec)
+        variables = network_variables(model)
+        shapes, parts = [tuple(v.shape) for v in variables], _split(model)
+        for cosines, values in zip(similarity, networks, strict=True):
+            if [value.shape for value in values] != shapes:
+                raise ValueError(
+                    "The weights that EpochWeights has kept must be those of the estimator's "
+                    "network, but have other shapes: another estimator was trained with the same "
+                    "EpochWeights since. Use one for each estimator."
+                )
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+            cosines[np.ix_(rows.learned, rows.learned)] = _compare_gradients(*parts, rows)
+    return names, similarity, counts
+
+
+def _read(
+    learner: Any, X: Any, table: LabelTable, sample_weight: Any
+) -> tuple[list[Hashable], np.ndarray, _Rows | None]:
+    """Return the tasks, their numbers of common rows, and the rows, None if no task is learned."""
+    names = learner.task_names_.tolist()
+    check_two_tasks(names)
+    fitted, X = learner._checked(X)
+    check_consistent_length(X, table.label_mask)
+    targets = _encode(learner, table, sample_weight)
+    # A label that was not seen in training has no logit and no gradient.
+    weight = np.where(targets.codes < 0, 0, targets.cell_weight).astype(np.float64)
+    counts = count_pairs(weight > 0)
+    learned = np.flatnonzero([n > 1 for n in learner.n_classes_])
+    if not len(learned):
+        return names, counts, None
+    codes = targets.codes[:, learned]
+    return names, counts, _Rows(fitted.network.spec, X, codes, weight[:, learned], learned)
+
+
+def _require_shared(spec: NetworkSpec, what: str, instead: str = "") -> None:
+    """Refuse networks without a layer that all heads read."""
+    if spec.custom_outputs is not None:
+        needed = "the input of the heads, which is unknown in a whole network given by model="
+        advice = "pass only the shared layers as model="
+    elif spec.sharing != "hard":
+        needed = "layers that all tasks share, but each head reads a mixture of its own"
+        advice = "fit with sharing='hard'"
+    else:
+        return
+    advice = instead + advice
+    raise ValueError(f"{what} needs {needed}. {advice[0].upper()}{advice[1:]}.")
 
 
 def _encode(learner: Any, table: LabelTable, sample_weight: Any) -> EncodedTargets:
@@ -70,25 +125,27 @@ def _encode(learner: Any, table: LabelTable, sample_weight: Any) -> EncodedTarge
     return schema.encode(table, read_cell_weight(sample_weight, table), unknown="keep")
 
 
-def _compare_gradients(
-    model: Any,
-    X: Any,
-    codes: np.ndarray,
-    cell_weight: np.ndarray,
-    n_outputs: Sequence[int],
-) -> np.ndarray:
-    """Return the cosine (n_tasks, n_tasks) of loss gradients by the input of the heads."""
+def _split(model: Any) -> tuple[Any, Any]:
+    """Return the layers that all tasks share, and the heads, as two models."""
     import keras
-    import tensorflow as tf
 
     shared = next(layer for layer in model.layers if layer.name.startswith("heads_")).input
-    trunk, heads = keras.Model(model.input, shared), keras.Model(shared, model.output)
+    return keras.Model(model.input, shared), keras.Model(shared, model.output)
+
+
+def _compare_gradients(trunk: Any, heads: Any, rows: _Rows) -> np.ndarray:
+    """Return the cosine (n_tasks, n_tasks) of loss gradients by the input of the heads."""
+    import tensorflow as tf
+
+    X, codes, cell_weight, n_outputs = rows.X, rows.codes, rows.weight, rows.spec.n_outputs
     n_tasks = len(n_outputs)
     products, norms = np.zeros((n_tasks, n_tasks)), np.zeros((n_tasks, n_tasks))
-    n_rows = min(BATCH_ROWS, max(1, _BATCH_SIZE // (n_tasks * shared.shape[-1])))
+    n_rows = min(BATCH_ROWS, max(1, _BATCH_SIZE // (n_tasks * heads.input.shape[-1])))
     for start in range(0, len(codes), n_rows):
         some = slice(start, start + n_rows)
         dense = X[some].toarray() if sp.issparse(X) else X[some]
+        # Where a row's other labels are inputs, zeros say that none is known.
+        dense = np.pad(dense, ((0, 0), (0, rows.spec.n_inputs - dense.shape[1])))
         representation = tf.convert_to_tensor(trunk(tf.constant(dense), training=False))
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(representation)

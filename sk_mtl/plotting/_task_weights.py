@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
-from sklearn.isotonic import isotonic_regression
 
 from sk_mtl._compat.arguments import check_choice
 from sk_mtl._quoting import quote
 from sk_mtl._tasks import enumerate_some, name_series
+from sk_mtl.plotting._epochs import End, explain_above, mark_epoch, name_ends
 from sk_mtl.plotting._figures import (
     SingleAxes,
     hide_frame,
@@ -182,34 +182,15 @@ class TaskWeightsDisplay(SingleAxes):
             ax.yaxis.set_major_formatter("{x:g}")
         ax.set_ylabel("task weight")
         hide_frame(ax)
-        self._mark_best(ax)
-        self._name_lines(ax)
-
-    def _name_lines(self, ax: Any) -> None:
-        """Write the names at the ends of the lines, moved apart if they would overlap."""
-        ends = {n: w[np.isfinite(w)][-1] for n, w in self.weights.items() if np.isfinite(w).any()}
-        names = sorted(ends, key=lambda n: ends[n])
-        if not names:
-            return
-        ax.autoscale_view()
-        low, high = (ax.transScale.transform((1, y))[1] for y in ax.get_ylim())
-        places = [
-            (ax.transScale.transform((1, ends[name]))[1] - low) / (high - low) for name in names
-        ]
+        explain_above(ax, mark_epoch(ax, self.best_epoch))
         last = max(len(w) for w in self.weights.values())
-        for name, place in zip(names, _move_apart(places, 0.075), strict=True):
-            color = self.lines_[name].get_color()
-            # From the end of the line, in data, to the name, in shares of the axes.
-            ax.annotate(
-                shorten_name(name),
-                (last, ends[name]),
-                (1.04, place),
-                textcoords="axes fraction",
-                color=color,
-                fontsize="small",
-                va="center",
-                arrowprops={"arrowstyle": "-", "color": color, "lw": 0.5, "shrinkA": 1},
-            )
+        known = {name: w[np.isfinite(w)] for name, w in self.weights.items()}
+        ends = [
+            End(shorten_name(name), last, w[-1], self.lines_[name].get_color())
+            for name, w in known.items()
+            if len(w)
+        ]
+        name_ends(ax, ends)
 
     def _plot_image(self, ax: Any, cmap: Any) -> None:
         """Draw a row per task."""
@@ -232,36 +213,10 @@ class TaskWeightsDisplay(SingleAxes):
         bar.outline.set_visible(False)
         if self._needs_log():
             bar.ax.yaxis.set_major_formatter("{x:g}")
-        self._mark_best(ax)
-
-    def _mark_best(self, ax: Any) -> None:
-        """Mark the epoch whose weights were kept."""
-        if not self.best_epoch:
-            return
-        rc = import_pyplot().rcParams
-        # No single colour is visible everywhere on an image.
-        ground = {"color": rc["axes.facecolor"], "lw": 3, "alpha": 0.6}
-        if self.image_ is not None:
-            ax.axvline(self.best_epoch, **ground)
-        line = ax.axvline(self.best_epoch, color=rc["text.color"], linestyle="--", lw=1, zorder=1.5)
-        ax.legend(
-            [line],
-            [f"weights kept: epoch {self.best_epoch}"],
-            loc="lower left",
-            bbox_to_anchor=(0, 1),
-            frameon=False,
-            fontsize="small",
-            borderaxespad=0.2,
-        )
+        explain_above(ax, mark_epoch(ax, self.best_epoch, on_image=True))
 
     def _needs_log(self) -> bool:
         """Return whether the weights differ so much that the scale should be logarithmic."""
         every = np.concatenate(list(self.weights.values()))
         every = every[np.isfinite(every)]
         return bool(len(every) and every.min() > 0 and every.max() > _RATIO_FOR_LOG * every.min())
-
-
-def _move_apart(places: Sequence[float], least: float) -> list[float]:
-    """Return increasing places as near to the given ones as a minimum distance allows."""
-    offsets = least * np.arange(len(places))
-    return (isotonic_regression(np.asarray(places) - offsets) + offsets).tolist()

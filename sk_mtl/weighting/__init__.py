@@ -21,6 +21,7 @@ from sk_mtl.weighting._gradvac import GradVacWeighting
 from sk_mtl.weighting._imtl_g import IMTLGWeighting
 from sk_mtl.weighting._log import LogWeighting
 from sk_mtl.weighting._make import make_weighting as make_weighting
+from sk_mtl.weighting._make import sees_gradients as sees_gradients
 from sk_mtl.weighting._mgda import MGDAWeighting
 from sk_mtl.weighting._nash_mtl import NashMTLWeighting
 from sk_mtl.weighting._pcgrad import PCGradWeighting

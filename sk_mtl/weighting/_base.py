@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -209,6 +209,15 @@ class GradientWeighting(TaskWeighting):
     The heads learn from the sum of the task losses. What the heads read, the output of the shared
     layers, gets the weighted sum of the gradients of the tasks, and so do all layers before it.
 
+    Attributes
+    ----------
+    reads_norms_only : bool
+        Whether nothing but the diagonal of the Gram matrix is read. It is 0 elsewhere then, which
+        saves most of its cost.
+    factorizes : bool
+        Whether the Gram matrix is factorized, or its eigenvalues are computed. XLA does this slowly
+        for many tasks, and ``jit_compile="auto"`` leaves it out then.
+
     Examples
     --------
     Gradients of one length, from the diagonal of the Gram matrix:
@@ -217,6 +226,8 @@ class GradientWeighting(TaskWeighting):
     >>> import tensorflow as tf
     >>> from sk_mtl.weighting import GradientWeighting
     >>> class EqualNorms(GradientWeighting):
+    ...     reads_norms_only = True
+    ...
     ...     def weigh(self, batch, state):
     ...         norms = tf.sqrt(tf.linalg.diag_part(batch.gram))
     ...         return tf.math.divide_no_nan(tf.reduce_max(norms), norms), {}
@@ -224,6 +235,9 @@ class GradientWeighting(TaskWeighting):
     ...     def weights(self, state, n_tasks):
     ...         return np.ones(n_tasks, dtype=np.float32)
     """
+
+    reads_norms_only: bool = False
+    factorizes: bool = True
 
     def weigh(self, batch: TaskBatch, state: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Return the weights of the gradients of the tasks.
@@ -244,6 +258,32 @@ class GradientWeighting(TaskWeighting):
         """
         raise NotImplementedError
 
+    def weigh_batch(
+        self, batch: TaskBatch, make_gram: Callable[[], Any], state: Mapping[str, Any]
+    ) -> tuple[Any, dict[str, Any]]:
+        """Return the weights of the gradients, from a Gram matrix yet to be computed.
+
+        Calls `weigh`. A strategy that does not need the matrix in each step has a method of its own
+        here.
+
+        Parameters
+        ----------
+        batch : TaskBatch
+            What is known of the tasks, without `gram`.
+        make_gram : callable
+            Returns the Gram matrix.
+        state : dict of tensor
+            The current state.
+
+        Returns
+        -------
+        weights : tensor of float32 of shape (n_tasks,)
+            As in `weigh`.
+        state : dict of tensor
+            As in `weigh`.
+        """
+        return self.weigh(batch._replace(gram=make_gram()), state)
+
     def combine(
         self, task_losses: Any, present: Any, state: Mapping[str, Any]
     ) -> tuple[Any, dict[str, Any]]:
@@ -253,36 +293,37 @@ class GradientWeighting(TaskWeighting):
 
 
 class SignWeighting(TaskWeighting):
-    """Base class of strategies that look at the signs of the tasks' gradients where these meet.
+    """Base class of strategies that weigh the gradients of the tasks unit by unit, by their signs.
 
-    As with `GradientWeighting`, the heads learn from the sum of the task losses.
+    As with `GradientWeighting`, the heads learn from the sum of the task losses. What the heads
+    read gets, in each of its units, the weighted sum of the gradients of the tasks.
 
     Examples
     --------
-    The larger of both sums, element by element:
+    In each unit, the gradients whose sign is that of their sum:
 
     >>> import numpy as np
     >>> import tensorflow as tf
     >>> from sk_mtl.weighting import SignWeighting
     >>> class Majority(SignWeighting):
-    ...     def mix(self, positive, negative, shared, batch, state):
-    ...         return tf.where(positive > -negative, positive, negative), {}
+    ...     def weigh_units(self, sums, batch, state):
+    ...         is_kept = tf.sign(sums) == tf.sign(tf.reduce_sum(sums, axis=0))
+    ...         return tf.cast(is_kept, tf.float32), {}
     ...
     ...     def weights(self, state, n_tasks):
     ...         return np.ones(n_tasks, dtype=np.float32)
     """
 
-    def mix(
-        self, positive: Any, negative: Any, shared: Any, batch: TaskBatch, state: Mapping[str, Any]
+    def weigh_units(
+        self, sums: Any, batch: TaskBatch, state: Mapping[str, Any]
     ) -> tuple[Any, dict[str, Any]]:
-        """Return the gradient of what the heads read, from those of the tasks.
+        """Return the weights of the gradients of the tasks in each unit that the heads read.
 
         Parameters
         ----------
-        positive, negative : tensor of float32 of shape (n_samples, n_shared)
-            Sums over tasks of the positive and of the negative parts of their gradients.
-        shared : tensor of float32 of shape (n_samples, n_shared)
-            What the heads read.
+        sums : tensor of float32 of shape (n_tasks, n_units)
+            The gradients of the tasks with respect to the outputs of the units, times the signs of
+            these outputs, summed over the rows of the batch; 0 for an absent task.
         batch : TaskBatch
             What is known of the tasks.
         state : dict of tensor
@@ -290,8 +331,8 @@ class SignWeighting(TaskWeighting):
 
         Returns
         -------
-        gradient : tensor of float32 of shape (n_samples, n_shared)
-            What the shared layers get.
+        weights : tensor of float32 of shape (n_tasks, n_units)
+            Factors on the gradients of all rows.
         state : dict of tensor
             New values of entries; others may be left out.
         """

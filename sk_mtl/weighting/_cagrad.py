@@ -15,18 +15,19 @@ class CAGradWeighting(GramWeighting):
     r"""The step near the mean of the gradients that is best for the worst task (CAGrad).
 
     With the mean :math:`g_0` of the gradients of the tasks of the batch, the step maximizes
-    :math:`\min_t \langle g_t, d \rangle` with :math:`\|d - g_0\| \le c \|g_0\|`. By equation 4
-    and algorithm 1 of [1]_,
+    :math:`\min_t \langle g_t, d \rangle` with :math:`\|d - g_0\| \le c \|g_0\|`, equation 3 of
+    [1]_. By its algorithm 1,
 
     .. math:: d = g_0 + \frac{c \|g_0\|}{\|g_w\|} g_w, \qquad
         w = \arg\min_w \langle g_w, g_0 \rangle + c \|g_0\| \|g_w\|,
 
     where :math:`g_w = \sum_t w_t g_t` is a mean of the gradients.
 
-    An interior-point method finds w in 35 iterations in float64, with the squares of the norms
-    enlarged by one part in a million. Where the gradients nearly cancel each other, its weights may
-    be less accurate. The norm of :math:`g_w` counts as at least 1e-4 times the largest norm of a
-    gradient.
+    The primal-dual active-set method finds w in float64, with the squares of the norms enlarged by
+    one part in a million. If it does not end, or its result does not meet the conditions of the
+    optimum, 35 iterations of an interior-point method are made instead. Where the gradients nearly
+    cancel each other, the weights of these may be less accurate. The norm of :math:`g_w` counts as
+    at least 1e-4 times the largest norm of a gradient.
 
     Parameters
     ----------
@@ -53,6 +54,7 @@ class CAGradWeighting(GramWeighting):
     """
 
     _name = "cagrad"
+    factorizes = False
     _is_mean = True
 
     def __init__(self, c: float = 0.5, rescale: int = 1, every: int = 1):

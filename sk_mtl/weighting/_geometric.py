@@ -20,10 +20,10 @@ class GeometricMeanWeighting(Named, TaskWeighting):
 
     .. math:: \prod_t L_t^{q_t}, \qquad q_t = p_t / \sum_u p_u,
 
-    over the tasks of the batch; equation 3 of [1]_ with one exponent for all. The factor
-    :math:`p_t` is 1 under ``loss_normalization="tasks"``, as in the paper, and under "cells" the
-    share of the task in the labelled cells of the batch. The weight of a task is the derivative of
-    the objective with respect to its mean loss, :math:`q_t / L_t` times the objective.
+    over the tasks of the batch: the geometric mean of [1]_. The factor :math:`p_t` is 1 under
+    ``loss_normalization="tasks"``, as in the paper, and under "cells" the share of the task in the
+    labelled cells of the batch. The weight of a task is the derivative of the objective with
+    respect to its mean loss, :math:`q_t / L_t` times the objective.
 
     References
     ----------

@@ -23,16 +23,14 @@ __all__ = ["GradDropWeighting"]
 class GradDropWeighting(Named, SignWeighting):
     r"""Of the gradients of each unit, those of one sign, which is drawn (GradDrop).
 
-    Gradients are first multiplied by the signs of the unit's outputs, so that those of different
-    rows compare. With the sum of them all over the batch and that of their absolute values,
+    The gradients of each task are multiplied by the signs of the unit's outputs, so that those of
+    different rows compare, and summed over the batch. With these sums :math:`g_t`,
 
-    .. math:: P = \frac{1}{2} \left( 1 + \frac{\sum g}{\sum |g|} \right)
+    .. math:: P = \frac{1}{2} \left( 1 + \frac{\sum_t g_t}{\sum_t |g_t|} \right)
 
-    is the probability that the positive ones are kept and the negative ones dropped, drawn for each
-    unit in each step; otherwise it is the other way round: equation 1 and algorithm 1 of [1]_.
-
-    The paper sums the gradients of a task over the batch before it takes their absolute values and
-    signs; here they are those of each row, as for a batch of one row. Absent tasks have no
+    is the probability that the tasks with a positive sum are kept and those with a negative one
+    dropped, drawn for each unit in each step; otherwise it is the other way round: equation 1 and
+    algorithm 1 of [1]_. A task that is dropped leaves the gradients of no row. Absent tasks have no
     gradients, and so no influence.
 
     Parameters
@@ -70,20 +68,18 @@ class GradDropWeighting(Named, SignWeighting):
         self.check_settings()
         return initial_draws(self.random_state)
 
-    def mix(
-        self, positive: Any, negative: Any, shared: Any, batch: TaskBatch, state: Mapping[str, Any]
+    def weigh_units(
+        self, sums: Any, batch: TaskBatch, state: Mapping[str, Any]
     ) -> tuple[Any, dict[str, Any]]:
         import tensorflow as tf
 
-        is_flipped = shared < 0
-        total = positive + negative
-        size = tf.reduce_sum(positive - negative, axis=0)
-        signed = tf.reduce_sum(tf.where(is_flipped, -total, total), axis=0)
-        probability = 0.5 * (1 + signed / tf.where(size > 0, size, 1.0))
-        keeps_positive = probability > draw_uniform_of(state, signed)
-        kept = tf.where(keeps_positive[None, :] != is_flipped, positive, negative)
-        mixed = self.leak * total + (1 - self.leak) * kept
-        return mixed, advance_draws(state, batch.present)
+        sums = tf.where(batch.present[:, None], sums, 0.0)
+        total, size = tf.reduce_sum(sums, axis=0), tf.reduce_sum(tf.abs(sums), axis=0)
+        probability = 0.5 * (1 + total / tf.where(size > 0, size, 1.0))
+        keeps_positive = probability > draw_uniform_of(state, total)
+        is_kept = tf.where(keeps_positive, sums > 0, sums < 0)
+        weights = self.leak + (1 - self.leak) * tf.cast(is_kept, sums.dtype)
+        return weights, advance_draws(state, batch.present)
 
     def weights(self, state: Mapping[str, np.ndarray], n_tasks: int) -> np.ndarray:
         return np.ones(n_tasks, dtype=np.float32)

@@ -53,6 +53,8 @@ class GradNormWeighting(Named, GradientWeighting):
     """
 
     _name = "gradnorm"
+    factorizes = False
+    reads_norms_only = True
 
     def __init__(self, alpha: float = 1.5, learning_rate: float = 0.025):
         self.alpha = alpha

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from sk_mtl.weighting._base import GradientWeighting, TaskBatch
-from sk_mtl.weighting._gram_weighting import hold_weights
+from sk_mtl.weighting._gram_weighting import compute_every, hold_weights, initial_count
 from sk_mtl.weighting._settings import (
     Named,
     advance_draws,
@@ -25,9 +25,9 @@ class GradVacWeighting(Named, GradientWeighting):
     r"""The sum of the gradients, each turned towards the others (GradVac, gradient vaccine).
 
     Each gradient meets the others in a random order. Where its cosine with one is below the usual
-    one of the two tasks, so much of that gradient is added that it is not: equation 3 of [1]_, over
-    the tasks of the batch. The usual cosines start at 0 and follow what is met, equation 4: as a
-    moving average, for pairs of tasks that are both in the batch.
+    one of the two tasks, so much of that gradient is added that it is not: the update of [1]_, over
+    the tasks of the batch. The usual cosines start at 0 and follow what is met as a moving average,
+    for pairs of tasks that are both in the batch.
 
     All gradients meet the others in one order, drawn anew in each step. There is one cosine for the
     whole representation. Usual cosines above 0.999 count as that, since the equation divides by
@@ -40,6 +40,10 @@ class GradVacWeighting(Named, GradientWeighting):
 
     random_state : int, default=0
         The seed of the orders, from 0 to 2^32 - 1.
+
+    every : int, default=1
+        The weights are computed in every so many steps, and kept in between. A pack of networks
+        computes them in each step all the same.
 
     References
     ----------
@@ -54,22 +58,39 @@ class GradVacWeighting(Named, GradientWeighting):
     """
 
     _name = "gradvac"
+    factorizes = False
 
-    def __init__(self, beta: float = 0.5, random_state: int = 0):
+    def __init__(self, beta: float = 0.5, random_state: int = 0, every: int = 1):
         self.beta = beta
         self.random_state = random_state
+        self.every = every
 
     def check_settings(self) -> None:
         check_number(self, "beta", 0, 1)
         check_integer(self, "random_state", 0, 2**32 - 1)
+        check_integer(self, "every", 1)
 
     def initial_state(self, n_tasks: int) -> dict[str, np.ndarray]:
         self.check_settings()
         usual = np.zeros((n_tasks, n_tasks), dtype=np.float32)
         weight = np.ones(n_tasks, dtype=np.float32)
-        return {"weight": weight, "usual": usual, **initial_draws(self.random_state)}
+        draws = initial_draws(self.random_state)
+        return {"weight": weight, "usual": usual, **draws, **initial_count(self.every)}
 
     def weigh(self, batch: TaskBatch, state: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        return self.weigh_batch(batch, lambda: batch.gram, state)
+
+    def weigh_batch(
+        self, batch: TaskBatch, make_gram: Callable[[], Any], state: Mapping[str, Any]
+    ) -> tuple[Any, dict[str, Any]]:
+        def compute() -> dict[str, Any]:
+            return self._visit(batch._replace(gram=make_gram()), state)
+
+        new = compute_every(self.every, compute, batch.present, state)
+        return new["weight"], new
+
+    def _visit(self, batch: TaskBatch, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the state after all gradients have met the others."""
         import tensorflow as tf
 
         from sk_mtl.weighting._gram import cut_gram
@@ -82,31 +103,29 @@ class GradVacWeighting(Named, GradientWeighting):
         # By the gradient visited, in rows, which are taken one by one.
         usual = tf.transpose(tf.where(pairs, state["usual"], 0.0))
         target = tf.clip_by_value(usual, -0.999, 0.999)
-        target_sine = tf.sqrt(1 - target * target)
 
-        def turn(products: Any, place: Any, length: Any) -> tuple[Any, Any, Any]:
-            visited = order[place]
-            wanted, wanted_sine = (tf.gather(part, visited) for part in (target, target_sine))
+        def turn(products: Any, visited: Any, squares: Any) -> tuple[Any, Any]:
+            wanted = tf.gather(target, visited)
+            wanted_sine = tf.sqrt(1 - wanted * wanted)
+            length = tf.sqrt(tf.maximum(squares, 0.0))
             cosine = tf.clip_by_value(products / tf.maximum(length, 1e-12), -1.0, 1.0)
             sine = tf.sqrt(1 - cosine * cosine)
-            meets = active & tf.gather(active, visited) & (tasks != visited)
+            meets = active & tf.gather(active, visited)[:, None] & (tasks != visited[:, None])
             added = length * (wanted * sine - cosine * wanted_sine) / wanted_sine
-            added = tf.where(meets & (cosine < wanted), added, 0.0)
-            square = length * length + added * (2 * products + added)
-            return added, cosine, tf.sqrt(tf.maximum(square, 0.0))
+            return tf.where(meets & (cosine < wanted), added, 0.0), cosine
 
-        added, met = visit_in_turn(cosines, order, turn, tf.ones_like(norms))
+        added, met = visit_in_turn(cosines, order, turn, tells_lengths=True)
         back = tf.argsort(order)
-        of_visited = tf.linalg.matvec(added, norms, transpose_a=True)
+        of_visited = tf.linalg.matvec(added, norms)
         weights = 1 + tf.gather(of_visited, back) / norms
         weights = hold_weights(weights, batch.present, state["weight"], False)
-        met = tf.gather(met, back, axis=1)
+        met = tf.transpose(tf.gather(met, back))
         followed = (1 - self.beta) * state["usual"] + self.beta * met
         new = {
             "weight": weights,
             "usual": tf.where(pairs & tf.math.is_finite(followed), followed, state["usual"]),
         }
-        return weights, {**new, **advance_draws(state, batch.present)}
+        return {**new, **advance_draws(state, batch.present)}
 
     def weights(self, state: Mapping[str, np.ndarray], n_tasks: int) -> np.ndarray:
         return np.asarray(state["weight"], dtype=np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from sk_mtl.weighting._base import GradientWeighting, TaskBatch
 from sk_mtl.weighting._settings import Named, check_integer
 
-__all__ = ["GramWeighting", "hold_weights"]
+__all__ = ["GramWeighting", "compute_every", "hold_weights", "initial_count"]
 
 
 class GramWeighting(Named, GradientWeighting):
@@ -26,23 +26,20 @@ class GramWeighting(Named, GradientWeighting):
     def initial_state(self, n_tasks: int) -> dict[str, np.ndarray]:
         self.check_settings()
         weight = np.full(n_tasks, 1 / n_tasks if self._is_mean else 1.0, dtype=np.float32)
-        return {"weight": weight} if self.every == 1 else {"weight": weight, "step": _zero()}
+        return {"weight": weight, **initial_count(self.every)}
 
     def weigh(self, batch: TaskBatch, state: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-        import tensorflow as tf
+        return self.weigh_batch(batch, lambda: batch.gram, state)
 
-        def compute() -> Any:
-            return hold_weights(self._solve(batch), batch.present, state["weight"], self._is_mean)
+    def weigh_batch(
+        self, batch: TaskBatch, make_gram: Callable[[], Any], state: Mapping[str, Any]
+    ) -> tuple[Any, dict[str, Any]]:
+        def compute() -> dict[str, Any]:
+            solved = self._solve(batch._replace(gram=make_gram()))
+            return {"weight": hold_weights(solved, batch.present, state["weight"], self._is_mean)}
 
-        if self.every == 1:
-            weights = compute()
-            return weights, {"weight": weights}
-        step = state["step"]
-        weights = tf.cond(step < 0.5, compute, lambda: tf.identity(state["weight"]))
-        following = tf.math.floormod(step + 1, float(self.every))
-        # A batch without labels counts for nothing.
-        following = tf.where(tf.reduce_any(batch.present), following, step)
-        return weights, {"weight": weights, "step": following}
+        new = compute_every(self.every, compute, batch.present, state)
+        return new["weight"], new
 
     def _solve(self, batch: TaskBatch) -> Any:
         """Return the weights of the tasks; those of absent ones are not read."""
@@ -66,5 +63,28 @@ def hold_weights(weights: Any, present: Any, before: Any, is_mean: bool) -> Any:
     return tf.where(present, weights, before)
 
 
-def _zero() -> np.ndarray:
-    return np.zeros((), dtype=np.float32)
+def initial_count(every: int) -> dict[str, np.ndarray]:
+    """Return what `compute_every` keeps in the state."""
+    return {} if every == 1 else {"since": np.zeros((), dtype=np.float32)}
+
+
+def compute_every(
+    every: int, compute: Callable[[], dict[str, Any]], present: Any, state: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the entries of the state that are computed in every so many steps."""
+    import tensorflow as tf
+
+    if every == 1:
+        return compute()
+    since = state["since"]
+    names = sorted(set(state) - {"since"})
+    # Nothing is computed for a branch that is not taken.
+    kept = tf.cond(
+        since < 0.5,
+        lambda: [tf.identity((dict(state) | compute())[name]) for name in names],
+        lambda: [tf.identity(state[name]) for name in names],
+    )
+    following = tf.math.floormod(since + 1, float(every))
+    # A batch without labels counts for nothing.
+    following = tf.where(tf.reduce_any(present), following, since)
+    return {**dict(zip(names, kept, strict=True)), "since": following}

@@ -13,7 +13,7 @@ __all__ = ["IMTLGWeighting"]
 class IMTLGWeighting(GramWeighting):
     r"""Weights such that the common step has equal projections onto all gradients (IMTL-G).
 
-    The weights sum to 1 over the tasks of the batch and may be negative: equations 4 to 6 of [1]_.
+    The weights sum to 1 over the tasks of the batch and may be negative: equations 1 and 2 of [1]_.
     With the cosines C between the gradients and their norms, they are
     :math:`w_t \propto (C^{+} \mathbf{1})_t / \|g_t\|`, with the pseudo-inverse, as in [2]_, if
     gradients depend on each other. If these numbers cancel in their sum, so that no step is equally

@@ -12,7 +12,7 @@ from sk_mtl._names import did_you_mean
 from sk_mtl._quoting import quote
 from sk_mtl._tasks import resolve_tasks
 from sk_mtl.weighting._aligned_mtl import AlignedMTLWeighting
-from sk_mtl.weighting._base import TaskWeighting
+from sk_mtl.weighting._base import GradientWeighting, SignWeighting, TaskWeighting
 from sk_mtl.weighting._cagrad import CAGradWeighting
 from sk_mtl.weighting._dwa import DWAWeighting
 from sk_mtl.weighting._fairgrad import FairGradWeighting
@@ -33,7 +33,7 @@ from sk_mtl.weighting._stch import SmoothTchebycheffWeighting
 from sk_mtl.weighting._uncertainty import UncertaintyWeighting
 from sk_mtl.weighting._upgrad import UPGradWeighting
 
-__all__ = ["WEIGHTING_NAMES", "make_weighting"]
+__all__ = ["WEIGHTING_NAMES", "make_weighting", "sees_gradients"]
 
 # The strategies by their names in `task_weighting=`.
 _BY_NAME: dict[str, type[TaskWeighting]] = {
@@ -89,6 +89,14 @@ def make_weighting(
         "task_weighting must be a name such as 'equal' or 'uncertainty', factors by task, or an "
         f"instance of a subclass of sk_mtl.weighting.TaskWeighting. Got {quote(task_weighting)}."
     )
+
+
+def sees_gradients(task_weighting: Any) -> bool:
+    """Return whether `task_weighting=` names or is a strategy that sees the tasks' gradients."""
+    # Such a strategy trains a single network, with the tasks' heads on one trunk.
+    is_name = isinstance(task_weighting, str)
+    kind = _BY_NAME.get(task_weighting) if is_name else type(task_weighting)
+    return kind is not None and issubclass(kind, (GradientWeighting, SignWeighting))
 
 
 def _check_factors(

@@ -21,8 +21,10 @@ class MGDAWeighting(GramWeighting):
     A task of the batch whose gradient is zero has the shortest mean to itself: the shared layers
     stand still, as the method says. An absent task has no gradient, and takes no part.
 
-    An interior-point method solves the problem in 20 iterations in float64, with the squares of the
-    norms enlarged by one part in a million. Where several weights give the shortest mean, those in their middle are taken.
+    An interior-point method solves the problem in at most 20 iterations in float64, with the
+    squares of the norms enlarged by one part in a million. Where several weights give the shortest
+    mean, those in their middle are taken. For more than 32 tasks, the primal-dual active-set method
+    is tried first; its result is taken if it meets the conditions of the optimum.
 
     Parameters
     ----------
@@ -49,6 +51,7 @@ class MGDAWeighting(GramWeighting):
     """
 
     _name = "mgda"
+    factorizes = False
     _is_mean = True
 
     def __init__(self, normalization: str = "none", every: int = 1):

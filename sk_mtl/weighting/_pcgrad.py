@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from sk_mtl.weighting._base import GradientWeighting, TaskBatch
-from sk_mtl.weighting._gram_weighting import hold_weights
+from sk_mtl.weighting._gram_weighting import compute_every, hold_weights, initial_count
 from sk_mtl.weighting._settings import (
     Named,
     advance_draws,
@@ -36,6 +36,10 @@ class PCGradWeighting(Named, GradientWeighting):
     random_state : int, default=0
         The seed of the orders, from 0 to 2^32 - 1.
 
+    every : int, default=1
+        The weights are computed in every so many steps, and kept in between. A pack of networks
+        computes them in each step all the same.
+
     References
     ----------
     .. [1] T. Yu, S. Kumar, A. Gupta, S. Levine, K. Hausman, C. Finn. "Gradient Surgery for
@@ -48,18 +52,36 @@ class PCGradWeighting(Named, GradientWeighting):
     """
 
     _name = "pcgrad"
+    factorizes = False
 
-    def __init__(self, random_state: int = 0):
+    def __init__(self, random_state: int = 0, every: int = 1):
         self.random_state = random_state
+        self.every = every
 
     def check_settings(self) -> None:
         check_integer(self, "random_state", 0, 2**32 - 1)
+        check_integer(self, "every", 1)
 
     def initial_state(self, n_tasks: int) -> dict[str, np.ndarray]:
         self.check_settings()
-        return {"weight": np.ones(n_tasks, dtype=np.float32), **initial_draws(self.random_state)}
+        weight = np.ones(n_tasks, dtype=np.float32)
+        draws = initial_draws(self.random_state)
+        return {"weight": weight, **draws, **initial_count(self.every)}
 
     def weigh(self, batch: TaskBatch, state: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        return self.weigh_batch(batch, lambda: batch.gram, state)
+
+    def weigh_batch(
+        self, batch: TaskBatch, make_gram: Callable[[], Any], state: Mapping[str, Any]
+    ) -> tuple[Any, dict[str, Any]]:
+        def compute() -> dict[str, Any]:
+            return self._visit(batch._replace(gram=make_gram()), state)
+
+        new = compute_every(self.every, compute, batch.present, state)
+        return new["weight"], new
+
+    def _visit(self, batch: TaskBatch, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the state after all gradients have met the others."""
         import tensorflow as tf
 
         from sk_mtl.weighting._gram import cut_gram
@@ -69,17 +91,17 @@ class PCGradWeighting(Named, GradientWeighting):
         order = tf.argsort(draw_uniform_of(state, state["weight"]))
         tasks = tf.range(norms.shape[-1])
 
-        def project(products: Any, place: Any, carried: Any) -> tuple[Any, Any, Any]:
-            meets = (tasks != order[place]) & (products < 0)
-            against = tf.where(meets, products, 0.0)
-            return -against, against, carried
+        def project(products: Any, visited: Any, _: Any) -> tuple[Any, Any]:
+            meets = (tasks != visited[:, None]) & (products < 0)
+            added = -tf.where(meets, products, 0.0)
+            return added, added
 
-        added, _ = visit_in_turn(cosines, order, project, tf.zeros(()))
-        # From unit gradients to gradients: rows times their norms, columns divided by theirs.
-        of_visited = tf.linalg.matvec(added, norms, transpose_a=True)
+        added, _ = visit_in_turn(cosines, order, project, tells_lengths=False)
+        # From unit gradients to gradients: columns times their norms, rows divided by theirs.
+        of_visited = tf.linalg.matvec(added, norms)
         weights = 1 + tf.gather(of_visited, tf.argsort(order)) / norms
         weights = hold_weights(weights, batch.present, state["weight"], False)
-        return weights, {"weight": weights, **advance_draws(state, batch.present)}
+        return {"weight": weights, **advance_draws(state, batch.present)}
 
     def weights(self, state: Mapping[str, np.ndarray], n_tasks: int) -> np.ndarray:
         return np.asarray(state["weight"], dtype=np.float32)

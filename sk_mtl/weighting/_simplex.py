@@ -1,16 +1,19 @@
 """Convex problems over the weights of a mean, and over weights with lower bounds.
 
 Primal-dual interior-point methods with a fixed number of iterations, in float64. A task that takes
-no part has a position of its own that never moves.
+no part has a position of its own that never moves. What takes them long is first tried by active
+sets, whose result is taken if it meets the conditions of the optimum.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from sk_mtl.weighting._gram import count
+from sk_mtl.weighting._many import FEW, find_positive, solve_by_products
 
 __all__ = ["minimize_above", "minimize_norm", "minimize_with_norm"]
 
@@ -20,6 +23,37 @@ _LEAST = 1e-300
 def minimize_norm(gram: Any, active: Any) -> Any:
     r"""Return the weights of the shortest mean of gradients, :math:`\min_w w^T G w`, (n,)."""
     # The largest diagonal entry of `gram` should be near 1.
+    if active.shape[-1] <= FEW:
+        return _minimize_norm_inside(gram, active)
+    w, is_found = _minimize_norm_by_sets(gram, active)
+    return tf.cond(is_found, lambda: w, lambda: _minimize_norm_inside(gram, active))
+
+
+def _minimize_norm_by_sets(gram: Any, active: Any) -> tuple[Any, Any]:
+    """Return the weights of the shortest mean, and whether they were found."""
+    # With x >= 0, G x >= 1, and equality where x > 0: x is in the ratios of the weights.
+    diagonal = tf.where(active, tf.linalg.diag_part(gram), 1.0)
+
+    def solve_on(inside: Any) -> tuple[Any, Any]:
+        mask = tf.cast(inside, gram.dtype)
+        multiply = _within(gram, mask)
+        x = solve_by_products(multiply, mask, diagonal, 1e-10)
+        slack = (tf.linalg.matvec(gram, x) - 1) * (1 - mask)
+        return x * tf.sqrt(diagonal), slack
+
+    x, is_found = find_positive(solve_on, active, 1e-7)
+    x /= tf.sqrt(diagonal)
+    total = tf.reduce_sum(x)
+    return x / tf.where(total > 0, total, 1.0), is_found & (total > 0)
+
+
+def _within(gram: Any, mask: Any) -> Callable[[Any], Any]:
+    """Return what multiplies with the part of a matrix inside of a mask."""
+    return lambda vector: mask * tf.linalg.matvec(gram, mask * vector)
+
+
+def _minimize_norm_inside(gram: Any, active: Any) -> Any:
+    """Return what `minimize_norm` does, by an interior-point method."""
     mask = tf.cast(active, gram.dtype)
     n_active = count(active)
     w = mask / n_active
@@ -28,7 +62,7 @@ def minimize_norm(gram: Any, active: Any) -> Any:
     level = tf.where(tf.reduce_any(active), level, 0.0)
     slack = tf.where(active, gradient - level + 0.1, 0.0)
 
-    def improve(i: Any, w: Any, slack: Any, level: Any) -> tuple[Any, Any, Any, Any]:
+    def improve(i: Any, w: Any, slack: Any, level: Any, _: Any) -> tuple[Any, ...]:
         gap = tf.reduce_sum(w * slack) / n_active
         target = tf.maximum(0.1 * gap, 1e-15) * mask
         residual = tf.linalg.matvec(gram, w) - level - slack
@@ -45,15 +79,55 @@ def minimize_norm(gram: Any, active: Any) -> Any:
             w * (1 + step * relative),
             slack + step * change,
             level + step * rise,
+            gap,
         )
 
-    return _iterate(20, improve, (w, slack, level))[0]
+    return _close_gap(improve, (w, slack, level))
 
 
 def minimize_with_norm(gram: Any, linear: Any, factor: Any, active: Any) -> Any:
     r"""Return the weights of a mean of gradients that minimize :math:`l^T w + c \sqrt{w^T G w}`."""
+    # The largest diagonal entry of `gram` should be near 1.
+    w, is_found = _minimize_with_norm_by_sets(gram, linear, factor, active)
+    return tf.cond(
+        is_found, lambda: w, lambda: _minimize_with_norm_inside(gram, linear, factor, active)
+    )
+
+
+def _minimize_with_norm_by_sets(
+    gram: Any, linear: Any, factor: Any, active: Any
+) -> tuple[Any, Any]:
+    """Return what `minimize_with_norm` does, and whether it was found."""
+    # With x = c w / |w|, the conditions are G x + l >= level with equality where x > 0, and
+    # |x| = c. On a set x is linear in the level, which the length then tells.
+    diagonal = tf.where(active, tf.linalg.diag_part(gram), 1.0)
+
+    def solve_on(inside: Any) -> tuple[Any, Any]:
+        mask = tf.cast(inside, gram.dtype)
+        multiply = _within(gram, mask)
+        of_level, of_linear = (
+            solve_by_products(multiply, mask * part, diagonal, 1e-10)
+            for part in (tf.ones_like(linear), linear)
+        )
+        square, mixed = tf.reduce_sum(of_level * mask), tf.reduce_sum(of_linear * mask)
+        rest = _dot(of_linear, mask * linear) - factor**2
+        # Where no level gives the length, that with the nearest one.
+        level = (mixed + tf.sqrt(tf.maximum(mixed**2 - square * rest, 0.0))) / _positive(square)
+        x = level * of_level - of_linear
+        slack = (tf.linalg.matvec(gram, x) + linear) / _positive(level) - 1
+        return x * tf.sqrt(diagonal), slack * (1 - mask)
+
+    x, is_found = find_positive(solve_on, active, 1e-7)
+    x /= tf.sqrt(diagonal)
+    length, total = tf.sqrt(_dot(x, tf.linalg.matvec(gram, x))), tf.reduce_sum(x)
+    is_found &= (total > 0) & (tf.abs(length - factor) <= 1e-6 * factor)
+    return x / tf.where(total > 0, total, 1.0), is_found
+
+
+def _minimize_with_norm_inside(gram: Any, linear: Any, factor: Any, active: Any) -> Any:
+    """Return what `minimize_with_norm` does, by an interior-point method."""
     # The norm is written as the minimum over s of (w'Gw / s + s) / 2, which is smooth in weights
-    # and s together. The largest diagonal entry of `gram` should be near 1.
+    # and s together.
     n_active = count(active)
     mask = tf.cast(active, gram.dtype)
     inside = tf.concat([active, [True]], axis=0)
@@ -147,7 +221,7 @@ def minimize_above(gram: Any, bounds: Any, active: Any) -> Any:
     z = tf.ones_like(bounds) * mask
     slack = z
 
-    def improve(i: Any, z: Any, slack: Any) -> tuple[Any, Any, Any]:
+    def improve(i: Any, z: Any, slack: Any, _: Any) -> tuple[Any, ...]:
         gap = tf.reduce_sum(z * slack, axis=1, keepdims=True) / n_active
         target = tf.maximum(0.1 * gap, 1e-15) * mask
         residual = tf.where(active, tf.matmul(z, gram) + linear - slack, 0.0)
@@ -158,10 +232,18 @@ def minimize_above(gram: Any, bounds: Any, active: Any) -> Any:
         change = tf.where(active, (target - z * slack * (1 + relative)) / _positive(z), 0.0)
         falls = tf.where(active, change / _positive(slack), 0.0)
         step = _longest(0.99, relative, falls, keepdims=True)
-        return i + 1, z * (1 + step * relative), slack + step * change
+        return i + 1, z * (1 + step * relative), slack + step * change, tf.reduce_max(gap)
 
-    z, _ = _iterate(20, improve, (z, slack))
-    return bounds + z
+    return bounds + _close_gap(improve, (z, slack))
+
+
+def _close_gap(improve: Any, start: tuple[Any, ...]) -> Any:
+    """Return the first of what iterations improve, until the gap before the last one is closed."""
+    open_gap = tf.constant(1.0, start[0].dtype)
+    _, first, *_ = tf.while_loop(
+        lambda i, *rest: (i < 20) & (rest[-1] > 1e-13), improve, (0, *start, open_gap)
+    )
+    return first
 
 
 def _iterate(n_iterations: int, improve: Any, start: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -196,7 +278,7 @@ def descend_above(gram: Any, bounds: Any, active: Any, n_iterations: int) -> Any
     size = tf.reduce_max(tf.reduce_sum(tf.abs(gram), axis=1))
     mask = tf.cast(active, gram.dtype)
 
-    def improve(i: Any, z: Any, ahead: Any, momentum: Any) -> tuple[Any, Any, Any, Any]:
+    def improve(i: Any, z: Any, ahead: Any, momentum: Any, _: Any) -> tuple[Any, ...]:
         gradient = tf.matmul(ahead, gram) + linear
         new = tf.maximum(ahead - gradient / size, 0.0) * mask
         change = new - z
@@ -204,8 +286,12 @@ def descend_above(gram: Any, bounds: Any, active: Any, n_iterations: int) -> Any
         uphill = tf.reduce_sum((ahead - new) * change, axis=1, keepdims=True) > 0
         following = (1 + tf.sqrt(1 + 4 * momentum**2)) / 2
         speed = tf.where(uphill, 0.0, (momentum - 1) / following)
-        return i + 1, new, new + speed * change, tf.where(uphill, 1.0, following)
+        largest = tf.reduce_max(tf.abs(change))
+        return i + 1, new, new + speed * change, tf.where(uphill, 1.0, following), largest
 
     z = tf.zeros_like(bounds)
-    z = _iterate(n_iterations, improve, (z, z, tf.ones_like(bounds[:, :1])))[0]
+    start = (0, z, z, tf.ones_like(bounds[:, :1]), tf.ones_like(size))
+    _, z, *_ = tf.while_loop(
+        lambda i, *rest: (i < n_iterations) & (rest[-1] > 1e-6), improve, start
+    )
     return bounds + z

@@ -21,8 +21,8 @@ class SmoothTchebycheffWeighting(Named, TaskWeighting):
 
     .. math:: P \mu \log \sum_t p_t \exp(\log(L_t / z_t) / \mu), \qquad P = \sum_t p_t,
 
-    over the tasks of the batch: equation 10 of [1]_, with the logarithms, the warm-up and the
-    factor P of the authors' experiments in multi-task learning. During the warm-up the objective is
+    over the tasks of the batch: the scalarization of [1]_, with the logarithms, the warm-up and the
+    factor P of the authors' program for multi-task learning. During the warm-up the objective is
     that of :class:`LogWeighting`. The factor :math:`p_t` is 1 under ``loss_normalization="tasks"``,
     as in the paper, and under "cells" the share of the task in the labelled cells of the batch.
 

@@ -15,15 +15,16 @@ class UPGradWeighting(GramWeighting):
     r"""The mean of the gradients, each projected to where it conflicts with none (UPGrad).
 
     Each gradient is replaced by the nearest vector that has no negative inner product with a
-    gradient of the tasks of the batch; the step is the mean of these projections, definition 2 and
+    gradient of the tasks of the batch; the step is the mean of these projections, equation 4 and
     proposition 1 of [1]_. The weights of a projection are the v that minimize :math:`v^T G v` with
-    :math:`v_t \ge u_t`, where u has 1 / m at the gradient and 0 elsewhere.
+    :math:`v_t \ge u_t`, where u has 1 at the gradient and 0 elsewhere.
 
     The Gram matrix is divided by its trace, and `ridge` is added to its diagonal, as in the
-    authors' library. Up to 32 tasks, the projections are found by an interior-point method of 20
-    iterations in float64. For more tasks the accelerated
-    projected gradient method makes `n_iterations` steps for all of them together, in float32, of
-    one product of two matrices of n_tasks x n_tasks each.
+    authors' library. Up to 32 tasks, the projections are found by an interior-point method of at
+    most 20 iterations in float64. For more tasks the accelerated projected gradient method makes at
+    most `n_iterations` steps for all of them together, in float32, of one product of two matrices
+    of n_tasks x n_tasks each. For hundreds of tasks that takes much longer than the rest of a step;
+    then set `every`.
 
     Parameters
     ----------
@@ -31,7 +32,7 @@ class UPGradWeighting(GramWeighting):
         What is added to the diagonal.
 
     n_iterations : int, default=100
-        Number of iterations for more than 32 tasks.
+        Largest number of iterations for more than 32 tasks.
 
     every : int, default=1
         The weights are computed in every so many steps, and kept in between. A pack of networks
@@ -49,6 +50,7 @@ class UPGradWeighting(GramWeighting):
     """
 
     _name = "upgrad"
+    factorizes = False
     _is_mean = True
 
     def __init__(self, ridge: float = 1e-4, n_iterations: int = 100, every: int = 1):

@@ -2,18 +2,27 @@
 
 import io
 import pickle
+from unittest import mock
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from helpers import assert_same_fits, assert_same_predictions, make_tiny
+from helpers import (
+    assert_same_fits,
+    assert_same_predictions,
+    fit_until_killed,
+    make_tiny,
+    predict_differently,
+)
 from specs import SHARING
 
 from sk_mtl import MultiTaskEnsemble, load_model, save_model
 from sk_mtl._ensemble.candidates import draw_candidates
 from sk_mtl._fit.best import choose_best
+from sk_mtl._fit_together import Fit, fit_together
 from sk_mtl._predict.forward import NetworkForward
+from sk_mtl._train import resume, together
 from sk_mtl.model_selection import MultiTaskSearchCV
 
 N = 60
@@ -127,6 +136,57 @@ def test_networks_of_a_search_are_those_of_fits_alone(sharing):
     search = MultiTaskSearchCV(base, grid, cv=3, random_state=0).fit(X, Y)
     alone = base.set_params(**search.best_params_).fit(X, Y)
     assert_same_predictions(search.best_estimator_, alone, X, atol=1e-5)
+
+
+@pytest.mark.slow_except("cgc")
+@EACH
+def test_killed_fit_goes_on_to_the_same_bits(sharing, tmp_path, monkeypatch):
+    monkeypatch.setattr(resume, "_PAUSE", 0)  # a checkpoint after each epoch
+    params = {"dropout": 0.2, "jit_compile": False}
+    whole = fit(sharing, **params)
+    fit_until_killed(make(sharing, **params, checkpoint=tmp_path), 3, X, Y)
+    [_] = tmp_path.iterdir()
+    assert_same_fits(fit(sharing, **params, checkpoint=tmp_path), whole, X)
+
+
+@pytest.mark.slow
+@EACH
+def test_fits_in_a_pack_are_those_alone_but_for_rounding(sharing):
+    def fit_in_packs(numbers, n_members):
+        estimators = [
+            make(sharing, jit_compile=True, dropout=0.1 * number, random_state=number)
+            for number in numbers
+        ]
+        fits = [Fit(clf, X[10 * n :], Y[10 * n :], {}) for n, clf in enumerate(estimators)]
+        with mock.patch.object(together, "_count_members", return_value=n_members):
+            errors = {number: error for number, error, _ in fit_together(fits)}
+        assert errors == dict.fromkeys(range(len(fits)))
+        return estimators
+
+    packed, separate = (fit_in_packs([1, 2, 3], n_members) for n_members in (2, 1))
+    for clf, alone in zip(packed, separate, strict=True):
+        assert_same_predictions(clf, alone, X, atol=1e-4)
+
+
+@pytest.mark.slow_except("ple")
+@EACH
+def test_ensemble_of_fits_predicts_and_is_pickled(sharing):
+    base, space = make(sharing, dropout=0.3), {"dropout": [0.1, 0.2]}
+    ensemble = MultiTaskEnsemble(base, space, n_candidates=2, cv=2, random_state=0).fit(X, Y)
+    assert ensemble.predict(X).shape == Y.shape
+    assert_same_predictions(pickle.loads(pickle.dumps(ensemble)), ensemble, X)
+
+
+@pytest.mark.slow_except("mmoe")
+@EACH
+def test_mixed_precision_is_close_to_float32(sharing):
+    params = {"jit_compile": False, "head_hidden_layer_sizes": (3,)}
+    mixed, single = (fit(sharing, dtype=d, **params) for d in ("mixed_bfloat16", "float32"))
+    for name, series in single.history_.items():
+        np.testing.assert_allclose(mixed.history_[name], series, rtol=0.02, err_msg=name)
+    assert {str(v.dtype) for v in mixed._fitted.network.state.network} == {"float32"}
+    assert np.isfinite(np.hstack(mixed.predict_proba(X))).all()
+    assert predict_differently(mixed, single, X)
 
 
 def test_ensemble_of_fits_draws_no_members_for_networks_with_experts():

@@ -219,9 +219,10 @@ def test_gradients_are_found_through_a_pipeline():
         {"hidden_layer_sizes": ()},
         {"head_hidden_layer_sizes": (3,)},
         {"normalization": "batch", "dropout": 0.5},
+        {"known_labels": True},
         {"model": keras.Sequential([keras.Input((X.shape[1],)), keras.layers.Dense(4)])},
     ],
-    ids=["no shared layer", "hidden heads", "batch normalisation", "custom trunk"],
+    ids=["no shared layer", "hidden heads", "batch normalisation", "known labels", "custom trunk"],
 )
 def test_gradients_of_any_network_with_heads_of_its_own(settings):
     display = TaskSimilarityDisplay.from_estimator(fit(**settings), X, Y)

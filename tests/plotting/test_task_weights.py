@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sk_mtl import MultiTaskClassifier
 from sk_mtl.datasets import make_multitask_classification
 from sk_mtl.plotting import TaskWeightsDisplay
-from sk_mtl.plotting._task_weights import _move_apart
+from sk_mtl.plotting._epochs import move_apart
 
 X, Y = make_multitask_classification(n_samples=60, n_tasks=3, random_state=0)
 
@@ -143,4 +143,4 @@ def test_what_cannot_be_drawn_is_refused(weights, settings, said):
     ],
 )
 def test_names_are_moved_apart_as_little_as_needed(places, expected):
-    np.testing.assert_allclose(_move_apart(places, 0.1), expected, atol=1e-6)
+    np.testing.assert_allclose(move_apart(places, 0.1), expected, atol=1e-6)

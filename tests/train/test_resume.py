@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from helpers import Killed, fit_until_killed
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
@@ -45,10 +46,6 @@ from sk_mtl.weighting import FixedWeighting, TaskWeighting
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
 )
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing in the package handles it."""
 
 
 def make_table(n_rows=48, seed=0):
@@ -94,23 +91,11 @@ def uncompiled(monkeypatch):
 
 
 @pytest.fixture
-def kill(monkeypatch):
+def kill():
     """Return a function that fits, and kills the fit as an epoch begins."""
 
     def fit_and_kill(clf, epoch, *data):
-        calls = []
-
-        def begin_or_die(run):
-            calls.append(run)
-            if len(calls) == epoch:
-                raise Killed
-            return begin(run)
-
-        begin = TrainingRun.begin_epoch
-        with monkeypatch.context() as patch:
-            patch.setattr(TrainingRun, "begin_epoch", begin_or_die)
-            with pytest.raises(Killed):
-                clf.fit(*(data or (X, Y)))
+        fit_until_killed(clf, epoch, *(data or (X, Y)))
 
     return fit_and_kill
 

@@ -89,13 +89,24 @@ def test_gram_matrix_is_that_of_separate_gradients(spec, batch):
     assert not gram[:, 1].any()
 
 
-def test_signed_sums_are_those_of_separate_gradients(spec, batch):
+def test_norms_are_the_diagonal_of_the_gram_matrix(spec, batch):
+    split = SplitNetwork(spec, make_model(spec))
+    parts = gradients_of_columns(spec, split, *batch), split.kernel()
+    diagonal = np.diag(np.diag(split.gram(*parts)))
+    np.testing.assert_allclose(split.squares(*parts), diagonal, rtol=1e-5, atol=1e-8)
+
+
+def test_gradients_by_unit_are_those_of_separate_gradients(spec, batch):
     split = SplitNetwork(spec, make_model(spec))
     expected = gradients_one_by_one(spec, split, *batch)
-    signed = split.signed_sums(gradients_of_columns(spec, split, *batch), split.kernel())
-    for part, sign in zip(signed, (1, -1), strict=True):
-        of_sign = np.where(sign * expected > 0, expected, 0).sum(axis=0)
-        np.testing.assert_allclose(part, of_sign, rtol=1e-4, atol=1e-6)
+    by_column, shared = gradients_of_columns(spec, split, *batch), split.shared(batch[0])
+    sums = split.sum_by_unit(by_column, split.kernel(), shared)
+    of_rows = (expected * np.sign(shared)).sum(axis=1)
+    np.testing.assert_allclose(sums, of_rows, rtol=1e-4, atol=1e-6)
+    weights = np.random.default_rng(2).uniform(size=sums.shape).astype(np.float32)
+    mixed = split.mix_by_unit(by_column, split.kernel(), weights)
+    of_tasks = (expected * weights[:, None]).sum(axis=0)
+    np.testing.assert_allclose(mixed, of_tasks, rtol=1e-4, atol=1e-6)
 
 
 class ConstantGradientWeighting(GradientWeighting):
@@ -114,8 +125,8 @@ class ConstantGradientWeighting(GradientWeighting):
 class PlainSignWeighting(SignWeighting):
     """Adds up the gradients of the tasks."""
 
-    def mix(self, positive, negative, shared, batch, state):
-        return positive + negative, {}
+    def weigh_units(self, sums, batch, state):
+        return tf.ones_like(sums), {}
 
     def weights(self, state, n_tasks):
         return np.ones(n_tasks, np.float32)

@@ -263,16 +263,16 @@ def test_upgrad_takes_the_mean_of_projections_onto_the_dual_cone(n_tasks, tolera
     np.testing.assert_allclose(weights, np.mean(expected, axis=0), atol=tolerance)
 
 
-def test_graddrop_keeps_one_sign_of_each_unit():
+def test_graddrop_keeps_tasks_of_one_sign_in_each_unit():
     strategy = weighting.GradDropWeighting(leak=0.25)
     rng = np.random.default_rng(0)
-    by_task = rng.normal(size=(3, 1, 200))  # tasks, one row, units
-    shared = rng.normal(size=(1, 200))
-    parts = [np.clip(by_task, low, high).sum(axis=0) for low, high in ((0, None), (None, 0))]
+    by_task = rng.normal(size=(3, 5, 200))  # tasks, rows, units
+    outputs = rng.normal(size=(5, 200))
     state = strategy.initial_state(3)
-    mixed, _ = strategy.mix(*(np.float32(part) for part in (*parts, shared)), make_batch(3), state)
-    signed = by_task * np.sign(shared)
-    probability = 0.5 * (1 + signed.sum(axis=0) / np.abs(signed).sum(axis=0))
+    sums = (by_task * np.sign(outputs)).sum(axis=1)
+    weights, _ = strategy.weigh_units(np.float32(sums), make_batch(3), state)
+    probability = 0.5 * (1 + sums.sum(axis=0) / np.abs(sums).sum(axis=0))
     draw = np.array(draw_uniform_of(state, np.zeros(200, np.float32)))
-    kept = np.where(probability > draw, signed > 0, signed < 0)
-    close(mixed, (by_task * (0.25 + 0.75 * kept)).sum(axis=0))
+    kept = np.where(probability > draw, sums > 0, sums < 0)
+    assert 0.3 < kept.mean() < 0.9
+    close(weights, 0.25 + 0.75 * kept)
