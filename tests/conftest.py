@@ -7,6 +7,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 from fnmatch import fnmatchcase
+from itertools import product
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -28,32 +29,35 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(tryfirst=True)  # before "-m 'not slow'" chooses
 def pytest_collection_modifyitems(config, items):
-    """Mark the variants that ``slow_except`` does not name as slow."""
+    """Mark the variants that ``slow_except`` or ``release_except`` does not name."""
     named, found = set(), set()
-    for item in items:
-        for mark in item.iter_markers("slow_except"):
+    for item, kind in product(items, ("slow", "release")):
+        for mark in item.iter_markers(f"{kind}_except"):
             fitting = {name for name in mark.args if fnmatchcase(item.callspec.id, name)}
             if not fitting:
-                item.add_marker("slow")
-            named |= {(item.originalname, name) for name in mark.args}
-            found |= {(item.originalname, name) for name in fitting}
-    # A misspelt name would make all variants slow. Of one variant asked for by its id, or of those
+                item.add_marker(kind)
+            named |= {(item.originalname, kind, name) for name in mark.args}
+            found |= {(item.originalname, kind, name) for name in fitting}
+    for item in items:
+        if item.get_closest_marker("release"):
+            item.own_markers = [mark for mark in item.own_markers if mark.name != "slow"]
+    # A misspelt name would mark all variants. Of one variant asked for by its id, or of those
     # that failed last, the others are not here to be compared with.
     is_partial = any("::" in name for name in config.args) or config.getoption("lf", False)
     if named != found and not is_partial:
-        raise pytest.UsageError(f"slow_except: no variant is called {sorted(named - found)}")
+        raise pytest.UsageError(f"no variant is called so: {sorted(named - found)}")
     if config.getoption("one_variant"):
         _keep_one_variant(config, items)
 
 
 def _keep_one_variant(config, items):
-    """Deselect all variants of a test but the first that is not slow."""
+    """Deselect all variants of a test but the first that runs by default."""
     kept, left_out, seen = [], [], set()
     for item in items:
         name = item.nodeid.partition("[")[0]
         is_other = hasattr(item, "callspec") and name in seen
         (left_out if is_other else kept).append(item)
-        if item.get_closest_marker("slow") is None:
+        if not any(item.get_closest_marker(kind) for kind in ("slow", "release")):
             seen.add(name)
     config.hook.pytest_deselected(items=left_out)
     items[:] = kept

@@ -22,6 +22,10 @@ X, FULL = make_multitask_classification(160, 6, n_classes=(2, 3, 2, 2), random_s
 STRATEGIES = dict(zip(WEIGHTING_NAMES, WEIGHTING_NAMES, strict=True))
 STRATEGIES["stch"] = SmoothTchebycheffWeighting(warmup_epochs=2)
 EACH = pytest.mark.parametrize("name", WEIGHTING_NAMES)
+# One of each kind: by losses of before and after a step, by norms, by a problem, by signs.
+MOSTLY_BEFORE_RELEASES = pytest.mark.release_except(
+    "dwa", "famo", "gradnorm", "pcgrad", "upgrad", "graddrop"
+)
 
 
 def thin_out(Y):
@@ -76,6 +80,7 @@ def test_what_lies_under_the_mask_changes_no_bit(name):
 
 
 @pytest.mark.slow_except("dwa")
+@MOSTLY_BEFORE_RELEASES
 @EACH
 def test_killed_fit_goes_on_to_the_same_bits(name, tmp_path, monkeypatch):
     monkeypatch.setattr(resume, "_PAUSE", 0)  # a checkpoint after each epoch
@@ -90,6 +95,7 @@ def test_killed_fit_goes_on_to_the_same_bits(name, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@MOSTLY_BEFORE_RELEASES
 @EACH
 def test_fits_in_a_pack_are_those_alone_but_for_rounding(name):
     Y = thin_out(FULL)
@@ -119,6 +125,7 @@ def test_fits_in_a_pack_are_those_alone_but_for_rounding(name):
 
 
 @pytest.mark.slow_except("upgrad")
+@MOSTLY_BEFORE_RELEASES
 @EACH
 def test_ensemble_of_fits_predicts_and_is_pickled(name):
     base, space = make(name, epochs=2, dropout=0.3), {"dropout": [0.1, 0.2]}
@@ -130,6 +137,7 @@ def test_ensemble_of_fits_predicts_and_is_pickled(name):
 
 
 @pytest.mark.slow_except("graddrop")
+@MOSTLY_BEFORE_RELEASES
 @EACH
 def test_sparse_rows_give_what_dense_ones_give(name):
     few = np.where(np.abs(X) > 0.7, X, 0)
