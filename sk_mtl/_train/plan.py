@@ -142,9 +142,16 @@ def can_share_program(plan: TrainingPlan) -> bool:
         and _is_known(plan.parts.optimizer, plan.parts.weighting)
         and is_plain_adam(plan.parts.optimizer)
         and not plan.parts.callbacks
-        # Side by side, the slow way of a strategy would be taken in each step, beside the fast one.
-        and not _solves_many_tasks(plan.program.spec, plan.parts.weighting)
+        and _can_pack(plan.program.spec, plan.parts.weighting)
     )
+
+
+def _can_pack(spec: NetworkSpec, weighting: TaskWeighting) -> bool:
+    """Return whether one program may train several networks with a strategy."""
+    if not isinstance(weighting, GradientWeighting):
+        return True
+    # Side by side, weights that are needed in some steps only are computed in all of them.
+    return weighting.can_pack and len(spec.n_outputs) <= _MOST_TASKS_SOLVED_BY_XLA
 
 
 def resolve_jit_compile(
@@ -181,19 +188,9 @@ def resolve_jit_compile(
             )
         return True
     is_known = _is_known(optimizer, weighting) and weighting.can_compile
-    if _solves_many_tasks(spec, weighting, only_by_factors=True):
-        is_known = False
+    if isinstance(weighting, GradientWeighting) and weighting.factorizes:
+        is_known &= len(spec.n_outputs) <= _MOST_TASKS_SOLVED_BY_XLA
     return is_safe and is_known and computes_on_cpu() and n_steps >= _MIN_XLA_STEPS
-
-
-def _solves_many_tasks(
-    spec: NetworkSpec, weighting: TaskWeighting, *, only_by_factors: bool = False
-) -> bool:
-    """Return whether a strategy computes weights from the Gram matrix of many tasks."""
-    if not isinstance(weighting, GradientWeighting):
-        return False
-    is_meant = weighting.factorizes or not only_by_factors
-    return is_meant and len(spec.n_outputs) > _MOST_TASKS_SOLVED_BY_XLA
 
 
 def _is_known(optimizer: keras.optimizers.Optimizer, weighting: TaskWeighting) -> bool:

@@ -217,6 +217,9 @@ class GradientWeighting(TaskWeighting):
     factorizes : bool
         Whether the Gram matrix is factorized, or its eigenvalues are computed. XLA does this slowly
         for many tasks, and ``jit_compile="auto"`` leaves it out then.
+    can_pack : bool
+        Whether one program may train several networks with it side by side. Not if a loop goes on
+        until a condition is met, which XLA cannot compile for several networks.
 
     Examples
     --------
@@ -238,6 +241,7 @@ class GradientWeighting(TaskWeighting):
 
     reads_norms_only: bool = False
     factorizes: bool = True
+    can_pack: bool = True
 
     def weigh(self, batch: TaskBatch, state: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Return the weights of the gradients of the tasks.

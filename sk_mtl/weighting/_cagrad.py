@@ -38,8 +38,7 @@ class CAGradWeighting(GramWeighting):
         What the step is divided by: 1, :math:`1 + c^2` or :math:`1 + c`.
 
     every : int, default=1
-        The weights are computed in every so many steps, and kept in between. A pack of networks
-        computes them in each step all the same.
+        The weights are computed in every so many steps, and kept in between.
 
     References
     ----------
@@ -55,6 +54,7 @@ class CAGradWeighting(GramWeighting):
 
     _name = "cagrad"
     factorizes = False
+    can_pack = False
     _is_mean = True
 
     def __init__(self, c: float = 0.5, rescale: int = 1, every: int = 1):

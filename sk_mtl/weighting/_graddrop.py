@@ -30,8 +30,8 @@ class GradDropWeighting(Named, SignWeighting):
 
     is the probability that the tasks with a positive sum are kept and those with a negative one
     dropped, drawn for each unit in each step; otherwise it is the other way round: equation 1 and
-    algorithm 1 of [1]_. A task that is dropped in a unit is dropped there for all rows. Absent tasks
-    have no gradients, and so no influence.
+    algorithm 1 of [1]_. A task that is dropped in a unit is dropped for all rows. Absent tasks have
+    no gradients, and so no influence.
 
     Parameters
     ----------

@@ -42,8 +42,7 @@ class GradVacWeighting(Named, GradientWeighting):
         The seed of the orders, from 0 to 2^32 - 1.
 
     every : int, default=1
-        The weights are computed in every so many steps, and kept in between. A pack of networks
-        computes them in each step all the same.
+        The weights are computed in every so many steps, and kept in between.
 
     References
     ----------
@@ -59,6 +58,7 @@ class GradVacWeighting(Named, GradientWeighting):
 
     _name = "gradvac"
     factorizes = False
+    can_pack = False
 
     def __init__(self, beta: float = 0.5, random_state: int = 0, every: int = 1):
         self.beta = beta

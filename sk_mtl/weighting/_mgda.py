@@ -33,8 +33,7 @@ class MGDAWeighting(GramWeighting):
         the losses of the tasks, or both. The weights apply to the gradients as they are.
 
     every : int, default=1
-        The weights are computed in every so many steps, and kept in between. A pack of networks
-        computes them in each step all the same.
+        The weights are computed in every so many steps, and kept in between.
 
     References
     ----------
@@ -52,6 +51,7 @@ class MGDAWeighting(GramWeighting):
 
     _name = "mgda"
     factorizes = False
+    can_pack = False
     _is_mean = True
 
     def __init__(self, normalization: str = "none", every: int = 1):

@@ -37,8 +37,7 @@ class PCGradWeighting(Named, GradientWeighting):
         The seed of the orders, from 0 to 2^32 - 1.
 
     every : int, default=1
-        The weights are computed in every so many steps, and kept in between. A pack of networks
-        computes them in each step all the same.
+        The weights are computed in every so many steps, and kept in between.
 
     References
     ----------
@@ -53,6 +52,7 @@ class PCGradWeighting(Named, GradientWeighting):
 
     _name = "pcgrad"
     factorizes = False
+    can_pack = False
 
     def __init__(self, random_state: int = 0, every: int = 1):
         self.random_state = random_state

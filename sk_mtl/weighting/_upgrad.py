@@ -35,8 +35,7 @@ class UPGradWeighting(GramWeighting):
         Largest number of iterations for more than 32 tasks.
 
     every : int, default=1
-        The weights are computed in every so many steps, and kept in between. A pack of networks
-        computes them in each step all the same.
+        The weights are computed in every so many steps, and kept in between.
 
     References
     ----------
@@ -51,6 +50,7 @@ class UPGradWeighting(GramWeighting):
 
     _name = "upgrad"
     factorizes = False
+    can_pack = False
     _is_mean = True
 
     def __init__(self, ridge: float = 1e-4, n_iterations: int = 100, every: int = 1):

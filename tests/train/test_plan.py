@@ -143,12 +143,13 @@ def test_rates_do_not_shape_a_program():
 
 
 def test_only_what_is_known_and_compiled_by_xla_shares_a_program():
-    def shares(optimizer=None, weighting=None, callbacks=(), jit_compile=True):
+    def shares(optimizer=None, weighting=None, callbacks=(), jit_compile=True, spec=SPEC):
         parts = TrainingParts(
             optimizer or keras.optimizers.Adam(), weighting or FixedWeighting(), list(callbacks)
         )
-        settings = {"task_names": ("a",), "epochs": 2, "seed": 3, "loss_normalization": "tasks"}
-        plan = make_plan(SPEC, parts, batch_size=8, jit_compile=jit_compile, **settings)
+        settings = {"epochs": 2, "seed": 3, "loss_normalization": "tasks"}
+        settings["task_names"] = tuple(f"y{t}" for t in range(len(spec.n_outputs)))
+        plan = make_plan(spec, parts, batch_size=8, jit_compile=jit_compile, **settings)
         return can_share_program(plan)
 
     assert shares()
@@ -157,3 +158,7 @@ def test_only_what_is_known_and_compiled_by_xla_shares_a_program():
     assert not shares(keras.optimizers.Adam(UserSchedule()))
     assert not shares(weighting=UserWeighting())
     assert not shares(callbacks=[keras.callbacks.Callback()])
+    # One ends its loops early, one solves for many tasks.
+    assert not shares(weighting=MGDAWeighting())
+    assert shares(weighting=IMTLGWeighting())
+    assert not shares(weighting=IMTLGWeighting(), spec=NetworkSpec(4, (1,) * 33, (5,)))
