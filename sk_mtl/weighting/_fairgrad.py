@@ -30,8 +30,7 @@ class FairGradWeighting(GramWeighting):
         The kind of fairness :math:`\alpha`, at least 0.1.
 
     every : int, default=1
-        The weights are computed in every so many steps, and kept in between. A pack of networks
-        computes them in each step all the same.
+        The weights are computed in every so many steps, and kept in between.
 
     References
     ----------
@@ -47,6 +46,7 @@ class FairGradWeighting(GramWeighting):
 
     _name = "fairgrad"
     factorizes = False
+    can_pack = False
 
     def __init__(self, alpha: float = 1.0, every: int = 1):
         self.alpha = alpha

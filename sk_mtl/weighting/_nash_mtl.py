@@ -27,8 +27,7 @@ class NashMTLWeighting(GramWeighting):
     Parameters
     ----------
     every : int, default=1
-        The weights are computed in every so many steps, and kept in between. A pack of networks
-        computes them in each step all the same.
+        The weights are computed in every so many steps, and kept in between.
 
     References
     ----------
@@ -44,6 +43,7 @@ class NashMTLWeighting(GramWeighting):
 
     _name = "nash_mtl"
     factorizes = False
+    can_pack = False
 
     def __init__(self, every: int = 1):
         self.every = every
