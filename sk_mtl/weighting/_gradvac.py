@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from sk_mtl.weighting._base import GradientWeighting, TaskBatch
-from sk_mtl.weighting._gram_weighting import compute_every, hold_weights, initial_count
+from sk_mtl.weighting._base import TaskBatch
+from sk_mtl.weighting._gram_weighting import (
+    OccasionalWeighting,
+    hold_weights,
+    initial_count,
+)
 from sk_mtl.weighting._settings import (
-    Named,
     advance_draws,
     check_integer,
     check_number,
@@ -21,7 +24,7 @@ from sk_mtl.weighting._settings import (
 __all__ = ["GradVacWeighting"]
 
 
-class GradVacWeighting(Named, GradientWeighting):
+class GradVacWeighting(OccasionalWeighting):
     r"""The sum of the gradients, each turned towards the others (GradVac, gradient vaccine).
 
     Each gradient meets the others in a random order. Where its cosine with one is below the usual
@@ -66,9 +69,9 @@ class GradVacWeighting(Named, GradientWeighting):
         self.every = every
 
     def check_settings(self) -> None:
+        super().check_settings()
         check_number(self, "beta", 0, 1)
         check_integer(self, "random_state", 0, 2**32 - 1)
-        check_integer(self, "every", 1)
 
     def initial_state(self, n_tasks: int) -> dict[str, np.ndarray]:
         self.check_settings()
@@ -77,20 +80,7 @@ class GradVacWeighting(Named, GradientWeighting):
         draws = initial_draws(self.random_state)
         return {"weight": weight, "usual": usual, **draws, **initial_count(self.every)}
 
-    def weigh(self, batch: TaskBatch, state: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-        return self.weigh_batch(batch, lambda: batch.gram, state)
-
-    def weigh_batch(
-        self, batch: TaskBatch, make_gram: Callable[[], Any], state: Mapping[str, Any]
-    ) -> tuple[Any, dict[str, Any]]:
-        def compute() -> dict[str, Any]:
-            return self._visit(batch._replace(gram=make_gram()), state)
-
-        new = compute_every(self.every, compute, batch.present, state)
-        return new["weight"], new
-
-    def _visit(self, batch: TaskBatch, state: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the state after all gradients have met the others."""
+    def _compute(self, batch: TaskBatch, state: Mapping[str, Any]) -> dict[str, Any]:
         import tensorflow as tf
 
         from sk_mtl.weighting._gram import cut_gram
@@ -126,6 +116,3 @@ class GradVacWeighting(Named, GradientWeighting):
             "usual": tf.where(pairs & tf.math.is_finite(followed), followed, state["usual"]),
         }
         return {**new, **advance_draws(state, batch.present)}
-
-    def weights(self, state: Mapping[str, np.ndarray], n_tasks: int) -> np.ndarray:
-        return np.asarray(state["weight"], dtype=np.float32)

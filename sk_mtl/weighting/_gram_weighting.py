@@ -1,4 +1,4 @@
-"""The base of the strategies that read nothing but a Gram matrix."""
+"""The bases of the strategies that compute weights from a Gram matrix."""
 
 from __future__ import annotations
 
@@ -10,23 +10,16 @@ import numpy as np
 from sk_mtl.weighting._base import GradientWeighting, TaskBatch
 from sk_mtl.weighting._settings import Named, check_integer
 
-__all__ = ["GramWeighting", "compute_every", "hold_weights", "initial_count"]
+__all__ = ["GramWeighting", "OccasionalWeighting", "hold_weights", "initial_count"]
 
 
-class GramWeighting(Named, GradientWeighting):
-    """Strategies whose weights follow from the gradients of one batch, without a history."""
+class OccasionalWeighting(Named, GradientWeighting):
+    """Strategies whose weights may be computed in every so many steps, and kept in between."""
 
-    # Whether the weights are those of a mean of gradients, which sum to one if these are equal.
-    _is_mean = False
     every: int
 
     def check_settings(self) -> None:
         check_integer(self, "every", 1)
-
-    def initial_state(self, n_tasks: int) -> dict[str, np.ndarray]:
-        self.check_settings()
-        weight = np.full(n_tasks, 1 / n_tasks if self._is_mean else 1.0, dtype=np.float32)
-        return {"weight": weight, **initial_count(self.every)}
 
     def weigh(self, batch: TaskBatch, state: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         return self.weigh_batch(batch, lambda: batch.gram, state)
@@ -35,18 +28,37 @@ class GramWeighting(Named, GradientWeighting):
         self, batch: TaskBatch, make_gram: Callable[[], Any], state: Mapping[str, Any]
     ) -> tuple[Any, dict[str, Any]]:
         def compute() -> dict[str, Any]:
-            solved = self._solve(batch._replace(gram=make_gram()))
-            return {"weight": hold_weights(solved, batch.present, state["weight"], self._is_mean)}
+            return self._compute(batch._replace(gram=make_gram()), state)
 
-        new = compute_every(self.every, compute, batch.present, state)
+        new = _compute_every(self.every, compute, batch.present, state)
         return new["weight"], new
 
-    def _solve(self, batch: TaskBatch) -> Any:
-        """Return the weights of the tasks; those of absent ones are not read."""
+    def _compute(self, batch: TaskBatch, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the new entries of the state, with the weights as "weight"."""
         raise NotImplementedError
 
     def weights(self, state: Mapping[str, np.ndarray], n_tasks: int) -> np.ndarray:
         return np.asarray(state["weight"], dtype=np.float32)
+
+
+class GramWeighting(OccasionalWeighting):
+    """Strategies whose weights follow from the gradients of one batch, without a history."""
+
+    # Whether the weights are those of a mean of gradients, which sum to one if these are equal.
+    _is_mean = False
+
+    def initial_state(self, n_tasks: int) -> dict[str, np.ndarray]:
+        self.check_settings()
+        weight = np.full(n_tasks, 1 / n_tasks if self._is_mean else 1.0, dtype=np.float32)
+        return {"weight": weight, **initial_count(self.every)}
+
+    def _compute(self, batch: TaskBatch, state: Mapping[str, Any]) -> dict[str, Any]:
+        weights = hold_weights(self._solve(batch), batch.present, state["weight"], self._is_mean)
+        return {"weight": weights}
+
+    def _solve(self, batch: TaskBatch) -> Any:
+        """Return the weights of the tasks; those of absent ones are not read."""
+        raise NotImplementedError
 
 
 def hold_weights(weights: Any, present: Any, before: Any, is_mean: bool) -> Any:
@@ -64,11 +76,11 @@ def hold_weights(weights: Any, present: Any, before: Any, is_mean: bool) -> Any:
 
 
 def initial_count(every: int) -> dict[str, np.ndarray]:
-    """Return what `compute_every` keeps in the state."""
+    """Return what counts the steps in the state."""
     return {} if every == 1 else {"since": np.zeros((), dtype=np.float32)}
 
 
-def compute_every(
+def _compute_every(
     every: int, compute: Callable[[], dict[str, Any]], present: Any, state: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the entries of the state that are computed in every so many steps."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from sk_mtl.weighting._base import GradientWeighting, TaskBatch
-from sk_mtl.weighting._gram_weighting import compute_every, hold_weights, initial_count
+from sk_mtl.weighting._base import TaskBatch
+from sk_mtl.weighting._gram_weighting import (
+    OccasionalWeighting,
+    hold_weights,
+    initial_count,
+)
 from sk_mtl.weighting._settings import (
-    Named,
     advance_draws,
     check_integer,
     draw_uniform_of,
@@ -20,7 +23,7 @@ from sk_mtl.weighting._settings import (
 __all__ = ["PCGradWeighting"]
 
 
-class PCGradWeighting(Named, GradientWeighting):
+class PCGradWeighting(OccasionalWeighting):
     r"""The sum of the gradients, each without its part against the others (PCGrad).
 
     Each gradient meets the others in a random order; where its inner product with one is negative,
@@ -59,8 +62,8 @@ class PCGradWeighting(Named, GradientWeighting):
         self.every = every
 
     def check_settings(self) -> None:
+        super().check_settings()
         check_integer(self, "random_state", 0, 2**32 - 1)
-        check_integer(self, "every", 1)
 
     def initial_state(self, n_tasks: int) -> dict[str, np.ndarray]:
         self.check_settings()
@@ -68,20 +71,7 @@ class PCGradWeighting(Named, GradientWeighting):
         draws = initial_draws(self.random_state)
         return {"weight": weight, **draws, **initial_count(self.every)}
 
-    def weigh(self, batch: TaskBatch, state: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-        return self.weigh_batch(batch, lambda: batch.gram, state)
-
-    def weigh_batch(
-        self, batch: TaskBatch, make_gram: Callable[[], Any], state: Mapping[str, Any]
-    ) -> tuple[Any, dict[str, Any]]:
-        def compute() -> dict[str, Any]:
-            return self._visit(batch._replace(gram=make_gram()), state)
-
-        new = compute_every(self.every, compute, batch.present, state)
-        return new["weight"], new
-
-    def _visit(self, batch: TaskBatch, state: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the state after all gradients have met the others."""
+    def _compute(self, batch: TaskBatch, state: Mapping[str, Any]) -> dict[str, Any]:
         import tensorflow as tf
 
         from sk_mtl.weighting._gram import cut_gram
@@ -102,6 +92,3 @@ class PCGradWeighting(Named, GradientWeighting):
         weights = 1 + tf.gather(of_visited, tf.argsort(order)) / norms
         weights = hold_weights(weights, batch.present, state["weight"], False)
         return {"weight": weights, **advance_draws(state, batch.present)}
-
-    def weights(self, state: Mapping[str, np.ndarray], n_tasks: int) -> np.ndarray:
-        return np.asarray(state["weight"], dtype=np.float32)
