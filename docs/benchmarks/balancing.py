@@ -1,10 +1,11 @@
 """Compare weighting methods and sharing structures with equal weights, and with a network per task.
 
 A seed draws the rows of a table to train on and to score, and the initial weights. On these,
-`MultiTaskSearchCV` tries every method and structure at its defaults, and a network for each task
-alone. Nothing is chosen by these scores. For the time, each method then trains for a fixed number
-of epochs, in turn with equal weights. Each result becomes one line of the file of results; those
-that are there already are not repeated.
+`MultiTaskSearchCV` tries every method and structure at its defaults, methods by logarithms of the
+losses also by moving averages of these, and a network for each task alone. Nothing is chosen by
+these scores. For the time, each method then trains for a fixed number of epochs, in turn with equal
+weights. Each result becomes one line of the file of results; those that are there already are not
+repeated.
 
 Usage: python docs/benchmarks/balancing.py FOLDER RESULTS.jsonl [--show] [--page PAGE]
 where FOLDER holds the tables and load.py. Prints a line per result, then a table for each of the
@@ -36,14 +37,26 @@ from threadpoolctl import threadpool_limits
 from sk_mtl import MultiTaskClassifier
 from sk_mtl.metrics import multitask_score
 from sk_mtl.model_selection import MultiTaskSearchCV
+from sk_mtl.weighting import (
+    FAMOWeighting,
+    GeometricMeanWeighting,
+    LogWeighting,
+    SmoothTchebycheffWeighting,
+)
 from sk_mtl.weighting._make import WEIGHTING_NAMES
 
 TABLES = ["nhanes", "emotions", "tox21"]
 EQUAL_NAME = "equal"
 EQUAL = {"task_weighting": EQUAL_NAME}
 ALONE = "a network per task"
-METHODS: list[dict[str, str]] = [{"task_weighting": name} for name in WEIGHTING_NAMES]
-STRUCTURES = [{"sharing": name} for name in ("mmoe", "cgc", "ple", "cross_stitch")]
+METHODS: list[dict[str, Any]] = [{"task_weighting": name} for name in WEIGHTING_NAMES]
+AVERAGING: list[dict[str, Any]] = [
+    {"task_weighting": kind(momentum=0.99)}
+    for kind in (GeometricMeanWeighting, SmoothTchebycheffWeighting, FAMOWeighting, LogWeighting)
+]
+STRUCTURES: list[dict[str, Any]] = [
+    {"sharing": name} for name in ("mmoe", "cgc", "ple", "cross_stitch")
+]
 # The compiled programs of a group of candidates, for training and with equal weights, are all kept
 # from one seed to the next: a process keeps 16.
 GROUP_SIZE = 12
@@ -52,7 +65,8 @@ N_TIMED = 3
 
 def name_of(params: dict[str, Any]) -> str:
     """Return how a candidate is called in the results."""
-    return str(params.get("task_weighting") or params["sharing"])
+    value = params.get("task_weighting") or params["sharing"]
+    return value if isinstance(value, str) else f"{value._name}, momentum {value.momentum}"
 
 
 def score(estimator: Any, X: Any, y: Any) -> dict[str, float]:
@@ -95,7 +109,7 @@ class Comparison:
     def search(
         self,
         seed: int,
-        candidates: Sequence[dict[str, str]],
+        candidates: Sequence[dict[str, Any]],
         task: str | None = None,
         scoring: Callable[..., Any] = score,
         **settings: Any,
@@ -115,7 +129,7 @@ class Comparison:
         )
         return search.fit(X, Y).cv_results_
 
-    def compare(self, group: Sequence[dict[str, str]]) -> Iterator[Record]:
+    def compare(self, group: Sequence[dict[str, Any]]) -> Iterator[Record]:
         """Yield the scores of some candidates, by seed."""
         for seed in self.options.seeds:
             todo = [
@@ -147,7 +161,7 @@ class Comparison:
             epochs = float(np.mean([f["split0_test_epochs"][0] for f in found]))
             yield {"table": self.table, "name": ALONE, "seed": seed, **scores, "epochs": epochs}
 
-    def time(self, group: Sequence[dict[str, str]]) -> Iterator[Record]:
+    def time(self, group: Sequence[dict[str, Any]]) -> Iterator[Record]:
         """Yield the seconds of fits of some candidates, each in turn with equal weights."""
         for params in group:
             if params != EQUAL and not self.is_known(name=name_of(params), seed=None):
@@ -166,7 +180,7 @@ class Comparison:
         times = {"seconds": list(seconds), "equal_seconds": list(beside)}
         return {"table": self.table, "name": name, "seed": None, **times}
 
-    def _clock(self, params: dict[str, str], task: str | None = None) -> float:
+    def _clock(self, params: dict[str, Any], task: str | None = None) -> float:
         """Return the processor time of a search of one candidate, for some epochs, unscored."""
         # Compiled programs are those of the scored fits, but nothing ends these early.
         n_epochs = self.options.timed_epochs
@@ -183,7 +197,7 @@ class Comparison:
 
     def run(self) -> Iterator[Record]:
         """Yield all records that are missing."""
-        candidates = [*METHODS, *STRUCTURES]
+        candidates = [*METHODS, *STRUCTURES, *AVERAGING]
         for start in range(0, len(candidates), GROUP_SIZE):
             group = candidates[start : start + GROUP_SIZE]
             yield from self.compare(group)
@@ -217,7 +231,7 @@ def by_name(records: Sequence[Record]) -> dict[str, pd.DataFrame]:
     for group in groups.values():
         group["auc_gain"] = group["auc"] - equal["auc"]
         group["log_loss_gain"] = equal["log_loss"] - group["log_loss"]
-    names = [*map(name_of, METHODS), *map(name_of, STRUCTURES), ALONE]
+    names = [*map(name_of, [*METHODS, *AVERAGING, *STRUCTURES]), ALONE]
     return {name: groups[name] for name in names if name in groups}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from sk_mtl.weighting._adam import initial_logits, step_logits
 from sk_mtl.weighting._base import TaskBatch, TaskWeighting
-from sk_mtl.weighting._settings import Named, check_number
+from sk_mtl.weighting._settings import Named, check_number, initial_averages
 
 __all__ = ["FAMOWeighting"]
 
@@ -40,6 +40,12 @@ class FAMOWeighting(Named, TaskWeighting):
     gamma : float, default=0.001
         Decay of the logits: the larger, the more even the weights.
 
+    momentum : float, default=0
+        Momentum of the moving average, over the labelled cells of the batches, that stands for the
+        loss of a task in its weight; at least 0 and below 1. With 0 it is the loss of the batch, as
+        in the paper. The logits follow the losses of the batch all the same. For small
+        batches and rare classes, see :class:`LogWeighting`.
+
     References
     ----------
     .. [1] B. Liu, Y. Feng, P. Stone, Q. Liu. "FAMO: Fast Adaptive Multitask Optimization".
@@ -54,34 +60,37 @@ class FAMOWeighting(Named, TaskWeighting):
     _name = "famo"
     reads_losses_after = True
 
-    def __init__(self, learning_rate: float = 0.025, gamma: float = 1e-3):
+    def __init__(self, learning_rate: float = 0.025, gamma: float = 1e-3, momentum: float = 0.0):
         self.learning_rate = learning_rate
         self.gamma = gamma
+        self.momentum = momentum
 
     def check_settings(self) -> None:
         check_number(self, "learning_rate", 0)
         check_number(self, "gamma", 0)
+        check_number(self, "momentum", 0, 1, below=True)
 
     def initial_state(self, n_tasks: int) -> dict[str, np.ndarray]:
         self.check_settings()
         weight = np.full(n_tasks, 1 / n_tasks, dtype=np.float32)
-        return {"weight": weight, **initial_logits(n_tasks)}
+        averages = initial_averages(n_tasks, self.momentum)
+        return {"weight": weight, **initial_logits(n_tasks), **averages}
 
     def combine_batch(
         self, batch: TaskBatch, state: Mapping[str, Any]
     ) -> tuple[Any, dict[str, Any]]:
         import tensorflow as tf
 
-        from sk_mtl.weighting._shares import EPSILON, own_means, weighted_sum
+        from sk_mtl.weighting._shares import logs_of_losses, weighted_sum
 
         present = batch.present
-        means = own_means(batch) + EPSILON
-        rates = self._probabilities(batch, state) / tf.stop_gradient(means)
+        logs, losses, averages = logs_of_losses(batch, state, self.momentum)
+        rates = self._probabilities(batch, state) / losses
         total = tf.reduce_sum(rates)
         weight = rates / tf.where(total > 0, total, 1.0)
         # The weights on the logarithms are those on the losses, times the losses.
-        objective = weighted_sum(weight * tf.stop_gradient(means), tf.math.log(means), present)
-        return objective, {"weight": tf.where(present, weight, state["weight"])}
+        objective = weighted_sum(weight * losses, logs, present)
+        return objective, {"weight": tf.where(present, weight, state["weight"]), **averages}
 
     def note_losses_after(
         self, batch: TaskBatch, means: Any, state: Mapping[str, Any]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sk_mtl.weighting._base import TaskBatch, TaskWeighting
-from sk_mtl.weighting._settings import Named
+from sk_mtl.weighting._settings import Named, check_number, initial_averages
 
 __all__ = ["GeometricMeanWeighting"]
 
@@ -25,6 +25,13 @@ class GeometricMeanWeighting(Named, TaskWeighting):
     labelled cells of the batch. The weight of a task is the derivative of the objective with
     respect to its mean loss, :math:`q_t / L_t` times the objective.
 
+    Parameters
+    ----------
+    momentum : float, default=0
+        Momentum of the moving average, over the labelled cells of the batches, that stands for the
+        loss of a task in its weight; at least 0 and below 1. With 0 it is the loss of the batch, as
+        in the paper. For small batches and rare classes, see :class:`LogWeighting`.
+
     References
     ----------
     .. [1] S. Chennupati, G. Sistu, S. Yogamani, S. A. Rawashdeh. "MultiNet++: Multi-Stream Feature
@@ -39,25 +46,33 @@ class GeometricMeanWeighting(Named, TaskWeighting):
 
     _name = "gls"
 
+    def __init__(self, momentum: float = 0.0):
+        self.momentum = momentum
+
+    def check_settings(self) -> None:
+        check_number(self, "momentum", 0, 1, below=True)
+
     def initial_state(self, n_tasks: int) -> dict[str, np.ndarray]:
-        return {"weight": np.full(n_tasks, 1 / n_tasks, dtype=np.float32)}
+        self.check_settings()
+        weight = np.full(n_tasks, 1 / n_tasks, dtype=np.float32)
+        return {"weight": weight, **initial_averages(n_tasks, self.momentum)}
 
     def combine_batch(
         self, batch: TaskBatch, state: Mapping[str, Any]
     ) -> tuple[Any, dict[str, Any]]:
         import tensorflow as tf
 
-        from sk_mtl.weighting._shares import EPSILON, own_means, shares_of, weighted_sum
+        from sk_mtl.weighting._shares import logs_of_losses, shares_of, weighted_sum
 
         present = batch.present
         shares = shares_of(batch)
         total = tf.reduce_sum(shares)
         exponents = shares / tf.where(total > 0, total, 1.0)
-        means = own_means(batch) + EPSILON
-        mean = tf.exp(weighted_sum(exponents, tf.math.log(means), present))
+        logs, losses, averages = logs_of_losses(batch, state, self.momentum)
+        mean = tf.exp(weighted_sum(exponents, logs, present))
         mean = tf.where(tf.reduce_any(present), mean, 0.0)
-        weight = tf.stop_gradient(mean * exponents / means)
-        return mean, {"weight": tf.where(present, weight, state["weight"])}
+        weight = tf.stop_gradient(mean * exponents / losses)
+        return mean, {"weight": tf.where(present, weight, state["weight"]), **averages}
 
     def weights(self, state: Mapping[str, np.ndarray], n_tasks: int) -> np.ndarray:
         return np.asarray(state["weight"], dtype=np.float32)

@@ -19,8 +19,10 @@ class IMTLGWeighting(GramWeighting):
     gradients depend on each other. If these numbers cancel in their sum, so that no step is equally
     good for all, the weights are equal.
 
-    The pseudo-inverse is taken from eigenvalues in float64; those below the largest one times the
-    number of tasks times 1.2e-7, the precision of float32, count as zero.
+    Up to 32 tasks, the pseudo-inverse is taken from eigenvalues in float64; those below the largest
+    one times the number of tasks times 1.2e-7, the precision of float32, count as zero. For more
+    tasks, :math:`C x = \mathbf{1}` is solved by at most 100 iterations of conjugate gradients, and
+    :math:`C^2 x = C \mathbf{1}` where that has no solution.
 
     Parameters
     ----------
@@ -42,6 +44,7 @@ class IMTLGWeighting(GramWeighting):
     """
 
     _name = "imtl_g"
+    factorizes = False
     _is_mean = True
 
     def __init__(self, every: int = 1):
@@ -50,17 +53,28 @@ class IMTLGWeighting(GramWeighting):
     def _solve(self, batch: TaskBatch) -> Any:
         import tensorflow as tf
 
-        from sk_mtl.weighting._gram import count, cut_gram, eigen_of_active
+        from sk_mtl.weighting._gram import count, cut_gram
+        from sk_mtl.weighting._many import FEW, solve_least
 
         cosines, norms, active, _ = cut_gram(batch.gram, batch.present)
-        values, vectors, is_kept = eigen_of_active(cosines, active)
-        mask = tf.cast(active, values.dtype)
-        along = tf.linalg.matvec(vectors, mask, transpose_a=True)
-        along = tf.where(is_kept, along, 0.0) / tf.where(is_kept, values, 1.0)
+        solve = _solve_by_eigenvalues if norms.shape[-1] <= FEW else solve_least
+        solution = solve(cosines, active)
         # In units of the smallest norm, as its inverse is the largest number.
         smallest = tf.reduce_min(tf.where(active, norms, tf.reduce_max(norms)))
-        numbers = tf.where(active, tf.linalg.matvec(vectors, along) * (smallest / norms), 0.0)
+        numbers = tf.where(active, solution * (smallest / norms), 0.0)
         total = tf.reduce_sum(numbers)
         cancels = tf.abs(total) <= 1e-6 * tf.reduce_sum(tf.abs(numbers))
         weights = numbers / tf.where(cancels, tf.ones_like(total), total)
         return tf.where(cancels, 1 / count(batch.present), weights)
+
+
+def _solve_by_eigenvalues(cosines: Any, active: Any) -> Any:
+    """Return the product of the pseudo-inverse and ones, over the tasks that take part."""
+    import tensorflow as tf
+
+    from sk_mtl.weighting._gram import eigen_of_active
+
+    values, vectors, is_kept = eigen_of_active(cosines, active)
+    along = tf.linalg.matvec(vectors, tf.cast(active, values.dtype), transpose_a=True)
+    along = tf.where(is_kept, along, 0.0) / tf.where(is_kept, values, 1.0)
+    return tf.linalg.matvec(vectors, along)

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-__all__ = ["FEW", "find_positive", "solve_by_products"]
+__all__ = ["FEW", "find_positive", "solve_by_products", "solve_least"]
 
 # Up to so many tasks, systems are factorized, in a fixed number of iterations.
 FEW = 32
@@ -44,6 +45,30 @@ def solve_by_products(
         (0, tf.zeros_like(rhs), rhs, scaled, square),
     )
     return x
+
+
+def solve_least(cosines: Any, active: Any) -> Any:
+    """Return the shortest x with C x nearest to 1 over the tasks that take part, (n,)."""
+    ones = tf.cast(active, cosines.dtype)
+    inside = cosines * ones[:, None] * ones[None, :]
+
+    def multiply(vector: Any) -> Any:
+        return tf.linalg.matvec(inside, vector)
+
+    x = solve_by_products(multiply, ones, tf.ones_like(ones), 1e-9)
+    by_matrix = multiply(x)
+    is_solved = tf.norm(by_matrix - ones) <= 1e-6 * tf.norm(ones)
+    # Of gradients that depend on each other, x is large along eigenvectors whose values are 0 but
+    # for rounding. The squares have these in their right-hand side as zeros.
+    rounding = tf.reduce_sum(inside**2) * np.finfo(np.float32).eps
+    is_large = tf.reduce_sum(x * by_matrix) < 100 * rounding * tf.reduce_sum(x * x)
+    return tf.cond(
+        is_solved & ~is_large,
+        lambda: x,
+        lambda: solve_by_products(
+            lambda vector: multiply(multiply(vector)), multiply(ones), tf.ones_like(ones), 1e-6
+        ),
+    )
 
 
 def find_positive(

@@ -20,6 +20,7 @@ __all__ = [
     "check_integer",
     "check_number",
     "draw_uniform_of",
+    "initial_averages",
     "initial_draws",
 ]
 
@@ -44,9 +45,15 @@ class Named:
 
 
 def check_number(
-    owner: object, setting: str, low: float, high: float = np.inf, *, above: bool = False
+    owner: object,
+    setting: str,
+    low: float,
+    high: float = np.inf,
+    *,
+    above: bool = False,
+    below: bool = False,
 ) -> None:
-    """Refuse a setting that is not a number from `low`, or above it, to `high`."""
+    """Refuse a setting that is not a number from `low`, or above it, to `high`, or below it."""
     value: Any = getattr(owner, setting)
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     if (
@@ -54,10 +61,11 @@ def check_number(
         or not np.isfinite(float(value))
         or not low <= float(value) <= high
         or (above and float(value) == low)
+        or (below and float(value) == high)
     ):
         least = f"above {low:g}" if above else f"at least {low:g}"
-        most = "" if np.isinf(high) else f" and at most {high:g}"
-        _refuse(owner, setting, f"a finite number {least}{most}")
+        most = f" and {'below' if below else 'at most'} {high:g}"
+        _refuse(owner, setting, f"a finite number {least}{'' if np.isinf(high) else most}")
 
 
 def check_integer(owner: object, setting: str, low: int, high: int | None = None) -> None:
@@ -80,6 +88,12 @@ def check_choice(owner: object, setting: str, choices: Collection[Any]) -> None:
 def _refuse(owner: object, setting: str, what: str) -> None:
     value = quote(getattr(owner, setting))
     raise ValueError(f"{setting} of {type(owner).__name__} must be {what}. Got {value}.")
+
+
+def initial_averages(n_tasks: int, momentum: float) -> dict[str, np.ndarray]:
+    """Return the state of the moving averages of the losses; empty without `momentum`."""
+    names = () if momentum == 0 else ("loss_sum", "cell_sum")
+    return {name: np.zeros(n_tasks, dtype=np.float32) for name in names}
 
 
 def initial_draws(random_state: int) -> dict[str, np.ndarray]:

@@ -7,13 +7,22 @@ through a logarithm would lose the share: they carry it as a factor.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from sk_mtl.weighting._base import TaskBatch
 
-__all__ = ["EPSILON", "count_float", "masked_softmax", "own_means", "shares_of", "weighted_sum"]
+__all__ = [
+    "EPSILON",
+    "count_float",
+    "logs_of_losses",
+    "masked_softmax",
+    "own_means",
+    "shares_of",
+    "weighted_sum",
+]
 
 # Added to losses before their logarithm.
 EPSILON = 1e-8
@@ -22,6 +31,27 @@ EPSILON = 1e-8
 def own_means(batch: TaskBatch) -> Any:
     """Return the mean losses, and 1 for absent tasks."""
     return tf.where(batch.present, batch.means, 1.0)
+
+
+def logs_of_losses(
+    batch: TaskBatch, state: Mapping[str, Any], momentum: float
+) -> tuple[Any, Any, dict[str, Any]]:
+    """Return the logarithms of the losses, the losses in their derivatives, and new averages."""
+    # With `momentum`, the loss is its moving average over the labelled cells of the batches, and
+    # the derivative of the logarithm that of the batch's own loss divided by the average.
+    means = own_means(batch)
+    if momentum == 0:
+        means += EPSILON
+        return tf.math.log(means), tf.stop_gradient(means), {}
+    own = tf.stop_gradient(means)
+    added = {"loss_sum": batch.labelled * own, "cell_sum": batch.labelled}
+    averages = {
+        name: tf.where(batch.present, momentum * state[name] + (1 - momentum) * value, state[name])
+        for name, value in added.items()
+    }
+    average = averages["loss_sum"] / tf.where(batch.present, averages["cell_sum"], 1.0)
+    average = tf.where(batch.present, average, 1.0) + EPSILON
+    return tf.math.log(average) + (means - own) / average, average, averages
 
 
 def shares_of(batch: TaskBatch) -> Any:

@@ -7,9 +7,11 @@ sets, whose result is taken if it meets the conditions of the optimum.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from sk_mtl.weighting._gram import count
@@ -18,6 +20,8 @@ from sk_mtl.weighting._many import FEW, find_positive, solve_by_products
 __all__ = ["minimize_above", "minimize_norm", "minimize_with_norm"]
 
 _LEAST = 1e-300
+# Up to so many tasks, all sets of them are tried.
+_FEW_FOR_SETS = 6
 
 
 def minimize_norm(gram: Any, active: Any) -> Any:
@@ -214,6 +218,35 @@ def _minimize_with_norm_inside(gram: Any, linear: Any, factor: Any, active: Any)
 
 def minimize_above(gram: Any, bounds: Any, active: Any) -> Any:
     r"""Return rows v that minimize :math:`v^T G v` above the rows of `bounds`, (k, n)."""
+    if gram.shape[-1] <= _FEW_FOR_SETS:
+        return _minimize_above_by_sets(gram, bounds)
+    return _minimize_above_inside(gram, bounds, active)
+
+
+def _minimize_above_by_sets(gram: Any, bounds: Any) -> Any:
+    """Return what `minimize_above` does, from all sets of weights above their bounds."""
+    # v = bounds + z with z >= 0, gradient G v >= 0, and one of them 0 in each position: on a set z
+    # makes the gradient 0, and is 0 outside of it. All sets are solved, by elimination without a
+    # loop in the graph, and that which violates the conditions least is taken.
+    n = gram.shape[-1]
+    sets = np.array(list(itertools.product((False, True), repeat=n)))
+    linear = tf.matmul(gram, bounds, transpose_b=True)
+    system = tf.where(sets[:, :, None] & sets[:, None, :], gram, np.eye(n))
+    table = tf.concat([system, tf.where(sets[:, :, None], -linear, 0.0)], axis=2)
+    for i in range(n):
+        row = table[:, i : i + 1] / table[:, i : i + 1, i : i + 1]
+        others = table - table[:, :, i : i + 1] * row
+        table = tf.where(np.arange(n)[:, None] == i, row, others)
+    z = table[:, :, n:]
+    slack = tf.matmul(gram, z) + linear
+    violations = tf.maximum(-z, tf.where(sets[:, :, None], tf.zeros_like(slack), -slack))
+    violation = tf.reduce_max(violations, axis=1)
+    is_best = tf.argmin(violation, axis=0) == np.arange(len(sets))[:, None]
+    return bounds + tf.transpose(tf.reduce_sum(tf.where(is_best[:, None], z, 0.0), axis=0))
+
+
+def _minimize_above_inside(gram: Any, bounds: Any, active: Any) -> Any:
+    """Return what `minimize_above` does, by an interior-point method."""
     mask = tf.cast(active, gram.dtype)
     n_active = count(active)
     # v = bounds + z with z >= 0; the gradient with respect to z is the slack.

@@ -8,7 +8,12 @@ from typing import Any
 import numpy as np
 
 from sk_mtl.weighting._base import TaskBatch, TaskWeighting
-from sk_mtl.weighting._settings import Named, check_integer, check_number
+from sk_mtl.weighting._settings import (
+    Named,
+    check_integer,
+    check_number,
+    initial_averages,
+)
 
 __all__ = ["SmoothTchebycheffWeighting"]
 
@@ -37,6 +42,11 @@ class SmoothTchebycheffWeighting(Named, TaskWeighting):
     warmup_epochs : int, default=5
         Number of epochs of warm-up.
 
+    momentum : float, default=0
+        Momentum of the moving average, over the labelled cells of the batches, that stands for the
+        loss of a task in its weight; at least 0 and below 1. With 0 it is the loss of the batch, as
+        in the paper. For small batches and rare classes, see :class:`LogWeighting`.
+
     References
     ----------
     .. [1] X. Lin, X. Zhang, Z. Yang, F. Liu, Z. Wang, Q. Zhang. "Smooth Tchebycheff Scalarization
@@ -52,29 +62,39 @@ class SmoothTchebycheffWeighting(Named, TaskWeighting):
     _name = "stch"
     reads_epoch = True
 
-    def __init__(self, mu: float = 1.0, warmup_epochs: int = 5):
+    def __init__(self, mu: float = 1.0, warmup_epochs: int = 5, momentum: float = 0.0):
         self.mu = mu
         self.warmup_epochs = warmup_epochs
+        self.momentum = momentum
 
     def check_settings(self) -> None:
         check_number(self, "mu", 0, above=True)
         check_integer(self, "warmup_epochs", 1)
+        check_number(self, "momentum", 0, 1, below=True)
 
     def initial_state(self, n_tasks: int) -> dict[str, np.ndarray]:
         self.check_settings()
         # The means of the losses in the last epoch of the warm-up, and the cells they are over.
         zeros = {name: np.zeros(n_tasks, dtype=np.float32) for name in ("nadir", "cells")}
-        return {"weight": np.ones(n_tasks, dtype=np.float32), **zeros}
+        averages = initial_averages(n_tasks, self.momentum)
+        return {"weight": np.ones(n_tasks, dtype=np.float32), **zeros, **averages}
 
     def combine_batch(
         self, batch: TaskBatch, state: Mapping[str, Any]
     ) -> tuple[Any, dict[str, Any]]:
         import tensorflow as tf
 
-        from sk_mtl.weighting._shares import EPSILON, own_means, shares_of, weighted_sum
+        from sk_mtl.weighting._shares import (
+            EPSILON,
+            logs_of_losses,
+            own_means,
+            shares_of,
+            weighted_sum,
+        )
 
         present, mu = batch.present, self.mu
         means = own_means(batch) + EPSILON
+        logs, losses, averages = logs_of_losses(batch, state, self.momentum)
         shares = shares_of(batch)
         is_warm = batch.epoch > self.warmup_epochs
 
@@ -85,7 +105,6 @@ class SmoothTchebycheffWeighting(Named, TaskWeighting):
         change *= added / tf.where(cells > 0, cells, 1.0)
         nadir = tf.where(notes, state["nadir"] + change, state["nadir"])
 
-        logs = tf.math.log(means)
         warming = weighted_sum(shares, logs, present)
         relative = logs - tf.math.log(tf.where(present & (nadir > 0), nadir, 1.0))
         # The largest is taken out before the exponential, and has no gradient of its own.
@@ -98,8 +117,8 @@ class SmoothTchebycheffWeighting(Named, TaskWeighting):
 
         softened = of_all * tf.stop_gradient(terms / tf.where(total > 0, total, 1.0))
         factor = tf.where(is_warm, softened, tf.ones_like(shares))
-        weight = tf.where(present, factor / tf.stop_gradient(means), state["weight"])
-        new = {"weight": weight, "nadir": nadir, "cells": cells}
+        weight = tf.where(present, factor / losses, state["weight"])
+        new = {"weight": weight, "nadir": nadir, "cells": cells, **averages}
         return tf.where(is_warm, smooth, warming), new
 
     def weights(self, state: Mapping[str, np.ndarray], n_tasks: int) -> np.ndarray:

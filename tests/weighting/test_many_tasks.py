@@ -17,6 +17,7 @@ STRATEGIES = {
     "mgda": weighting.MGDAWeighting(),
     "mgda-l2": weighting.MGDAWeighting("l2"),
     "pcgrad": weighting.PCGradWeighting(),
+    "imtl_g": weighting.IMTLGWeighting(),
 }
 
 
@@ -41,6 +42,14 @@ def test_weights_are_those_of_the_tasks_present_alone(name, monkeypatch):
     np.testing.assert_allclose(many[tasks], few, rtol=1e-5, atol=1e-5)
 
 
+def test_imtl_g_takes_the_pseudo_inverse_of_gradients_that_depend_on_each_other():
+    strategy, batch = weighting.IMTLGWeighting(), mask_batch(make_batch(N_TASKS, PRESENT, rank=20))
+    tasks = np.flatnonzero(PRESENT)
+    few = run_eagerly(strategy, take_tasks(batch, tasks))
+    np.testing.assert_allclose(run_eagerly(strategy, batch)[tasks], few, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow_except("[!c]*")
 @pytest.mark.parametrize("name", [*STRATEGIES, "cagrad"])
 def test_what_absent_tasks_hold_changes_no_bit(name):
     strategy = STRATEGIES.get(name) or weighting.CAGradWeighting()
@@ -51,6 +60,7 @@ def test_what_absent_tasks_hold_changes_no_bit(name):
     np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.slow_except("200")
 @pytest.mark.parametrize("rank", [60, 200])
 def test_cagrad_meets_the_conditions_of_its_optimum(rank):
     batch = make_batch(N_TASKS, rank=rank)
@@ -107,6 +117,7 @@ def test_weights_are_finite_whatever_the_gradients(name, gram):
     assert all(np.isfinite(value).all() for value in state.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [weighting.PCGradWeighting, weighting.GradVacWeighting])
 def test_gradients_meet_in_every_so_many_steps_only(kind):
     strategy = kind(every=3)

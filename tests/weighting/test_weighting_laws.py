@@ -14,7 +14,14 @@ from sk_mtl.weighting import SignWeighting, TaskBatch, make_weighting
 from sk_mtl.weighting import _settings as settings_module
 from sk_mtl.weighting._make import WEIGHTING_NAMES
 
-NAMES = [name for name in WEIGHTING_NAMES if name not in ("equal", "uncertainty")]
+# Strategies that may weigh by moving averages of the losses.
+AVERAGING = {
+    "log, momentum": public.LogWeighting(momentum=0.9),
+    "gls, momentum": public.GeometricMeanWeighting(momentum=0.9),
+    "stch, momentum": public.SmoothTchebycheffWeighting(momentum=0.9),
+    "famo, momentum": public.FAMOWeighting(momentum=0.9),
+}
+NAMES = [name for name in WEIGHTING_NAMES if name not in ("equal", "uncertainty")] + [*AVERAGING]
 # With weights of tasks of their own; GradDrop gives gradients instead.
 BY_TASK = [name for name in NAMES if name != "graddrop"]
 EIGHT = [
@@ -25,7 +32,7 @@ MASKS = [np.array(mask) for mask in itertools.product([True, False], repeat=3)] 
 
 
 def make(name):
-    return make_weighting(name, ("a",), np.array([True]))
+    return AVERAGING.get(name) or make_weighting(name, ("a",), np.array([True]))
 
 
 @pytest.fixture
@@ -50,6 +57,7 @@ def run_eagerly(name, batch, n_calls=2):
     return weights.numpy(), {k: v.numpy() for k, v in state.items()}
 
 
+@pytest.mark.slow_except("mgda", "nash_mtl", "pcgrad", "gls", "stch", "famo")
 @pytest.mark.parametrize("name", BY_TASK)
 def test_weights_of_the_tasks_present_are_those_of_a_problem_of_these_alone(name, fixed_draws):
     every = fixed_draws["numbers"]
@@ -73,6 +81,7 @@ def run_uncached(name, batch):
     return run_eagerly(name, batch)
 
 
+@pytest.mark.slow_except("[!c]*")
 @pytest.mark.parametrize("name", NAMES)
 def test_what_an_absent_task_holds_changes_no_bit_for_the_others(name):
     strategy = make(name)
@@ -122,7 +131,7 @@ def test_a_batch_without_labels_moves_no_state(name):
 def test_permuted_tasks_have_permuted_weights(name, fixed_draws):
     batch = make_batch(8, EIGHT[2], seed=5)
     order = np.random.default_rng(0).permutation(8)
-    if name == "famo":
+    if name.startswith("famo"):
         pytest.skip("the losses after the step are made by position here")
     plain, _ = run_uncached(name, batch)
     fixed_draws["numbers"] = fixed_draws["numbers"][order]
@@ -208,6 +217,8 @@ def test_weights_are_kept_for_the_steps_in_between(name):
 
 CHANGED = {
     "dwa": {"temperature": 1.0},
+    "gls": {"momentum": 0.9},
+    "log": {"momentum": 0.9},
     "stch": {"mu": 0.5},
     "famo": {"gamma": 0.1},
     "gradnorm": {"alpha": 0.5},
@@ -254,6 +265,11 @@ def test_strategies_are_pickled_with_their_settings(name):
         (public.CAGradWeighting(rescale=3), "rescale of CAGradWeighting must be one of 0, 1, 2"),
         (public.NashMTLWeighting(every=0), "every of NashMTLWeighting must be an integer"),
         (public.GradDropWeighting(leak=2), "at least 0 and at most 1. Got 2"),
+        (
+            public.LogWeighting(momentum=1),
+            "momentum of LogWeighting must be a finite number at least 0",
+        ),
+        (public.FAMOWeighting(momentum=1.0), "at least 0 and below 1. Got 1.0"),
     ],
 )
 def test_unusable_settings_are_refused(strategy, words):
