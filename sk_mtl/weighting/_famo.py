@@ -40,7 +40,7 @@ class FAMOWeighting(Named, TaskWeighting):
     gamma : float, default=0.001
         Decay of the logits: the larger, the more even the weights.
 
-    momentum : float, default=0
+    momentum : float, default=0.0
         Momentum of the moving average, over the labelled cells of the batches, that stands for the
         loss of a task in its weight; at least 0 and below 1. With 0 it is the loss of the batch, as
         in the paper. The logits follow the losses of the batch all the same. For small

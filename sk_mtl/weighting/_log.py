@@ -36,7 +36,7 @@ class LogWeighting(Named, TaskWeighting):
 
     Parameters
     ----------
-    momentum : float, default=0
+    momentum : float, default=0.0
         Momentum of the moving average, over the labelled cells of the batches, that stands for the
         loss of a task in its weight; at least 0 and below 1. With 0 it is the loss of the batch, as
         in the paper.

@@ -42,7 +42,7 @@ class SmoothTchebycheffWeighting(Named, TaskWeighting):
     warmup_epochs : int, default=5
         Number of epochs of warm-up.
 
-    momentum : float, default=0
+    momentum : float, default=0.0
         Momentum of the moving average, over the labelled cells of the batches, that stands for the
         loss of a task in its weight; at least 0 and below 1. With 0 it is the loss of the batch, as
         in the paper. For small batches and rare classes, see :class:`LogWeighting`.

@@ -11,7 +11,7 @@ from sk_mtl import MultiTaskClassifier
 from sk_mtl._model.spec import NetworkSpec
 from sk_mtl._train import plan as _plan
 from sk_mtl._train.plan import TrainingParts, can_share_program, make_plan, resolve_jit_compile
-from sk_mtl.weighting import FixedWeighting, IMTLGWeighting, MGDAWeighting, TaskWeighting
+from sk_mtl.weighting import AlignedMTLWeighting, FixedWeighting, MGDAWeighting, TaskWeighting
 
 # Keras hands variables to np.array, which NumPy 2 objects to.
 pytestmark = pytest.mark.filterwarnings(
@@ -82,8 +82,8 @@ def resolve_auto(n_steps, spec=SPEC, optimizer=None, weighting=None):
             True,
         ),
         ({"weighting": UserWeighting()}, 400, False),
-        ({"weighting": IMTLGWeighting(), "spec": NetworkSpec(4, (1,) * 32, (5,))}, 400, True),
-        ({"weighting": IMTLGWeighting(), "spec": NetworkSpec(4, (1,) * 33, (5,))}, 400, False),
+        ({"weighting": AlignedMTLWeighting(), "spec": NetworkSpec(4, (1,) * 32, (5,))}, 400, True),
+        ({"weighting": AlignedMTLWeighting(), "spec": NetworkSpec(4, (1,) * 33, (5,))}, 400, False),
         ({"weighting": MGDAWeighting(), "spec": NetworkSpec(4, (1,) * 33, (5,))}, 400, True),
         ({"spec": NetworkSpec(4, (1,), (5,), normalization="batch")}, 400, False),
         ({"spec": NetworkSpec(4, (1,), (5,), custom_model="{}")}, 400, False),
@@ -160,5 +160,5 @@ def test_only_what_is_known_and_compiled_by_xla_shares_a_program():
     assert not shares(callbacks=[keras.callbacks.Callback()])
     # One ends its loops early, one solves for many tasks.
     assert not shares(weighting=MGDAWeighting())
-    assert shares(weighting=IMTLGWeighting())
-    assert not shares(weighting=IMTLGWeighting(), spec=NetworkSpec(4, (1,) * 33, (5,)))
+    assert shares(weighting=AlignedMTLWeighting())
+    assert not shares(weighting=AlignedMTLWeighting(), spec=NetworkSpec(4, (1,) * 33, (5,)))
