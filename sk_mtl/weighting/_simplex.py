@@ -21,7 +21,7 @@ __all__ = ["minimize_above", "minimize_norm", "minimize_with_norm"]
 
 _LEAST = 1e-300
 # Up to so many tasks, all sets of them are tried.
-_FEW_FOR_SETS = 6
+_FEW_FOR_SETS = 7
 
 
 def minimize_norm(gram: Any, active: Any) -> Any:

@@ -20,7 +20,7 @@ class UPGradWeighting(GramWeighting):
     :math:`v_t \ge u_t`, where u has 1 at the gradient and 0 elsewhere.
 
     The Gram matrix is divided by its trace, and `ridge` is added to its diagonal, as in the
-    authors' library. Up to 6 tasks, the projections are found among those for all sets of bounds
+    authors' library. Up to 7 tasks, the projections are found among those for all sets of bounds
     that may be met; up to 32, by an interior-point method of at most 20 iterations; in float64. For
     more tasks the accelerated projected gradient method makes at most `n_iterations` steps for all
     of them together, in float32, of one product of two matrices of n_tasks x n_tasks each. For
