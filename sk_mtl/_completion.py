@@ -69,7 +69,7 @@ class CompletionMixin:
         >>> import numpy as np
         >>> from sk_mtl import MultiTaskClassifier
         >>> rng = np.random.default_rng(0)
-        >>> X, left = rng.normal(size=(300, 2)), rng.integers(2, size=300)
+        >>> X, left = rng.normal(size=(100, 2)), rng.integers(2, size=100)
         >>> Y = np.column_stack([left, 1 - left]).astype(float)  # X tells neither
         >>> clf = MultiTaskClassifier(known_labels=True, epochs=30, random_state=0).fit(X, Y)
         >>> clf.complete(X[:2], [[0, np.nan], [np.nan, 0]])

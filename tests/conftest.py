@@ -30,6 +30,7 @@ def pytest_addoption(parser):
 @pytest.hookimpl(tryfirst=True)  # before "-m 'not slow'" chooses
 def pytest_collection_modifyitems(config, items):
     """Mark the variants that ``slow_except`` or ``release_except`` does not name."""
+    _leave_out_second_copies(items)
     named, found = set(), set()
     for item, kind in product(items, ("slow", "release")):
         for mark in item.iter_markers(f"{kind}_except"):
@@ -48,6 +49,16 @@ def pytest_collection_modifyitems(config, items):
         raise pytest.UsageError(f"no variant is called so: {sorted(named - found)}")
     if config.getoption("one_variant"):
         _keep_one_variant(config, items)
+
+
+def _leave_out_second_copies(items):
+    """Leave out examples of a private module that the public one has as well."""
+    examples = [item for item in items if isinstance(item, pytest.DoctestItem)]
+    public = {item.dtest.docstring for item in examples if ".__test__." not in item.name}
+    copies = {
+        item for item in examples if ".__test__." in item.name and item.dtest.docstring in public
+    }
+    items[:] = [item for item in items if item not in copies]
 
 
 def _keep_one_variant(config, items):

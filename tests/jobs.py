@@ -14,7 +14,7 @@ from sk_mtl._train.plan import TrainingParts, make_plan
 from sk_mtl.weighting import FixedWeighting
 
 N_OUTPUTS = (1, 3, 1)
-SPEC = NetworkSpec(4, N_OUTPUTS, (6,), ((), (3,), ()), normalization="layer")
+SPEC = NetworkSpec(4, N_OUTPUTS, (6,))
 FREQUENCIES = [np.array([0.5, 0.5]), np.ones(3) / 3, np.array([0.8, 0.2])]
 
 

@@ -1,6 +1,8 @@
 """Specifications of networks in which every pair of settings meets."""
 
 import itertools
+from dataclasses import fields
+from functools import cache
 
 import numpy as np
 
@@ -35,8 +37,31 @@ HEADS = {
 }
 
 
+@cache
 def make_specs():
-    """Return specifications in which each pair of settings meets, by a fixed draw."""
+    """Return few specifications in which each pair of settings meets."""
+    return tuple(
+        spec
+        for specs in (_draw_specs(), _draw_specs_with_experts())
+        for spec in _keep_all_pairs(list(specs))
+    )
+
+
+def _keep_all_pairs(specs):
+    """Yield, one after the other, the one in which most pairs meet for the first time."""
+    names = [field.name for field in fields(NetworkSpec)]
+    pairs = {
+        spec: set(itertools.combinations([(name, getattr(spec, name)) for name in names], 2))
+        for spec in specs
+    }
+    missing = set().union(*pairs.values())
+    while missing:
+        best = max(pairs, key=lambda spec: len(pairs[spec] & missing))
+        missing -= pairs.pop(best)
+        yield best
+
+
+def _draw_specs():
     settings = itertools.product(
         HEADS.values(),
         (None, "batch", "layer"),
@@ -59,10 +84,9 @@ def make_specs():
             ensemble_size=size,
             ensemble_method=method,
         )
-    yield from _make_specs_with_experts()
 
 
-def _make_specs_with_experts():
+def _draw_specs_with_experts():
     settings = itertools.product(SHARING.items(), HEADS.values(), (None, "batch", "layer"))
     rng = np.random.default_rng(1)
     for (sharing, (n_shared, n_own)), heads, normalization in settings:

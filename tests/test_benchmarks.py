@@ -70,6 +70,7 @@ def test_script_prints_whole_tables(script, load, capsys):
         assert any("sk_mtl" in cell for row in rows for cell in row)
 
 
+@pytest.mark.slow
 def test_script_runs_from_any_folder(tmp_path):
     command = [sys.executable, FOLDER / "first_fit.py", "--help"]
     shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
@@ -110,6 +111,7 @@ def test_report_leaves_the_page_alone_when_the_run_is_quick(load, tmp_path):
         load("_timing").parse_options("Doc.", ["--quick", "--page", "speed.md"], repeats=3)
 
 
+@pytest.mark.slow
 def test_another_version_is_imported_in_a_process_of_its_own(load, tmp_path):
     (tmp_path / "sk_mtl").mkdir()
     (tmp_path / "sk_mtl" / "__init__.py").write_text('__version__ = "0.0.1"\n')

@@ -90,6 +90,7 @@ def test_history_has_a_value_per_epoch_and_task(fitted, Y):
     np.testing.assert_allclose(fitted.history_["objective"], mean, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_history_of_a_held_out_part_and_of_learned_weights(X, Y):
     clf = fit(X, Y, early_stopping=True, validation_fraction=0.3, task_weighting="uncertainty")
     names = {"loss", "objective", "flag_loss", "colour_loss", "flag_weight", "colour_weight"}
@@ -213,6 +214,7 @@ def test_methods_that_need_a_fit_say_so(X, Y, method):
         getattr(make(), method)(*arguments)
 
 
+@pytest.mark.slow
 def test_a_1d_y_gives_plain_arrays(X):
     y = np.where(X[:, 0] > 0, "yes", "no")
     clf = fit(X, y)
@@ -248,6 +250,7 @@ def test_polars_in_polars_out(X, Y):
     assert clf.feature_names_in_.tolist() == ["u", "v", "w"]
 
 
+@pytest.mark.slow_except("tuples")
 @pytest.mark.parametrize(
     "names", [[10, 20], pd.MultiIndex.from_tuples([("x", "a"), ("x", "b")])], ids=["ints", "tuples"]
 )
@@ -435,6 +438,7 @@ def test_a_weighted_class_that_the_rows_lack_changes_nothing_but_warns(X, Y):
     np.testing.assert_array_equal(weighted.predict_proba(X)["flag"], plain.predict_proba(X)["flag"])
 
 
+@pytest.mark.slow
 def test_a_weighted_class_that_the_rows_lack_is_no_news_if_it_is_declared(X, Y):
     Y = Y.assign(rare=pd.Categorical([0] * N, [0, 1], ordered=True))
     fit(X, Y, class_weight={"rare": {0: 1, 1: 20}})
@@ -464,6 +468,7 @@ def test_validation_labels_of_a_task_that_is_not_learned_do_not_stop_a_fit(X, Y,
         fit(X, Y.assign(rare=labels), validation_data=(X, Y.assign(rare=np.arange(N) % 2)))
 
 
+@pytest.mark.slow
 def test_the_step_of_a_rare_task_does_not_depend_on_its_coverage_when_divided_by_task(X, Y):
     # Per task the mean over labelled cells, so labels twice as sparse are not learned half as fast.
     doubled = np.vstack([X, X])
@@ -502,6 +507,7 @@ def test_degenerate_tasks_are_named_in_warnings_with_their_counts(degenerate):
     assert "'constant' (only True, 9 label(s))" in single
 
 
+@pytest.mark.slow
 def test_the_warnings_point_at_the_line_that_calls_fit(X, Y):
     with pytest.warns(UserWarning, match="no label") as caught:
         make(epochs=1).fit(X, Y.assign(flag=np.nan))
@@ -674,6 +680,7 @@ def test_partial_fit_takes_classes_from_the_parameter_or_from_categories(X, Y):
     assert_same_model(by_parameter, make().partial_fit(X, categorical))
 
 
+@pytest.mark.slow
 def test_partial_fit_goes_on_with_another_optimizer(X, Y):
     stream = make().partial_fit(X, Y, classes=CLASSES)
     assert stream.set_params(optimizer="sgd").partial_fit(X, Y).n_iter_ == 2
@@ -776,6 +783,9 @@ class Interrupt(keras.callbacks.Callback):
         raise self.error
 
 
+@pytest.mark.slow_except(
+    "callback-afresh", "watched-*", "stream-*", "monitor-*", "lengths-*", "weights-*", "X-*", "y-*"
+)
 @pytest.mark.parametrize("going_on", [False, True], ids=["afresh", "warm"])
 @pytest.mark.parametrize(
     "spoil",
@@ -818,6 +828,7 @@ def test_auto_batch_size_counts_labelled_rows(X, Y):
     assert_same_model(fit(X, Y, batch_size=32), fit(X, Y, batch_size="auto"))
 
 
+@pytest.mark.slow
 def test_heads_by_name_and_position(X, Y):
     def fit_plain(**params):
         return fit(X, Y, numeric_embedding=None, **params)
@@ -904,6 +915,7 @@ def test_progress_goes_on_counting_with_warm_start(X, Y, capsys):
     assert lines == ["all rows: epoch 3/4", "all rows: epoch 4/4"]
 
 
+@pytest.mark.slow
 def test_arrays_that_predictions_depend_on_cannot_be_written_to(X, Y):
     clf = make_tiny().fit(X, Y)
     one_task = make_tiny().fit(X, Y["flag"])

@@ -99,6 +99,7 @@ def test_index_is_that_of_x_where_labels_have_none(clf):
     pd.testing.assert_frame_equal(completed, clf.complete(X, Y))
 
 
+@pytest.mark.slow
 def test_labels_in_another_order_of_rows_than_x_are_told(clf):
     with pytest.warns(UserWarning, match="indexes of X and Y hold the same labels in different"):
         clf.complete(pd.DataFrame(X, index=INDEX), Y[::-1])
@@ -130,6 +131,7 @@ def test_form_of_the_labels_changes_no_probability(clf, form):
     assert_same_arrays(clf.complete_proba(X, FORMS[form](Y)), clf.complete_proba(X, Y))
 
 
+@pytest.mark.slow
 def test_polars_comes_back_as_polars():
     frame = pl.DataFrame(
         {
@@ -151,6 +153,7 @@ def test_polars_comes_back_as_polars():
         assert completed[name].filter(pl.Series(~hidden)).equals(expected)
 
 
+@pytest.mark.slow_except("lists")
 @pytest.mark.parametrize("as_list", [False, True], ids=["array", "lists"])
 def test_arrays_come_back_as_arrays(as_list):
     labels = np.where(HOLES[:, :2], np.nan, np.column_stack([X[:, 0] > 0, GRADES]))
@@ -187,6 +190,7 @@ def test_probabilities_of_a_single_task_are_one_array():
     np.testing.assert_array_equal(one_out, clf.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_labels_that_mean_missing_are_holes():
     marks = {"text": "?", "grade": [-1, 9], "object": "-"}
     marked = Y[["grade", "object", "text"]].astype(object)
@@ -220,6 +224,7 @@ def test_labels_are_not_written_to(clf):
     pd.testing.assert_frame_equal(Y, before)
 
 
+@pytest.mark.slow
 def test_an_estimator_that_reads_no_labels_predicts_the_holes(without):
     completed, predicted = without.complete(X, Y), without.predict(X).set_axis(INDEX)
     for name, holes in zip(Y, HOLES.T, strict=True):
@@ -272,6 +277,7 @@ def fit_odd():
         return make(classes={"listed": ["a", "b"]}).fit(X, ODD)
 
 
+@pytest.mark.slow_except("listed")
 @pytest.mark.parametrize("task", ["nothing", "listed"])
 def test_tasks_without_labels_stay_missing(task):
     assert fit_odd().complete(X, ODD)[task].isna().all()
@@ -461,6 +467,7 @@ def test_labels_without_holes_are_drawn_as_they_are(clf):
         pd.testing.assert_frame_equal(table, whole)
 
 
+@pytest.mark.slow_except("flag")
 @pytest.mark.parametrize("task", ["grade", "flag"])
 def test_the_only_hole_of_a_row_is_drawn_by_its_probabilities(clf, task):
     n_draws = 150
@@ -502,6 +509,7 @@ def fit_twins(kind):
     return make(epochs=40, batch_size=32, **params).fit(features, labels), features, labels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TELL_NOTHING)
 def test_holes_of_a_row_are_drawn_together(kind):
     clf, features, whole = fit_twins(kind)
@@ -581,6 +589,7 @@ def test_a_task_may_be_given_by_its_position(clf):
     pd.testing.assert_frame_equal(clf.label_effects(X, Y, 2, 1), expected)
 
 
+@pytest.mark.slow
 def test_effects_of_arrays_have_generated_names():
     labels = np.where(HOLES[:, :3], np.nan, np.column_stack([X[:, 0] > 0, GRADES, X[:, 1] > 0]))
     effects = make().fit(X, labels).label_effects(X, labels, "y2")

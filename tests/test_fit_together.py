@@ -25,6 +25,7 @@ def run(*estimators, **params):
     return {number: error for number, error, _ in fit_together(fits)}
 
 
+@pytest.mark.slow
 def test_estimators_are_those_of_separate_fits_but_for_rounding():
     together = [make(0), make(1, dropout=0.3), make(2, early_stopping=True), make(3, l2=0.01)]
     assert run(*together) == dict.fromkeys(range(4))

@@ -25,10 +25,12 @@ def job(tmp_path_factory):
     return folder, status, "\n".join(printed)
 
 
+@pytest.mark.slow
 def test_job_succeeds(job):
     assert job[1] == 0
 
 
+@pytest.mark.slow
 def test_job_prints_a_row_per_task_with_a_score_per_model(job):
     rows = {line.split()[0]: line.split() for line in job[2].splitlines() if line.strip()}
 
@@ -38,6 +40,7 @@ def test_job_prints_a_row_per_task_with_a_score_per_model(job):
     assert rows["education"][3] == "5"
 
 
+@pytest.mark.slow
 def test_job_saves_a_model_that_predicts(job):
     X = load_census().data.head()
 
@@ -46,6 +49,7 @@ def test_job_saves_a_model_that_predicts(job):
     assert list(model.predict(X).columns) == TASKS
 
 
+@pytest.mark.slow
 def test_job_saves_pictures_and_says_where(job):
     folder, _, printed = job
 
@@ -54,6 +58,7 @@ def test_job_saves_pictures_and_says_where(job):
         assert f"Saved {folder / name}" in printed
 
 
+@pytest.mark.slow
 def test_job_says_that_the_reloaded_model_agrees(job):
     assert "labels and probabilities of 120 rows are the same" in job[2]
 

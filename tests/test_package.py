@@ -12,6 +12,7 @@ import runpy
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def parametrize(pairs):
     return pytest.mark.parametrize("value", [pytest.param(v, id=n) for n, v in pairs])
 
 
+@cache
 def read_imports(path):
     """Return (imported module, whether at module level) for each import of a file."""
     tree = ast.parse(path.read_text(encoding="utf-8"))

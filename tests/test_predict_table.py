@@ -102,6 +102,7 @@ def write_part(folder, number, table):
 # ---------------------------------------------------------------------------------------- bits
 
 
+@pytest.mark.slow_except("1-predict", "1-complete_proba", "7-*", "1000-*")
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])
 def test_predictions_are_those_in_memory_to_the_bit(clf, path, method, batch_size):
@@ -185,6 +186,7 @@ def test_columns_may_be_in_the_names_of_folders(clf, tmp_path):
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.slow
 def test_ensemble(path):
     X = FRAME[["width", "count"]].astype(float)
     ensemble = MultiTaskEnsemble(make_tiny(), n_candidates=2, cv=2, random_state=0)
@@ -216,6 +218,7 @@ def test_pipeline_and_search(pipe, path, in_search):
     np.testing.assert_array_equal(probabilities, np.hstack(expected))
 
 
+@pytest.mark.slow_except("complete")
 @pytest.mark.parametrize("method", ["predict", "complete"])
 def test_names_of_tasks_may_be_numbers(path, method):
     X, Y = FRAME[["width", "count"]], FRAME[["sold", "size"]].set_axis([0, 1], axis=1)
@@ -226,6 +229,7 @@ def test_names_of_tasks_may_be_numbers(path, method):
     pd.testing.assert_frame_equal(found, expected.set_axis(["0", "1"], axis=1))
 
 
+@pytest.mark.slow_except("predict_proba")
 @pytest.mark.parametrize("method", ["predict", "predict_proba"])
 def test_array_of_labels_has_the_names_that_the_estimator_gave(path, method):
     X = FRAME[["width", "count"]]
@@ -521,6 +525,7 @@ def test_without_pyarrow_the_error_says_how_to_install_it(clf, path, monkeypatch
         predict_table(clf, path)
 
 
+@pytest.mark.slow
 def test_needs_no_tensorflow(clf, path, tmp_path):
     save(clf, tmp_path / "m.sk_mtl")
     script = (

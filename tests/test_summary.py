@@ -126,6 +126,7 @@ def test_summary_of_an_unfitted_estimator_is_refused():
         make_tiny().summary()
 
 
+@pytest.mark.slow
 def test_tasks_have_their_classes_cells_and_state(fitted):
     tasks = fitted.summary().tasks
 
@@ -153,6 +154,7 @@ def test_losses_of_tasks_are_those_of_the_history(fitted):
     assert tasks["val_loss"].isna().all()
 
 
+@pytest.mark.slow
 def test_losses_are_those_of_the_epoch_that_was_kept(stopped):
     summary, best = stopped.summary(), stopped.best_iter_ - 1
     assert summary.losses.index.tolist() == ["loss", "objective", "val_loss"]
@@ -172,7 +174,7 @@ def test_names_that_would_clash_in_the_history_have_their_own_losses():
     assert tasks.loc["a", "loss"] == clf.history_["a_loss"][clf.best_iter_ - 1]
 
 
-@pytest.mark.slow_except("default", "all kinds")
+@pytest.mark.slow_except("default")
 @pytest.mark.parametrize(
     "params",
     [
@@ -191,6 +193,7 @@ def test_layers_and_parameters_are_those_of_the_keras_model(params):
     assert summary.n_parameters == clf.model_.count_params()
 
 
+@pytest.mark.slow
 def test_layers_of_a_whole_custom_network_have_their_shapes():
     def build():
         inputs = keras.Input((3,), name="X")
@@ -219,6 +222,7 @@ def test_layers_of_a_whole_custom_network_have_their_shapes():
     assert summary.n_parameters == 6 + 5 + 15
 
 
+@pytest.mark.slow
 def test_layer_that_is_called_twice_has_no_one_output():
     def build():
         inputs = keras.Input((3,))
@@ -261,6 +265,7 @@ def test_partial_fit_of_rows_without_labels_has_no_losses():
     assert "0 of 40 (0%)" in str(summary)
 
 
+@pytest.mark.slow
 def test_uncertainty_shows_the_weights_it_has_learned():
     clf = make_tiny(task_weighting="uncertainty", epochs=5).fit(X, Y.iloc[:, :2])
     np.testing.assert_array_equal(clf.summary().tasks["weight"], clf.task_weights_)
@@ -313,6 +318,7 @@ def test_without_early_stopping_nothing_was_watched(fitted):
     assert "early stopping   off" in str(fitted.summary())
 
 
+@pytest.mark.slow_except("0.1-None", "0.0-None", "auto-None")
 @pytest.mark.parametrize("unlabelled", [None, "pseudo_labels"])
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1, "auto"])
 def test_label_smoothing_and_unlabelled_are_told_if_they_act(unlabelled, label_smoothing):
@@ -345,6 +351,7 @@ def test_what_was_fitted_is_told_after_parameters_have_changed(smoothing, way):
     assert plain.summary().label_smoothing == 0.0
 
 
+@pytest.mark.slow
 def test_label_smoothing_is_not_told_of_the_focal_loss():
     clf = make_tiny(epochs=1, loss="focal", label_smoothing="auto")
     assert "label smoothing" not in str(clf.fit(X, Y["colour"]).summary())
@@ -398,6 +405,7 @@ def test_text_of_a_small_summary():
     assert repr(clf.summary()) == str(clf.summary())
 
 
+@pytest.mark.slow_except("1-1")
 @pytest.mark.parametrize(("n_tasks", "n_lines"), [(1, 1), (12, 12), (13, 12), (60, 12), (617, 12)])
 def test_text_leaves_out_the_middle_of_many_tasks(n_tasks, n_lines):
     summary = summary_of_many(n_tasks)
@@ -517,7 +525,7 @@ def test_html_of_an_estimator_names_it_and_its_parameters(params, wrap):
     assert not [link for link in links_of(html) if "MultiTask" in link or "sk_mtl" in link]
 
 
-@pytest.mark.slow_except("default-*", "*-alone")
+@pytest.mark.slow_except("default-*", "markup-alone")
 @pytest.mark.parametrize("wrap", WRAPPED)
 @pytest.mark.parametrize("params", PARAMS)
 def test_html_of_a_fitted_estimator_says_so(params, wrap):
@@ -546,6 +554,7 @@ def links_of(html):
     return re.findall(r'href="([^"]+)"', html)
 
 
+@pytest.mark.slow
 def test_html_of_a_view_and_of_a_clone_are_drawn(fitted):
     assert "TaskView" in estimator_html_repr(fitted.task_view("colour"))
     assert "Not fitted" in estimator_html_repr(clone(fitted))

@@ -134,6 +134,7 @@ def test_view_of_an_unfitted_estimator_is_refused():
         make_tiny().task_view("grade")
 
 
+@pytest.mark.slow
 def test_view_of_one_dimensional_y_is_the_task(fitted):
     clf = make_tiny().fit(X, Y["grade"])
     view = clf.task_view("grade")
@@ -184,6 +185,7 @@ def test_view_accepts_what_its_estimator_accepts(standardize, form):
         assert (of_view.allow_nan, of_view.sparse) == (standardize, True)
 
 
+@pytest.mark.slow
 def test_view_takes_cells_that_are_missing_and_sparse_rows(fitted):
     holes = X.to_numpy(copy=True)
     holes[::7, 0] = np.nan
@@ -251,6 +253,7 @@ def test_score_is_nan_when_no_row_has_a_label(view):
     assert np.isnan(view.score(X, np.full(N_ROWS, np.nan)))
 
 
+@pytest.mark.slow_except("declared")
 @pytest.mark.parametrize("classes", [None, {"fits": [0, 1]}], ids=["unknown", "declared"])
 def test_predicting_a_task_that_had_no_label_is_refused(classes):
     # Its probabilities are NaN; the first class, which argmax would give, is no prediction.
@@ -436,6 +439,7 @@ def test_partial_dependence_display_is_drawn(form, axes):
     assert found["average"][2, -1] > found["average"][2, 0]
 
 
+@pytest.mark.slow_except("fits-*", "grade-estimator", "grade-pipeline")
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("task", TASKS)
 def test_decision_boundary_display_is_drawn(task, form, axes):

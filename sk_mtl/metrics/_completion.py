@@ -105,10 +105,10 @@ def completion_score(
     >>> from sk_mtl import MultiTaskClassifier
     >>> from sk_mtl.metrics import completion_score
     >>> rng = np.random.default_rng(0)
-    >>> X, copied = rng.normal(size=(400, 2)), rng.integers(2, size=400)
+    >>> X, copied = rng.normal(size=(200, 2)), rng.integers(2, size=200)
     >>> Y = np.column_stack([copied, copied])  # X tells nothing, one task all of the other
-    >>> clf = MultiTaskClassifier(known_labels=True, random_state=0).fit(X[:300], Y[:300])
-    >>> scores = completion_score(clf, X[300:], Y[300:], pattern="tasks")
+    >>> clf = MultiTaskClassifier((32,), epochs=30, known_labels=True, random_state=0)
+    >>> scores = completion_score(clf.fit(X[:150], Y[:150]), X[150:], Y[150:], pattern="tasks")
     >>> float(scores.loc["mean", "completed"])
     1.0
     >>> bool(scores.loc["mean", "without_labels"] < 0.7)
@@ -155,8 +155,8 @@ class CompletionScorer(BaseEstimator):
     >>> from sk_mtl import MultiTaskClassifier
     >>> from sk_mtl.metrics import CompletionScorer
     >>> rng = np.random.default_rng(0)
-    >>> X, copied = rng.normal(size=(400, 2)), rng.integers(2, size=400)
-    >>> clf = MultiTaskClassifier(known_labels=True, random_state=0)
+    >>> X, copied = rng.normal(size=(200, 2)), rng.integers(2, size=200)
+    >>> clf = MultiTaskClassifier((32,), epochs=30, known_labels=True, random_state=0)
     >>> scorer = CompletionScorer("accuracy", pattern="tasks")
     >>> cross_val_score(clf, X, np.column_stack([copied, copied]), cv=2, scoring=scorer)
     array([1., 1.])

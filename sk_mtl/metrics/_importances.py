@@ -125,10 +125,10 @@ def task_importances(
     >>> from sk_mtl import MultiTaskClassifier
     >>> from sk_mtl.metrics import task_importances
     >>> rng = np.random.default_rng(0)
-    >>> X = rng.normal(size=(400, 3))
+    >>> X = rng.normal(size=(200, 3))
     >>> Y = np.column_stack([X[:, 0] > 0, X[:, 1] > 0])
-    >>> clf = MultiTaskClassifier(random_state=0).fit(X[:300], Y[:300])
-    >>> found = task_importances(clf, X[300:], Y[300:], random_state=0)
+    >>> clf = MultiTaskClassifier((32,), epochs=30, random_state=0).fit(X[:150], Y[:150])
+    >>> found = task_importances(clf, X[150:], Y[150:], random_state=0)
     >>> found.loc[found["lower"] > 0.1, ["task", "feature"]].values.tolist()
     [['y0', 0], ['y1', 1]]
     """

@@ -54,10 +54,10 @@ class LabelEffectsDisplay(SingleAxes):
     >>> from sk_mtl import MultiTaskClassifier
     >>> from sk_mtl.plotting import LabelEffectsDisplay
     >>> rng = np.random.default_rng(0)
-    >>> X, labels = rng.normal(size=(300, 2)), rng.integers(2, size=(300, 2))
+    >>> X, labels = rng.normal(size=(150, 2)), rng.integers(2, size=(150, 2))
     >>> Y = np.column_stack([labels, labels[:, 0]])  # the third task is a copy of the first
-    >>> clf = MultiTaskClassifier(known_labels=True, random_state=0).fit(X, Y)
-    >>> effects = LabelEffectsDisplay.from_estimator(clf, X, Y).effects
+    >>> clf = MultiTaskClassifier((32,), epochs=30, known_labels=True, random_state=0)
+    >>> effects = LabelEffectsDisplay.from_estimator(clf.fit(X, Y), X, Y).effects
     >>> bool(effects[2, 0] > 0.3), bool(effects[2, 1] < 0.1)
     (True, True)
     """

@@ -54,10 +54,10 @@ class TaskImportancesDisplay:
     >>> from sk_mtl import MultiTaskClassifier
     >>> from sk_mtl.plotting import TaskImportancesDisplay
     >>> rng = np.random.default_rng(0)
-    >>> X = rng.normal(size=(400, 3))
+    >>> X = rng.normal(size=(200, 3))
     >>> Y = np.column_stack([X[:, 0] > 0, X[:, 1] > 0])
-    >>> clf = MultiTaskClassifier(random_state=0).fit(X[:300], Y[:300])
-    >>> display = TaskImportancesDisplay.from_estimator(clf, X[300:], Y[300:], random_state=0)
+    >>> clf = MultiTaskClassifier((32,), epochs=3, random_state=0).fit(X[:150], Y[:150])
+    >>> display = TaskImportancesDisplay.from_estimator(clf, X[150:], Y[150:], random_state=0)
     >>> display.task_names
     ['y0', 'y1']
     """

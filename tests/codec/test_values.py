@@ -10,7 +10,7 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
@@ -96,6 +96,7 @@ plain = st.recursive(
 )
 
 
+@settings(max_examples=settings.default.max_examples * 2 // 5)
 @given(plain)
 def test_any_nest_of_plain_values_comes_back(value):
     assert_identical(value, store(value))

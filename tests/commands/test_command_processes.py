@@ -44,6 +44,7 @@ def run(script, *arguments, **options):
 # ------------------------------------------------------------------------------------- imports
 
 
+@pytest.mark.slow
 def test_predictions_and_scores_need_no_tensorflow(folder):
     script = WITHOUT_TENSORFLOW.replace(
         "sys.exit(main(sys.argv[1:]))",
@@ -71,6 +72,7 @@ def test_onnx_needs_no_tensorflow(folder):
     assert ended.returncode == 0, ended.stderr
 
 
+@pytest.mark.slow
 def test_help_imports_neither_tensorflow_nor_matplotlib():
     script = (
         "import sys, contextlib, io\n"

@@ -1,8 +1,11 @@
 """``python -m sk_mtl complete``: what it writes, what it prints, and what it refuses."""
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pytest
+from command_tables import PARAMS, TINY
 
 from sk_mtl import MultiTaskClassifier, load_model, save_model
 from sk_mtl.__main__ import main
@@ -22,7 +25,7 @@ TABLE = pd.DataFrame(
 )
 HOLES = RNG.random((N, 2)) < 0.3
 TABLE[["a", "b"]] = TABLE[["a", "b"]].mask(HOLES)
-SETTINGS = ["--tasks", "a,b", "--drop", "id,person"]
+SETTINGS = ["--tasks", "a,b", "--drop", "id,person", *TINY]
 
 
 @pytest.fixture
@@ -45,9 +48,11 @@ def fitted(tmp_path_factory):
     return folder
 
 
-def expected(**params):
+@cache
+def expected():
+    """Return the estimator that the command makes, fitted to the table, and its X."""
     X = TABLE[["size", "colour"]].astype({"colour": "category"})
-    clf = MultiTaskClassifier(**{"known_labels": True, "random_state": 0, **params})
+    clf = MultiTaskClassifier(known_labels=True, random_state=0, **PARAMS)
     return clf.fit(X, TABLE[["a", "b"]]), X
 
 
@@ -144,7 +149,7 @@ def test_codes_may_be_negative_numbers(folder):
 
 def test_groups_and_indicator_reach_the_estimator(folder):
     extras = ["--group", "person", "--indicator", "--save-model", str(folder / "m.sk_mtl")]
-    assert run(folder, "--tasks", "a,b", "--drop", "id", *extras, "--quiet") == 0
+    assert run(folder, "--tasks", "a,b", "--drop", "id", *TINY, *extras, "--quiet") == 0
     clf = load_model(folder / "m.sk_mtl")
     assert clf.known_labels == "with_indicator"
     assert clf.feature_names_in_.tolist() == ["size", "colour"]

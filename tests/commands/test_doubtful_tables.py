@@ -27,6 +27,7 @@ def evaluate(folder, table, *arguments):
     return main(["evaluate", *paths, "--bootstraps", "0", *arguments])
 
 
+@pytest.mark.slow
 def test_unknown_labels_are_told(folder, capsys):
     table = make_census(60)
     table.loc[:4, "education"] = "not asked"
@@ -72,6 +73,7 @@ def test_test_table_needs_the_groups(folder, capsys):
     assert "has no column 'person', which --group names" in capsys.readouterr().err
 
 
+@pytest.mark.slow_except("0.2")
 @pytest.mark.parametrize("share", [0.2, 0.7])
 def test_share_of_groups_is_held(folder, share):
     table = make_census(200).assign(person=np.arange(200) // 2)
@@ -106,6 +108,7 @@ def test_dates_of_all_kinds_are_refused(folder, date, capsys):
     assert "hold dates or times: 'day'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_blanks_around_names_are_left_out(folder):
     table = make_census(60)
     table.rename(columns={"age": " age "}).to_csv(folder / "blanks.csv", index=False)
@@ -113,6 +116,7 @@ def test_blanks_around_names_are_left_out(folder):
     assert "age" in load_model(folder / "blanks.sk_mtl").feature_names_in_
 
 
+@pytest.mark.slow
 def test_task_with_a_class_for_every_row_is_told(folder, capsys):
     make_census(80).assign(wage=range(80)).to_csv(folder / "wages.csv", index=False)
     arguments = [a for a in FIT if a != "--quiet"]
@@ -126,6 +130,7 @@ def test_column_is_named_for_one_thing(folder, capsys):
     assert "sex" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_report_on_a_table_that_lacks_a_task(folder):
     pd.read_csv(folder / "table.csv").drop(columns="education").to_csv(
         folder / "lacks.csv", index=False

@@ -54,6 +54,7 @@ def assert_same_bits(first, second, X):
 # ----------------------------------------------------------------------------------------- fit
 
 
+@pytest.mark.slow
 def test_codes_in_a_csv_are_text_as_in_a_format_with_types(tmp_path):
     codes = ["01", "1", "02", "10"] * 25
     table = make_census(100).assign(code=codes)
@@ -93,6 +94,7 @@ def test_defaults_are_those_of_python_on_more_rows(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_weights_groups_and_known_labels_reach_the_estimator(tmp_path):
     table = make_census(120).assign(person=np.arange(120) // 2, w=np.arange(120) % 3)
     table.to_csv(tmp_path / "table.csv", index=False)
@@ -105,6 +107,7 @@ def test_weights_groups_and_known_labels_reach_the_estimator(tmp_path):
     assert_same_bits(load_model(tmp_path / "m.sk_mtl"), clf, X)
 
 
+@pytest.mark.slow
 def test_numbers_are_categories_on_request(tmp_path):
     make_census(100).to_csv(tmp_path / "table.csv", index=False)
     assert fit(tmp_path, "--categorical", "num_emp") == 0

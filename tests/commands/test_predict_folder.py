@@ -55,6 +55,7 @@ def assert_same_as_one_file(folder, model, *arguments):
     pd.testing.assert_frame_equal(pd.read_parquet(many), pd.read_parquet(one), check_exact=True)
 
 
+@pytest.mark.slow_except("65536")
 @pytest.mark.parametrize("rows_of_a_batch", [7, 65_536])
 def test_folder_gives_the_file_of_one_table(folder, model, monkeypatch, rows_of_a_batch):
     monkeypatch.setattr(command, "_ROWS_OF_A_BATCH", rows_of_a_batch)

@@ -254,6 +254,7 @@ def test_complete_fills_holes_and_leaves_the_rest_as_it_was(tmp_path, ending):
     assert new.missing_user_values.get("x") == meta.missing_user_values.get("x")
 
 
+@pytest.mark.slow_except("sav")
 @pytest.mark.parametrize("ending", ["dta", "sav"])
 def test_codes_that_are_kept_are_labels_and_stay(tmp_path, ending):
     again = write_survey(tmp_path / f"survey.{ending}")
@@ -272,6 +273,7 @@ def test_other_formats_get_labels_as_text(tmp_path):
     assert found.columns.tolist()[0] == "x"
 
 
+@pytest.mark.slow
 def test_model_knows_the_codes_that_it_was_fitted_with(tmp_path):
     write_survey(tmp_path / "survey.dta")
     model = ["--model", str(tmp_path / "m.sk_mtl")]

@@ -149,6 +149,7 @@ def test_callback_survives_a_table_without_a_task_to_learn():
     assert recorder.events == ["setup", "fit 0 of 3", "end of fit", "teardown"]
 
 
+@pytest.mark.slow_except("pipeline")
 @needs_callbacks
 @pytest.mark.parametrize("wrap", ["pipeline", "search"])
 def test_scoring_monitor_scores_epochs_within_other_estimators(wrap):

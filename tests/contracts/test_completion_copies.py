@@ -68,6 +68,7 @@ COPIES = {
 }
 
 
+@pytest.mark.slow_except("deepcopy", "save_model", "skops")
 @pytest.mark.parametrize("way", COPIES)
 def test_a_copy_completes_alike(way):
     assert_same_completions(COPIES[way](fitted()), fitted())
@@ -215,6 +216,7 @@ def kill(monkeypatch):
 STOPS = {"early_stopping": True, "validation_fraction": 0.3}
 
 
+@pytest.mark.slow_except("plain")
 @pytest.mark.parametrize("params", [{}, STOPS], ids=["plain", "early stopping"])
 def test_killed_fit_goes_on_to_the_same_bits(tmp_path, kill, params):
     whole = make(**params).fit(X, Y)
@@ -225,6 +227,7 @@ def test_killed_fit_goes_on_to_the_same_bits(tmp_path, kill, params):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow_except("False")
 @pytest.mark.parametrize("known", [False, True])
 def test_checkpoint_of_the_other_kind_of_network_is_not_gone_on_with(tmp_path, kill, known):
     kill(make(known_labels=not known, checkpoint=tmp_path), 3)
@@ -262,6 +265,7 @@ def test_setting_the_parameter_after_the_fit_changes_nothing():
     assert_same_completions(clf, fitted())
 
 
+@pytest.mark.slow_except("trunk")
 @pytest.mark.parametrize("is_whole", [False, True], ids=["trunk", "whole"])
 def test_a_model_of_your_own_is_refused(is_whole):
     inputs = keras.Input((3,))

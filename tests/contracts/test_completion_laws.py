@@ -65,9 +65,7 @@ WAYS = {
 }
 # A new program takes its time to be traced; these have one of the others, or parts of several.
 QUICK = {
-    "plain", "shared ensemble", "independent ensemble", "heads", "no hidden layers",
-    "categories", "sparse", "folds", "best epochs by task", "calibrated", "refitted",
-    "class weights", "partial_fit", "warm start",
+    "plain", "shared ensemble", "sparse", "best epochs by task", "calibrated", "partial_fit",
 }  # fmt: skip
 ways = pytest.mark.parametrize(
     "way", [pytest.param(way, marks=[pytest.mark.slow] * (way not in QUICK)) for way in WAYS]
@@ -109,9 +107,13 @@ def take(features, rows):
 def test_ways_are_what_they_are_called():
     assert len(fitted("best epochs by task")[0]._fitted.network.best_weights.values) > 1
     assert (fitted("calibrated")[0].temperatures_ != 1).all()
-    assert fitted("folds")[0]._fitted.stopping["n_folds"] == 5
     for clf, _ in map(fitted, QUICK):
         assert clf._fitted.knows_labels
+
+
+@pytest.mark.slow
+def test_folds_are_folds():
+    assert fitted("folds")[0]._fitted.stopping["n_folds"] == 5
 
 
 # ------------------------------------------------------------------------------------------------

@@ -65,6 +65,7 @@ def accuracy(predicted, name):
     return np.mean(hits, where=HAS_LABEL[name])
 
 
+@pytest.mark.slow
 def test_the_model_is_right_in_some_rows_only(predicted):
     assert 0 < accuracy(predicted, "int64") < 1
 
@@ -125,6 +126,7 @@ def test_folds_are_joined_without_rounding(name):
     np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_fold_without_labels_does_not_round_the_others():
     y = FORMS["int64"]().assign(w=CODES % 2)
     y.loc[:35, "q"] = -1
@@ -136,6 +138,7 @@ def test_a_fold_without_labels_does_not_round_the_others():
     assert set(predicted["q"][:36]) <= set(CLASSES)
 
 
+@pytest.mark.slow
 def test_a_frame_of_probabilities_names_60_bits_beside_floats_and_booleans():
     y = FORMS["int64"]().assign(float=CODES.astype(float), flag=CODES > 0, bit=CODES % 2)
     clf = make().fit(X, y)

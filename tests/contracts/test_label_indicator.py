@@ -71,6 +71,7 @@ def assert_same_completions(first, second):
 # ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow_except("best epochs by task", "calibrated")
 @ways
 def test_rows_without_known_labels_have_the_bits_of_predict_proba(way):
     expected = fitted(way).predict_proba(X)
@@ -212,6 +213,7 @@ def test_same_seed_gives_the_same_bits():
     assert_same_fits(make().fit(X, Y), fitted(), X)
 
 
+@pytest.mark.slow
 def test_it_is_another_network_than_without_indicator():
     other = make(known_labels=True).fit(X, Y)
     assert fitted().model_.input.shape[1] == other.model_.input.shape[1] + 3
@@ -232,12 +234,14 @@ def test_tables_are_filled():
     assert (table == frame)[frame.notna()].stack().all()
 
 
+@pytest.mark.slow
 def test_a_single_task_is_completed_by_x_alone():
     clf = make().fit(X, Y[:, 1])
     found = clf.complete_proba(X, Y[:, 1], leave_one_out=True)
     np.testing.assert_array_equal(found, clf.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_two_tasks_of_which_one_row_has_both():
     labels = CODES[:, :2].astype(float)
     labels[:40, 0], labels[41:, 1] = np.nan, np.nan
@@ -289,6 +293,7 @@ def test_other_words_are_refused(value):
         make(known_labels=value).fit(X, Y)
 
 
+@pytest.mark.slow_except("True")
 @pytest.mark.parametrize("before", [False, True])
 def test_change_to_it_is_refused(before):
     clf = make(warm_start=True, known_labels=before).fit(X, Y)

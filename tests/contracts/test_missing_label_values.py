@@ -165,6 +165,7 @@ def test_view_scores_its_own_missing_labels(task, with_nan):
     assert TaskView(pipeline, task).score(X, CODED[name]) == expected
 
 
+@pytest.mark.slow_except("0")
 @pytest.mark.parametrize("key", ["ill", 0])
 def test_view_of_one_task_scores_its_missing_labels(key, with_nan):
     expected = make_tiny().fit(X, Y["ill"]).task_view(0).score(X, Y["ill"])

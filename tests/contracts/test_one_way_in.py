@@ -111,6 +111,9 @@ def test_fit_reads_every_kind_alike(kind):
     np.testing.assert_allclose(found, expected, atol=1e-5 if sp.issparse(X) else 0)
 
 
+@pytest.mark.slow_except(
+    "validation_data-*", "cv-*", "warm start-*", "partial_fit-*", "pseudo-labels-narwhals"
+)
 @pytest.mark.parametrize("name", ["NA", "Arrow", "narwhals"])
 @pytest.mark.parametrize("fit", FITS.values(), ids=FITS)
 def test_other_fits_read_every_kind_alike(name, fit):
@@ -120,6 +123,7 @@ def test_other_fits_read_every_kind_alike(name, fit):
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.slow_except("narwhals")
 @pytest.mark.filterwarnings("ignore:.*class.*are not in each")
 @pytest.mark.parametrize("name", ["NA", "objects", "polars with categories", "narwhals"])
 def test_out_of_fold_predictions_read_every_kind_alike(name):

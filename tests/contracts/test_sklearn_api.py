@@ -150,6 +150,7 @@ def test_scikit_learn_common_check(estimator, check):
         check(estimator)
 
 
+@pytest.mark.slow_except("True")
 @pytest.mark.parametrize("sparse", [False, True])
 def test_weights_equal_repeated_rows_in_float32(sparse):
     # What scikit-learn's check asks, at a tolerance that float32 can keep: the largest relative
@@ -221,7 +222,7 @@ def test_search_takes_missing_labels(search, cv):
     assert 0 <= found.score(X, Y) <= 1
 
 
-@pytest.mark.slow_except("mixed", "nullable", "text 1-D")
+@pytest.mark.slow_except("mixed")
 @pytest.mark.parametrize("kind", KINDS)
 def test_search_with_integer_cv_takes_y_of_every_kind(kind):
     y = make_labels(kind)
@@ -297,6 +298,7 @@ def test_cross_val_score_takes_an_integer_cv():
     assert cross_val_score(make_tiny(), X, Y, cv=2).tolist() == by_hand
 
 
+@pytest.mark.slow
 def test_cross_validate_returns_estimators_and_train_scores():
     results = cross_validate(
         make_tiny(), X, Y, cv=2, return_estimator=True, return_train_score=True
@@ -386,6 +388,7 @@ def test_curve_display_is_drawn_from_the_estimator(display):
     plt.close(drawn.figure_)
 
 
+@pytest.mark.slow_except("mixed", "array", "nullable", "text 1-D")
 @pytest.mark.parametrize("kind", KINDS)
 def test_cross_val_predict_of_labels_predicts_each_row_by_the_other_folds(kind):
     y = make_labels(kind)
@@ -570,6 +573,13 @@ def test_guard_knows_the_label_that_means_missing(sentinel):
         cross_val_predict(guarded, X, y, cv=2, method="predict_proba")
 
 
+@pytest.mark.slow_except(
+    "frame-pipeline",
+    "frame-search",
+    "array 1-D-estimator",
+    "array 1-D-pipeline",
+    "array 1-D-search",
+)
 @pytest.mark.parametrize("wrap", ["estimator", "pipeline", "search"])
 @pytest.mark.parametrize("form", ["frame", "array 1-D"])
 def test_guard_lets_a_complete_y_pass(form, wrap):
@@ -701,6 +711,7 @@ def test_joblib_load_maps_the_weights_from_disk(tmp_path):
     np.testing.assert_array_equal(probabilities_of(twin), probabilities_of(clf))
 
 
+@pytest.mark.slow
 def test_cloudpickle_carries_an_estimator_with_a_local_callback():
     cloudpickle = pytest.importorskip("cloudpickle")
 

@@ -486,6 +486,7 @@ def test_calibrator_of_the_view_keeps_the_classes_apart(kind, how):
     assert np.mean(calibrator.fit(X, y).predict(X) == np.asarray(y)) > 0.8
 
 
+@pytest.mark.slow_except("folds", "one network")
 @pytest.mark.parametrize("how", CALIBRATORS)
 def test_calibrator_of_three_classes_passes_where_it_works(how):
     y = np.digitize(X["width"], [-0.5, 0.5])
@@ -497,6 +498,7 @@ def test_calibrator_of_three_classes_passes_where_it_works(how):
             calibrator.fit(X, y)
 
 
+@pytest.mark.slow
 def test_calibrator_of_a_classifier_around_the_estimator_passes():
     y = (X["width"] > 0).to_numpy() * 1
     bag = ensemble.BaggingClassifier(make_tiny(**LEARNS), n_estimators=2, random_state=0)

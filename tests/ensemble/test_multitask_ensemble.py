@@ -154,6 +154,7 @@ def test_settings_for_other_stopping_do_not_apply(params):
     assert_same_arrays(plain.predict_proba(X), other.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_candidates_stop_by_the_rows_that_they_are_judged_by():
     clf = make(estimator=make_tiny(epochs=60), param_distributions={"n_iter_no_change": [1, 2, 3]})
     clf.fit(X, Y)
@@ -207,6 +208,7 @@ def test_task_without_labels_is_predicted_as_missing():
     assert clf.predict_proba(X)["unknown"].shape == (60, 0)
 
 
+@pytest.mark.slow_except("text")
 @pytest.mark.parametrize("last", ["1d", "array", "text"])
 def test_labels_in_every_form(last):
     y = {"1d": (X[:, 0] > 0).astype(int), "array": Y.isna().to_numpy()[:, [1, 1]]}.get(last)
@@ -220,6 +222,7 @@ def test_labels_in_every_form(last):
     assert 0 <= clf.score(X, y) <= 1
 
 
+@pytest.mark.slow
 def test_classes_that_a_fold_lacks_have_a_probability():
     labels = Y.assign(sign=Y["sign"].where(np.arange(60) > 0, "rare"))
     folds = [(np.arange(30), np.arange(30, 60)), (np.arange(30, 60), np.arange(30))]
@@ -230,6 +233,7 @@ def test_classes_that_a_fold_lacks_have_a_probability():
     np.testing.assert_allclose(clf.predict_proba(X)["sign"].sum(axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_defaults_learn_a_table():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(120, 3))
@@ -281,6 +285,7 @@ def test_pipelines_and_searches_take_it():
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
+@pytest.mark.slow
 def test_sentinels_are_missing_labels():
     clf = make(estimator=make_tiny(missing_label=-1))
     codes = Y["grade"].fillna(-1).astype(int).to_numpy()

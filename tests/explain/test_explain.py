@@ -83,6 +83,7 @@ def test_a_task_is_asked_for_by_name_or_position(task):
     np.testing.assert_array_equal(found.values, fitted().explain(X[:5], background=X)[1].values)
 
 
+@pytest.mark.slow
 def test_a_column_of_labels_has_one_explanation():
     clf = make_tiny(**FIXED).fit(X, Y["grade"])
     found = clf.explain(X[:5], background=X)
@@ -106,6 +107,7 @@ def test_features_of_an_array_are_numbered():
     assert fitted().explain(X[:5], 0).feature_names == ["x0", "x1", "x2", "x3"]
 
 
+@pytest.mark.slow
 def test_features_of_a_frame_have_their_names():
     found = fitted_frame().explain(FRAME[:5], 0)
     assert found.feature_names == ["age", "height", "weight", "city"]
@@ -432,6 +434,7 @@ for task, of_task in found.items():
 """
 
 
+@pytest.mark.slow
 def test_built_networks_are_explained_without_tensorflow(tmp_path):
     path = tmp_path / "model.pickle"
     path.write_bytes(pickle.dumps((fitted(), X)))

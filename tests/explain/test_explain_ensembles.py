@@ -31,6 +31,7 @@ def fitted():
     return make().fit(X, Y)
 
 
+@pytest.mark.slow
 def test_values_and_base_add_up_to_the_probabilities():
     found = fitted().explain(X[:9], background=X[20:40], random_state=0)
     for task, proba in fitted().predict_proba(X[:9]).items():
@@ -66,6 +67,7 @@ def test_one_column_of_labels_has_one_explanation():
     np.testing.assert_allclose(total, ensemble.predict_proba(X[:5]), rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_fold_without_labels_of_a_task_tells_nothing_of_it():
     few = Y.assign(rare=np.nan)
     few.loc[:29, "rare"] = np.arange(30) % 2

@@ -127,6 +127,7 @@ def near(table, row, others):
     return x, found, few
 
 
+@pytest.mark.slow_except("plain")
 @IN_EVERY_RUN
 @ALL
 def test_values_and_base_add_up_to_the_probabilities(kind):

@@ -44,6 +44,7 @@ def coefficients():
     return outputs[1:] - outputs[0]  # of tasks y0 and y1, then of three classes
 
 
+@pytest.mark.slow_except("y1-1")
 @pytest.mark.parametrize(("task", "column"), [("y0", 0), ("y1", 1)])
 def test_values_of_a_linear_network_are_coefficients_times_deviations(task, column):
     found = linear().explain(X[:7], task, background=X[50:70], output="log_odds")
@@ -97,6 +98,7 @@ def symmetric():
     return clf.explain(columns[:5], background=columns[20:30])
 
 
+@pytest.mark.slow
 def test_equal_columns_with_equal_weights_get_equal_values():
     for of_task in symmetric():
         np.testing.assert_allclose(of_task.values[:, 0], of_task.values[:, 1], atol=1e-7)
@@ -108,6 +110,7 @@ def test_a_column_that_the_network_does_not_read_gets_nothing():
         np.testing.assert_allclose(of_task.values[:, 4], 0, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_a_constant_column_gets_exactly_nothing():
     constant = np.column_stack([X[:, :4], np.ones(len(X))])
     clf = make_tiny(**FIXED).fit(constant, Y)
@@ -116,6 +119,7 @@ def test_a_constant_column_gets_exactly_nothing():
         assert (of_task.values[:, :4] != 0).any()
 
 
+@pytest.mark.slow
 def test_a_row_equal_to_the_background_gets_exactly_nothing():
     for of_task in fitted().explain(X[:1], background=np.repeat(X[:1], 3, axis=0)):
         assert (of_task.values == 0).all()
@@ -168,6 +172,7 @@ def test_orders_have_no_bias():
     assert rms(mean) < 2 * rms(spread)
 
 
+@pytest.mark.slow_except("8")
 @pytest.mark.parametrize("n_features", range(1, 9))
 def test_up_to_eight_features_are_exact(n_features):
     clf = make_tiny(**FIXED, epochs=5).fit(X[:, :n_features], Y[:, 2])
@@ -180,6 +185,7 @@ def test_up_to_eight_features_are_exact(n_features):
     np.testing.assert_allclose(found.values[0], expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_rows_that_differ_in_few_features_are_exact_among_many():
     clf, near = fitted(), np.repeat(X[:1], 8, axis=0)
     near[np.arange(8), np.arange(8)] += 1
@@ -236,6 +242,7 @@ WIDE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", WIDE)
 def test_the_number_of_threads_changes_no_bit(kind):
     clf, wide_X = wide(**WIDE[kind])
@@ -268,6 +275,7 @@ def test_other_tasks_change_no_bit(output, n_features):
     assert_same_values(whole, alone)
 
 
+@pytest.mark.slow
 def test_many_tasks_at_once_are_those_one_by_one():
     many_X, many_Y = make_multitask_classification(
         n_samples=60, n_tasks=12, n_features=12, random_state=0

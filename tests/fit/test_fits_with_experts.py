@@ -2,6 +2,7 @@
 
 import io
 import pickle
+from functools import cache
 from unittest import mock
 
 import numpy as np
@@ -36,7 +37,11 @@ Y = pd.DataFrame(
     }
 )
 Y.loc[::3, "grade"] = np.nan
-EACH = pytest.mark.parametrize("sharing", SHARING)
+FIRST = {"mmoe", "ple"}
+EACH = pytest.mark.parametrize(
+    "sharing",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name not in FIRST)) for name in SHARING],
+)
 
 
 def settings_of(sharing):
@@ -55,10 +60,15 @@ def fit(sharing, X=X, Y=Y, **params):
     return make(sharing, **params).fit(X, Y)
 
 
+@cache
+def fitted(sharing):
+    """Return an estimator for tests that change nothing in it."""
+    return fit(sharing)
+
+
 @EACH
 def test_same_fit_has_the_same_bits_in_any_form_of_x(sharing):
-    first = fit(sharing, dropout=0.2)
-    assert_same_fits(first, fit(sharing, dropout=0.2), X)
+    assert_same_fits(fitted(sharing), fit(sharing), X)
     X_few = np.where(np.abs(X) > 0.7, X, 0)
     dense, sparse = (fit(sharing, form(X_few)) for form in (np.array, sp.csr_matrix))
     assert_same_fits(dense, sparse, X_few)
@@ -88,9 +98,20 @@ def test_a_task_without_labels_leaves_its_own_experts_as_they_were():
     assert (before[:, :-4] != after[:, :-4]).any(axis=0).all()
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        pytest.param(
+            {"head_hidden_layer_sizes": {"grade": (3,)}, "normalization": "layer"},
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["plain", "heads"],
+)
 @EACH
-def test_predictions_are_those_of_the_keras_model(sharing):
-    clf = fit(sharing, head_hidden_layer_sizes={"grade": (3,)}, normalization="layer")
+def test_predictions_are_those_of_the_keras_model(sharing, params):
+    clf = fit(sharing, **params) if params else fitted(sharing)
     assert all(isinstance(f, NetworkForward) for f in clf._fitted.network._prepared())
     probabilities = clf.to_keras()(X)
     for name, found in zip(Y.columns, clf.predict_proba(X), strict=True):
@@ -99,7 +120,7 @@ def test_predictions_are_those_of_the_keras_model(sharing):
 
 @EACH
 def test_fitted_estimator_goes_through_pickle_and_a_safe_file(sharing):
-    clf = fit(sharing, dropout=0.2, l2=1e-3, restore_best="per_task", early_stopping=True)
+    clf = fit(sharing, restore_best="per_task", early_stopping=True)
     file = io.BytesIO()
     save_model(clf, file)
     file.seek(0)
@@ -128,7 +149,8 @@ def test_warm_start_with_other_experts_is_refused(change):
         clf.set_params(**change).fit(X, Y)
 
 
-@pytest.mark.slow_except("mmoe")
+@pytest.mark.slow
+@pytest.mark.release_except("mmoe")
 @EACH
 def test_networks_of_a_search_are_those_of_fits_alone(sharing):
     base = make(sharing, jit_compile=True, dropout=0.2)
@@ -138,7 +160,8 @@ def test_networks_of_a_search_are_those_of_fits_alone(sharing):
     assert_same_predictions(search.best_estimator_, alone, X, atol=1e-5)
 
 
-@pytest.mark.slow_except("cgc")
+@pytest.mark.slow
+@pytest.mark.release_except("cgc")
 @EACH
 def test_killed_fit_goes_on_to_the_same_bits(sharing, tmp_path, monkeypatch):
     monkeypatch.setattr(resume, "_PAUSE", 0)  # a checkpoint after each epoch
@@ -150,6 +173,7 @@ def test_killed_fit_goes_on_to_the_same_bits(sharing, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.release_except("cgc")
 @EACH
 def test_fits_in_a_pack_are_those_alone_but_for_rounding(sharing):
     def fit_in_packs(numbers, n_members):
@@ -168,7 +192,8 @@ def test_fits_in_a_pack_are_those_alone_but_for_rounding(sharing):
         assert_same_predictions(clf, alone, X, atol=1e-4)
 
 
-@pytest.mark.slow_except("ple")
+@pytest.mark.slow
+@pytest.mark.release_except("ple")
 @EACH
 def test_ensemble_of_fits_predicts_and_is_pickled(sharing):
     base, space = make(sharing, dropout=0.3), {"dropout": [0.1, 0.2]}
@@ -177,7 +202,8 @@ def test_ensemble_of_fits_predicts_and_is_pickled(sharing):
     assert_same_predictions(pickle.loads(pickle.dumps(ensemble)), ensemble, X)
 
 
-@pytest.mark.slow_except("mmoe")
+@pytest.mark.slow
+@pytest.mark.release_except("ple")
 @EACH
 def test_mixed_precision_is_close_to_float32(sharing):
     params = {"jit_compile": False, "head_hidden_layer_sizes": (3,)}
@@ -189,6 +215,7 @@ def test_mixed_precision_is_close_to_float32(sharing):
     assert predict_differently(mixed, single, X)
 
 
+@pytest.mark.slow
 def test_ensemble_of_fits_draws_no_members_for_networks_with_experts():
     drawn = [
         draw_candidates(make(sharing), None, 3, 4, 1, np.random.RandomState(0))[1:]
@@ -199,12 +226,16 @@ def test_ensemble_of_fits_draws_no_members_for_networks_with_experts():
     assert clf.fit(X, Y).predict_proba(X)["sign"].shape == (N, 2)
 
 
+@pytest.mark.slow_except("mmoe")
+@pytest.mark.release_except("mmoe", "ple")
 @EACH
 def test_one_task_in_one_dimension(sharing):
     clf = fit(sharing, Y=Y["odd"])
     assert clf.predict(X).shape == (N,)
 
 
+@pytest.mark.slow
+@pytest.mark.release_except("cgc", "ple")
 @EACH
 def test_known_labels_embeddings_and_unlabelled_cells_go_with_it(sharing):
     clf = fit(sharing, known_labels=True, numeric_embedding="periodic", unlabelled="consistency")
@@ -214,7 +245,7 @@ def test_known_labels_embeddings_and_unlabelled_cells_go_with_it(sharing):
 
 @EACH
 def test_explanation_adds_up(sharing):
-    clf = fit(sharing)
+    clf = fitted(sharing)
     explanation = clf.explain(X[:3], "grade", background=X[:10], random_state=0)
     total = explanation.values.sum(axis=1) + explanation.base_values
     np.testing.assert_allclose(total, clf.predict_proba(X[:3])["grade"], atol=1e-4)
@@ -226,6 +257,6 @@ def test_best_leaves_the_number_of_members_out_where_there_are_experts():
 
 
 def test_summary_names_the_structure():
-    assert "ple, 2 shared experts, 2 of each task" in str(fit("ple").summary())
-    assert "cross_stitch\n" in str(fit("cross_stitch").summary())
+    assert "ple, 2 shared experts, 2 of each task" in str(fitted("ple").summary())
+    assert "cross_stitch\n" in str(fitted("cross_stitch").summary())
     assert "sharing" not in str(make_tiny().fit(X, Y).summary())

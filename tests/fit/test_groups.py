@@ -57,6 +57,7 @@ def splits(monkeypatch):
     return seen
 
 
+@pytest.mark.slow_except("folds")
 @pytest.mark.parametrize("mode", MODES)
 def test_no_group_is_on_both_sides(mode, splits):
     make_tiny(**MODES[mode]).fit(X, Y, groups=GROUPS)
@@ -71,6 +72,7 @@ def test_without_groups_they_are_on_both_sides(splits):
     assert splits[0][0] & splits[0][1]
 
 
+@pytest.mark.slow_except("settings0")
 @pytest.mark.parametrize("settings", [{"refit": True, "calibrate": True}, {"ensemble_size": 2}])
 def test_all_that_validates_keeps_groups(settings, splits):
     make_tiny(**HELD_OUT, **settings).fit(X, Y, groups=GROUPS)
@@ -100,6 +102,7 @@ def test_groups_without_a_split_change_no_bit():
     assert_same_fits(grouped, plain, X)
 
 
+@pytest.mark.slow
 def test_unlabelled_rows_of_validation_groups_are_not_learned_from(monkeypatch):
     seen = []
     watch_trainings(monkeypatch, lambda job: seen.append(groups_of(job.unlabelled, job.validation)))
@@ -238,6 +241,7 @@ def draw_equal_rows():
     }
 
 
+@pytest.mark.slow_except("few copies", "one row many times", "bits")
 @pytest.mark.parametrize("name", draw_equal_rows())
 def test_rows_that_are_the_same_by_nature_are_not_told(name):
     X = draw_equal_rows()[name]

@@ -54,6 +54,7 @@ def statistics_of(clf):
 # ------------------------------------------------------------------------------ standardising
 
 
+@pytest.mark.slow
 def test_unit_of_a_feature_changes_no_bit(X, Y):
     # By powers of two, which float32 multiplies by exactly.
     units = np.float32([2**20, 2**-20, 1, 8])
@@ -69,6 +70,7 @@ def test_features_that_are_standardised_already_give_the_same_model(X, Y):
     np.testing.assert_allclose(proba(first, moved), proba(second, scaled), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_constant_feature_has_no_influence(X, Y):
     with_constant = np.hstack([X, np.full((N, 1), 1e30, np.float32)])
     clf = make().fit(with_constant, Y)
@@ -127,6 +129,7 @@ def test_warm_start_keeps_the_statistics(X, Y):
         clf.set_params(standardize=False).fit(X, Y)
 
 
+@pytest.mark.slow
 def test_features_are_left_as_they_are_when_asked_or_for_a_network_of_ones_own(X, Y):
     trunk = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
     plain = make(standardize=False).fit(X, Y)
@@ -160,6 +163,7 @@ def test_network_of_ones_own_gets_standardised_features_when_asked(X, Y, build):
     np.testing.assert_array_equal(proba(again, X), proba(clf, X))
 
 
+@pytest.mark.slow_except("False")
 @pytest.mark.parametrize("has_holes", [False, True])
 def test_saved_model_standardises(X, Y, has_holes):
     X = with_holes(X) if has_holes else X
@@ -186,6 +190,7 @@ def with_holes(X):
     return X
 
 
+@pytest.mark.slow
 def test_features_with_missing_cells_have_a_column_each_for_that(X, Y):
     clf = make(numeric_embedding=None).fit(with_holes(X), Y)
     assert clf.model_.get_layer("trunk_0").kernel.shape == (4 + 2, 4)
@@ -230,6 +235,7 @@ def test_that_a_cell_is_missing_can_tell_the_label():
     assert clf.score(X, y) > 0.9
 
 
+@pytest.mark.slow
 def test_missing_cells_come_from_frames_of_any_kind(X, Y):
     frame = pd.DataFrame(with_holes(X).astype(float), columns=list("abcd"))
     frame["c"] = np.arange(N)
@@ -288,6 +294,7 @@ def one_hot_by_hand(frame):
     return np.column_stack(columns).astype(float)
 
 
+@pytest.mark.slow
 def test_categories_are_what_columns_made_by_hand_are(Y):
     frame = make_frame()
     by_hand = one_hot_by_hand(frame)
@@ -314,6 +321,7 @@ def test_form_of_a_table_changes_no_bit(Y, convert):
     np.testing.assert_array_equal(proba(clf, other), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:No category of feature:UserWarning")
 def test_many_categories_of_a_feature_are_vectors():
     frame = pd.DataFrame({"job": pd.Categorical(np.arange(200) % 65), "b": np.arange(200.0)})
@@ -334,6 +342,7 @@ def test_unknown_category_is_a_missing_one(Y):
     np.testing.assert_array_equal(proba(clf, unknown), proba(clf, missing))
 
 
+@pytest.mark.slow
 def test_unknown_category_is_the_mean_of_all_where_none_was_missing(Y):
     frame = make_frame()
     linear = make(hidden_layer_sizes=()).fit(frame, Y)
@@ -381,6 +390,7 @@ def test_X_is_left_as_it_was(Y):
     assert all(a is b or a == b for a, b in zip(array[:, 0], make_frame()["age"], strict=True))
 
 
+@pytest.mark.slow
 def test_estimator_with_categories_is_kept_in_every_way(Y):
     frame = make_frame(n_jobs=N)
     clf = make().fit(frame, Y)
@@ -393,6 +403,7 @@ def test_estimator_with_categories_is_kept_in_every_way(Y):
             again.predict(frame[["job", "age", "rooms", "town"]])
 
 
+@pytest.mark.slow
 def test_searches_and_pipelines_take_raw_frames(Y):
     frame = make_frame()
     grid = {"categorical_features": ["from_dtype", ["job", "rooms", "town"]]}
@@ -407,6 +418,7 @@ def test_searches_and_pipelines_take_raw_frames(Y):
     assert clone(model).fit(frame, Y).predict(frame).shape == Y.shape
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:No category of feature:UserWarning")
 def test_training_goes_on_with_the_categories_it_began_with(Y):
     frame = make_frame()
@@ -418,6 +430,7 @@ def test_training_goes_on_with_the_categories_it_began_with(Y):
     assert np.isfinite(proba(warm, frame)).all()
 
 
+@pytest.mark.slow
 def test_numbers_beside_categories_may_be_left_as_they_are(Y):
     frame = make_frame()
     clf = make(standardize=False).fit(frame, Y)
@@ -467,6 +480,7 @@ def test_numbers_have_bins_as_it_comes(X, Y):
     assert "piecewise_linear" in names_of_layers(make().fit(frame, Y))
 
 
+@pytest.mark.slow
 def test_wide_tables_of_numbers_have_no_bins_as_they_come():
     X = np.random.default_rng(0).normal(size=(24, 257)).astype(np.float32)
     y = np.arange(24) % 2
@@ -477,6 +491,7 @@ def test_wide_tables_of_numbers_have_no_bins_as_they_come():
     assert "piecewise_linear" in names_of_layers(make(epochs=1).fit(X, y))
 
 
+@pytest.mark.slow
 def test_features_are_taken_as_they_are_where_nothing_is_standardised(X, Y):
     assert "piecewise_linear" not in names_of_layers(make(standardize=False).fit(X, Y))
     settings = {"hidden_layer_sizes": (256,), "model": build_trunk, "standardize": True}
@@ -543,7 +558,7 @@ def test_embeddings_from_sparse_features_are_those_from_dense_ones(X, Y, embeddi
     np.testing.assert_array_equal(proba(first, X), proba(second, sp.csr_matrix(X)))
 
 
-@pytest.mark.slow_except("piecewise_linear-False")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("embedding", "standardize"), [("piecewise_linear", False), ("periodic", True)]
 )
@@ -609,12 +624,14 @@ def test_stream_learns_categories_of_the_first_rows_with_labels(Y):
     np.testing.assert_array_equal(proba(stream, frame), proba(make().fit(frame, Y), frame))
 
 
+@pytest.mark.slow
 def test_fit_afresh_learns_other_categories(Y):
     frame = make_frame()
     clf = make().fit(frame.assign(job=pd.Categorical(["other"] * N)), Y).fit(frame, Y)
     np.testing.assert_array_equal(proba(clf, frame), proba(make().fit(frame, Y), frame))
 
 
+@pytest.mark.slow
 def test_embedding_of_bits_alone_is_none_and_training_goes_on(X, Y):
     bits = (X > 0).astype(float)
     clf = make(numeric_embedding="piecewise_linear", warm_start=True).fit(bits, Y)

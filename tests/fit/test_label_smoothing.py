@@ -133,7 +133,7 @@ def expected_objective(clf, shares):
     return total / n_cells
 
 
-@pytest.mark.slow_except("False-1")
+@pytest.mark.slow
 @pytest.mark.parametrize("members", [1, 3])
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_objective_is_smoothed_and_the_losses_are_not(members, jit_compile):
@@ -169,6 +169,7 @@ def test_objective_is_that_of_adjusted_logits():
     assert clf.history_["objective"][0] == pytest.approx(total / n_cells, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_watched_loss_is_that_of_the_labels():
     X_new, Y_new = make_data(200, seed=1)
     clf = make_tiny(label_smoothing=0.3, epochs=1).fit(X, Y, validation_data=(X_new, Y_new))
@@ -210,6 +211,7 @@ def test_refit_smooths_too():
     assert_same(clf, final)
 
 
+@pytest.mark.slow
 def test_focal_loss_takes_no_smoothing():
     with pytest.raises(
         ValueError, match=r"label_smoothing=0.1 applies to the cross-entropy.*'focal'"

@@ -55,7 +55,7 @@ def plain():
     return make_tiny().fit(X, Y)
 
 
-@pytest.mark.slow_except("adjusted")
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", RARE.values(), ids=RARE)
 def test_setting_changes_the_network_and_is_deterministic(plain, settings):
     clf = make_tiny(**settings).fit(X, Y)
@@ -92,6 +92,7 @@ def test_xla_gives_the_same_up_to_rounding():
 # -- Focal loss ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_focal_loss_of_exponent_0_is_the_cross_entropy(plain):
     clf = make_tiny(loss="focal", focal_gamma=0.0).fit(X, Y)
     for p, q in zip(clf.predict_proba(X_NEW), plain.predict_proba(X_NEW), strict=True):
@@ -153,6 +154,7 @@ def test_watched_loss_is_that_of_the_adjusted_logits():
     assert clf.history_["val_three_loss"][0] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_untrained_adjusted_network_predicts_equal_frequencies():
     # The mean of the rows is 0 to the network without bins.
     settings = {"numeric_embedding": None, "epochs": 1, "optimizer__learning_rate": 1e-9}
@@ -201,6 +203,7 @@ def test_other_frequencies_take_no_other_program(monkeypatch):
     assert len(built) == 4
 
 
+@pytest.mark.slow
 def test_streams_take_the_frequencies_of_the_call():
     clf = make_tiny(**RARE["all"]).partial_fit(X, Y, classes={t: [0, 1, 2] for t in Y.columns})
     clf.partial_fit(X[:50], Y[:50]).partial_fit(X[:3], Y[:3])

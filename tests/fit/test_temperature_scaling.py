@@ -40,7 +40,7 @@ def find_one(logits, codes, weight=None):
 # -- One task ------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow_except("3.0-5", "0.25-2")
+@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [2, 5])
 @pytest.mark.parametrize("factor", [0.25, 1.0, 3.0])
 def test_temperature_undoes_a_factor_on_calibrated_logits(n_classes, factor):
@@ -112,6 +112,7 @@ def draw_tasks(factors, n_rows):
     return log_odds * factors, codes
 
 
+@pytest.mark.slow
 def test_tasks_with_many_labels_have_temperatures_of_their_own():
     factors = np.array([0.7, 1.0, 2.5])
     logits, codes = draw_tasks(factors, 20_000)
@@ -157,6 +158,7 @@ def test_task_of_few_cells_that_is_far_off_is_not_outvoted_by_many_that_are_not(
     assert found[4] > 2.5
 
 
+@pytest.mark.slow
 def test_tasks_may_have_any_number_of_classes():
     (two, two_codes), (four, four_codes) = draw_cells(20_000, 2), draw_cells(20_000, 4, seed=1)
     logits = np.hstack([3 * (two[:, 1:] - two[:, :1]), four])
@@ -284,6 +286,7 @@ def test_model_gives_the_calibrated_logits_wherever_it_is_loaded(calibrated, tmp
     )
 
 
+@pytest.mark.slow
 def test_rows_held_out_by_early_stopping_are_used():
     clf = fit_quietly(make_tiny(early_stopping=True, validation_fraction=0.3, epochs=2), X, Y)
     assert (clf.temperatures_[:2] != 1).all()
@@ -335,6 +338,7 @@ def test_auto_calibrates_by_rows_that_are_never_trained_on(settings, n_rows, is_
     assert (clf.temperatures_[0] != 1) == is_calibrated
 
 
+@pytest.mark.slow
 def test_auto_lets_a_stream_begin():
     clf = make_tiny(calibrate="auto").partial_fit(X, Y["sign"], classes=["minus", "plus"])
     np.testing.assert_array_equal(clf.temperatures_, 1)
@@ -407,6 +411,7 @@ def test_summary_shows_temperatures_only_where_there_are_any(plain, calibrated):
     assert "temperature" not in str(plain.summary())
 
 
+@pytest.mark.slow
 def test_custom_networks_are_calibrated():
     def build(n_outputs=2):
         inputs = keras.Input((5,))

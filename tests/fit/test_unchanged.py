@@ -30,6 +30,7 @@ def save_and_load(clf):
     return load_model(io.BytesIO(file.getvalue()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_another_seed_is_told(method):
     clf = make_tiny(warm_start=True).fit(X, Y)

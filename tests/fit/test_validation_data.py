@@ -109,6 +109,7 @@ def test_ordinary_rows_are_not_told(name, n_valid):
         )
 
 
+@pytest.mark.slow
 def test_new_categories_are_not_far():
     X = pd.DataFrame({"u": rng.normal(size=80), "c": pd.Categorical(["a"] * 79 + ["z"])})
     X_val = pd.DataFrame({"u": rng.normal(size=40), "c": pd.Categorical(["z"] * 40)})

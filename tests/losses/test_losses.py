@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sk_mtl.losses import (
@@ -152,8 +152,13 @@ def batches(draw, magnitudes=(1.0,), scale_of_weights=(1.0,)):
     return logits.astype(np.float32), codes.astype(np.int32), weight.astype(np.float32), n_outputs
 
 
+# Of 100 examples, or of 2,000 in "long".
+SOME = settings(max_examples=settings.default.max_examples * 3 // 10)
+
+
 @pytest.mark.slow_except("tasks")
 @pytest.mark.parametrize("normalization", ["tasks", "cells"])
+@SOME
 @given(batches(magnitudes=(0.1, 3.0, 50.0)), st.integers(0, 2**32 - 1))
 def test_loss_and_gradient_equal_the_reference_in_float64(normalization, batch, seed):
     factors = np.random.default_rng(seed).uniform(0, 2, size=len(batch[3]))
@@ -169,6 +174,7 @@ EXTREMES = {"magnitudes": (0.0, 1.0, 1e4), "scale_of_weights": (2.0**-120, 1.0, 
 
 @pytest.mark.slow_except("cells")
 @pytest.mark.parametrize("normalization", ["tasks", "cells"])
+@SOME
 @given(batches(**EXTREMES))
 def test_loss_and_gradient_are_finite_for_any_mask_weights_and_logits(normalization, batch):
     objective, losses, gradient = compute_objective(*batch, normalization=normalization)
@@ -179,6 +185,7 @@ def test_loss_and_gradient_are_finite_for_any_mask_weights_and_logits(normalizat
     assert not gradient[columns_under_mask(batch[2], batch[3])].any()
 
 
+@SOME
 @given(batches(magnitudes=(3.0,)), st.integers(0, 2**32 - 1))
 def test_rows_without_a_label_leave_the_loss_and_gradient_of_each_task(batch, seed):
     # So that what a shuffled batch holds beside its labelled rows does not matter.
@@ -614,7 +621,7 @@ def test_metric_round_trips_through_its_config(metric):
 
 
 # Keras hands its variables to np.array, which NumPy 2 finds wanting.
-@pytest.mark.slow_except("sparse")
+@pytest.mark.slow
 @pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
 )

@@ -90,6 +90,7 @@ def auc_of(classes, true, p):
 # ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_row_for_each_task_and_one_for_the_mean():
     scores = score()
     assert list(scores.index) == [*Y.columns, "mean"]
@@ -128,6 +129,7 @@ def test_accuracy_is_that_of_the_most_probable_labels(task):
     assert score(metric="accuracy", pattern="tasks").loc[task, "completed"] == expected
 
 
+@pytest.mark.slow
 def test_random_cells_are_filled_given_those_that_are_left():
     clf, known = fitted_alike(), ALIKE.notna().to_numpy()
     drawn = np.random.RandomState(3).random_sample(known.shape) < 0.4
@@ -187,6 +189,7 @@ def test_repeats_are_averaged():
     pd.testing.assert_frame_equal(score(n_repeats=3), expected)
 
 
+@pytest.mark.slow
 def test_same_seed_hides_the_same():
     pd.testing.assert_frame_equal(score(), score())
     assert not score().equals(score(random_state=1))
@@ -341,6 +344,7 @@ def test_a_pipeline_is_scored_by_its_last_step():
     pd.testing.assert_frame_equal(score(clf=pipe), expected)
 
 
+@pytest.mark.slow
 def test_a_pipeline_takes_frames_apart():
     frame = pd.DataFrame({"n": X[:, 0], "m": X[:, 1], "c": np.where(X[:, 2] > 0, "x", "y")}, INDEX)
     parts = [("scale", StandardScaler(), ["n", "m"]), ("code", OneHotEncoder(), ["c"])]
@@ -394,6 +398,7 @@ def test_unknown_metrics_are_refused():
         score(metric="auc")
 
 
+@pytest.mark.slow_except("column")
 @pytest.mark.parametrize("form", ["Series", "column"])
 def test_a_single_task_is_refused(form):
     labels = Y["text"] if form == "Series" else Y[["text"]]
@@ -466,6 +471,7 @@ def test_scorer_is_the_mean_of_the_completed(metric, pattern):
     assert scorer(fitted(), X, Y) == pytest.approx(expected.loc["mean", "completed"])
 
 
+@pytest.mark.slow
 def test_scorer_is_a_number_if_a_repeat_has_no_score():
     # As in completion_score, the mean over the repeats that have one.
     labels = np.full((12, 2), np.nan)
@@ -530,6 +536,7 @@ def test_scorer_refuses_what_the_score_refuses(params):
 GRID = {"known_labels": [False, True]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", ["cells", "tasks"])
 def test_searches_score_each_fold(pattern):
     scorer = CompletionScorer(pattern=pattern)
@@ -542,6 +549,7 @@ def test_searches_score_each_fold(pattern):
             assert search.cv_results_[f"split{k}_test_score"][1] == expected
 
 
+@pytest.mark.slow
 def test_search_finds_that_labels_tell():
     copies = np.column_stack([GRADES, GRADES])
     scorer = CompletionScorer("accuracy", pattern="tasks")

@@ -93,6 +93,7 @@ def test_importances_are_the_losses_of_score_by_shuffling(metric, monkeypatch):
             assert of(found, task, feature, "score") == pytest.approx(whole[task], abs=1e-12)
 
 
+@pytest.mark.slow_except("accuracy")
 @pytest.mark.parametrize("name", ["neg_log_loss", "roc_auc", "accuracy"])
 def test_importances_are_near_those_of_scikit_learn(name):
     scorer = make_multitask_scorer(name)
@@ -190,6 +191,7 @@ def test_groups_of_one_row_are_rows():
     pd.testing.assert_frame_equal(found, task_importances(fitted(), X, Y, **settings))
 
 
+@pytest.mark.slow
 def test_groups_are_resampled_whole():
     # Each row four times, as if they were of one person, has the intervals of each row once.
     def width(rows, labels, n_repeats, **params):
@@ -343,6 +345,7 @@ def test_form_of_the_labels_changes_no_number(form):
     pd.testing.assert_frame_equal(found, task_importances(fitted(), X, Y, **QUICK))
 
 
+@pytest.mark.slow
 def test_a_column_of_labels_is_one_task():
     clf = make().fit(X, GRADES)
     found = task_importances(clf, X, GRADES, **QUICK)
@@ -429,6 +432,7 @@ def test_read_only_rows_can_be_shuffled():
     assert len(task_importances(fitted(), rows, Y, **QUICK)) == 6
 
 
+@pytest.mark.slow
 def test_categories_with_missing_cells_are_shuffled_and_predicted():
     frame = FRAME.assign(
         city=pd.Categorical(np.where(X[:, 2] > 0, "up", "down")),
@@ -502,6 +506,7 @@ def test_a_mask_is_no_list_of_positions(make_mask):
 # --------------------------------------------------------------------------- other estimators
 
 
+@pytest.mark.slow
 def test_raw_columns_of_a_pipeline_are_shuffled():
     frame = FRAME.assign(city=np.where(X[:, 2] > 0, "up", "down"))
     columns = make_column_transformer(

@@ -911,6 +911,7 @@ def test_permuting_tasks_permutes_scores(table, metric, random):
     assert list(after.values()) == [before[t] for t in order]
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(tables(), metrics, st.sampled_from(["macro", "weighted"]))
 def test_masked_cells_have_no_influence(table, metric, average):
@@ -929,6 +930,7 @@ def test_masked_cells_have_no_influence(table, metric, average):
     assert found == expected
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(tables(), metrics, st.sampled_from(["macro", "weighted"]))
 def test_duplicating_a_row_equals_weight_two(table, metric, average):
@@ -976,6 +978,9 @@ def test_scorer_has_the_name_of_its_metric(metric, options, name):
     assert make_multitask_scorer(metric, **options).__name__ == name
 
 
+@pytest.mark.slow_except(
+    "learning-neg_log_loss-Negative log loss", "validation-neg_log_loss-Negative log loss"
+)
 @pytest.mark.parametrize(
     ("metric", "label"), [("accuracy", "Accuracy"), ("neg_log_loss", "Negative log loss")]
 )
@@ -1012,6 +1017,7 @@ def test_labels_in_an_array_have_the_names_of_the_predictions(names):
         assert scores == {names[0]: 0.25, names[1]: 0.0}
 
 
+@pytest.mark.slow_except("[[]'y1', 'y0']")
 @pytest.mark.parametrize("names", [[1, 2], ["y1", "y0"]], ids=str)
 def test_labels_in_an_array_have_the_names_of_the_estimators_tasks(names):
     rng = np.random.default_rng(0)

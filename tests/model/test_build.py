@@ -104,6 +104,7 @@ TASKS = {
 # ------------------------------------------------------------------------------ fused heads
 
 
+@pytest.mark.slow_except("mixed_heads-*", "one_task-*", "no_head_layers-None")
 @pytest.mark.parametrize("normalization", [None, "batch", "layer"])
 @pytest.mark.parametrize("tasks", TASKS)
 def test_fused_heads_equal_separate_ones(tasks, normalization):

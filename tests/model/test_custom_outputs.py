@@ -441,6 +441,7 @@ def test_lambda_is_refused_with_what_to_do():
         serialize_model(model_of(layers.Lambda(lambda x: x * 2)))
 
 
+@pytest.mark.slow_except("head_hidden_layer_sizes")
 @pytest.mark.parametrize(
     "params",
     [

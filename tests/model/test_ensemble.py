@@ -121,7 +121,7 @@ def compute_shared(named, x, name, member):
 # ------------------------------------------------------------------------------------ the law
 
 
-@pytest.mark.slow_except("sgd-False")
+@pytest.mark.slow
 @pytest.mark.parametrize(("optimizer", "jit"), [("sgd", False), ("adam", True)])
 def test_independent_members_train_as_networks_alone(optimizer, jit):
     spec = make_spec("independent", l2=0.01)
@@ -240,7 +240,7 @@ def test_order_of_members_changes_nothing(method):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.slow_except("shared-True")
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "jit"), [("shared", True), ("independent", False)])
 def test_what_lies_under_the_mask_changes_no_bit(method, jit):
     X, Y = make_table()
@@ -265,6 +265,7 @@ def test_weights_are_those_without_xla_but_for_rounding():
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_one_member_is_the_network_without_an_ensemble_bit_for_bit():
     X, Y = make_table()
     settings = {"epochs": 2, "batch_size": 8, "standardize": False, "random_state": 0}
@@ -278,7 +279,7 @@ def test_one_member_is_the_network_without_an_ensemble_bit_for_bit():
 # ------------------------------------------------------------------------------------ training
 
 
-@pytest.mark.slow_except("plain")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("jit", "dropout"), [(False, 0.0), (False, 0.5), (True, 0.5)], ids=["none", "plain", "xla"]
 )
@@ -295,6 +296,7 @@ def test_members_that_start_equal_part_by_dropout_alone(jit, dropout):
     assert (spread > 1e-4) == (dropout > 0)
 
 
+@pytest.mark.slow
 def test_watched_loss_is_that_of_the_mean_probabilities():
     X, Y = make_table(60)
     clf = make(early_stopping=True).fit(X[:40], Y[:40], validation_data=(X[40:], Y[40:]))
@@ -372,7 +374,7 @@ def test_weight_decay_acts_on_kernels_alone():
             np.testing.assert_allclose(named[name], before, atol=1e-6)
 
 
-@pytest.mark.slow_except("linear")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "params"),
     [
@@ -409,6 +411,7 @@ def test_members_do_not_see_each_other(normalization):
     assert (after[:, 1] != before[:, 1]).any()
 
 
+@pytest.mark.slow
 def test_training_goes_on():
     X, Y = make_table()
     classes = [[0, 1], [0, 1, 2], [0, 1]]
@@ -549,6 +552,7 @@ def test_layer_round_trips_through_its_config(layer):
     assert again.get_config() == layer.get_config()
 
 
+@pytest.mark.slow_except("shared")
 @pytest.mark.parametrize("method", METHODS)
 def test_summary_tells_of_members(method):
     X, Y = make_table()

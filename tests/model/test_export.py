@@ -99,7 +99,7 @@ def assert_same_probabilities(found, clf):
         np.testing.assert_allclose(np.asarray(found[task]), p, rtol=0, atol=1e-6)
 
 
-@pytest.mark.slow_except("default")
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_saved_model_of_probabilities_has_the_tasks_in_its_signature(settings, tmp_path):
     clf = fit_classifier(settings)

@@ -46,7 +46,7 @@ def probabilities_of(logits):
     ]
 
 
-@pytest.mark.slow_except("plain", "best epochs by task", "calibrated")
+@pytest.mark.slow_except("calibrated")
 @pytest.mark.parametrize(
     "params",
     [

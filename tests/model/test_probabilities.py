@@ -125,7 +125,7 @@ def assert_same_probabilities(model, clf, rows):
             )
 
 
-@pytest.mark.slow_except("default", "trunk", "whole")
+@pytest.mark.slow_except("default")
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_outputs_are_the_probabilities_of_the_tasks(settings):
     clf = fit(settings)
@@ -138,6 +138,7 @@ def fit_mixed():
     return make_tiny(early_stopping=False).fit(MIXED, Y)
 
 
+@pytest.mark.slow
 def test_categories_are_their_positions_and_missing_cells_are_nan():
     clf = fit_mixed()
     model = clf.to_keras()
@@ -165,6 +166,7 @@ def test_a_1d_y_has_one_output():
     np.testing.assert_allclose(found["probabilities"], expected, rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known_labels", [True, "with_indicator"])
 def test_columns_of_labels_follow_the_features(known_labels):
     clf = make_tiny(known_labels=known_labels).fit(X, Y)
@@ -200,6 +202,7 @@ def test_without_a_task_of_two_classes_there_is_no_network():
         clf.to_keras()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "names",
     [

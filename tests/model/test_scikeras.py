@@ -416,6 +416,7 @@ def test_custom_network_learns_several_tasks_with_missing_labels(builder):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_whole_network_ignores_what_lies_under_the_mask():
     X, Y = two_tasks()
     settings = {"model": build_heads, "epochs": 3, "random_state": 0, "missing_label": -1}
@@ -436,6 +437,7 @@ def test_ready_model_is_not_changed_by_a_fit():
     assert not given.compiled
 
 
+@pytest.mark.slow
 def test_fit_starts_from_the_weights_of_a_ready_model():
     X, Y = two_tasks()
     given = build_heads({"n_features_in_": 4, "n_classes_": [2, 3]})
@@ -446,6 +448,7 @@ def test_fit_starts_from_the_weights_of_a_ready_model():
     np.testing.assert_allclose(classifier.predict_proba(X)[1], expected, atol=1e-6)
 
 
+@pytest.mark.slow_except("True")
 @pytest.mark.parametrize("as_builder", [False, True])
 def test_heads_of_an_ordered_dict_stay_with_their_tasks(as_builder):
     X, Y = two_tasks()
@@ -489,6 +492,7 @@ def build_fixed_heads():
     return keras.Model(inputs, heads)
 
 
+@pytest.mark.slow_except("nan-no label-build_heads", "nan-no label-build_fixed_heads")
 @pytest.mark.parametrize("builder", [build_heads, build_fixed_heads])
 @pytest.mark.parametrize(("label", "said"), [(1.0, "one class"), (np.nan, "no label")])
 def test_builder_keeps_its_heads_when_a_task_cannot_be_learned(builder, label, said):
@@ -500,6 +504,7 @@ def test_builder_keeps_its_heads_when_a_task_cannot_be_learned(builder, label, s
     assert classifier.predict_proba(X)[1].shape == (60, 3)
 
 
+@pytest.mark.slow
 def test_layers_of_a_trunk_may_have_any_names():
     def build():
         names = ["heads_0_logits", "trunk_0"]

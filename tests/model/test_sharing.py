@@ -127,6 +127,7 @@ def compute_heads(spec, v, reads):
     return tf.concat(logits, axis=1)
 
 
+@pytest.mark.slow_except("*-one layer-*", "*-three layers-mixed")
 @pytest.mark.parametrize("heads", HEADS)
 @pytest.mark.parametrize("hidden", DEPTHS)
 @pytest.mark.parametrize("sharing", SHARING)
@@ -162,6 +163,7 @@ def test_tasks_have_as_many_experts_as_wanted(sharing, n_own):
     assert n_trunk_blocks(spec) == spec.n_experts + 3 * n_own
 
 
+@pytest.mark.slow_except("mmoe")
 @pytest.mark.parametrize("sharing", SHARING)
 def test_number_of_layers_grows_neither_with_tasks_nor_with_experts(sharing):
     few = make_spec(sharing, n_outputs=(1, 3) * 2, heads=((2,),) * 4)

@@ -26,9 +26,10 @@ def variables_by_keras(spec):
     ]
 
 
+@pytest.mark.slow_except("0")
 @pytest.mark.parametrize("number", range(6))
 def test_variables_are_those_of_the_built_network(number):
-    for spec in list(make_specs())[number::6]:
+    for spec in make_specs()[number::6]:
         assert list_variables(spec) == variables_by_keras(spec)
 
 

@@ -788,6 +788,7 @@ def test_k_fold_counts_differ_little_between_folds(labels, n_splits, shuffle):
             assert np.ptp(counts) <= 3
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(coded_labels())
 @pytest.mark.filterwarnings("ignore:.*are not in each:UserWarning")

@@ -78,6 +78,7 @@ def cosines_by_tape(clf, X, Y):
     return cosines
 
 
+@pytest.mark.slow
 def test_cosines_of_each_epoch_are_those_of_the_losses_gradients():
     settings = {"head_hidden_layer_sizes": {"y1": (3,)}}
     clf = make(**settings).fit(X, Y)
@@ -90,6 +91,7 @@ def test_cosines_of_each_epoch_are_those_of_the_losses_gradients():
         np.testing.assert_allclose(cosines, cosines_by_tape(shorter, X, Y), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_cosines_of_the_last_epoch_are_the_similarity_of_the_fitted_network(fitted):
     display = GradientCosinesDisplay.from_estimator(fitted, X, Y)
 
@@ -98,6 +100,7 @@ def test_cosines_of_the_last_epoch_are_the_similarity_of_the_fitted_network(fitt
     np.testing.assert_array_equal(display.counts, expected.counts)
 
 
+@pytest.mark.slow
 def test_temperatures_of_the_fitted_network_are_left_out():
     settings = {"early_stopping": True, "callbacks": EpochWeights(), "epochs": 1}
     plain = make(**settings).fit(X, Y)
@@ -150,6 +153,7 @@ def test_record_of_a_search_is_that_of_its_best_estimator():
     assert record.epochs_ == []
 
 
+@pytest.mark.slow_except("callbacks1")
 @pytest.mark.parametrize("callbacks", [None, [EpochWeights]])
 def test_estimator_without_a_record_is_refused(callbacks):
     clf = make(callbacks=callbacks, epochs=1).fit(X, Y)
@@ -158,6 +162,7 @@ def test_estimator_without_a_record_is_refused(callbacks):
         GradientCosinesDisplay.from_estimator(clf, X, Y)
 
 
+@pytest.mark.slow
 def test_record_of_another_estimator_is_refused():
     record = EpochWeights()
     clf = make(callbacks=record, epochs=1).fit(X, Y)
@@ -167,6 +172,7 @@ def test_record_of_another_estimator_is_refused():
         GradientCosinesDisplay.from_estimator(clf, X, Y)
 
 
+@pytest.mark.slow
 def test_structure_without_layers_for_all_tasks_is_refused():
     clf = make(sharing="mmoe", n_experts=2, epochs=1).fit(X, Y)
 

@@ -123,6 +123,7 @@ def test_without_known_labels_there_is_nothing_to_see():
     assert np.isnan(draw(labels=Y.mask(np.ones(Y.shape, bool))).effects).all()
 
 
+@pytest.mark.slow
 def test_a_task_with_one_class_changes_nothing():
     assert (draw(fitted_odd(), ODD).effects[2:, 0] == 0).all()
 
@@ -183,6 +184,7 @@ def test_setting_the_parameter_after_the_fit_changes_nothing():
 # ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_network_that_reads_no_labels_is_refused():
     with pytest.raises(ValueError, match="Fit the estimator with known_labels=True"):
         draw(fitted(False))
@@ -267,6 +269,7 @@ def test_settings_of_the_image_go_to_matplotlib():
     assert display.image_.get_cmap().name == "Greys"
 
 
+@pytest.mark.slow
 def test_it_is_drawn_where_one_wants():
     _, ax = plt.subplots()
     display = draw(ax=ax)

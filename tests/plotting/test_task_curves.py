@@ -441,7 +441,7 @@ def test_display_is_drawn_again_on_a_new_figure(display, predicted):
     assert drawn.figure_ is not first
 
 
-@pytest.mark.slow_except("*-12-default")
+@pytest.mark.slow_except("TaskRocCurveDisplay-12-default")
 @pytest.mark.parametrize(
     ("n_tasks", "style"),
     [(1, "default"), (2, "dark_background"), (12, "default"), (20, "dark_background")],

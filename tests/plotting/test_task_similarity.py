@@ -86,6 +86,7 @@ def test_cramers_v_of_independent_labels_is_near_zero_in_small_tables():
     assert np.mean(values) < 0.12  # without the correction 0.32
 
 
+@pytest.mark.slow
 def test_labels_of_one_class_in_common_have_no_association():
     y = np.array([[0, 0], [1, 0], [0, np.nan], [1, np.nan], [np.nan, 1]])
 
@@ -212,7 +213,7 @@ def test_gradients_are_found_through_a_pipeline():
     np.testing.assert_array_equal(display.similarity, expected.similarity)
 
 
-@pytest.mark.slow_except("hidden heads", "custom trunk")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -284,6 +285,7 @@ def test_cell_of_weight_zero_has_no_gradient():
     np.testing.assert_array_equal(display.counts, expected.counts)
 
 
+@pytest.mark.slow
 def test_gradients_of_a_whole_custom_network_are_refused():
     inputs = keras.Input((X.shape[1],))
     outputs = [keras.layers.Dense(n, activation="softmax")(inputs) for n in (2, 2, 4)]

@@ -41,6 +41,7 @@ def test_weights_are_those_of_the_history():
     np.testing.assert_array_equal(display.lines_["y1"].get_xdata(), [1, 2, 3])
 
 
+@pytest.mark.slow
 def test_tasks_that_were_not_learned_are_left_out():
     y = Y.astype(float)
     y[:, 1] = np.nan
@@ -50,6 +51,7 @@ def test_tasks_that_were_not_learned_are_left_out():
     assert TaskWeightsDisplay.from_estimator(clf).task_names == ["y0", "y2"]
 
 
+@pytest.mark.slow_except("weighting1-'y0': 3, 'y1': 1")
 @pytest.mark.parametrize(
     ("weighting", "found"), [("equal", "'y0': 1, 'y1': 1"), ({"y0": 3.0}, "'y0': 3, 'y1': 1")]
 )

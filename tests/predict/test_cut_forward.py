@@ -41,7 +41,7 @@ def assert_halves_give_the_whole(spec, seed=0):
 # The small specifications have logits of a few units: 2e-6 is their rounding in float32.
 @pytest.mark.parametrize("number", range(8))
 def test_both_halves_give_the_logits_of_the_whole(number):
-    for spec in list(make_specs())[number::8]:
+    for spec in make_specs()[number::8]:
         assert_halves_give_the_whole(spec, seed=number)
 
 

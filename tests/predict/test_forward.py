@@ -50,9 +50,11 @@ def predict_all(network, X):
 # ------------------------------------------------------------------------------ Keras's results
 
 
-@pytest.mark.parametrize("number", range(8))
+@pytest.mark.slow_except("0")
+@pytest.mark.release_except("0", "[1-5]")
+@pytest.mark.parametrize("number", range(16))
 def test_predictions_are_those_of_keras(number):
-    for spec in list(make_specs())[number::8]:
+    for spec in make_specs()[number::16]:
         values, X = make_values(spec, seed=number), make_X(spec, 37)
         found = predict_all(make_forward(spec, values), X)
         expected = predict_all(KerasForward(spec, values), X)
@@ -228,7 +230,7 @@ def is_openblas_on_x86():
     return is_x86 and any(library["internal_api"] == "openblas" for library in libraries)
 
 
-@pytest.mark.slow_except("Haswell")
+@pytest.mark.slow
 @pytest.mark.skipif(
     not hasattr(os, "uname") or not is_openblas_on_x86(), reason="needs OpenBLAS on x86"
 )
@@ -352,6 +354,7 @@ def test_expanded_values_stand_in_each_position():
     np.testing.assert_array_equal(expand(np.array([1.0, 2.0])), np.repeat([[1], [2]], 16, axis=1))
 
 
+@pytest.mark.slow
 def test_built_network_is_not_needed():
     """Predicting imports neither TensorFlow nor Keras."""
     code = """

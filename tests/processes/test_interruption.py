@@ -82,7 +82,7 @@ def press_ctrl_c():
     signal.raise_signal(signal.SIGINT)
 
 
-@pytest.mark.slow_except("*-train-1", "*-_set_fitted-1")
+@pytest.mark.slow_except("MultiTaskClassifier-_set_fitted-1")
 @pytest.mark.parametrize(("owner", "name", "call"), [
     (_preparation, "draw_start", 1),
     (TrainingProgram, "__init__", 1),
@@ -130,6 +130,7 @@ def test_ctrl_c_leaves_nothing_half_fitted(fitted, expected, monkeypatch, going_
         fresh.predict(X)
 
 
+@pytest.mark.slow
 def test_program_that_was_interrupted_is_not_used_again(monkeypatch):
     make().fit(X, Y)
     idle = len(_program_cache._idle_programs)
@@ -139,6 +140,7 @@ def test_program_that_was_interrupted_is_not_used_again(monkeypatch):
     assert len(_program_cache._idle_programs) == idle - 1
 
 
+@pytest.mark.slow
 def test_second_ctrl_c_while_the_estimator_is_put_back_changes_nothing(fitted, expected):
     class Impatient(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -155,6 +157,7 @@ def test_second_ctrl_c_while_the_estimator_is_put_back_changes_nothing(fitted, e
     assert bits_of(clf) == expected
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_search_and_not_one_of_its_fits(expected, monkeypatch):
     fits, fit = [], Classifier.fit
 
@@ -186,7 +189,7 @@ def test_bar_is_closed_when_a_fit_is_interrupted(monkeypatch, capsys):
 # ----------------------------------------------------------------------------------- callbacks
 
 
-@pytest.mark.slow_except("on_epoch_end")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "hook",
     ["set_params", "set_model", "on_train_begin", "on_epoch_begin", "on_train_batch_begin",
@@ -243,6 +246,7 @@ def test_nan_loss_of_a_second_fit_counts_epochs_as_the_history_does(fitted):
         clf.fit(X, Y)
 
 
+@pytest.mark.slow
 def test_objective_that_overflows_while_losses_do_not_is_told_apart():
     clf = make(task_weighting="uncertainty", loss_normalization="tasks", early_stopping=False)
     clf.set_params(optimizer="rmsprop", optimizer__learning_rate=1e3)

@@ -327,6 +327,7 @@ def test_fork_of_a_server_predicts_and_is_refused_the_rest_once_tensorflow_was_u
         assert {name: text for name, text in others.items() if REFUSAL not in text} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 def test_joblibs_multiprocessing_backend_predicts_after_a_fit_and_does_not_fit():
     clf = make_tiny().fit(X, Y)

@@ -158,6 +158,7 @@ def test_copy_has_a_lock_of_its_own(transport):
     assert not any("lock" in name.lower() for name in vars(clf))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_forked_process_does_not_wait_for_a_thread_it_lacks():
     script = """

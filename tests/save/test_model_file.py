@@ -236,7 +236,7 @@ PARAMETERS = {
 }
 
 
-@pytest.mark.slow_except("classes", "defaults", "layers")
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", PARAMETERS.values(), ids=PARAMETERS)
 def test_model_of_any_plain_parameters_comes_back(settings):
     clf = fit_tiny(**settings)
@@ -287,6 +287,26 @@ TARGETS = {
 }
 
 
+@pytest.mark.slow_except(
+    "frame",
+    "nullable",
+    "times",
+    "dates",
+    "levels",
+    "1-D *",
+    "series",
+    "floats",
+    "datetime64",
+    "lists",
+    "small integers",
+    "categorical series",
+    "interval dtype",
+    "nothing to learn",
+    "durations in an array",
+    "times of day",
+    "tasks that teach nothing",
+    "names of all kinds",
+)
 @pytest.mark.parametrize("Y", TARGETS.values(), ids=TARGETS)
 def test_model_of_any_targets_comes_back(Y):
     with warnings.catch_warnings():
@@ -297,6 +317,7 @@ def test_model_of_any_targets_comes_back(Y):
     assert_equal_predictions(clf, again)
 
 
+@pytest.mark.slow_except("pyarrow")
 @pytest.mark.parametrize("library", ["polars", "pyarrow"])
 def test_model_of_another_library_comes_back(library):
     pytest.importorskip(library)
@@ -468,6 +489,7 @@ def test_parameter_that_is_code_is_refused_by_its_name(name, fitted, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_model_is_saved_once_what_is_not_needed_is_taken_away():
     clf = fit_tiny(callbacks=[keras.callbacks.TerminateOnNaN()])
     clf.set_params(callbacks=None)
@@ -1012,6 +1034,7 @@ def test_array_with_any_change_gives_an_error_or_a_model(content):
         assert clf.predict_proba(X)["sign"].shape == (len(X), 2)
 
 
+@pytest.mark.slow
 def test_loading_a_large_forgery_takes_memory_by_its_size(content):
     def change(description, arrays):
         description["parameters"]["classes"] = [[]] * 30_000

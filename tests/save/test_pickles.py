@@ -190,6 +190,7 @@ def test_pickle_names_the_estimator_and_numpy_only(fitted, protocol):
     assert own == {"sk_mtl.MultiTaskClassifier"}
 
 
+@pytest.mark.slow
 def test_pickle_names_no_module_of_pandas_but_for_dtypes_without_a_plain_form(fitted_on_frame, X):
     names = names_in(pickle.dumps(fitted_on_frame))
     assert not [name for name in names if name.startswith("sk_mtl._")]
@@ -247,6 +248,7 @@ class Label(enum.Enum):
         return self.value < other.value
 
 
+@pytest.mark.slow
 def test_labels_of_any_type_are_pickled(X):
     y = np.array([Label.HIGH if x > 0 else Label.LOW for x in X[:, 0]], dtype=object)
     clf = MultiTaskClassifier((2,), epochs=1, random_state=0).fit(X, y)

@@ -91,6 +91,7 @@ def test_new_candidates_only_are_fitted(tmp_path, fitted):
     assert [params["optimizer__learning_rate"] for params in fitted] == [1e-3] * 3 + [1e-1] * 3
 
 
+@pytest.mark.slow_except("<lambda>4")
 @pytest.mark.parametrize(
     "change",
     [
@@ -144,6 +145,7 @@ def test_results_of_a_pipeline_and_of_several_scores_are_kept(tmp_path, fitted):
     assert_same_results(second.cv_results_, first.cv_results_)
 
 
+@pytest.mark.slow
 def test_rounds_of_successive_halving_are_kept(tmp_path, fitted):
     options = {"factor": 2, "keep_predictions": None}
     first = make_search(tmp_path, **options).fit(X, Y)
@@ -155,6 +157,7 @@ def test_rounds_of_successive_halving_are_kept(tmp_path, fitted):
     assert_same_results(second.cv_results_, first.cv_results_)
 
 
+@pytest.mark.slow
 def test_interrupted_search_continues(tmp_path, monkeypatch, fitted):
     together = evaluation.fit_together
 
@@ -178,6 +181,7 @@ def test_interrupted_search_continues(tmp_path, monkeypatch, fitted):
     assert_same_results(search.cv_results_, theirs.cv_results_)
 
 
+@pytest.mark.slow
 def test_fits_that_failed_are_tried_again(tmp_path, fitted):
     grid = {"dropout": [2.0, 0.0]}
     for _ in range(2):
@@ -201,6 +205,7 @@ def test_cells_of_tables_are_compared(tmp_path, fitted, form):
         assert len(fitted) == n_fits
 
 
+@pytest.mark.slow
 def test_text_and_holes_of_x_are_told_apart(tmp_path, fitted):
     frame = pd.DataFrame(X, columns=list("abc")).assign(shop=pd.Categorical(["u", "v", None] * 20))
     search = MultiTaskSearchCV(make_tiny(), {}, cv=FOLDS, checkpoint=tmp_path)
@@ -213,6 +218,7 @@ def test_text_and_holes_of_x_are_told_apart(tmp_path, fitted):
     assert len(fitted) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_categories_that_do_not_occur_are_told_apart(tmp_path, fitted, library):
     search = MultiTaskSearchCV(make_tiny(), {}, cv=FOLDS, checkpoint=tmp_path)
@@ -329,6 +335,7 @@ def test_one_candidate_is_evaluated_however_short_the_time(clock, refit):
     assert search.best_index_ == 0
 
 
+@pytest.mark.slow
 def test_search_continues_after_its_time(tmp_path, clock, fitted):
     options = {"max_time": 64, "checkpoint": tmp_path, "cv": FOLDS}
     search = MultiTaskSearchCV(make_tiny(), GRID, **options)
@@ -375,6 +382,7 @@ def test_work_is_stopped_where_the_search_ends(monkeypatch, clock):
     assert closed == [True]
 
 
+@pytest.mark.slow
 def test_folder_of_the_checkpoint_may_be_a_str_or_bytes(tmp_path, fitted):
     for folder in (str(tmp_path), os.fsencode(tmp_path), tmp_path):
         make_search(folder).fit(X, Y)

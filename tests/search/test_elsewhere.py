@@ -117,6 +117,7 @@ class Picky(TransformerMixin, BaseEstimator):
 # -- The same results ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow_except("predictions")
 @pytest.mark.parametrize(
     "options",
     [
@@ -142,6 +143,7 @@ def test_results_are_those_of_a_search_in_this_process(workers, options):
                 np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_pipelines_have_the_same_results(workers):
     pipe = make_pipeline(StandardScaler(), make_tiny())
     grid = {
@@ -154,6 +156,7 @@ def test_pipelines_have_the_same_results(workers):
     assert_equal_results(found, search_here(pipe, grid, cv=FOLDS, refit=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "n_jobs"),
     [({}, [6]), ({"early_stopping": "cv"}, [6 * 6])],
@@ -184,6 +187,7 @@ def test_trainings_of_a_program_are_counted_over_all_workers(
 # -- What travels --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"factor": 2}], ids=["plain", "halving"])
 def test_rows_are_sent_once(workers, options):
     many, labels = np.random.default_rng(0).normal(size=(3000, 3)), np.arange(3000) % 2
@@ -196,6 +200,7 @@ def test_rows_are_sent_once(workers, options):
     assert max(size for _, size, _ in workers.sent) < 10_000
 
 
+@pytest.mark.slow
 def test_search_that_was_fitted_before_is_not_sent(workers):
     search = MultiTaskSearchCV(make_tiny(hidden_layer_sizes=(2_000,)), {}, cv=FOLDS).fit(X, Y)
 
@@ -204,6 +209,7 @@ def test_search_that_was_fitted_before_is_not_sent(workers):
     assert workers.placed[0] == workers.placed[2] < 20_000
 
 
+@pytest.mark.slow
 def test_worker_has_one_parcel_at_a_time(workers):
     MultiTaskSearchCV(make_tiny(), GRID, cv=FOLDS, refit=False).fit(X, Y)
 
@@ -213,6 +219,7 @@ def test_worker_has_one_parcel_at_a_time(workers):
 # -- Errors and warnings -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_fits_that_fail_get_the_error_score(workers):
     pipe = make_pipeline(Picky(), make_tiny())
     grid = {"picky__fails": [True, False], "multitaskclassifier__dropout": [0.0, 2.0]}
@@ -261,6 +268,7 @@ def test_several_scores_without_a_decision_are_refused(workers):
 # -- Time, kept results, progress ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_search_stops_when_the_time_is_over(workers):
     grid = {"optimizer__learning_rate": np.logspace(-4, -1, 12).tolist()}
 

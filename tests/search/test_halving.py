@@ -51,6 +51,7 @@ def describe(search):
     }
 
 
+@pytest.mark.slow_except("epochs-theirs3-ours3")
 @pytest.mark.parametrize(
     ("resource", "theirs", "ours"),
     [

@@ -104,6 +104,7 @@ def test_seeds_are_compared_in_one_program(monkeypatch):
     assert len(set(search.cv_results_["mean_test_score"])) > 1
 
 
+@pytest.mark.slow_except("pipeline", "weighted")
 @pytest.mark.parametrize(
     ("estimator", "grid", "options"),
     [
@@ -131,6 +132,7 @@ def test_results_are_those_of_grid_search(estimator, grid, options):
     assert ours.refit_time_ > 0
 
 
+@pytest.mark.slow
 def test_results_of_drawn_candidates_are_those_of_randomized_search():
     drawn = {"optimizer__learning_rate": loguniform(1e-4, 1e-1), "dropout": [0.0, 0.5]}
     options = {"n_iter": 3, "cv": FOLDS, "random_state": 3}
@@ -157,6 +159,7 @@ def test_folds_are_stratified_by_default():
     assert MultiTaskSearchCV(make_tiny(epochs=1), {}, cv=None).fit(X, Y).n_splits_ == 5
 
 
+@pytest.mark.slow
 def test_folds_know_the_missing_label_of_the_estimator():
     marked = Y.fillna({"grade": -1})
     pipe = make_pipeline(StandardScaler(), make_tiny(missing_label=-1))
@@ -167,6 +170,7 @@ def test_folds_know_the_missing_label_of_the_estimator():
     assert_same_results(search.cv_results_, holed.cv_results_)
 
 
+@pytest.mark.slow_except("1-D", "frame of polars", "list")
 @pytest.mark.parametrize("kind", ["array", "1-D", "frame of polars", "list"])
 def test_tables_of_other_types_are_searched(kind):
     numbers = Y[["grade"]].assign(size=np.arange(60) % 2)
@@ -207,6 +211,7 @@ def test_refit_by_a_callable_takes_the_index_it_returns():
     assert len(search.predict(X)) == 60
 
 
+@pytest.mark.slow
 def test_second_fit_leaves_nothing_of_the_first():
     search = MultiTaskSearchCV(make_tiny(), GRID, cv=FOLDS, keep_predictions="best").fit(X, Y)
 
@@ -271,6 +276,7 @@ def test_fits_of_a_round_are_handed_over_at_once_and_share_the_tables_of_a_fold(
     ]
 
 
+@pytest.mark.slow
 def test_steps_that_change_rows_in_place_change_those_of_no_other_candidate():
     pipe = make_pipeline(Counting(), make_tiny(standardize=False))
     grid = {"counting__number": [5.0, 0.0, 3.0]}
@@ -281,6 +287,7 @@ def test_steps_that_change_rows_in_place_change_those_of_no_other_candidate():
     assert_same_results(ours.cv_results_, theirs.cv_results_)
 
 
+@pytest.mark.slow
 def test_whole_steps_are_searched():
     grid = {
         "standardscaler": ["passthrough", StandardScaler(with_mean=False)],
@@ -308,6 +315,7 @@ def test_pipeline_of_one_step_is_searched():
 # -- Fit parameters ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_weights_and_groups_are_passed_as_by_grid_search():
     weight, groups = np.linspace(0.1, 3, 60), np.arange(60) // 2
     options = {"cv": MultiTaskStratifiedGroupKFold(3), "scoring": make_multitask_scorer("accuracy")}
@@ -322,6 +330,7 @@ def test_weights_and_groups_are_passed_as_by_grid_search():
     assert (scores[0] != scores[1]).any()
 
 
+@pytest.mark.slow
 def test_weights_reach_the_last_step_of_a_pipeline_by_name():
     params = {"multitaskclassifier__sample_weight": Y.notna() * np.linspace(0.1, 3, 60)[:, None]}
     theirs = GridSearchCV(make_pipe(), PIPELINE_GRID, cv=FOLDS).fit(X, Y, **params)
@@ -331,6 +340,7 @@ def test_weights_reach_the_last_step_of_a_pipeline_by_name():
     assert_same_results(ours.cv_results_, theirs.cv_results_)
 
 
+@pytest.mark.slow
 def test_metadata_is_routed(enable_metadata_routing):
     pipe = make_pipeline(
         StandardScaler().set_fit_request(sample_weight=True),
@@ -442,6 +452,7 @@ def test_splitter_that_fails_on_missing_labels_is_refused_with_the_one_to_use():
 # -- Predictions and leaderboard -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["frame", "1-D"])
 def test_kept_predictions_are_those_of_cross_val_predict(kind):
     from sk_mtl.model_selection import cross_val_predict
@@ -489,6 +500,7 @@ def test_leaderboard_has_scores_by_task():
     assert best["mean_fit_time"] == results["mean_fit_time"][search.best_index_]
 
 
+@pytest.mark.slow
 def test_leaderboard_of_several_scores_is_ordered_by_the_one_that_decides():
     search = MultiTaskSearchCV(make_tiny(), GRID, cv=FOLDS, scoring=SEVERAL, refit="auc").fit(X, Y)
 
@@ -532,6 +544,7 @@ def test_task_view_looks_through_a_search():
     assert TaskView(search, "sign").predict(X).tolist() == search.predict(X)["sign"].tolist()
 
 
+@pytest.mark.slow
 def test_search_is_searched_and_nested():
     inner = MultiTaskSearchCV(make_tiny(), {"dropout": [0.0, 0.5]}, cv=2)
     scaled = make_pipeline(StandardScaler(), inner).fit(X, Y)

@@ -84,6 +84,10 @@ def fit_in_memory(clf, sample_weight=None, *, is_validated=False):
 # ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow_except(
+    "{'class_weight': 'balanced', 'batching': 'label_aware', 'batch_size': 16}",
+    "{'class_weight': {'sold': {'yes': 3, 'no': 0}}}",
+)
 @pytest.mark.parametrize(
     "params",
     [
@@ -155,6 +159,7 @@ def test_fit_to_no_learnable_task_has_no_network(tmp_path):
 # ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow_except("{}")
 @pytest.mark.parametrize(
     "params",
     [{}, {"known_labels": True}, {"batching": "label_aware"}, {"class_weight": "balanced"}],
@@ -210,6 +215,7 @@ def test_refit_trains_on_the_rows_that_were_held_out_too(folder, shuffle_rows):
     assert any((a != b).any() for a, b in zip(first, second, strict=True))
 
 
+@pytest.mark.slow
 def test_callbacks_of_keras_are_called(folder):
     import keras
 
@@ -263,6 +269,7 @@ def test_rows_held_out_do_not_depend_on_the_batch_size(monkeypatch, folder):
     assert 0.15 < first.mean() < 0.45
 
 
+@pytest.mark.slow_except("120-False")
 @pytest.mark.parametrize(("n_rows", "expected"), [(N, False), (2_100, True)])
 def test_auto_holds_rows_out_of_2000_rows_and_more(n_rows, expected):
     clf = make_tiny(epochs=1)
@@ -284,10 +291,17 @@ def read_with_dask(place):
     return pytest.importorskip("dask.dataframe").read_parquet(place)
 
 
+@pytest.fixture(scope="module")
+def of_folder(folder):
+    """Return an estimator that is fitted to the Parquet files."""
+    clf = make_tiny(early_stopping=False, epochs=1)
+    fit_rows(clf, folder / "rows", TASKS)
+    return clf
+
+
 @pytest.mark.parametrize(
     "open_table",
     [
-        lambda place: place,
         str,
         ds.dataset,
         lambda place: split_frames(),
@@ -296,17 +310,13 @@ def read_with_dask(place):
         lambda place: iter(pa.Table.from_pandas(TABLE).to_batches(max_chunksize=33)),
         read_with_dask,
     ],
-    ids=["path", "text", "dataset", "iterator", "function", "arrow", "batches", "dask"],
+    ids=["text", "dataset", "iterator", "function", "arrow", "batches", "dask"],
 )
-def test_tables_of_all_kinds_give_the_same_fit(folder, open_table):
-    clf, expected = (
-        make_tiny(early_stopping=False, epochs=1),
-        make_tiny(early_stopping=False, epochs=1),
-    )
+def test_tables_of_all_kinds_give_the_same_fit(folder, of_folder, open_table):
+    clf = make_tiny(early_stopping=False, epochs=1)
     fit_rows(clf, open_table(folder / "rows"), TASKS)
-    fit_rows(expected, folder / "rows", TASKS)
 
-    assert_same_fits(clf, expected, TABLE[FEATURES])
+    assert_same_fits(clf, of_folder, TABLE[FEATURES])
 
 
 def test_features_are_all_other_columns_but_the_index_of_pandas(tmp_path):
@@ -453,6 +463,7 @@ def test_folder_is_removed_after_an_error_and_after_ctrl_c(folder, tmp_path, mon
     assert not os.listdir(tmp_path)
 
 
+@pytest.mark.slow
 def test_interrupted_fit_continues_from_its_checkpoint_with_the_same_bits(
     folder, tmp_path, monkeypatch
 ):

@@ -52,6 +52,17 @@ CATEGORIES = {
 }
 
 
+@pytest.mark.slow_except(
+    "text",
+    "booleans",
+    "text with holes",
+    "integers*",
+    "100 integers",
+    "infinite numbers",
+    "numbers*",
+    "large integers",
+    "booleans with holes",
+)
 @pytest.mark.filterwarnings("ignore:.*alike")
 @pytest.mark.parametrize("name", CATEGORIES)
 def test_categories_give_the_probabilities_of_the_classifier(name):
@@ -88,12 +99,14 @@ def test_the_empty_text_may_be_a_category():
     assert_same_as(clf, X)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*alike")
 def test_a_feature_that_was_missing_in_all_rows():
     clf, X = fit_kind([None] * N_ROWS)
     assert_same_as(clf, X)
 
 
+@pytest.mark.slow
 def test_only_categories():
     X = pd.DataFrame({"kind": some("a", "b"), "place": np.arange(N_ROWS) % 90}, dtype="category")
     clf = fit().fit(X, Y)
@@ -101,6 +114,7 @@ def test_only_categories():
     assert_same_as(clf, X.astype(object).assign(kind=None, place=None))
 
 
+@pytest.mark.slow_except("matrix")
 @pytest.mark.parametrize("inputs", ["auto", "matrix"])
 def test_categories_that_are_numbers_in_an_array(inputs):
     X = np.column_stack([RNG.integers(0, 5, N_ROWS), NUMBER, RNG.choice([0.1, 0.7], N_ROWS)])
@@ -110,6 +124,7 @@ def test_categories_that_are_numbers_in_an_array(inputs):
     assert_same_as(clf, X, inputs=inputs)
 
 
+@pytest.mark.slow
 def test_text_in_an_array():
     X = np.column_stack([np.array(some("a", "b"), object), NUMBER.astype(object)])
     assert_same_as(fit(categorical_features=[0]).fit(X, Y), X)
@@ -121,6 +136,7 @@ def test_text_in_a_matrix_is_refused():
         to_onnx(clf, inputs="matrix")
 
 
+@pytest.mark.slow
 def test_integers_that_are_the_same_float32_are_refused_as_a_matrix():
     X = np.column_stack([RNG.integers(0, 4, N_ROWS) + 2**24, NUMBER])
     clf = fit(categorical_features=[0]).fit(X, Y)
@@ -147,6 +163,7 @@ def test_categories_without_a_type_in_onnx_are_refused_by_name(values, shown):
         to_onnx(clf)
 
 
+@pytest.mark.slow
 def test_twenty_thousand_categories():
     values = [f"v{i}" for i in range(20_000)]
     X = pd.DataFrame({"kind": pd.Categorical(values)})

@@ -38,6 +38,7 @@ def test_ensemble_gives_its_weighted_means():
     assert_same_as(ensemble, MIXED)
 
 
+@pytest.mark.slow
 def test_ensemble_of_networks_with_temperatures():
     estimator = make_tiny(calibrate=True, validation_fraction=0.3)
     assert_same_as(make(estimator=estimator).fit(FRAME, Y), FRAME)
@@ -46,6 +47,7 @@ def test_ensemble_of_networks_with_temperatures():
 FOLDS = PredefinedSplit(np.arange(N_ROWS) >= N_ROWS // 2)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*have no label", "ignore:.*no labelled", "ignore:.*only")
 def test_a_fold_that_lacks_a_task_has_no_part_in_its_mean():
     table = Y.assign(rare=np.where(np.arange(N_ROWS) < N_ROWS // 2, Y["sign"], None))
@@ -55,6 +57,7 @@ def test_a_fold_that_lacks_a_task_has_no_part_in_its_mean():
     assert_same_as(ensemble, FRAME)
 
 
+@pytest.mark.slow_except("booleans")
 @pytest.mark.parametrize("kind", ["text", "integers", "booleans"])
 def test_folds_that_know_other_categories(kind):
     codes = np.arange(N_ROWS) % 5
@@ -68,6 +71,7 @@ def test_folds_that_know_other_categories(kind):
     assert_same_as(ensemble, X)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:No category of feature 'kind' is known")
 def test_a_fold_in_which_a_category_was_always_missing():
     X = FRAME.assign(kind=pd.Categorical(np.where(np.arange(N_ROWS) < N_ROWS // 2, "a", None)))
@@ -89,6 +93,7 @@ def test_ensemble_that_is_not_fitted_is_refused():
         to_onnx(make())
 
 
+@pytest.mark.slow_except("MultiTaskSearchCV")
 @pytest.mark.parametrize("search", [GridSearchCV, MultiTaskSearchCV])
 def test_search_gives_its_best_estimator(search):
     found = search(make_tiny(), {"hidden_layer_sizes": [(3,), (5,)]}, cv=2).fit(MIXED, Y)

@@ -125,6 +125,24 @@ newer = pytest.mark.skipif(is_old, reason="skl2onnx < 1.19")
 
 
 # scikit-learn 1.6 announces what 1.7 has changed.
+@pytest.mark.slow_except(
+    "one-hot",
+    "mixed",
+    "imputer of integers",
+    "union",
+    "quantiles of a frame",
+    "scaler*",
+    "ordinal*",
+    "mixed that*",
+    "identity",
+    "imputer and scaler",
+    "None between",
+    "one-hot of an array",
+    "power of a frame",
+    "nested transformers",
+    "columns are dropped",
+    "passthrough first",
+)
 @pytest.mark.filterwarnings(r"ignore:\s*The format of the columns of the 'remainder':FutureWarning")
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[newer] * (name in NEWER)) for name in STEPS]
@@ -258,6 +276,7 @@ def test_rows_are_needed_for_steps_and_not_without_them():
     to_onnx(make_pipeline("passthrough", make_tiny()).fit(FRAME, Y))
 
 
+@pytest.mark.slow_except("function")
 @pytest.mark.parametrize(
     ("step", "kind"),
     [

@@ -82,9 +82,7 @@ WAYS = {
 }
 
 
-@pytest.mark.slow_except(
-    "mixed", "array", "sparse", "polars", "no hidden layers", "numbers as they are", "known labels"
-)
+@pytest.mark.slow_except("mixed", "known labels", "polars", "sparse")
 @pytest.mark.parametrize("way", WAYS)
 def test_probabilities_and_labels_are_those_of_the_classifier(way):
     params, features = WAYS[way]
@@ -205,6 +203,7 @@ def test_columns_without_text_names_are_numbered():
     assert [given.name for given in model.graph.input] == ["X"]
 
 
+@pytest.mark.slow_except("one column")
 @pytest.mark.parametrize(
     ("y", "names"),
     [
@@ -373,6 +372,7 @@ HOLES.iloc[::8] = None
 HIDDEN = np.random.default_rng(2).random(Y.shape) < 0.2
 
 
+@pytest.mark.slow_except("some hidden-True", "some hidden-with_indicator")
 @pytest.mark.parametrize("known_labels", [True, "with_indicator"])
 @pytest.mark.parametrize("hidden", [None, HIDDEN], ids=["all shown", "some hidden"])
 def test_known_labels_give_what_complete_gives(known_labels, hidden):
@@ -423,6 +423,7 @@ def test_known_labels_of_a_classifier_that_reads_none_are_refused():
 # ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_incremental_fits():
     clf = fit().partial_fit(X, Y, classes={"sold": [0, 1], "size": list("LMS"), "rooms": range(5)})
     assert_same_as(clf.partial_fit(X, Y), X)
@@ -504,6 +505,7 @@ def test_metadata_names_tasks_classes_and_features():
     ]
 
 
+@pytest.mark.slow
 @degenerate
 def test_metadata_has_a_value_that_is_no_category():
     X = pd.DataFrame({"text": ["", "?", "a"] * 20, "number": [-1, -2, 0] * 20}).astype("category")

@@ -94,7 +94,7 @@ WEIGHTS = ("kernel", "bias", "gamma", "beta")
 MOMENTS = ("moving_mean", "moving_variance")
 
 
-@pytest.mark.slow_except("auto")
+@pytest.mark.slow
 @pytest.mark.parametrize("momentum", ["auto", 0.5])
 def test_averages_predict_and_training_goes_on_from_the_weights(momentum):
     clf, recorder = fit_recorded(ema_momentum=momentum, normalization="batch")
@@ -135,6 +135,7 @@ def test_averages_are_what_is_watched():
     )
 
 
+@pytest.mark.slow
 def test_each_task_is_predicted_by_the_averages_of_its_epoch():
     settings = {"restore_best": "per_task", "early_stopping": True, "validation_fraction": None}
     clf = make_tiny(epochs=8, optimizer__learning_rate=0.3, **settings).fit(X, Y)
@@ -171,6 +172,7 @@ def test_warm_start_goes_on_from_what_predicts():
     np.testing.assert_allclose(warm.fit(X, Y)._fitted.network.logits(X), before, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_optimizer_that_averages_itself_is_left_to_it():
     own = make_tiny(optimizer__use_ema=True).fit(X, Y)
     assert own._fitted.network.state.averaging is None

@@ -146,6 +146,7 @@ def test_task_without_watched_labels_has_the_common_epoch():
     assert clf.best_iters_[0] != clf.best_iter_
 
 
+@pytest.mark.slow
 def test_1d_y_has_one_epoch():
     clf = make_tiny(restore_best="per_task").fit(X, Y["easy"])
     assert clf.best_iters_.tolist() == [clf.best_iter_]
@@ -165,6 +166,7 @@ def test_training_that_diverges_later_leaves_the_best_epochs():
     assert np.isfinite(np.hstack(clf.predict_proba(X_NEW))).all()
 
 
+@pytest.mark.slow
 def test_keras_model_joins_the_networks(by_task, tmp_path):
     by_task.model_.save(tmp_path / "network.keras")
     logits = np.asarray(keras.models.load_model(tmp_path / "network.keras")(X_NEW))
@@ -305,6 +307,7 @@ def test_refitted_network_is_that_of_a_fit_on_all_rows_for_as_many_epochs(common
     assert_same(clf, afresh)
 
 
+@pytest.mark.slow_except("per_task")
 @pytest.mark.parametrize("restore_best", ["common", "per_task"])
 def test_small_network_is_trained_on_all_rows_beside_the_search(monkeypatch, restore_best):
     n_trained = []

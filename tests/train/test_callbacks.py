@@ -67,6 +67,8 @@ class KeepSecond(keras.callbacks.Callback):
 # ------------------------------------------------------------------- the epoch of the weights
 
 
+@pytest.mark.slow_except("ema_momentum")
+@pytest.mark.release_except("ema_momentum", "ensemble_size", "early_stopping, n_iter_no_change")
 @pytest.mark.parametrize(
     "params",
     [
@@ -87,6 +89,7 @@ def test_best_iter_is_the_epoch_that_keras_early_stopping_restored(params):
     assert validation_loss(clf) == pytest.approx(losses[clf.best_iter_ - 1], abs=1e-5)
 
 
+@pytest.mark.slow_except("0.5-False")
 @pytest.mark.parametrize("in_epoch", [False, True])
 @pytest.mark.parametrize("ema_momentum", [0, 0.5])
 def test_best_iter_is_the_epoch_that_any_callback_went_back_to(in_epoch, ema_momentum):
@@ -95,6 +98,7 @@ def test_best_iter_is_the_epoch_that_any_callback_went_back_to(in_epoch, ema_mom
     assert validation_loss(clf) == pytest.approx(clf.history_["val_loss"][1], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_best_iter_is_that_of_a_file_that_is_loaded_in_the_end(tmp_path):
     path = tmp_path / "best.weights.h5"
     save = keras.callbacks.ModelCheckpoint(
@@ -105,6 +109,7 @@ def test_best_iter_is_that_of_a_file_that_is_loaded_in_the_end(tmp_path):
     assert clf.best_iter_ == np.argmin(clf.history_["val_loss"]) + 1 < clf.n_iter_
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("callbacks", "params"),
     [
@@ -133,6 +138,7 @@ def halve_weights(**params):
     return fit([halve], **params)
 
 
+@pytest.mark.slow
 def test_best_iter_is_zero_when_a_callback_made_weights_of_its_own():
     clf = halve_weights(epochs=3)
     assert (clf.best_iter_, clf.n_iter_) == (0, 3)
@@ -142,17 +148,20 @@ def test_best_iter_is_zero_when_a_callback_made_weights_of_its_own():
     assert pickle.loads(pickle.dumps(clf._fitted)).best_iter == 0
 
 
+@pytest.mark.slow
 def test_warm_start_counts_on_from_weights_of_no_epoch():
     clf = halve_weights(epochs=3, warm_start=True)
     clf.set_params(callbacks=Doubled()).fit(X, y, validation_data=(X_VALID, Y_VALID))
     assert (clf.best_iter_, clf.n_iter_) == (6, 6)
 
 
+@pytest.mark.slow
 def test_rows_without_labels_leave_the_epoch_that_was_kept():
     clf = fit(KeepSecond(in_epoch=False), epochs=3).set_params(callbacks=None)
     assert clf.partial_fit(X[:4], np.full((4, 1), np.nan)).best_iter_ == 2
 
 
+@pytest.mark.slow
 def test_second_training_is_as_long_as_the_epochs_that_were_restored():
     stop = EarlyStopping("val_loss", patience=3, restore_best_weights=True)
     found = make_tiny(
@@ -173,6 +182,7 @@ def test_second_training_is_as_long_as_the_epochs_that_were_restored():
 # --------------------------------------------------------------------------------- the history
 
 
+@pytest.mark.slow_except("order0")
 @pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
 def test_history_has_what_keras_history_has(order):
     callbacks = [
@@ -190,6 +200,7 @@ def test_history_has_what_keras_history_has(order):
     assert list(clf.history_)[:2] == ["loss", "objective"]
 
 
+@pytest.mark.slow
 def test_series_of_a_callback_has_nan_in_epochs_without_a_value():
     def add(epoch, logs):
         logs.update({"seldom": np.float32(epoch)} if epoch % 2 else {"text": "no number"})
@@ -199,6 +210,7 @@ def test_series_of_a_callback_has_nan_in_epochs_without_a_value():
     assert "text" not in history
 
 
+@pytest.mark.slow
 def test_losses_stay_as_measured_when_a_callback_writes_over_them():
     def overwrite(epoch, logs):
         logs["val_loss"] = 0.0
@@ -206,6 +218,7 @@ def test_losses_stay_as_measured_when_a_callback_writes_over_them():
     assert min(fit(LambdaCallback(on_epoch_end=overwrite), epochs=2).history_["val_loss"]) > 0.1
 
 
+@pytest.mark.slow
 def test_series_continues_over_fits():
     rate = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1)
     clf = fit(None, epochs=2, warm_start=True).set_params(callbacks=rate).fit(X, y)
@@ -222,6 +235,7 @@ def test_series_is_the_mean_over_folds():
     assert clf.history_["learning_rate"] == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_validation_loss_of_a_callback_is_shown_where_there_is_no_other(capsys):
     def measure(epoch, logs):
         logs["val_loss"] = 0.25

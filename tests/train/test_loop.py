@@ -191,7 +191,8 @@ CASES = {
 }
 
 
-@pytest.mark.slow_except("uncertainty", "dropout")
+@pytest.mark.slow_except("sgd")
+@pytest.mark.release_except("sgd", "uncertainty", "dropout", "ema_uncertainty", "accumulation")
 @pytest.mark.parametrize("case", CASES)
 def test_training_equals_a_plain_loop(case):
     # 25 rows by 8 leave a last batch of one row, which has no label of some task.
@@ -287,6 +288,7 @@ def overfit(**changes):
     return make_plan(Adam(0.1), epochs=30, **changes), make_rows(12), make_rows(12, seed=9)
 
 
+@pytest.mark.slow_except("None")
 @pytest.mark.parametrize("task", [None, 1])
 def test_early_stopping_keeps_the_best_epoch(task):
     weights = []
@@ -353,6 +355,7 @@ def test_divergence_keeps_the_best_epoch_before_it():
     assert all(np.isfinite(v).all() for v in outcome.state.network)
 
 
+@pytest.mark.slow
 def test_mean_loss_is_nan_where_one_task_has_diverged():
     # Left out of the mean, the task would make the epoch look better than it is.
     held_out = make_rows(seed=1)
@@ -429,6 +432,7 @@ def test_call_per_batch_gives_the_same_bits_as_a_call_per_epoch():
     assert counter.record[-1]["loss"] == by_batch.history["loss"][-1]
 
 
+@pytest.mark.slow
 def test_callback_may_stop_training_within_an_epoch():
     class StopAtBatch(CountBatches):
         def on_train_batch_end(self, batch, logs=None):
@@ -439,6 +443,7 @@ def test_callback_may_stop_training_within_an_epoch():
     assert int(outcome.state.optimizer[0]) == 2
 
 
+@pytest.mark.slow
 def test_stop_by_a_callback_does_not_stop_the_next_training():
     stop = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: setattr(stop.model, "stop_training", True)
@@ -496,6 +501,7 @@ def test_learning_rate_scheduler_sets_the_rate():
     assert_same_values(two.state.network, five.state.network)
 
 
+@pytest.mark.slow
 def test_reduce_on_plateau_lowers_the_rate():
     rates = []
     reduce = keras.callbacks.ReduceLROnPlateau(
@@ -524,6 +530,7 @@ def test_csv_logger_writes_the_history(tmp_path):
         assert [float(row[name]) for row in rows] == pytest.approx(values)
 
 
+@pytest.mark.slow
 def test_model_checkpoint_saves_models_that_load(tmp_path):
     save = keras.callbacks.ModelCheckpoint(tmp_path / "{epoch:02d}.keras")
     outcome = run(make_plan(callbacks=[save], spec=replace(SPEC, dropout=0.1)))
@@ -546,6 +553,7 @@ def test_model_checkpoint_saves_the_best_weights_only(tmp_path):
     assert_same_values([v.numpy() for v in network_variables(model)], outcome.state.network)
 
 
+@pytest.mark.slow
 def test_terminate_on_nan_ends_the_epoch_in_which_a_task_diverges():
     counter = CountBatches()
     training = make_rows()
@@ -578,6 +586,7 @@ def test_averaged_weights_are_those_watched_and_kept():
     assert again.history["val_loss"] == pytest.approx(watched.history["val_loss"])
 
 
+@pytest.mark.slow
 def test_averaging_leaves_the_weights_that_training_goes_on_from():
     held_out = make_rows(12, seed=1)
     watched = run(make_plan(SGD(0.5, use_ema=True)), validation=held_out)
@@ -613,7 +622,8 @@ WARM_CASES = {
 }
 
 
-@pytest.mark.slow_except("uncertainty")
+@pytest.mark.slow
+@pytest.mark.release_except("uncertainty", "dropout")
 @pytest.mark.parametrize("case", WARM_CASES)
 def test_cached_program_gives_the_same_bits_as_a_new_one(case, traces):
     make_optimizer, changes = WARM_CASES[case]
@@ -681,6 +691,7 @@ class OwnStopping(keras.callbacks.EarlyStopping):
     """May do what its class does not."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "callback",
     [keras.callbacks.Callback(), keras.callbacks.LambdaCallback(), OwnStopping("loss")],
@@ -692,6 +703,7 @@ def test_program_that_a_callback_may_have_kept_is_not_used_again(callback):
     assert not _program_cache._idle_programs
 
 
+@pytest.mark.slow
 def test_program_with_callbacks_that_keep_nothing_gives_the_bits_of_a_new_one(traces, tmp_path):
     def train_with_callbacks():
         callbacks = [
@@ -743,6 +755,7 @@ def test_subclass_of_a_strategy_does_not_get_the_program_of_its_parent():
     assert halved.history["objective"][0] == pytest.approx(whole.history["objective"][0] / 2)
 
 
+@pytest.mark.slow
 def test_optimizer_whose_config_leaves_a_setting_out_is_not_shared():
     class Damped(SGD):
         def __init__(self, damping=1.0, **settings):
@@ -757,6 +770,7 @@ def test_optimizer_whose_config_leaves_a_setting_out_is_not_shared():
     assert (free.state.network[0] != still.state.network[0]).any()
 
 
+@pytest.mark.slow
 def test_trainings_at_the_same_time_do_not_share_a_program():
     seeds = [1, 2, 3, 4]
     one_by_one = [run(make_plan(seed=seed)).state.network for seed in seeds]
@@ -795,6 +809,7 @@ def build_custom(plan):
     return deserialize_model(plan.program.spec.custom_model)
 
 
+@pytest.mark.slow
 def test_program_of_a_model_of_keras_layers_gives_the_bits_of_a_new_one(traces):
     new, again = run_custom(), run_custom()
     assert len(traces) == 1
@@ -802,6 +817,7 @@ def test_program_of_a_model_of_keras_layers_gives_the_bits_of_a_new_one(traces):
     assert new.history == again.history
 
 
+@pytest.mark.slow
 def test_program_of_a_model_with_parts_of_the_users_own_is_not_used_again(traces):
     for _ in range(2):
         run_custom(OwnLayer())
@@ -843,7 +859,8 @@ def optimizer_names():
     return sorted(names - wrappers)
 
 
-@pytest.mark.slow_except("Adam", "SGD")
+@pytest.mark.slow
+@pytest.mark.release_except("SGD", "Adam", "Adafactor", "Muon")
 @pytest.mark.parametrize("name", optimizer_names())
 def test_every_keras_optimizer_trains_by_its_name(name):
     clf = make_classifier(
@@ -864,7 +881,8 @@ def plain_weights():
     return make_classifier().fit(*make_table()).model_.get_weights()
 
 
-@pytest.mark.slow_except("clipnorm")
+@pytest.mark.slow
+@pytest.mark.release_except("clipnorm", "use_ema", "gradient_accumulation_steps")
 @pytest.mark.parametrize(
     "routed",
     [
@@ -947,6 +965,7 @@ def test_diverging_fit_leaves_an_estimator_as_it_was():
         np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.slow_except("adam")
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_partial_fit_epoch_by_epoch_equals_fit_bit_for_bit(optimizer):
     # By design: seed and number of the epoch fix its order, and the optimizer goes on.

@@ -55,6 +55,7 @@ X, Y = make_table()
 # ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [True, False])
 def test_float32_is_the_default_by_another_name(jit_compile):
     clear_program_cache()
@@ -97,7 +98,8 @@ NETWORKS = {
 }
 
 
-@pytest.mark.slow_except("plain", "shared")
+@pytest.mark.slow_except("plain")
+@pytest.mark.release_except("plain", "xla", "shared", "independent", "unlabelled", "scaled loss")
 @pytest.mark.parametrize("params", NETWORKS.values(), ids=NETWORKS)
 def test_losses_are_close_to_those_of_float32_and_weights_are_float32(params):
     mixed, single = (make(dtype=dtype, **params).fit(X, Y) for dtype in (MIXED, "float32"))
@@ -126,6 +128,7 @@ def product_dtypes(program):
     }
 
 
+@pytest.mark.slow_except("dense")
 @pytest.mark.parametrize(
     "params",
     [{}, {"ensemble_size": 2, "head_hidden_layer_sizes": (3,)}, {"ensemble_method": "independent",
@@ -152,6 +155,7 @@ def test_a_network_in_mixed_precision_gives_float32():
     assert mixed(X, training=True).dtype == tf.float32
 
 
+@pytest.mark.slow
 def test_global_policy_of_keras_has_no_say():
     before = keras.config.dtype_policy()
     expected = make(activation="softmax", ensemble_size=2).fit(X, Y)
@@ -171,6 +175,7 @@ def test_global_policy_of_keras_has_no_say():
 # ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_validation_losses_are_those_of_the_predictions():
     clf = make(hidden_layer_sizes=(64,), restore_best="common").fit(X, Y, validation_data=(X, Y))
     for task, probabilities in enumerate(clf.predict_proba(X)):
@@ -180,6 +185,7 @@ def test_validation_losses_are_those_of_the_predictions():
         np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_predictions_are_those_of_its_keras_model_in_float32():
     clf = make(head_hidden_layer_sizes=(3,)).fit(X, Y)
     assert all(layer.compute_dtype == "float32" for layer in clf.model_.layers)
@@ -193,7 +199,8 @@ def test_predictions_are_those_of_its_keras_model_in_float32():
 # ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow_except("plain", "xla")
+@pytest.mark.slow_except("plain")
+@pytest.mark.release_except("plain", "xla", "shared")
 @pytest.mark.parametrize("params", NETWORKS.values(), ids=NETWORKS)
 def test_what_lies_under_the_mask_changes_no_bit(params):
     if "known_labels" in params or "unlabelled" in params:
@@ -204,6 +211,7 @@ def test_what_lies_under_the_mask_changes_no_bit(params):
     assert_same_fits(plain, masked, X)
 
 
+@pytest.mark.slow
 def test_a_task_that_is_absent_from_all_batches_changes_no_bit_of_the_others():
     alone = make(numeric_embedding=None).fit(X, Y[:, :2])
     with pytest.warns(UserWarning, match="no label"):
@@ -211,6 +219,7 @@ def test_a_task_that_is_absent_from_all_batches_changes_no_bit_of_the_others():
     assert_same_arrays(alone._fitted.network.state.network, beside._fitted.network.state.network)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [True, False])
 def test_rows_without_a_label_of_weight_zero_and_large_numbers_stay_finite(jit_compile):
     largest = np.finfo(np.float32).max
@@ -221,6 +230,7 @@ def test_rows_without_a_label_of_weight_zero_and_large_numbers_stay_finite(jit_c
     assert np.isfinite(list(clf.history_.values())).all()
 
 
+@pytest.mark.slow
 def test_numbers_beyond_float16_are_no_matter_without_standardization():
     clf = make(standardize=False, optimizer__learning_rate=1e-9).fit(1e6 * X, Y)
     assert np.isfinite(list(clf.history_.values())).all()
@@ -241,6 +251,7 @@ def test_pickles_and_files_keep_it(tmp_path):
         assert_same_fits(clf, copied, X)
 
 
+@pytest.mark.slow
 def test_another_dtype_continues_with_the_weights():
     clf = make(warm_start=True, dtype="float32").fit(X, Y)
     clf.set_params(dtype=MIXED).fit(X, Y)
@@ -250,6 +261,7 @@ def test_another_dtype_continues_with_the_weights():
     assert clf.summary().dtype == "float32"
 
 
+@pytest.mark.slow
 def test_compiled_programs_of_both_dtypes_are_kept_apart():
     clear_program_cache()
     first = make().fit(X, Y)
@@ -298,6 +310,7 @@ def test_ensembles_of_estimators_pass_it_on():
     assert {clf.dtype for clf in ensemble.estimators_} == {MIXED}
 
 
+@pytest.mark.slow_except("float32")
 @pytest.mark.parametrize("dtype", ["float32", MIXED])
 def test_a_model_of_your_own_has_dtypes_of_its_own(dtype):
     inputs = keras.Input((4,))

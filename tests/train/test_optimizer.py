@@ -63,6 +63,7 @@ def update_by_function(optimizer, n_steps, decay):
     return [[np.array(value) for value in values] for values in found]
 
 
+@pytest.mark.slow_except("Adam-*", "AdamW-weight_decay")
 @pytest.mark.parametrize(
     "settings",
     [

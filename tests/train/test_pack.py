@@ -30,12 +30,13 @@ Adam, AdamW = keras.optimizers.Adam, keras.optimizers.AdamW
 # ------------------------------------------------------------------------------------------------
 
 
-def make_members(rows):
+def make_members(rows, spec=None):
     """Return a training on these rows, between two others."""
     settings = {"epochs": 3, "weighting": UncertaintyWeighting(), "label_smoothing": SMOOTHING}
+    settings["spec"] = {"dropout": 0.2, **(spec or {})}
     members = (make_rows(25, seed=7), rows, make_rows(17, seed=8))
     return [
-        make_job(part, optimizer=Adam(0.02 * k + 0.01), spec={"dropout": 0.2}, seed=k, **settings)
+        make_job(part, optimizer=Adam(0.02 * k + 0.01), seed=k, **settings)
         for k, part in enumerate(members)
     ]
 
@@ -50,29 +51,41 @@ def make_rows_with_empty_ones():
     return rows
 
 
+SPECS = {
+    "plain": {},
+    "heads": {"head_hidden_layer_sizes": ((), (3,), ()), "normalization": "layer"},
+}
+
+
+@pytest.fixture(scope="module", params=["plain", pytest.param("heads", marks=pytest.mark.slow)])
+def spec(request):
+    return SPECS[request.param]
+
+
 @pytest.fixture(scope="module")
-def masked():
-    return train_in_packs(make_members(make_rows_with_empty_ones()), 3)
+def masked(spec):
+    return train_in_packs(make_members(make_rows_with_empty_ones(), spec), 3)
 
 
-def test_codes_under_the_mask_change_no_bit_of_any_member(masked):
+def test_codes_under_the_mask_change_no_bit_of_any_member(spec, masked):
     rows = make_rows_with_empty_ones()
     others = (rows.codes + 1) % np.array([2, 3, 2], np.int32)
     rows = replace(rows, codes=np.where(rows.weight == 0, others, rows.codes))
-    assert_same_results(train_in_packs(make_members(rows), 3), masked)
+    assert_same_results(train_in_packs(make_members(rows, spec), 3), masked)
 
 
-def test_features_of_rows_without_labels_change_no_bit_of_any_member(masked):
+def test_features_of_rows_without_labels_change_no_bit_of_any_member(spec, masked):
     rows = make_rows_with_empty_ones()
     X = rows.X.copy()
     X[::4] = -3 * X[::4] + 7
-    assert_same_results(train_in_packs(make_members(replace(rows, X=X)), 3), masked)
+    assert_same_results(train_in_packs(make_members(replace(rows, X=X), spec), 3), masked)
     X[1] += 1  # of a row with labels
-    found = train_in_packs(make_members(replace(rows, X=X)), 3)
+    found = train_in_packs(make_members(replace(rows, X=X), spec), 3)
     assert_same_results([found[0], found[2]], [masked[0], masked[2]])
     assert found[1].history["loss"] != masked[1].history["loss"]
 
 
+@pytest.mark.slow
 def test_member_without_a_label_of_a_task_trains_as_alone():
     rows = make_rows(30)
     rows.weight[:, 1] = 0
@@ -97,11 +110,12 @@ def test_member_without_a_label_of_a_task_trains_as_alone():
     assert (found[0].state.weighting["log_variance"] != 0).all()
 
 
+@pytest.mark.slow
 def test_what_is_not_a_number_stays_with_its_member():
     rows = make_rows(25)
     rows.X[3] = np.nan
     rows.weight[3] = 1
-    spec = {"normalization": None, "activation": "tanh"}
+    spec = {"activation": "tanh"}
     jobs = [make_job(part, spec=spec, seed=1) for part in (make_rows(25, 5), rows, make_rows(9, 6))]
     found = train_in_packs(jobs, 3)
     assert isinstance(found[1], ValueError)
@@ -226,6 +240,7 @@ def own():
     return jobs, train_in_packs(jobs, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(OWN)))
 def test_member_trains_as_by_a_program_of_its_own(own, number):
     jobs, results = own
@@ -301,8 +316,9 @@ def told():
     logger.removeHandler(listener)
 
 
-@pytest.mark.slow_except(
-    "input, periodic", "heads, mixed", "pseudo-labels", "optimizer", "sharing, ple"
+@pytest.mark.slow
+@pytest.mark.release_except(
+    "no hidden layer", "input, periodic", "heads, mixed", "pseudo-labels", "sharing, ple"
 )
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_no_part_of_a_step_falls_back_to_a_loop(told, name):

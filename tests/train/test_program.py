@@ -47,7 +47,7 @@ def assert_same_bits(first, second):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.slow_except("uncertainty, clipping", "dropout")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "params",
     [
@@ -80,6 +80,7 @@ def test_weights_are_those_without_xla_but_for_rounding(params):
         np.testing.assert_allclose(compiled.history_[name], values, rtol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [True, False])
 @pytest.mark.parametrize(("width", "dropout"), [(8, 0.0), (300, 0.4)])
 def test_dropout_follows_the_width_of_a_layer(width, dropout, jit_compile):
@@ -143,7 +144,7 @@ def test_partial_fit_epoch_by_epoch_equals_fit_bit_for_bit():
     assert_same_bits(step, make(dropout=0.3).fit(X, Y))
 
 
-@pytest.mark.slow_except("uncertainty")
+@pytest.mark.slow
 @pytest.mark.parametrize("weighting", ["equal", "uncertainty"])
 def test_batches_without_a_label_of_a_task_leave_finite_weights(weighting):
     X, Y = make_table()
@@ -153,6 +154,7 @@ def test_batches_without_a_label_of_a_task_leave_finite_weights(weighting):
     assert all(np.isfinite(w).all() for w in weights_of(clf))
 
 
+@pytest.mark.slow
 def test_rows_that_fill_up_the_last_batch_have_no_influence():
     X, Y = make_table(n_rows=9)
     Y[:, 2] = X[:, 2] > 0
@@ -191,6 +193,7 @@ def test_fits_of_other_row_counts_share_a_program(built):
     assert len(built) == 1
 
 
+@pytest.mark.slow
 def test_fits_of_other_rates_share_a_program(built):
     X, Y = make_table()
     for rate in (0.1, 0.2):

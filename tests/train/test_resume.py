@@ -146,7 +146,7 @@ def test_killed_fit_goes_on_to_the_same_bits(tmp_path, kill, epochs_trained, par
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow_except("stopping")
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize(
     ("params", "killed_in"),
@@ -219,6 +219,7 @@ def test_folds_that_were_killed_go_on_where_they_were(tmp_path, kill, epochs_tra
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 def test_fit_may_be_killed_again_and_again(tmp_path, kill):
     for epoch in (2, 1, 2):
@@ -226,6 +227,7 @@ def test_fit_may_be_killed_again_and_again(tmp_path, kill):
     assert bits_of(make(checkpoint=tmp_path).fit(X, Y)) == bits_of(make().fit(X, Y))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 def test_sparse_fit_goes_on(tmp_path, kill):
     sparse = sp.csr_matrix(np.maximum(X, 0))
@@ -263,6 +265,7 @@ def test_progress_counts_on(tmp_path, kill, capsys):
     assert [line.split()[3] for line in capsys.readouterr().out.splitlines()] == ["3/4", "4/4"]
 
 
+@pytest.mark.slow
 def test_checkpoints_change_no_bit(tmp_path):
     assert bits_of(make(dropout=0.2, checkpoint=tmp_path).fit(X, Y)) == bits_of(
         make(dropout=0.2).fit(X, Y)
@@ -272,7 +275,7 @@ def test_checkpoints_change_no_bit(tmp_path):
 # ---------------------------------------------------------------------------------- the file
 
 
-@pytest.mark.slow_except("replace")
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("step", ["fsync", "copymode", "replace", "after"])
 def test_fit_killed_while_it_writes_goes_on(tmp_path, monkeypatch, step):
@@ -320,6 +323,7 @@ def test_file_that_is_open_keeps_its_content_while_others_are_written(tmp_path, 
     assert len(set(contents)) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 def test_file_stays_when_fit_is_interrupted_and_goes_when_it_ends(tmp_path, monkeypatch):
     def interrupt(self, *args):
@@ -337,6 +341,7 @@ def test_file_stays_when_fit_is_interrupted_and_goes_when_it_ends(tmp_path, monk
     assert not file.exists()
 
 
+@pytest.mark.slow
 def test_file_goes_when_training_diverges(tmp_path):
     params = {"optimizer": "sgd", "optimizer__learning_rate": 1e6, "epochs": 20}
     with pytest.raises(NonFiniteLossError, match=r"after epoch [2-9]"):
@@ -351,6 +356,7 @@ def test_folder_is_made_and_its_path_may_be_relative(tmp_path, monkeypatch, kill
     assert len(list((tmp_path / "runs" / "tonight").iterdir())) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 def test_full_disk_is_told_once_and_stops_nothing(tmp_path, monkeypatch):
     def fail(path, content):
@@ -469,6 +475,7 @@ def test_form_of_the_data_and_what_is_shown_make_no_other_fit(tmp_path, kill):
     assert len(list(tmp_path.glob("checkpoint-*"))) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 def test_new_data_train_a_new_model_and_leave_the_old_file(tmp_path, kill):
     kill(make(checkpoint=tmp_path), 3)
@@ -479,6 +486,7 @@ def test_new_data_train_a_new_model_and_leave_the_old_file(tmp_path, kill):
     assert list(tmp_path.iterdir()) == [old]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 def test_file_of_another_fit_is_refused_by_what_differs(tmp_path, kill):
     name = name_of(tmp_path, kill)
@@ -546,6 +554,7 @@ def test_file_that_the_same_fit_removes_while_it_is_written_is_no_failure(tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_same_fit_twice_at_a_time_gives_the_same_model(tmp_path):
     fits = (joblib.delayed(make(checkpoint=tmp_path, epochs=20).fit)(X, Y) for _ in range(2))
     one, two = joblib.Parallel(2, backend="threading")(fits)

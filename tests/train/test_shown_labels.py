@@ -174,6 +174,7 @@ ways = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.slow_except("sparse")
 @ways
 def test_no_cell_is_input_and_counted(way):
     _, shown, weight = batches_of(way)

@@ -107,6 +107,7 @@ def test_kept_weights_come_back_and_are_written_once():
         assert_same_arrays(found.kept[task][1], values)
 
 
+@pytest.mark.slow
 def test_states_and_settings_load_no_tensorflow():
     modules = ["state", "best_weights", "config", "early_stopping", "batching"]
     code = "; ".join(

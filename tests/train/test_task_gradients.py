@@ -156,6 +156,8 @@ VARIANTS = {
 }
 
 
+@pytest.mark.slow_except("signs-hidden heads")
+@pytest.mark.release_except("gram-*", "signs-hidden heads", "signs-XLA")
 @pytest.mark.parametrize("params", VARIANTS.values(), ids=VARIANTS)
 @pytest.mark.parametrize(
     "weighting", [ConstantGradientWeighting([1, 1, 1]), PlainSignWeighting()], ids=["gram", "signs"]
@@ -165,6 +167,7 @@ def test_weights_of_one_train_as_equal_weights(weighting, params):
     np.testing.assert_allclose(weighed.history_["loss"], equal.history_["loss"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_weights_reach_the_shared_layers_only():
     # One step of plain gradient descent with weights of zero leaves the shared layers as they were.
     params = {"optimizer": "sgd", "optimizer__momentum": 0.0, "batch_size": 200, "ema_momentum": 0}
@@ -182,6 +185,7 @@ def test_weights_reach_the_shared_layers_only():
     assert sum(is_as_equal) == 2  # kernel and bias of the heads
 
 
+@pytest.mark.slow
 def test_fixed_weights_in_the_objective_weigh_the_heads_too():
     params = {"optimizer": "sgd", "batch_size": 200, "epochs": 1, "ema_momentum": 0}
     fixed = trained_weights(fit(FixedWeighting([2, 2, 2]), **params))

@@ -158,7 +158,7 @@ def test_replaced_features_are_those_of_the_next_row():
 # ------------------------------------------------------------------- beside the labelled cells
 
 
-@pytest.mark.slow_except("soft")
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_unlabelled_cells_change_the_network_in_the_same_way_every_time(masked, way):
     clf = make(**way).fit(X, Y)
@@ -192,6 +192,7 @@ def test_weight_rises_over_the_first_epochs():
     np.testing.assert_allclose(added, expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_complete_labels_give_what_they_give_without(way):
     complete = np.nan_to_num(Y)
@@ -214,6 +215,7 @@ def test_weights_of_tasks_are_learned_from_labels_alone():
     assert bits_of(more) != bits_of(plain)
 
 
+@pytest.mark.slow
 def test_task_of_weight_0_is_not_taught():
     settings = {"task_weighting": {"y1": 0.0}, "unlabelled": "pseudo_labels", "optimizer": "sgd"}
     clf = make(**settings, hidden_layer_sizes=()).fit(X, Y)
@@ -221,6 +223,7 @@ def test_task_of_weight_0_is_not_taught():
     np.testing.assert_array_equal(*(c.predict_proba(X_NEW)["y1"] for c in (clf, start)))
 
 
+@pytest.mark.slow
 def test_consistency_without_noise_is_pseudo_labels():
     clf = make(unlabelled="consistency", input_noise=0.0).fit(X, Y)
     assert bits_with_teacher(clf) == bits_with_teacher(make(unlabelled="pseudo_labels").fit(X, Y))
@@ -259,6 +262,7 @@ def test_teacher_is_the_mean_of_the_weights_after_the_first_steps():
         np.testing.assert_array_equal(of_teacher, last)
 
 
+@pytest.mark.slow
 def test_teacher_without_momentum_is_the_network():
     state = (
         make(unlabelled="consistency", teacher_momentum=0.0, ema_momentum=0)
@@ -270,6 +274,7 @@ def test_teacher_without_momentum_is_the_network():
             np.testing.assert_allclose(own, other, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_warm_start_starts_a_teacher_afresh_and_partial_fit_goes_on_with_it():
     clf = make(unlabelled="pseudo_labels", warm_start=True).fit(X, Y)
     steps = clf._fitted.network.state.teacher.n_steps
@@ -278,6 +283,7 @@ def test_warm_start_starts_a_teacher_afresh_and_partial_fit_goes_on_with_it():
     assert clf.partial_fit(X, Y)._fitted.network.state.teacher.n_steps == steps + steps // 2
 
 
+@pytest.mark.slow
 def test_stream_may_begin_and_end_to_learn_from_unlabelled_cells():
     clf = make().partial_fit(X, Y, classes=[[0, 1], [0, 1, 2]])
     clf.set_params(unlabelled="pseudo_labels").partial_fit(X, Y)
@@ -297,6 +303,7 @@ def test_piece_of_a_stream_without_labels_trains_nothing():
 # --------------------------------------------------------------------------- which cells count
 
 
+@pytest.mark.slow
 def test_rows_held_out_are_not_learned_from():
     settings = {"early_stopping": True, "validation_fraction": 0.3, "unlabelled": "consistency"}
     clf = make(**settings).fit(X, Y)
@@ -449,6 +456,7 @@ def build_whole(meta):
     return keras.Model(inputs, heads)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [build_trunk, build_whole])
 def test_network_of_ones_own_learns_from_unlabelled_cells(model):
     settings = {"model": model, "hidden_layer_sizes": (256,), "epochs": 1, "batch_size": 60}
@@ -462,7 +470,7 @@ def test_network_of_ones_own_learns_from_unlabelled_cells(model):
     assert bits_with_teacher(more) == bits_with_teacher(again)
 
 
-@pytest.mark.slow_except("rare", "stopping")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "params",
     [
@@ -479,6 +487,7 @@ def test_other_settings_go_with_it(params):
     assert all(u > 0 for u in clf.history_["unlabelled_objective"])
 
 
+@pytest.mark.slow
 def test_categories_and_missing_features_are_replaced_as_others():
     frame = pd.DataFrame(X, columns=list("abcd")).assign(c=pd.Categorical(np.arange(60) % 3))
     frame.loc[::7, "a"] = np.nan
@@ -500,6 +509,7 @@ def save(clf):
     return file.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["pickle", "file"])
 def test_stored_estimator_goes_on_with_its_teacher(taught, way):
     if way == "pickle":

@@ -110,6 +110,7 @@ def test_rows_to_validate_on_change_no_bit_of_the_weights(expected):
         assert result.history["loss"] == with_validation.history["loss"]
 
 
+@pytest.mark.slow
 def test_validation_losses_do_not_depend_on_how_many_rows_partners_have():
     def losses_beside(n_rows):
         first = make_job(make_rows(19, seed=1), make_rows(12, seed=51), epochs=9)
@@ -132,7 +133,8 @@ def test_validation_losses_do_not_depend_on_the_place_in_the_pack(ensemble_size)
     assert_same_results(first, last)
 
 
-@pytest.mark.parametrize("n_members", [1, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("n_members", [1, pytest.param(4, marks=pytest.mark.release)])
 def test_packs_of_other_sizes_give_the_same_but_for_rounding(expected, n_members):
     found = train_in_packs(make_jobs(), n_members)
     for one, other in zip(found, expected, strict=True):
@@ -143,6 +145,7 @@ def test_packs_of_other_sizes_give_the_same_but_for_rounding(expected, n_members
             np.testing.assert_allclose(series, other.history[name], rtol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 def test_training_alone_gives_the_same_bits_in_any_pack_of_one():
     jobs = make_jobs()
     assert_same_results(train_in_packs(jobs, 1, 2), [train(job) for job in jobs])
@@ -270,11 +273,11 @@ def test_planned_epochs_are_those_that_a_training_of_this_length_keeps():
 def make_diverging(**settings):
     rows = make_rows(25)
     rows.X[:] *= np.float32(1e30)
-    return make_job(rows, spec={"normalization": None, "activation": "linear"}, **settings)
+    return make_job(rows, spec={"activation": "linear"}, **settings)
 
 
 def make_steady(**settings):
-    return make_job(spec={"normalization": None, "activation": "linear"}, **settings)
+    return make_job(spec={"activation": "linear"}, **settings)
 
 
 @pytest.mark.slow_except("2")
@@ -289,7 +292,7 @@ def test_training_that_diverges_stops_no_other(n_threads):
     assert_same_results(found, expected)
 
 
-@pytest.mark.slow_except("2")
+@pytest.mark.slow
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_training_of_which_all_epochs_are_kept_may_diverge(n_threads):
     seen = []
@@ -301,6 +304,7 @@ def test_training_of_which_all_epochs_are_kept_may_diverge(n_threads):
     assert_same_results([other], train_in_packs([make_steady()], 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_warning_of_a_training_names_the_line_of_the_caller(n_threads):
     # In the first epochs all is well: the best one is kept, and the user is told.
@@ -339,7 +343,7 @@ def assert_all_has_ended(seen):
     assert not program_cache._idle_programs
 
 
-@pytest.mark.slow_except("2")
+@pytest.mark.slow
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_iteration_that_is_given_up_ends_the_others(monkeypatch, n_threads):
     monkeypatch.setattr(together, "_count_members", lambda *args: 2)
@@ -354,6 +358,7 @@ def test_iteration_that_is_given_up_ends_the_others(monkeypatch, n_threads):
     assert_all_has_ended(seen)
 
 
+@pytest.mark.slow
 def test_trainings_that_wait_for_a_place_are_not_begun_when_iteration_is_given_up(monkeypatch):
     monkeypatch.setattr(together, "_count_members", lambda *args: 1)
     monkeypatch.setattr(together, "compute_thread_limit", lambda: 1)
@@ -364,7 +369,7 @@ def test_trainings_that_wait_for_a_place_are_not_begun_when_iteration_is_given_u
     assert seen == []
 
 
-@pytest.mark.slow_except("2")
+@pytest.mark.slow
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_ctrl_c_ends_all(n_threads, heeds_ctrl_c):
     seen = []
@@ -383,12 +388,14 @@ def test_ctrl_c_ends_all(n_threads, heeds_ctrl_c):
     assert len(seen) < 10_000
 
 
+@pytest.mark.slow
 def test_resumed_training_without_epochs_left_has_a_result():
     results = train_in_packs([make_job(epochs=0), make_job()], 3)
     assert [result.n_epochs for result in results] == [0, 2]
     assert results[0].history == {}
 
 
+@pytest.mark.slow
 def test_program_is_used_again(monkeypatch):
     program_cache.clear_program_cache()
     train_in_packs([make_job(), make_job()], 2)

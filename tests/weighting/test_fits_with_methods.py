@@ -52,7 +52,7 @@ def assert_same_states(first, second):
         np.testing.assert_array_equal(value, states[1][key], err_msg=key)
 
 
-@pytest.mark.slow_except("pcgrad", "famo", "graddrop")
+@pytest.mark.slow_except("pcgrad")
 @EACH
 def test_fit_with_tasks_that_batches_lack_is_finite_and_is_kept(name, tmp_path):
     clf = fit(name, thin_out(FULL))
@@ -64,6 +64,7 @@ def test_fit_with_tasks_that_batches_lack_is_finite_and_is_kept(name, tmp_path):
 
 
 @pytest.mark.slow
+@MOSTLY_BEFORE_RELEASES
 @EACH
 def test_what_lies_under_the_mask_changes_no_bit(name):
     weight = np.ones(FULL.shape)
@@ -79,7 +80,7 @@ def test_what_lies_under_the_mask_changes_no_bit(name):
     assert_same_fits(first, second, X)
 
 
-@pytest.mark.slow_except("dwa")
+@pytest.mark.slow
 @MOSTLY_BEFORE_RELEASES
 @EACH
 def test_killed_fit_goes_on_to_the_same_bits(name, tmp_path, monkeypatch):
@@ -95,7 +96,7 @@ def test_killed_fit_goes_on_to_the_same_bits(name, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@MOSTLY_BEFORE_RELEASES
+@pytest.mark.release_except("famo", "gradnorm")
 @EACH
 def test_fits_in_a_pack_are_those_alone_but_for_rounding(name):
     Y = thin_out(FULL)
@@ -124,8 +125,8 @@ def test_fits_in_a_pack_are_those_alone_but_for_rounding(name):
         assert_same_states(clf, again)
 
 
-@pytest.mark.slow_except("upgrad")
-@MOSTLY_BEFORE_RELEASES
+@pytest.mark.slow
+@pytest.mark.release_except("upgrad")
 @EACH
 def test_ensemble_of_fits_predicts_and_is_pickled(name):
     base, space = make(name, epochs=2, dropout=0.3), {"dropout": [0.1, 0.2]}

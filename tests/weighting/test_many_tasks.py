@@ -117,7 +117,6 @@ def test_weights_are_finite_whatever_the_gradients(name, gram):
     assert all(np.isfinite(value).all() for value in state.values())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", [weighting.PCGradWeighting, weighting.GradVacWeighting])
 def test_gradients_meet_in_every_so_many_steps_only(kind):
     strategy = kind(every=3)

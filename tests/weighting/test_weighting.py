@@ -95,6 +95,7 @@ def test_uncertainty_of_an_absent_task_stays_finite_where_its_weight_overflows()
     assert np.isfinite(by_state["log_variance"]).all()
 
 
+@pytest.mark.slow
 def test_log_variance_drifts_without_the_mask_and_stays_with_it():
     absent = np.array([False])
 
@@ -166,6 +167,7 @@ def fit(table, **params):
         return clf.fit(X, Y)
 
 
+@pytest.mark.slow_except("adam")
 @pytest.mark.parametrize("optimizer", ["adam", "adamw"])
 def test_task_without_labels_keeps_its_weight_through_training(table, optimizer):
     clf = fit(table, task_weighting="uncertainty", optimizer=optimizer)
@@ -185,6 +187,7 @@ def test_weight_decay_never_touches_the_log_variances(table):
     assert clf.task_weights_[1] == np.exp(np.float32(-2))
 
 
+@pytest.mark.slow
 def test_weight_decay_never_touches_the_log_variances_under_loss_scaling(table):
     inner = keras.optimizers.SGD(0.1, weight_decay=0.5)
     clf = fit(
@@ -274,6 +277,7 @@ def test_a_class_of_strategies_is_not_taken_for_equal_weights():
         fit_with(UncertaintyWeighting)
 
 
+@pytest.mark.slow
 def test_import_of_strategies_loads_no_keras():
     code = "import sys, sk_mtl.weighting; sys.exit('keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -173,6 +173,7 @@ def test_weights_are_finite_whatever_the_losses(name, scale):
 
 
 @pytest.mark.slow
+@pytest.mark.release_except("[!c]*")
 @pytest.mark.parametrize("name", NAMES)
 def test_networks_side_by_side_have_the_weights_of_each_alone(name):
     strategy = make(name)
