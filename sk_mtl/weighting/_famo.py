@@ -43,8 +43,8 @@ class FAMOWeighting(Named, TaskWeighting):
     momentum : float, default=0.0
         Momentum of the moving average, over the labelled cells of the batches, that stands for the
         loss of a task in its weight; at least 0 and below 1. With 0 it is the loss of the batch, as
-        in the paper. The logits follow the losses of the batch all the same. For small
-        batches and rare classes, see :class:`LogWeighting`.
+        in the paper. The logits follow the losses of the batch all the same. For small batches and
+        rare classes, see :class:`LogWeighting`.
 
     References
     ----------

@@ -8,12 +8,7 @@ from typing import Any
 import numpy as np
 
 from sk_mtl.weighting._base import TaskBatch, TaskWeighting
-from sk_mtl.weighting._settings import (
-    Named,
-    check_integer,
-    check_number,
-    initial_averages,
-)
+from sk_mtl.weighting._settings import Named, check_integer, check_number, initial_averages
 
 __all__ = ["SmoothTchebycheffWeighting"]
 

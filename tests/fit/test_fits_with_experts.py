@@ -63,12 +63,12 @@ def fit(sharing, X=X, Y=Y, **params):
 @cache
 def fitted(sharing):
     """Return an estimator for tests that change nothing in it."""
-    return fit(sharing)
+    return fit(sharing, dropout=0.2)
 
 
 @EACH
 def test_same_fit_has_the_same_bits_in_any_form_of_x(sharing):
-    assert_same_fits(fitted(sharing), fit(sharing), X)
+    assert_same_fits(fitted(sharing), fit(sharing, dropout=0.2), X)
     X_few = np.where(np.abs(X) > 0.7, X, 0)
     dense, sparse = (fit(sharing, form(X_few)) for form in (np.array, sp.csr_matrix))
     assert_same_fits(dense, sparse, X_few)
@@ -120,7 +120,7 @@ def test_predictions_are_those_of_the_keras_model(sharing, params):
 
 @EACH
 def test_fitted_estimator_goes_through_pickle_and_a_safe_file(sharing):
-    clf = fit(sharing, restore_best="per_task", early_stopping=True)
+    clf = fit(sharing, dropout=0.2, l2=1e-3, restore_best="per_task", early_stopping=True)
     file = io.BytesIO()
     save_model(clf, file)
     file.seek(0)
