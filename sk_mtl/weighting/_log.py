@@ -27,9 +27,9 @@ class LogWeighting(Named, TaskWeighting):
 
     The mean of these logarithms over the batches is not the logarithm of the mean loss. In batches
     that lack a rare class, it falls without bound as the probability of that class goes to 0; so
-    rare classes are underestimated, the more so the smaller the batches. With `momentum`, the weight
-    is :math:`p_t / \bar L_t`, where :math:`\bar L_t` is a moving average of the loss; that is the
-    gradient of the logarithm of the mean, but for the delay.
+    rare classes are underestimated, the more so the smaller the batches. With `momentum`, the
+    weight is :math:`p_t / \bar L_t`, where :math:`\bar L_t` is a moving average of the loss; that
+    is the gradient of the logarithm of the mean, but for the delay.
 
     DB-MTL also averages the gradients of each task over the steps, and makes them equally long. The
     average needs a copy of the gradients for every task, and is not part of this strategy.
